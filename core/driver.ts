@@ -1,0 +1,161 @@
+/**
+ * The driver contract: what a backend author writes. `createBackend(driver)` makes a full
+ * {@link LeasingBackend} of it: batching, retries, prefetch, renewal of leases, parsing, errors and
+ * redaction are the portable layer's, once, for all.
+ *
+ * A driver must not retry by itself, must not parse payloads and must not hold messages back: it moves
+ * bytes and names errors.
+ *
+ * @module
+ */
+import type { Capabilities, DeadLetter, FailureCause, JsonObject, QueueDepth } from "./protocol.ts";
+import type { ErrorCode } from "./errors.ts";
+
+/** One validated message on its way out. */
+export interface DriverMessage {
+  /** Always set: the publisher's id, or a new one. The driver must deduplicate by it where `capabilities.dedup` is true. */
+  readonly id: string;
+  /**
+   * True where the publisher chose the id: it must be remembered for the driver's documented window. A made id
+   * is used again only when the same batch is sent again, moments later, because its reply was lost:
+   * `messages[0].id` then names the batch.
+   */
+  readonly explicitId: boolean;
+  /** The payload as JSON text. */
+  readonly body: string;
+  /** The payload: a validated copy where the driver is `structured`, else the caller's own object. Must not be changed. */
+  readonly payload: JsonObject;
+  /** Milliseconds, whole or not, 0 where there is no delay. Never to be shortened. */
+  readonly delayMs: number;
+  /** Milliseconds, or undefined: lives until it is settled. */
+  readonly ttlMs: number | undefined;
+  /** Undefined where there are none. */
+  readonly headers: Readonly<Record<string, string>> | undefined;
+}
+
+/** What became of one message of a send. An `error` says that this message, certainly, is not in the queue. */
+export type SendResult = { readonly outcome: "added" | "duplicate" } | { readonly error: unknown };
+
+/** What is asked for. */
+export interface DriverReceiveOptions {
+  /** The group. The driver creates it when it is new, at the oldest message still kept. */
+  readonly group: string;
+  /** No more than so many deliveries. */
+  readonly max: number;
+  /** Milliseconds of lease. */
+  readonly leaseMs: number;
+  /** Milliseconds to wait for the first message; 0: answer at once. The driver must return early when something comes, and may return early with nothing. */
+  readonly waitMs: number;
+  /** The driver must stop waiting when it aborts, and must not lease anything afterwards. */
+  readonly signal: AbortSignal;
+}
+
+/** One leased message as it came from the broker. */
+export interface RawDelivery {
+  /** The message's id. */
+  readonly id: string;
+  /** What `settle` and `extend` need to find this lease, and no other, again. Opaque to the portable layer. */
+  readonly lease: unknown;
+  /**
+   * The body as text, to be parsed by the portable layer; or, of a structured driver, a payload that nobody else
+   * holds; or `undefined` for an entry that is not a message, which then goes to the dead letters.
+   */
+  readonly body: string | JsonObject | undefined;
+  /** The broker's count, 1 at the first delivery. */
+  readonly attempts: number;
+  /** Undefined where there are none. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Epoch milliseconds, where known. */
+  readonly publishedAt?: number;
+}
+
+/** One settlement. */
+export type Settlement =
+  & { readonly lease: unknown }
+  & (
+    /** Done. */
+    | { readonly kind: "ack" }
+    /** Again, after `delayMs`, the attempt counted. */
+    | { readonly kind: "retry"; readonly delayMs: number; readonly cause: FailureCause | undefined }
+    /** Again, at once, the attempt not counted. */
+    | { readonly kind: "release" }
+    /** To the dead letters, whole. */
+    | { readonly kind: "dead"; readonly cause: FailureCause }
+  );
+
+/** Which dead letters a driver is asked for. */
+export interface DriverDeadLetterQuery {
+  /** The group that gave them up. */
+  readonly group: string;
+  /** These alone; undefined: all. */
+  readonly ids: readonly string[] | undefined;
+  /** No more than so many; `Infinity`: no limit. */
+  readonly limit: number;
+}
+
+/** Dead letters, as a driver gives them. `payload` may be left undefined: the portable layer parses `body`. */
+export interface DriverDeadLetters {
+  /** One page, the oldest first; `cursor` is undefined for the first page, and in the answer of the last. */
+  list(
+    key: string,
+    query: DriverDeadLetterQuery,
+    cursor: string | undefined,
+    signal: AbortSignal,
+  ): Promise<{ readonly letters: readonly DeadLetter[]; readonly cursor: string | undefined }>;
+  /** Puts them back for the group that gave them up. Undefined where the broker cannot. */
+  replay?(key: string, query: DriverDeadLetterQuery, signal: AbortSignal): Promise<number>;
+  /** Removes them. */
+  purge(key: string, query: DriverDeadLetterQuery, signal: AbortSignal): Promise<number>;
+}
+
+/** What a backend author writes. */
+export interface QueueDriver {
+  /** The backend's name, such as `"redis"`. */
+  readonly name: string;
+  /** What it can do. The conformance kit holds the driver to it. */
+  readonly capabilities: Capabilities;
+  /** The most messages of one `send`. Default: 1,000. */
+  readonly maxBatchMessages?: number;
+  /** The most bytes of body in one `send`. Default: no limit. */
+  readonly maxBatchBytes?: number;
+  /** The most settlements of one `settle`, and leases of one `extend`. Default: 1,000. */
+  readonly maxSettleBatch?: number;
+  /** The longest `waitMs` of one `receive`. Default: 30,000. */
+  readonly maxWaitMs?: number;
+  /** The longest delay in milliseconds. A longer one is a `RangeError` before anything is sent. Default: no limit. */
+  readonly maxDelayMs?: number;
+  /** True where the driver keeps payloads as values and never needs `body`. Default: false. */
+  readonly structured?: boolean;
+  /** Texts that must never be seen: the portable layer takes them out of every error. */
+  readonly secrets?: readonly string[];
+
+  /**
+   * Sends a batch in order and must resolve only when the broker has confirmed it. One result per message.
+   * A rejection is for the batch as a whole: `classify` says `"unknown-outcome"` where it may have arrived.
+   */
+  send(key: string, messages: readonly DriverMessage[], signal: AbortSignal): Promise<SendResult[]>;
+  /** Leases up to `max` messages. Absent where the platform only pushes. */
+  receive?(key: string, options: DriverReceiveOptions): Promise<RawDelivery[]>;
+  /** Settles in one round trip. `false`: the lease was no longer this consumer's, and nothing was done. */
+  settle?(key: string, group: string, settlements: readonly Settlement[], signal: AbortSignal): Promise<boolean[]>;
+  /** Makes each lease end `leaseMs` from now. `false`: it was lost. */
+  extend?(
+    key: string,
+    group: string,
+    leases: readonly unknown[],
+    leaseMs: number,
+    signal: AbortSignal,
+  ): Promise<boolean[]>;
+  /** Counts. Must change nothing. */
+  depth?(key: string, group: string, signal: AbortSignal): Promise<QueueDepth>;
+  /** The dead letters, where the broker keeps them. */
+  readonly deadLetters?: DriverDeadLetters;
+  /** Resolves where the broker answers. Must publish nothing. */
+  ping?(signal: AbortSignal): Promise<void>;
+  /** Closes what the driver opened, and only that. */
+  close(): Promise<void>;
+  /** Names an error that the driver threw. Must not throw. */
+  classify(error: unknown): ErrorCode;
+  /** Milliseconds that the broker asked to wait before the next try, where it did (Retry-After). */
+  retryAfterMs?(error: unknown): number | undefined;
+}

@@ -1,0 +1,135 @@
+/**
+ * The errors: one closed union of codes, a few classes to catch by.
+ *
+ * @module
+ */
+
+/** What went wrong, for programs. */
+export type ErrorCode =
+  /** The broker cannot be reached, or the connection broke before the bytes left. */
+  | "connection"
+  /** No answer in time, and nothing was sent. */
+  | "timeout"
+  /** The request left and no answer came: it may or may not have happened. */
+  | "unknown-outcome"
+  /** The broker is loading, overloaded or failing over. */
+  | "unavailable"
+  /** The broker asks for fewer requests. */
+  | "rate-limited"
+  /** `maxLength` is reached, or the broker is out of memory. */
+  | "queue-full"
+  /** The broker does not take the credentials, or they do not allow this. */
+  | "unauthorized"
+  /** The queue, or what it needs, does not exist. */
+  | "not-found"
+  /** The broker refuses the request as wrong: another type of key, a read-only replica's refusal. */
+  | "invalid"
+  /** The message is over a limit of the broker. */
+  | "too-large"
+  /** A message that cannot be read. */
+  | "malformed"
+  /** The backend does not offer this; `capabilities` says so. */
+  | "unsupported"
+  /** The backend is closed. */
+  | "closed"
+  /** The configuration is wrong. */
+  | "config"
+  /** A handler said that trying again is of no use. */
+  | "permanent"
+  /** None of the above. */
+  | "internal";
+
+const TRANSIENT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "connection",
+  "timeout",
+  "unavailable",
+  "rate-limited",
+]);
+
+/** Whether trying the same again may succeed, by the code alone. */
+export function isTransient(code: ErrorCode): boolean {
+  return TRANSIENT.has(code);
+}
+
+/** What an error is about. */
+export interface QueueErrorOptions {
+  /** The backend's name. */
+  readonly backend?: string;
+  /** The key. */
+  readonly key?: string;
+  /** The message's id, where one message is meant. */
+  readonly id?: string;
+  /** The error beneath, with secrets taken out. */
+  readonly cause?: unknown;
+  /** Default: by the code. */
+  readonly retryable?: boolean;
+}
+
+/** The base of all errors of this module. */
+export class QueueError extends Error {
+  override readonly name: string = "QueueError";
+  /** What went wrong, for programs. */
+  readonly code: ErrorCode;
+  /** The backend's name, where known. */
+  readonly backend: string | undefined;
+  /** The key, where one is meant. */
+  readonly key: string | undefined;
+  /** The message's id, where one message is meant: publishing again with it is safe where `capabilities.dedup` is true. */
+  readonly id: string | undefined;
+  /** Whether the same call may succeed later. */
+  readonly retryable: boolean;
+
+  /** An error with its code, what happened, and what it is about. */
+  constructor(code: ErrorCode, message: string, options: QueueErrorOptions = {}) {
+    super(message, "cause" in options ? { cause: options.cause } : undefined);
+    this.code = code;
+    this.backend = options.backend;
+    this.key = options.key;
+    this.id = options.id;
+    this.retryable = options.retryable ?? isTransient(code);
+  }
+}
+
+/** A publish that was not confirmed. */
+export class PublishError extends QueueError {
+  override readonly name = "PublishError";
+}
+
+/** A receive, a settlement or a look into the queue that failed. */
+export class ConsumeError extends QueueError {
+  override readonly name = "ConsumeError";
+}
+
+/** The broker cannot be reached. */
+export class ConnectionError extends QueueError {
+  override readonly name = "ConnectionError";
+
+  /** A `"connection"` error. */
+  constructor(message: string, options: QueueErrorOptions = {}) {
+    super("connection", message, options);
+  }
+}
+
+/** The configuration is wrong; the message names every problem. */
+export class ConfigError extends QueueError {
+  override readonly name = "ConfigError";
+  /** One sentence per problem: the variable, what was found, what is allowed. */
+  readonly problems: readonly string[];
+
+  /** A `"config"` error of one problem or several. */
+  constructor(problems: string | readonly string[], options: QueueErrorOptions = {}) {
+    const list = typeof problems === "string" ? [problems] : problems;
+    super("config", list.length === 1 ? list[0] : `${list.length} problems:\n  ${list.join("\n  ")}`, options);
+    this.problems = list;
+  }
+}
+
+/** Thrown by a handler: do not try again, to the dead letters at once. */
+export class PermanentError extends QueueError {
+  override readonly name = "PermanentError";
+
+  /** A `"permanent"` error. */
+  constructor(message: string, options: QueueErrorOptions = {}) {
+    super("permanent", message, { retryable: false, ...options });
+  }
+}
