@@ -1,0 +1,95 @@
+/**
+ * What travels beside a payload where the platform has no place for it.
+ *
+ * A body is the payload as JSON, and nothing else, wherever there is nothing to carry. Where there are headers, an
+ * id that the publisher chose, or the reason of a death, the body is an envelope: an object of exactly two members,
+ * `"@slack-mcp/queue"` with `{ "v": 1, … }` and `"payload"` with the payload. A dead letter that could not be read
+ * has `"body"`, with what came, in place of `"payload"`.
+ *
+ * A payload of a user that has just this shape is put into an envelope of its own, so it arrives as it was sent.
+ *
+ * @module
+ */
+import type { FailureCause, JsonObject } from "./protocol.ts";
+
+/** What an envelope carries. */
+export interface EnvelopeFields {
+  /** The id that the publisher chose. */
+  readonly id?: string;
+  /** Text beside the payload. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Of a dead letter: why it died. */
+  readonly cause?: FailureCause;
+  /** Of a dead letter: how often it was delivered. */
+  readonly attempts?: number;
+  /** Of a dead letter: the key it was published under. */
+  readonly key?: string;
+  /** Of a dead letter: when it was published, in epoch milliseconds. */
+  readonly publishedAt?: number;
+  /** Of a dead letter: when it died, in epoch milliseconds. */
+  readonly diedAt?: number;
+}
+
+/** An opened body: the payload, or the unreadable body, and what came with it. */
+export interface Opened extends EnvelopeFields {
+  /** Undefined where the body is no JSON object. */
+  readonly payload: JsonObject | undefined;
+  /** What came, where `payload` is undefined. */
+  readonly body?: unknown;
+}
+
+/** The member that marks an envelope. */
+export const ENVELOPE = "@slack-mcp/queue";
+
+/** Whether a value is a plain object, as JSON makes them. */
+export function isObject(value: unknown): value is JsonObject {
+  if (typeof value !== "object" || value === null) return false;
+  const prototype = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
+
+function isEnvelope(body: JsonObject): boolean {
+  const fields = body[ENVELOPE];
+  return isObject(fields) && fields.v === 1 && Object.keys(body).length === 2 &&
+    (isObject(body.payload) || Object.hasOwn(body, "body"));
+}
+
+/** Whether a payload has to travel in an envelope: there is something to carry, or it looks like an envelope. */
+export function needsEnvelope(payload: JsonObject, fields: EnvelopeFields): boolean {
+  return Object.values(fields).some((value) => value !== undefined) || isEnvelope(payload);
+}
+
+/** The body for a payload, as a value; the payload itself where there is nothing to carry. */
+export function seal(payload: JsonObject, fields: EnvelopeFields): JsonObject {
+  return needsEnvelope(payload, fields)
+    ? { [ENVELOPE]: { v: 1, ...fields } as unknown as JsonObject, payload }
+    : payload;
+}
+
+/** The body of a dead letter that could not be read: what came is kept whole under `"body"`. */
+export function sealUnreadable(body: unknown, fields: EnvelopeFields): JsonObject {
+  return { [ENVELOPE]: { v: 1, ...fields }, body } as unknown as JsonObject;
+}
+
+/** Opens a body, given as a value. Members of an envelope that are of another type than they should be are left out. */
+export function open(body: unknown): Opened {
+  if (!isObject(body)) return { payload: undefined, body };
+  if (!isEnvelope(body)) return { payload: body };
+  const { id, headers, cause, attempts, key, publishedAt, diedAt } = body[ENVELOPE] as JsonObject;
+  const text = (value: unknown) => typeof value === "string" ? value : undefined;
+  const count = (value: unknown) => typeof value === "number" ? value : undefined;
+  const payload = isObject(body.payload) ? body.payload : undefined;
+  return {
+    payload,
+    body: payload ? undefined : body.body,
+    id: text(id),
+    headers: isObject(headers) && Object.values(headers).every((value) => typeof value === "string")
+      ? headers as Record<string, string>
+      : undefined,
+    cause: isObject(cause) ? { name: text(cause.name) ?? "Error", message: text(cause.message) ?? "" } : undefined,
+    attempts: count(attempts),
+    key: text(key),
+    publishedAt: count(publishedAt),
+    diedAt: count(diedAt),
+  };
+}

@@ -1,0 +1,164 @@
+/**
+ * Deliveries out of a batch that the platform pushes, such as a Cloudflare `MessageBatch`.
+ *
+ * The types are structural and name only what is used, so the platform's own types fit them.
+ *
+ * @module
+ */
+import { type EnvelopeFields, isObject, open } from "./envelope.ts";
+import { QueueError } from "./errors.ts";
+import type { Delivery, FailureCause, JsonObject, RetryDeliveryOptions } from "./protocol.ts";
+
+/** One message of a pushed batch. The first of `ack` and `retry` wins. */
+export interface PushMessage {
+  /** The platform's id. */
+  readonly id: string;
+  /** When it was published. */
+  readonly timestamp: Date;
+  /** What was published: a JSON value, text, or bytes. */
+  readonly body: unknown;
+  /** 1 at the first delivery. */
+  readonly attempts: number;
+  /** Done. */
+  ack(): void;
+  /** Again, after whole seconds. */
+  retry(options?: { readonly delaySeconds?: number }): void;
+}
+
+/** What the platform pushes. */
+export interface PushBatch {
+  /** The queue's name. */
+  readonly queue: string;
+  /** The messages. */
+  readonly messages: readonly PushMessage[];
+}
+
+/**
+ * Where dead letters go on a platform that keeps none by itself. Resolves when they are safe.
+ * `body` is given where the message could not be read, and has what came; the delivery's payload is then empty.
+ */
+export type DeadLetterSink = (delivery: Delivery, cause: FailureCause, body?: unknown) => Promise<unknown>;
+
+/** What a pushed delivery needs to know beside its message. */
+export interface PushDeliveryOptions {
+  /** The key the delivery tells. Default: the one in the envelope, else the queue's name. */
+  readonly key?: string;
+  /** Takes the dead letters. Default: the message is retried until the platform gives it up. */
+  readonly deadLetter?: DeadLetterSink;
+  /** Aborts when the batch must end. */
+  readonly signal: AbortSignal;
+}
+
+/** A delivery that the platform pushed. */
+export interface PushDelivery extends Delivery {
+  /** True where the body is no JSON object: it must not reach a handler, and belongs to the dead letters. */
+  readonly malformed: boolean;
+  /** Whether it was settled. */
+  readonly settled: boolean;
+}
+
+/** The longest delay of a retry: 24 hours. */
+const MAX_DELAY_MS = 86_400_000;
+
+/** Whole seconds for a delay in milliseconds: rounded up, so that it never ends early. */
+export function wholeSeconds(delayMs: number): number {
+  if (!(delayMs >= 0 && delayMs <= MAX_DELAY_MS)) {
+    throw new RangeError(`Cannot delay: delayMs must be from 0 to ${MAX_DELAY_MS}, got ${delayMs}`);
+  }
+  return Math.ceil(delayMs / 1000);
+}
+
+function parse(body: unknown): unknown {
+  if (body instanceof ArrayBuffer || ArrayBuffer.isView(body)) body = new TextDecoder().decode(body);
+  if (typeof body !== "string") return body;
+  try {
+    const value = JSON.parse(body);
+    return isObject(value) ? value : body;
+  } catch {
+    return body; // no JSON: the caller sees that it is no object
+  }
+}
+
+/** Names a failure for a dead letter: an error's name and message, else the value as text. */
+export function describe(reason: unknown): FailureCause {
+  return reason instanceof Error
+    ? { name: reason.name, message: reason.message }
+    : { name: "Error", message: String(reason) };
+}
+
+/** A delivery over one pushed message. */
+export function pushDelivery(message: PushMessage, queue: string, options: PushDeliveryOptions): PushDelivery {
+  return new Pushed(message, queue, options);
+}
+
+class Pushed implements PushDelivery {
+  readonly id: string;
+  readonly key: string;
+  readonly payload: JsonObject;
+  readonly attempts: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly publishedAt: Date;
+  readonly signal: AbortSignal;
+  readonly malformed: boolean;
+  readonly #message: PushMessage;
+  readonly #sink: DeadLetterSink | undefined;
+  readonly #body: unknown;
+  #outcome: Promise<boolean> | undefined;
+
+  constructor(message: PushMessage, queue: string, { key, deadLetter, signal }: PushDeliveryOptions) {
+    const opened = open(parse(message.body));
+    const fields: EnvelopeFields = opened;
+    this.id = fields.id ?? message.id;
+    this.key = key ?? fields.key ?? queue;
+    this.payload = opened.payload ?? {};
+    this.attempts = message.attempts;
+    this.headers = fields.headers ?? {};
+    this.publishedAt = message.timestamp;
+    this.signal = signal;
+    this.malformed = !opened.payload;
+    this.#message = message;
+    this.#sink = deadLetter;
+    this.#body = opened.body;
+  }
+
+  get settled(): boolean {
+    return this.#outcome !== undefined;
+  }
+
+  ack(): Promise<boolean> {
+    return this.#settle(() => this.#message.ack());
+  }
+
+  // async: a delay out of range is a rejection, and settles nothing
+  async retry({ delayMs = 0 }: RetryDeliveryOptions = {}): Promise<boolean> {
+    const delaySeconds = wholeSeconds(delayMs);
+    return await this.#settle(() => this.#message.retry({ delaySeconds }));
+  }
+
+  deadLetter(reason: unknown): Promise<boolean> {
+    return this.#settle(async () => {
+      const message = this.#message;
+      if (!this.#sink) return message.retry();
+      try {
+        await (this.malformed ? this.#sink(this, describe(reason), this.#body) : this.#sink(this, describe(reason)));
+      } catch (error) {
+        message.retry(); // not safe elsewhere: it stays here
+        throw error;
+      }
+      message.ack();
+    });
+  }
+
+  extend(): Promise<boolean> {
+    return Promise.reject(
+      new QueueError("unsupported", "Cannot extend a lease: the platform pushes", { key: this.key }),
+    );
+  }
+
+  #settle(settle: () => void | Promise<void>): Promise<boolean> {
+    return this.#outcome ??= (async () => {
+      await settle();
+      return true;
+    })();
+  }
+}
