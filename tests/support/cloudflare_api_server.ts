@@ -1,0 +1,79 @@
+/** The Cloudflare API of `cloudflare_api.ts` over HTTP on loopback, with connections that can be cut. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import { type CloudflareApi, Disconnect } from "./cloudflare_api.ts";
+
+export class CloudflareApiServer {
+  readonly api: CloudflareApi;
+  readonly #sockets = new Set<Socket>();
+  #server: Server | undefined;
+  #port = 0;
+
+  constructor(api: CloudflareApi) {
+    this.api = api;
+  }
+
+  /** What a client takes as the API's base. */
+  get url(): string {
+    return `http://127.0.0.1:${this.#port}/client/v4`;
+  }
+
+  /** Listens: on a free port the first time, on the same one afterwards. */
+  async start(): Promise<this> {
+    const server = createServer((request, response) => void this.#serve(request, response));
+    server.on("connection", (socket) => {
+      this.#sockets.add(socket);
+      socket.on("close", () => this.#sockets.delete(socket));
+    });
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(this.#port, "127.0.0.1", resolve);
+    });
+    this.#port = (server.address() as AddressInfo).port;
+    this.#server = server;
+    return this;
+  }
+
+  /** Cuts every connection; what the API holds stays. */
+  drop(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** Stops listening and cuts every connection; what the API holds stays. */
+  async stop(): Promise<void> {
+    const server = this.#server;
+    this.#server = undefined;
+    if (!server) return;
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    this.drop();
+    await closed;
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of request) chunks.push(chunk);
+      const body = request.method === "GET" || request.method === "HEAD"
+        ? undefined
+        : await new Blob(chunks as BlobPart[]).text();
+      const headers = new Headers();
+      for (const [name, value] of Object.entries(request.headers)) headers.set(name, String(value));
+      const answer = await this.api.handle(
+        new Request(`http://127.0.0.1:${this.#port}${request.url}`, { method: request.method, headers, body }),
+      );
+      response.writeHead(answer.status, Object.fromEntries(answer.headers));
+      response.end(await answer.text());
+    } catch (error) {
+      // Deno's fetch sends a request again when a connection that it had used before closes without a byte of an
+      // answer. So a reply is lost midway: the head arrives, the body never does.
+      if (error instanceof Disconnect && error.reply) {
+        response.writeHead(error.reply.status, {
+          ...Object.fromEntries(error.reply.headers),
+          "content-length": "1000",
+        });
+        await new Promise<void>((resolve) => response.write("{", () => resolve()));
+      }
+      request.socket.destroy();
+    }
+  }
+}
