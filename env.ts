@@ -26,7 +26,10 @@ interface Ambient {
  */
 export function ambientEnv(): Env {
   const { Deno, process } = globalThis as Ambient;
-  const read = Deno ? (name: string) => Deno.env.get(name) : (name: string) => process?.env?.[name];
+  const read = (name: string): string | undefined => {
+    const value = Deno ? Deno.env.get(name) : process?.env?.[name];
+    return typeof value === "string" ? value : undefined; // on Bun and Workers, "toString" is there too
+  };
   return new Proxy<Env>({}, {
     get: (_target, name) => typeof name === "string" ? read(name) : undefined,
     has: (_target, name) => typeof name === "string" && read(name) !== undefined,

@@ -119,7 +119,7 @@ export class ConfigError extends QueueError {
   /** A `"config"` error of one problem or several. */
   constructor(problems: string | readonly string[], options: QueueErrorOptions = {}) {
     const list = typeof problems === "string" ? [problems] : problems;
-    super("config", list.length === 1 ? list[0] : `${list.length} problems:\n  ${list.join("\n  ")}`, options);
+    super("config", list.length === 1 ? `${list[0]}` : `${list.length} problems:\n  ${list.join("\n  ")}`, options);
     this.problems = list;
   }
 }

@@ -1,0 +1,167 @@
+/**
+ * Runs the tests on all three runtimes, and ends with one line of totals. `deno task test` starts it.
+ *
+ * ```sh
+ * deno task test --quick                         # Deno alone, without examples, end-to-end tests and coverage
+ * deno task test --runtime bun,workerd           # some of deno, docs, bun, workerd
+ * deno task test --only redis --filter "lease"   # files by a part of their path, tests by a part of their name
+ * deno task test --checks                        # and `deno task ok` before
+ * ```
+ *
+ * @module
+ */
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { runChecks } from "./ok.ts";
+import { coverageTable } from "./support/coverage.ts";
+import { run } from "./support/child.ts";
+import { installServices, type Service } from "./support/services.ts";
+import { parseJUnit, type TestCase } from "./support/junit.ts";
+import { formatTable } from "./support/table.ts";
+import { bunProgram } from "./runtimes/bun/program.ts";
+import { docFiles, EXCLUDED, exclusion, ROOT, type Runtime, suiteFiles, testFiles } from "./suites.ts";
+
+/** One row of the summary. */
+interface Row {
+  readonly name: string;
+  readonly files: number;
+  readonly cases: readonly TestCase[];
+  readonly seconds: number;
+  /** What went wrong beside the tests themselves. */
+  readonly problems: readonly string[];
+}
+
+const { values } = parseArgs({
+  args: process.argv.slice(2).filter((arg) => arg !== "--"),
+  options: {
+    runtime: { type: "string", default: "deno,docs,bun,workerd" },
+    only: { type: "string" },
+    filter: { type: "string" },
+    quick: { type: "boolean", default: false },
+    checks: { type: "boolean", default: false },
+  },
+});
+const { only, filter, quick } = values;
+const narrowed = quick || only !== undefined || filter !== undefined;
+const runtimes = quick ? ["deno"] : values.runtime.split(",");
+const strict = process.env.CI === "true";
+const deno = Deno.execPath();
+const reports = join(ROOT, "coverage");
+const profile = join(reports, "profile");
+/** Longer than any runtime takes; a run that hangs ends all the same, and says so. */
+const DEADLINE_MS = 540_000;
+
+function chosen(files: readonly string[]): string[] {
+  return files.filter((file) => only === undefined || file.includes(only));
+}
+
+async function runSuite(
+  name: string,
+  files: readonly string[],
+  command: readonly [program: string, ...args: string[]],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Row> {
+  const started = performance.now();
+  const report = join(reports, `${name}.xml`);
+  const problems: string[] = [];
+  const cases: TestCase[] = [];
+  if (files.length > 0) {
+    console.log(`\n=== ${name}: ${files.length} files`);
+    const [program, ...args] = command.map((arg) => arg === "REPORT" ? report : arg.replace("=REPORT", `=${report}`));
+    const { code, timedOut } = await run(program!, args, { cwd: ROOT, env, inherit: true, timeoutMs: DEADLINE_MS });
+    try {
+      cases.push(...parseJUnit(readFileSync(report, "utf8")));
+    } catch (error) {
+      problems.push(`no report: ${error instanceof Error ? error.message : error}`);
+    }
+    if (timedOut) problems.push(`did not end within ${DEADLINE_MS / 1000} s`);
+    const failed = cases.some(({ status }) => status === "failed");
+    if (code !== 0 && !failed && problems.length === 0 && (cases.length > 0 || !narrowed)) {
+      problems.push(`ended with ${code}, and no test failed`);
+    }
+  }
+  if (cases.length === 0 && !narrowed && problems.length === 0) problems.push("has no tests");
+  return { name, files: files.length, cases, seconds: (performance.now() - started) / 1000, problems };
+}
+
+const common = ["test", "-A", "--junit-path=REPORT", ...filter === undefined ? [] : ["--filter", filter]];
+const withTools = ["-c", "tests/deno.json"];
+
+const SUITES: Readonly<Record<string, () => Promise<Row>>> = {
+  deno() {
+    const more = quick ? [] : ["tests/runtimes/deno", "tests/e2e"].flatMap(testFiles);
+    const files = chosen([...suiteFiles("deno"), ...more]);
+    const coverage = quick ? [] : [`--coverage=${profile}`, "--coverage-raw-data-only"];
+    return runSuite("deno", files, [deno, ...common, ...withTools, ...coverage, ...files]);
+  },
+  docs() {
+    const files = chosen(docFiles());
+    return runSuite("docs", files, [deno, ...common, "--doc", ...files]);
+  },
+  bun() {
+    const files = chosen([...suiteFiles("bun"), ...testFiles("tests/runtimes/bun")]);
+    const named = filter === undefined ? [] : ["-t", filter];
+    const report = ["--reporter=junit", "--reporter-outfile=REPORT", "--timeout=120000"];
+    return runSuite("bun", files, [bunProgram(), "test", ...report, ...named, ...files.map((file) => `./${file}`)]);
+  },
+  workerd() {
+    const inside = chosen(suiteFiles("workerd"));
+    const outside = testFiles("tests/runtimes/workerd").filter((file) => !file.endsWith("/suites_test.ts"));
+    const driver = inside.length > 0 ? ["tests/runtimes/workerd/suites_test.ts"] : [];
+    const files = [...driver, ...chosen(outside)];
+    const env = { SUITE_FILES: inside.join(",") };
+    return runSuite("workerd", files, [deno, ...common, ...withTools, ...files], env);
+  },
+};
+
+function count(rows: readonly Row[], status: TestCase["status"]): number {
+  return rows.flatMap(({ cases }) => cases).filter((one) => one.status === status).length;
+}
+
+function summarize(rows: readonly Row[], missing: readonly Service[]): boolean {
+  console.log("\n=== summary");
+  for (const runtime of runtimes.filter((name): name is Runtime => name in EXCLUDED)) {
+    for (const file of ["tests/unit", "tests/conformance"].flatMap(testFiles)) {
+      const reason = exclusion(runtime, file);
+      if (reason) console.log(`not for ${runtime}: ${file}: ${reason}`);
+    }
+  }
+  for (const service of missing) console.log(`SKIPPED what needs ${service}: it is not on this machine`);
+  for (const { name, cases, problems } of rows) {
+    for (const { status, name: test } of cases) {
+      if (status !== "passed") console.log(`${status.toUpperCase()} ${name}: ${test}`);
+    }
+    for (const problem of problems) console.log(`FAILED ${name}: ${problem}`);
+  }
+  const failures = (row: Row) => count([row], "failed") + row.problems.length;
+  console.log();
+  console.log(formatTable(
+    ["runtime", "files", "passed", "failed", "skipped", "seconds"],
+    rows.map((row) => [
+      ...[row.name, row.files, count([row], "passed"), failures(row), count([row], "skipped")],
+      row.seconds.toFixed(1),
+    ]),
+  ));
+  const skipped = count(rows, "skipped");
+  const failed = rows.reduce((sum, row) => sum + failures(row), 0);
+  if (strict && skipped > 0) console.log(`\nWith CI=true nothing may be skipped, and ${skipped} were`);
+  console.log(`\n${count(rows, "passed")} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
+  return failed === 0 && !(strict && skipped > 0);
+}
+
+process.on("SIGINT", () => process.exit(130));
+const unknown = runtimes.filter((name) => !(name in SUITES));
+if (unknown.length > 0) {
+  console.error(`Unknown runtime: ${unknown.join(", ")}. Known: ${Object.keys(SUITES).join(", ")}`);
+  process.exit(2);
+}
+rmSync(reports, { recursive: true, force: true });
+mkdirSync(reports, { recursive: true });
+const rows: Row[] = [];
+if (values.checks) rows.push({ name: "checks", files: 0, problems: [], ...await runChecks() });
+const missing = await installServices({ log: console.log });
+for (const name of runtimes) rows.push(await SUITES[name]!());
+if (runtimes.includes("deno") && !quick) console.log(`\n=== coverage\n${await coverageTable(profile)}`);
+process.exit(summarize(rows, missing) ? 0 : 1);

@@ -1,0 +1,53 @@
+/**
+ * Runs the shared suite files inside workerd: each file is a worker, each test a request, and each is
+ * reported here by its own name.
+ *
+ * @module
+ */
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import process from "node:process";
+import { COMPANIONS, ROOT, suiteFiles } from "../../suites.ts";
+import { bundle, fetcher, startWorkers, type TestWorker } from "../../support/workerd.ts";
+
+/** Set by the runner: the files to run, separated by commas. */
+const only = process.env.SUITE_FILES?.split(",");
+const files = suiteFiles("workerd").filter((file) => only?.includes(file) ?? true);
+const collector = join(ROOT, "tests/support/collector.ts");
+const companions = await Promise.all(files.map((file) => COMPANIONS[file]?.()));
+
+async function worker(file: string, index: number): Promise<TestWorker> {
+  const code = `
+    import { serveCases } from ${JSON.stringify(collector)};
+    const load = () => import(${
+    JSON.stringify(join(ROOT, file))
+  }); // within a request: what workerd allows is less outside
+    export default { fetch: async (request) => (await load(), serveCases(request)) };
+  `;
+  return {
+    name: file,
+    code: await bundle({ code }, { alias: { "node:test": collector } }),
+    bindings: { ...companions[index]?.env },
+  };
+}
+
+if (files.length > 0) {
+  const miniflare = await startWorkers(...await Promise.all(files.map(worker)));
+  for (const file of files) {
+    const fetch = await fetcher(miniflare, file);
+    const names = await (await fetch("http://suite/")).json() as { name: string; skip: boolean }[];
+    assert.notEqual(names.length, 0, `${file} has no tests`);
+    for (const [index, { name, skip }] of names.entries()) {
+      test(`${file}: ${name}`, { skip }, async () => {
+        const result = await (await fetch(`http://suite/${index}`, { method: "POST" })).json();
+        const { passed, stack, message } = result as { passed: boolean; stack?: string; message?: string };
+        if (!passed) throw Object.assign(new Error(message), { stack });
+      });
+    }
+  }
+  test("workerd ends", async () => {
+    await miniflare.dispose();
+    for (const companion of companions) await companion?.[Symbol.asyncDispose]();
+  });
+}
