@@ -1,44 +1,27 @@
 /**
  * Which suite files run where. All of `tests/unit` and `tests/conformance` run on every runtime, but for
- * those that are named here, each with its reason.
+ * those that say themselves that they cannot, and why.
  *
  * @module
  */
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** The repository's folder. */
 export const ROOT: string = dirname(dirname(fileURLToPath(import.meta.url)));
 
-/** A runtime that suites run on. */
-export type Runtime = "deno" | "bun" | "workerd";
+/** The runtimes that suites run on. */
+export const RUNTIMES = ["deno", "bun", "workerd"] as const;
+
+/** One of them. */
+export type Runtime = typeof RUNTIMES[number];
 
 /** What a suite file needs that has to run outside of workerd: its variables become the worker's bindings. */
 export interface Companion extends AsyncDisposable {
   /** Such as `{ UPSTASH_REDIS_REST_URL: "http://127.0.0.1:…" }`. */
   readonly env: Readonly<Record<string, string>>;
 }
-
-/** Files, or beginnings of files that end in `*`, and why the runtime cannot run them. */
-export const EXCLUDED: Readonly<Record<Runtime, Readonly<Record<string, string>>>> = {
-  deno: {},
-  bun: {
-    "tests/unit/architecture_test.ts": "asks `deno info` for the module graph",
-    "tests/unit/weblib_test.ts": "asks `deno check`",
-    "tests/unit/workerd_support_test.ts": "drives Miniflare, which the runner does from Deno",
-  },
-  workerd: {
-    "tests/unit/architecture_test.ts": "reads files and runs `deno info`",
-    "tests/unit/weblib_test.ts": "runs `deno check`",
-    "tests/unit/hygiene_test.ts": "reads files",
-    "tests/unit/publish_test.ts": "reads files",
-    "tests/unit/machinery_test.ts": "reads files and starts processes",
-    "tests/unit/workerd_support_test.ts": "drives workerd from outside",
-    "tests/unit/cloudflare_api_test.ts": "its server listens on a port",
-    "tests/unit/redis_*": "starts a redis-server",
-  },
-};
 
 /** The servers that a suite file needs beside workerd, started by the runner. */
 export const COMPANIONS: Readonly<Record<string, () => Promise<Companion>>> = {};
@@ -58,17 +41,31 @@ export function testFiles(folder: string): string[] {
   return filesUnder(folder).filter((file) => file.endsWith("_test.ts"));
 }
 
-/** Why this runtime does not run this file, or undefined: it does. */
-export function exclusion(runtime: Runtime, file: string): string | undefined {
-  const found = Object.entries(EXCLUDED[runtime]).find(([pattern]) =>
-    pattern.endsWith("*") ? file.startsWith(pattern.slice(0, -1)) : file === pattern
+/**
+ * Why a runtime does not run a file, or undefined: it does. The file itself says so, in a line such as
+ * `// not on workerd: starts a redis-server`.
+ */
+export function exclusion(runtime: Runtime, source: string): string | undefined {
+  return new RegExp(`^// not on ${runtime}: (.+)$`, "m").exec(source)?.[1];
+}
+
+/** The shared suite files. */
+export function sharedFiles(): string[] {
+  return ["tests/unit", "tests/conformance"].flatMap(testFiles);
+}
+
+/** The shared suite files that a runtime does not run, each with its reason. */
+export function excludedFiles(runtime: Runtime): Map<string, string> {
+  const found = sharedFiles().map((file) =>
+    [file, exclusion(runtime, readFileSync(join(ROOT, file), "utf8"))] as const
   );
-  return found?.[1];
+  return new Map(found.filter((entry): entry is [string, string] => entry[1] !== undefined));
 }
 
 /** The shared suite files that run on a runtime. */
 export function suiteFiles(runtime: Runtime): string[] {
-  return ["tests/unit", "tests/conformance"].flatMap(testFiles).filter((file) => !exclusion(runtime, file));
+  const excluded = excludedFiles(runtime);
+  return sharedFiles().filter((file) => !excluded.has(file));
 }
 
 /** The folders and files that are published: the library. */

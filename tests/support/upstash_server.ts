@@ -14,7 +14,7 @@
 import { Buffer } from "node:buffer";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { type RedisServer, startRedis } from "./redis_server.ts";
-import { RespClient, RespError, type RespValue } from "./resp.ts";
+import { type RespClient, RespError, type RespValue } from "./resp.ts";
 import { envelope, readRequest, refusal, type RestCommand, RestError } from "./upstash_rest.ts";
 
 /** How the server is to be. */

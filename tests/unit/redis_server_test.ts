@@ -1,3 +1,4 @@
+// not on workerd: starts a redis-server
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { stat } from "node:fs/promises";
