@@ -1,0 +1,288 @@
+/**
+ * The webhook: takes Slack's requests, verifies them and hands events to a queue.
+ *
+ * @module
+ */
+import { type Clock, systemClock } from "../core/clock.ts";
+import { QueueError } from "../core/errors.ts";
+import type { Health, JsonObject, QueueBackend } from "../core/protocol.ts";
+import { type Answer, ANSWERS, HEALTH_NOT_ALLOWED, jsonAnswer, type SlackOutcome } from "./answers.ts";
+import { readBody, TOO_LARGE } from "./body.ts";
+import { DEFAULT_EVENTS_KEY } from "./config.ts";
+import { SignatureVerifier, type SlackSignatureProblem } from "./signature.ts";
+
+/** The largest body that is read. Slack's events are far below. */
+const MAX_BODY_BYTES = 1024 * 1024;
+/** Slack gives up on a request after three seconds. */
+const SLACK_WAITS_MS = 3_000;
+const DEFAULT_TIMEOUT_MS = 2_500;
+
+/** What `createSlackReceiver` needs to know. */
+export interface SlackReceiverOptions {
+  /** Where events go. The receiver never closes it. */
+  readonly backend: QueueBackend;
+  /** The app's Signing Secret; several while it is being rotated. */
+  readonly signingSecret: string | readonly string[];
+  /** The key that events are published under. Default: `"slack_events"`. */
+  readonly key?: string;
+  /** The path that Slack posts to. Default: `"/slack/events"`. */
+  readonly path?: string;
+  /** The path of the health check. Default: `"/health"`. */
+  readonly healthPath?: string;
+  /**
+   * Milliseconds for a request as a whole: reading the body, verifying, publishing. When they are over, the answer is 503.
+   * Default: 2,500. At most 3,000, after which Slack has gone.
+   */
+  readonly timeoutMs?: number;
+  /** Tells the time. Default: the platform's own. */
+  readonly clock?: Clock;
+  /** Told of each request after its answer is decided. What it throws is ignored: it must not change what Slack hears. */
+  readonly observer?: (request: SlackRequestReport) => void;
+}
+
+/** What became of one request. Has ids and reasons, never a payload or a secret. */
+export interface SlackRequestReport {
+  /** What became of it. */
+  readonly outcome: SlackOutcome;
+  /** The status that was answered. */
+  readonly status: number;
+  /** Milliseconds that it took. */
+  readonly durationMs: number;
+  /** The event's `event_id`, once the request is verified. */
+  readonly eventId?: string;
+  /** The inner event's `type`, once the request is verified. */
+  readonly eventType?: string;
+  /** The workspace, once the request is verified. */
+  readonly teamId?: string;
+  /** Which retry of Slack's this is, as Slack counts them: absent for the first delivery. */
+  readonly retryNum?: string;
+  /** Why Slack tries again, such as `"http_timeout"`. */
+  readonly retryReason?: string;
+  /** Why the signature was refused. */
+  readonly problem?: SlackSignatureProblem;
+  /** Why the queue did not confirm, or is not well. */
+  readonly error?: unknown;
+}
+
+/** How many requests came to which end, since the receiver was made. */
+export type SlackReceiverStats = Readonly<Record<SlackOutcome, number>>;
+
+/** A webhook for Slack's Events API. */
+export interface SlackReceiver {
+  /** Answers one request; never rejects. Needs no `this`, so it can be passed on as it is. */
+  readonly fetch: (request: Request) => Promise<Response>;
+  /** The counters, as they are now. */
+  readonly stats: SlackReceiverStats;
+}
+
+/** One request on its way to an answer. */
+interface Turn {
+  readonly request: Request;
+  readonly pathname: string;
+  readonly startedAt: number;
+  /** Aborts when the time is up. */
+  readonly signal: AbortSignal;
+  /** What is known so far; the report is made of it. */
+  readonly findings: { -readonly [Name in keyof SlackRequestReport]?: SlackRequestReport[Name] };
+}
+
+/**
+ * Makes the webhook: a `fetch` handler for `Deno.serve`, `Bun.serve` and Workers.
+ *
+ * `POST /slack/events` answers 200 only after the queue has confirmed the event, and 503 in every other case within
+ * `timeoutMs`, so that Slack sends it again; an event that comes again is known by its `event_id` and, where the backend
+ * deduplicates, published once. See the module's doc for every answer. `GET /health` asks `backend.health()`.
+ *
+ * @throws {ConfigError} where the signing secret is missing or empty.
+ * @throws {RangeError} where `timeoutMs` is not between 1 and 3,000.
+ *
+ * @example
+ * ```ts
+ * import { MemoryBackend } from "@slack-mcp/queue/memory";
+ * import { createSlackReceiver } from "@slack-mcp/queue/slack";
+ *
+ * await using backend = new MemoryBackend();
+ * const receiver = createSlackReceiver({ backend, signingSecret: "from Basic Information" });
+ *
+ * // Deno.serve(receiver.fetch), Bun.serve({ fetch: receiver.fetch }), export default { fetch: receiver.fetch }
+ * const answer = await receiver.fetch(new Request("https://bot.example/slack/events", { method: "POST", body: "{}" }));
+ * if (answer.status !== 401 || receiver.stats.unauthorized !== 1) throw new Error("nobody signed this");
+ * ```
+ */
+export function createSlackReceiver(options: SlackReceiverOptions): SlackReceiver {
+  const receiver = new Receiver(options);
+  return {
+    fetch: (request) => receiver.fetch(request),
+    get stats() {
+      return receiver.stats();
+    },
+  };
+}
+
+class Receiver {
+  readonly #backend: QueueBackend & { health?(options: { readonly signal: AbortSignal }): Promise<Health> };
+  readonly #verifier: SignatureVerifier;
+  readonly #key: string;
+  readonly #path: string;
+  readonly #healthPath: string;
+  readonly #timeoutMs: number;
+  readonly #clock: Clock;
+  readonly #observer: SlackReceiverOptions["observer"];
+  readonly #decoder = new TextDecoder("utf-8", { fatal: true });
+  readonly #counts = Object.fromEntries(Object.keys(ANSWERS).map((name) => [name, 0])) as Record<SlackOutcome, number>;
+
+  constructor(options: SlackReceiverOptions) {
+    const { timeoutMs = DEFAULT_TIMEOUT_MS } = options;
+    if (!(timeoutMs >= 1 && timeoutMs <= SLACK_WAITS_MS)) {
+      throw new RangeError(
+        `timeoutMs must be from 1 to ${SLACK_WAITS_MS}, for Slack waits no longer, and is ${timeoutMs}`,
+      );
+    }
+    this.#backend = options.backend;
+    this.#verifier = new SignatureVerifier(options.signingSecret);
+    this.#key = options.key ?? DEFAULT_EVENTS_KEY;
+    this.#path = options.path ?? "/slack/events";
+    this.#healthPath = options.healthPath ?? "/health";
+    this.#timeoutMs = timeoutMs;
+    this.#clock = options.clock ?? systemClock;
+    this.#observer = options.observer;
+  }
+
+  stats(): SlackReceiverStats {
+    return { ...this.#counts };
+  }
+
+  async fetch(request: Request): Promise<Response> {
+    const controller = new AbortController();
+    const { pathname } = new URL(request.url);
+    const { signal } = controller;
+    const turn: Turn = { request, pathname, startedAt: this.#clock.now(), signal, findings: {} };
+    let timer: unknown;
+    const expired = new Promise<Answer>((resolve) => {
+      timer = this.#clock.setTimeout(() => {
+        const error = new QueueError("timeout", `Cannot answer in time: not done after ${this.#timeoutMs} ms`);
+        resolve(this.#failed(turn, error));
+        controller.abort(error);
+      }, this.#timeoutMs);
+    });
+    const work = this.#answer(turn).catch((error: unknown) => this.#failed(turn, error));
+    const answer = await Promise.race([work, expired]);
+    this.#clock.clearTimeout(timer);
+    this.#count(answer, turn);
+    return new Response(answer.body, { status: answer.status, headers: answer.headers });
+  }
+
+  #count({ outcome, status }: Answer, { request, startedAt, findings }: Turn): void {
+    this.#counts[outcome]++;
+    if (!this.#observer) return;
+    try {
+      this.#observer({
+        ...findings,
+        outcome,
+        status,
+        durationMs: this.#clock.now() - startedAt,
+        retryNum: request.headers.get("x-slack-retry-num") ?? undefined,
+        retryReason: request.headers.get("x-slack-retry-reason") ?? undefined,
+      });
+    } catch {
+      // An observer that fails is no reason to tell Slack that its event was not taken.
+    }
+  }
+
+  /** What is answered where something threw, or the time is up. */
+  #failed(turn: Turn, error: unknown): Answer {
+    turn.findings.error = error;
+    if (turn.pathname !== this.#healthPath) return ANSWERS.unconfirmed;
+    return jsonAnswer(ANSWERS.unhealthy, { ok: false, checked: true, error: errorCode(error) });
+  }
+
+  async #answer(turn: Turn): Promise<Answer> {
+    const { request, pathname, findings } = turn;
+    if (pathname === this.#healthPath) return await this.#health(turn);
+    if (pathname !== this.#path) return ANSWERS.notFound;
+    if (request.method !== "POST") return ANSWERS.notAllowed;
+
+    const body = await readBody(request, MAX_BODY_BYTES, turn.signal);
+    if (body === TOO_LARGE) return ANSWERS.tooLarge;
+    findings.problem = await this.#verifier.check({
+      timestamp: request.headers.get("x-slack-request-timestamp"),
+      signature: request.headers.get("x-slack-signature"),
+      body,
+      now: turn.startedAt,
+    });
+    if (findings.problem) return ANSWERS.unauthorized;
+
+    // From here on the sender is Slack.
+    if (request.headers.get("content-type")?.toLowerCase().startsWith("application/x-www-form-urlencoded")) {
+      return ANSWERS.unsupported;
+    }
+    const envelope = this.#parse(body);
+    switch (envelope?.type) {
+      case "event_callback":
+        return await this.#publish(envelope, turn);
+      case "url_verification":
+        return challenge(envelope);
+      case "app_rate_limited":
+        findings.teamId = text(envelope.team_id);
+        return ANSWERS.rateLimited;
+      default:
+        return ANSWERS.malformed;
+    }
+  }
+
+  #parse(body: Uint8Array): JsonObject | undefined {
+    try {
+      const value: unknown = JSON.parse(this.#decoder.decode(body));
+      return isObject(value) ? value : undefined;
+    } catch {
+      // Not UTF-8 or not JSON: both are answered as malformed.
+      return undefined;
+    }
+  }
+
+  async #publish(envelope: JsonObject, { startedAt, signal, findings }: Turn): Promise<Answer> {
+    const { event, event_id: eventId } = envelope;
+    if (typeof eventId !== "string" || eventId === "" || !isObject(event) || typeof event.type !== "string") {
+      return ANSWERS.malformed;
+    }
+    findings.eventId = eventId;
+    findings.eventType = event.type;
+    findings.teamId = text(envelope.team_id);
+    const timeoutMs = this.#timeoutMs - (this.#clock.now() - startedAt);
+    // The time may be up although the timer has not had its turn: then nothing is sent that nobody waits for.
+    if (timeoutMs <= 0) {
+      throw new QueueError("timeout", `Cannot answer Slack in time: not done after ${this.#timeoutMs} ms`);
+    }
+    const receipt = await this.#backend.publish(this.#key, envelope, { id: eventId, timeoutMs, signal });
+    return receipt.outcome === "duplicate" ? ANSWERS.duplicate : ANSWERS.accepted;
+  }
+
+  async #health({ request, signal, findings }: Turn): Promise<Answer> {
+    if (request.method !== "GET" && request.method !== "HEAD") return HEALTH_NOT_ALLOWED;
+    // A plugin may offer none; then all that is known is that this process answers.
+    if (!this.#backend.health) return jsonAnswer(ANSWERS.healthy, { ok: true, checked: false });
+    const { ok, latencyMs, error } = await this.#backend.health({ signal });
+    if (ok) return jsonAnswer(ANSWERS.healthy, { ok, checked: true, latencyMs });
+    findings.error = error;
+    return jsonAnswer(ANSWERS.unhealthy, { ok: false, checked: true, latencyMs, error: errorCode(error) });
+  }
+}
+
+/** Slack's handshake: the challenge comes back. */
+function challenge(envelope: JsonObject): Answer {
+  const { challenge } = envelope;
+  return typeof challenge === "string" ? jsonAnswer(ANSWERS.challenged, { challenge }) : ANSWERS.malformed;
+}
+
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === "string" ? value : undefined;
+}
+
+/** A code alone: a message may name hosts, and the health check is read by anybody. */
+function errorCode(error: unknown): string {
+  return error instanceof QueueError ? error.code : "internal";
+}
