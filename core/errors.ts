@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { PublishReceipt } from "./protocol.ts";
+
 /** What went wrong, for programs. */
 export type ErrorCode =
   /** The broker cannot be reached, or the connection broke before the bytes left. */
@@ -90,9 +92,23 @@ export class QueueError extends Error {
   }
 }
 
+/** What a {@link PublishError} is about. */
+export interface PublishErrorOptions extends QueueErrorOptions {
+  /** Of a batch that was confirmed in part: what became of each message, in their order. */
+  readonly outcomes?: readonly (PublishReceipt | PublishError)[];
+}
+
 /** A publish that was not confirmed. */
 export class PublishError extends QueueError {
   override readonly name = "PublishError";
+  /** Of a batch that was confirmed in part: what became of each message, in their order. */
+  readonly outcomes: readonly (PublishReceipt | PublishError)[] | undefined;
+
+  /** An error of one message, or of a batch. */
+  constructor(code: ErrorCode, message: string, options: PublishErrorOptions = {}) {
+    super(code, message, options);
+    this.outcomes = options.outcomes;
+  }
 }
 
 /** A receive, a settlement or a look into the queue that failed. */
@@ -119,7 +135,7 @@ export class ConfigError extends QueueError {
   /** A `"config"` error of one problem or several. */
   constructor(problems: string | readonly string[], options: QueueErrorOptions = {}) {
     const list = typeof problems === "string" ? [problems] : problems;
-    super("config", list.length === 1 ? `${list[0]}` : `${list.length} problems:\n  ${list.join("\n  ")}`, options);
+    super("config", list.length === 1 ? list[0]! : `${list.length} problems:\n  ${list.join("\n  ")}`, options);
     this.problems = list;
   }
 }

@@ -7,7 +7,9 @@
  */
 import { type EnvelopeFields, isObject, open } from "./envelope.ts";
 import { QueueError } from "./errors.ts";
-import type { Delivery, FailureCause, JsonObject, RetryDeliveryOptions } from "./protocol.ts";
+import { toCause } from "./delivery.ts";
+import type { DeadLetterSink } from "./policy.ts";
+import type { Delivery, JsonObject, RetryDeliveryOptions } from "./protocol.ts";
 
 /** One message of a pushed batch. The first of `ack` and `retry` wins. */
 export interface PushMessage {
@@ -32,12 +34,6 @@ export interface PushBatch {
   /** The messages. */
   readonly messages: readonly PushMessage[];
 }
-
-/**
- * Where dead letters go on a platform that keeps none by itself. Resolves when they are safe.
- * `body` is given where the message could not be read, and has what came; the delivery's payload is then empty.
- */
-export type DeadLetterSink = (delivery: Delivery, cause: FailureCause, body?: unknown) => Promise<unknown>;
 
 /** What a pushed delivery needs to know beside its message. */
 export interface PushDeliveryOptions {
@@ -77,13 +73,6 @@ function parse(body: unknown): unknown {
   } catch {
     return body; // no JSON: the caller sees that it is no object
   }
-}
-
-/** Names a failure for a dead letter: an error's name and message, else the value as text. */
-export function describe(reason: unknown): FailureCause {
-  return reason instanceof Error
-    ? { name: reason.name, message: reason.message }
-    : { name: "Error", message: String(reason) };
 }
 
 /** A delivery over one pushed message. */
@@ -140,7 +129,7 @@ class Pushed implements PushDelivery {
       const message = this.#message;
       if (!this.#sink) return message.retry();
       try {
-        await (this.malformed ? this.#sink(this, describe(reason), this.#body) : this.#sink(this, describe(reason)));
+        await (this.malformed ? this.#sink(this, toCause(reason), this.#body) : this.#sink(this, toCause(reason)));
       } catch (error) {
         message.retry(); // not safe elsewhere: it stays here
         throw error;

@@ -1,0 +1,163 @@
+/**
+ * The broker in memory: what a server would be, without one.
+ *
+ * @module
+ */
+import { type Clock, systemClock } from "../../core/clock.ts";
+import type { DriverMessage, DriverReceiveOptions, RawDelivery, SendResult, Settlement } from "../../core/driver.ts";
+import { QueueError } from "../../core/errors.ts";
+import type { QueueDepth } from "../../core/protocol.ts";
+import { Dedup } from "./dedup.ts";
+import type { Group, Lease } from "./group.ts";
+import { type Kept, Topic } from "./topic.ts";
+
+/** How a key takes messages. */
+export interface Intake {
+  /** The most messages of a key. */
+  readonly maxLength: number;
+  /** Drop the oldest in place of refusing the newest. */
+  readonly dropOldest: boolean;
+  /** Milliseconds for which a publisher's id is remembered. */
+  readonly dedupWindowMs: number;
+}
+
+/**
+ * Holds the messages of one process. Backends that share a broker share its queues, as clients of one server do.
+ *
+ * @example
+ * ```ts
+ * import { MemoryBackend, MemoryBroker } from "@slack-mcp/queue/memory";
+ * import assert from "node:assert/strict";
+ *
+ * const broker = new MemoryBroker();
+ * await using webhook = new MemoryBackend({ broker });
+ * await using worker = new MemoryBackend({ broker });
+ * await webhook.publish("slack_events", { n: 1 });
+ * for await (const payload of worker.consume("slack_events")) {
+ *   assert.deepEqual(payload, { n: 1 });
+ *   break;
+ * }
+ * ```
+ */
+export class MemoryBroker {
+  readonly #clock: Clock;
+  readonly #topics: Map<string, Topic> = new Map();
+  readonly #dedups: Map<string, Dedup> = new Map();
+
+  /** An empty broker. Default clock: the platform's. */
+  constructor(options: { readonly clock?: Clock } = {}) {
+    this.#clock = options.clock ?? systemClock;
+  }
+
+  /** Puts text into a key as a foreign producer would: it need not be JSON. */
+  inject(key: string, body: string): void {
+    const now = this.#clock.now();
+    const message: Kept = {
+      id: crypto.randomUUID(),
+      payload: body,
+      headers: undefined,
+      publishedAt: now,
+      expiresAt: Infinity,
+    };
+    this.#topic(key).add(message, now, now);
+  }
+
+  /** Adds a batch; one result per message. */
+  send(key: string, messages: readonly DriverMessage[], intake: Intake): SendResult[] {
+    const now = this.#clock.now();
+    const dedup = this.#dedup(key);
+    const before = dedup.answered(messages);
+    if (before) return before;
+    const topic = this.#topic(key);
+    topic.advance(now);
+    const results = messages.map((message) => this.#add(topic, dedup, key, message, intake, now));
+    dedup.answer(messages, results);
+    return results;
+  }
+
+  /** Leases messages, waiting for the first one where there is none. */
+  async receive(key: string, options: DriverReceiveOptions): Promise<RawDelivery[]> {
+    const { group: name, max, leaseMs, waitMs, signal } = options;
+    const group = this.#topic(key).group(name);
+    const deadline = waitMs > 0 ? this.#clock.now() + waitMs : 0;
+    for (;;) {
+      if (signal.aborted) return [];
+      const now = this.#clock.now();
+      const taken = group.take(max, leaseMs, now);
+      if (taken.length > 0 || now >= deadline) return taken;
+      await group.waitUntil(deadline, this.#clock, signal);
+    }
+  }
+
+  /** Settles deliveries. */
+  settle(key: string, name: string, settlements: readonly Settlement[]): boolean[] {
+    const group = this.#topic(key).group(name);
+    const now = this.#clock.now();
+    return settlements.map((settlement) => {
+      const lease = settlement.lease as Lease;
+      switch (settlement.kind) {
+        case "ack":
+          return group.ack(lease, now);
+        case "retry":
+          return group.retry(lease, now + settlement.delayMs, now);
+        case "release":
+          return group.release(lease, now);
+        case "dead":
+          return group.bury(lease, key, name, settlement.cause, now);
+      }
+    });
+  }
+
+  /** Makes leases end `leaseMs` from now. */
+  extend(key: string, name: string, leases: readonly unknown[], leaseMs: number): boolean[] {
+    const group = this.#topic(key).group(name);
+    const now = this.#clock.now();
+    return leases.map((lease) => group.extend(lease as Lease, leaseMs, now));
+  }
+
+  /** Counts; a group that does not exist yet sees all that is kept. */
+  depth(key: string, name: string): QueueDepth {
+    const topic = this.#topics.get(key);
+    if (topic === undefined) return { ready: 0, inFlight: 0, delayed: 0, dead: 0 };
+    const now = this.#clock.now();
+    topic.advance(now);
+    const group = topic.groups.get(name);
+    if (group) return group.depth(now);
+    return { ready: topic.length - topic.delayed, inFlight: 0, delayed: topic.delayed, dead: 0 };
+  }
+
+  /** A group of a key, where both exist. */
+  existing(key: string, name: string): Group | undefined {
+    return this.#topics.get(key)?.groups.get(name);
+  }
+
+  #add(topic: Topic, dedup: Dedup, key: string, message: DriverMessage, intake: Intake, now: number): SendResult {
+    if (message.explicitId && dedup.has(message.id, now)) return { outcome: "duplicate" };
+    if (topic.length >= intake.maxLength) {
+      if (!intake.dropOldest) return { error: full(key, intake.maxLength) };
+      topic.dropOldest();
+    }
+    if (message.explicitId) dedup.add(message.id, now, intake.dedupWindowMs);
+    const { id, payload, headers, ttlMs = Infinity, delayMs } = message;
+    topic.add({ id, payload, headers, publishedAt: now, expiresAt: now + ttlMs }, now + delayMs, now);
+    return ADDED;
+  }
+
+  #topic(key: string): Topic {
+    let topic = this.#topics.get(key);
+    if (topic === undefined) this.#topics.set(key, topic = new Topic());
+    return topic;
+  }
+
+  #dedup(key: string): Dedup {
+    let dedup = this.#dedups.get(key);
+    if (dedup === undefined) this.#dedups.set(key, dedup = new Dedup());
+    return dedup;
+  }
+}
+
+const ADDED: SendResult = Object.freeze({ outcome: "added" });
+
+function full(key: string, maxLength: number): QueueError {
+  return new QueueError("queue-full", `the queue is full: maxLength is ${maxLength}`, { backend: "memory", key });
+}

@@ -1,0 +1,277 @@
+/**
+ * One group of one key: what it has yet to see, what it has leased, what comes again.
+ *
+ * @module
+ */
+import type { Clock } from "../../core/clock.ts";
+import type { RawDelivery } from "../../core/driver.ts";
+import { cloneJson } from "../../core/json.ts";
+import type { DeadLetter, FailureCause, QueueDepth } from "../../core/protocol.ts";
+import { TimeHeap } from "./heap.ts";
+import type { Kept, Node, Topic } from "./topic.ts";
+
+/** Lists of leases of so many lengths are kept while they are empty. */
+const LENGTHS_KEPT = 4;
+
+/** A lease: one delivery of one message. A redelivery is a new lease, so a late settlement finds its own ended. */
+export class Lease {
+  until = 0;
+  before: Lease | undefined;
+  after: Lease | undefined;
+  list: LeaseList | undefined;
+
+  /** The n-th delivery of a message. Holds the message itself: its place in the log may be emptied meanwhile. */
+  constructor(readonly node: Node, readonly message: Kept, readonly attempts: number) {}
+}
+
+/** Leases of one length, in the order in which they end: taken and renewed at the end, so always sorted. */
+class LeaseList {
+  first: Lease | undefined;
+  #last: Lease | undefined;
+
+  add(lease: Lease): void {
+    lease.list = this;
+    lease.before = this.#last;
+    lease.after = undefined;
+    if (this.#last) this.#last.after = lease;
+    else this.first = lease;
+    this.#last = lease;
+  }
+
+  remove(lease: Lease): void {
+    if (lease.before) lease.before.after = lease.after;
+    else this.first = lease.after;
+    if (lease.after) lease.after.before = lease.before;
+    else this.#last = lease.before;
+    lease.list = lease.before = lease.after = undefined;
+  }
+}
+
+interface Again {
+  readonly node: Node;
+  readonly message: Kept;
+  /** Deliveries that counted so far. */
+  readonly attempts: number;
+}
+
+/** A dead letter, and what is needed to replay it. */
+interface Dead {
+  readonly letter: DeadLetter;
+  readonly message: Kept;
+}
+
+/** A group's view of a key. */
+export class Group {
+  /** Messages of the log that it has not seen. */
+  fresh = 0;
+  readonly dead: Map<string, Dead> = new Map();
+  readonly #topic: Topic;
+  #cursor: Node;
+  #inFlight = 0;
+  #died = 0;
+  readonly #leases: Map<number, LeaseList> = new Map();
+  /** Seen before and deliverable now, by their place in the order. */
+  readonly #again: TimeHeap<Again> = new TimeHeap();
+  /** Seen before and deliverable later, by their time. */
+  readonly #later: TimeHeap<Again> = new TimeHeap();
+  readonly #waiters: Set<() => void> = new Set();
+
+  /** A group that starts after a place in the log. */
+  constructor(topic: Topic, cursor: Node) {
+    this.#topic = topic;
+    this.#cursor = cursor;
+  }
+
+  /** Leases up to `max` messages, those that come again first. */
+  take(max: number, leaseMs: number, now: number): RawDelivery[] {
+    this.advance(now);
+    const taken: RawDelivery[] = [];
+    while (taken.length < max) {
+      const again = this.#again.popDue(Infinity);
+      if (again === undefined) break;
+      if (!again.node.gone) taken.push(this.#lease(again.node, again.attempts + 1, leaseMs, now));
+    }
+    while (taken.length < max && this.#cursor.next) {
+      this.#cursor = this.#cursor.next;
+      if (this.#cursor.gone) continue;
+      this.fresh -= 1;
+      taken.push(this.#lease(this.#cursor, 1, leaseMs, now));
+    }
+    return taken;
+  }
+
+  /** Brings back what is due: delays that are over, leases that have ended. */
+  advance(now: number): void {
+    this.#topic.advance(now);
+    for (let again = this.#later.popDue(now); again; again = this.#later.popDue(now)) {
+      this.#again.push(again.node.seq, again);
+    }
+    for (const [leaseMs, list] of this.#leases) {
+      for (let lease = list.first; lease && lease.until <= now; lease = list.first) {
+        this.#end(lease);
+        this.#return(lease, lease.attempts);
+      }
+      if (list.first === undefined && this.#leases.size > LENGTHS_KEPT) this.#leases.delete(leaseMs);
+    }
+  }
+
+  /** When something may become deliverable without anybody doing anything. */
+  get nextAt(): number {
+    let at = Math.min(this.#topic.nextAt, this.#later.nextAt);
+    for (const list of this.#leases.values()) at = Math.min(at, list.first?.until ?? Infinity);
+    return at;
+  }
+
+  /** Done with a message. */
+  ack(lease: Lease, now: number): boolean {
+    if (!this.#holds(lease, now)) return false;
+    this.#end(lease);
+    this.#topic.settled(lease.node);
+    return true;
+  }
+
+  /** A message comes again at `at`. */
+  retry(lease: Lease, at: number, now: number): boolean {
+    if (!this.#holds(lease, now)) return false;
+    this.#end(lease);
+    if (at <= now) this.#return(lease, lease.attempts);
+    else {
+      this.#later.push(at, { node: lease.node, message: lease.message, attempts: lease.attempts });
+      this.wake(); // to wait no longer than until then
+    }
+    return true;
+  }
+
+  /** A message comes again as if it had not been delivered. */
+  release(lease: Lease, now: number): boolean {
+    if (!this.#holds(lease, now)) return false;
+    this.#end(lease);
+    this.#return(lease, lease.attempts - 1);
+    return true;
+  }
+
+  /** A message is given up. */
+  bury(lease: Lease, key: string, name: string, cause: FailureCause, now: number): boolean {
+    if (!this.#holds(lease, now)) return false;
+    const { message, attempts } = lease;
+    const id = `${lease.node.seq}-${++this.#died}`;
+    const { payload } = message;
+    this.dead.set(id, {
+      message,
+      letter: {
+        id,
+        messageId: message.id,
+        key,
+        group: name,
+        payload: undefined,
+        body: typeof payload === "object" ? JSON.stringify(payload) : payload ?? "",
+        headers: message.headers ?? {},
+        attempts,
+        cause,
+        publishedAt: new Date(message.publishedAt),
+        diedAt: new Date(now),
+      },
+    });
+    this.#end(lease);
+    this.#topic.settled(lease.node);
+    return true;
+  }
+
+  /** Makes a lease end later, or sooner. */
+  extend(lease: Lease, leaseMs: number, now: number): boolean {
+    if (!this.#holds(lease, now)) return false;
+    lease.list!.remove(lease);
+    this.#start(lease, leaseMs, now);
+    return true;
+  }
+
+  /** Puts a dead letter back, for this group alone, behind all that waits. */
+  revive(id: string): void {
+    const { message } = this.dead.get(id)!;
+    this.dead.delete(id);
+    const node = this.#topic.place({ ...message, expiresAt: Infinity });
+    this.#again.push(node.seq, { node, message: node.message, attempts: 0 });
+    this.wake();
+  }
+
+  /** Counts. */
+  depth(now: number): QueueDepth {
+    this.advance(now);
+    let ready = this.fresh;
+    for (const { node } of this.#again) if (!node.gone) ready += 1;
+    let delayed = this.#topic.delayed;
+    for (const { node } of this.#later) if (!node.gone) delayed += 1;
+    return { ready, inFlight: this.#inFlight, delayed, dead: this.dead.size };
+  }
+
+  /** A message was added to the log. */
+  added(): void {
+    this.fresh += 1;
+    if (this.#waiters.size > 0) this.wake();
+  }
+
+  /** A message of the log is gone. */
+  removed(node: Node): void {
+    if (node.seq > this.#cursor.seq) this.fresh -= 1;
+  }
+
+  /** Resolves when something may have come, at the latest at the time or when the signal aborts. */
+  waitUntil(at: number, clock: Clock, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = () => {
+        this.#waiters.delete(wake);
+        clock.clearTimeout(timer);
+        signal.removeEventListener("abort", wake);
+        resolve();
+      };
+      const timer = clock.setTimeout(wake, Math.min(at, this.nextAt) - clock.now());
+      signal.addEventListener("abort", wake);
+      this.#waiters.add(wake);
+    });
+  }
+
+  /** Lets whoever waits look again. */
+  wake(): void {
+    for (const wake of [...this.#waiters]) wake();
+  }
+
+  #lease(node: Node, attempts: number, leaseMs: number, now: number): RawDelivery {
+    const { message } = node;
+    const lease = new Lease(node, message, attempts);
+    this.#start(lease, leaseMs, now);
+    this.#inFlight += 1;
+    const { payload } = message;
+    return {
+      id: message.id,
+      lease,
+      body: typeof payload === "object" ? cloneJson(payload) : payload,
+      attempts,
+      headers: message.headers,
+      publishedAt: message.publishedAt,
+    };
+  }
+
+  #start(lease: Lease, leaseMs: number, now: number): void {
+    lease.until = now + leaseMs;
+    let list = this.#leases.get(leaseMs);
+    if (list === undefined) this.#leases.set(leaseMs, list = new LeaseList());
+    list.add(lease);
+  }
+
+  #holds(lease: Lease, now: number): boolean {
+    // A lease that has run out and that nobody took since is over all the same: its message is deliverable.
+    return lease.list !== undefined && lease.until > now;
+  }
+
+  #end(lease: Lease): void {
+    lease.list!.remove(lease);
+    this.#inFlight -= 1;
+  }
+
+  #return(lease: Lease, attempts: number): void {
+    const { node, message } = lease;
+    if (node.gone) return;
+    this.#again.push(node.seq, { node, message, attempts });
+    if (this.#waiters.size > 0) this.wake();
+  }
+}

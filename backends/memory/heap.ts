@@ -1,0 +1,71 @@
+/**
+ * A binary heap: the earliest first, each push and pop a logarithm of what is in it.
+ *
+ * @module
+ */
+
+/** Items ordered by a time. Items of the same time come in the order they were pushed. */
+export class TimeHeap<T> {
+  #items: { readonly at: number; readonly order: number; readonly item: T }[] = [];
+  #pushed = 0;
+
+  /** How many there are. */
+  get size(): number {
+    return this.#items.length;
+  }
+
+  /** The earliest time; `Infinity` where there is nothing. */
+  get nextAt(): number {
+    return this.#items[0]?.at ?? Infinity;
+  }
+
+  /** The earliest item. */
+  first(): T | undefined {
+    return this.#items[0]?.item;
+  }
+
+  /** All items, in no order. */
+  *[Symbol.iterator](): IterableIterator<T> {
+    for (const { item } of this.#items) yield item;
+  }
+
+  /** Adds an item. */
+  push(at: number, item: T): void {
+    const items = this.#items;
+    const entry = { at, order: this.#pushed++, item };
+    let i = items.length;
+    items.push(entry);
+    while (i > 0) {
+      const above = (i - 1) >> 1;
+      if (!before(entry, items[above]!)) break;
+      items[i] = items[above]!;
+      i = above;
+    }
+    items[i] = entry;
+  }
+
+  /** Takes the earliest out, where its time has come. */
+  popDue(now: number): T | undefined {
+    const items = this.#items;
+    const first = items[0];
+    if (first === undefined || first.at > now) return undefined;
+    const last = items.pop()!;
+    if (items.length > 0) {
+      let i = 0;
+      for (;;) {
+        let below = 2 * i + 1;
+        if (below >= items.length) break;
+        if (below + 1 < items.length && before(items[below + 1]!, items[below]!)) below += 1;
+        if (!before(items[below]!, last)) break;
+        items[i] = items[below]!;
+        i = below;
+      }
+      items[i] = last;
+    }
+    return first.item;
+  }
+}
+
+function before(a: { at: number; order: number }, b: { at: number; order: number }): boolean {
+  return a.at < b.at || a.at === b.at && a.order < b.order;
+}

@@ -1,0 +1,149 @@
+/**
+ * One key of the broker: a log of messages that all groups read, kept until every group has settled it.
+ *
+ * The log is a linked list and every group points into it, so what all have passed is free to go, and no operation
+ * costs more when a million messages wait than when ten do.
+ *
+ * @module
+ */
+import type { JsonObject } from "../../core/protocol.ts";
+import { TimeHeap } from "./heap.ts";
+import { Group } from "./group.ts";
+
+/** One message as the broker keeps it. */
+export interface Kept {
+  readonly id: string;
+  readonly payload: JsonObject | string | undefined;
+  readonly headers: Readonly<Record<string, string>> | undefined;
+  readonly publishedAt: number;
+  readonly expiresAt: number;
+}
+
+/** A place in the log. */
+export class Node {
+  /** Where it stands in the order; set when it becomes visible. */
+  seq = 0;
+  /** How many groups have not settled it yet. */
+  pending = 0;
+  /** Not to be delivered again: settled by all, expired or dropped. */
+  gone = false;
+  next: Node | undefined;
+  message: Kept;
+
+  /** A place for a message. */
+  constructor(message: Kept) {
+    this.message = message;
+  }
+}
+
+const NOTHING: Kept = { id: "", payload: undefined, headers: undefined, publishedAt: 0, expiresAt: Infinity };
+
+/** A key's log and its groups. */
+export class Topic {
+  readonly groups: Map<string, Group> = new Map();
+  /** Messages that some group, or the first one to come, has yet to settle; the delayed ones among them. */
+  length = 0;
+  /** Stands before the oldest message that is kept. */
+  #before: Node = new Node(NOTHING);
+  #last: Node = this.#before;
+  #seq = 0;
+  /** Those among the delayed that were removed before their time came. */
+  #delayedGone = 0;
+  readonly #delayed: TimeHeap<Node> = new TimeHeap();
+  readonly #expiring: TimeHeap<Node> = new TimeHeap();
+
+  /** The group of a name; a new one starts at the oldest message kept. */
+  group(name: string): Group {
+    let group = this.groups.get(name);
+    if (group === undefined) {
+      group = new Group(this, this.#before);
+      for (let node = this.#before.next; node; node = node.next) {
+        if (node.gone) continue;
+        node.pending += 1;
+        group.fresh += 1;
+      }
+      this.groups.set(name, group);
+    }
+    return group;
+  }
+
+  /** Adds a message, visible at `visibleAt`. */
+  add(message: Kept, visibleAt: number, now: number): void {
+    const node = new Node(message);
+    this.length += 1;
+    if (message.expiresAt < Infinity) this.#expiring.push(message.expiresAt, node);
+    if (visibleAt > now) {
+      this.#delayed.push(visibleAt, node);
+      for (const group of this.groups.values()) group.wake(); // to wait no longer than until it is due
+    } else {
+      this.#append(node);
+    }
+  }
+
+  /** A place outside the log, for a message that one group alone is to see again. */
+  place(message: Kept): Node {
+    const node = new Node(message);
+    node.seq = ++this.#seq;
+    node.pending = 1;
+    this.length += 1;
+    return node;
+  }
+
+  /** How many are published and not yet visible. */
+  get delayed(): number {
+    return this.#delayed.size - this.#delayedGone;
+  }
+
+  /** When the next delayed message becomes visible. */
+  get nextAt(): number {
+    return this.#delayed.nextAt;
+  }
+
+  /** Makes visible what is due, and lets go of what has outlived its time. */
+  advance(now: number): void {
+    for (let node = this.#delayed.popDue(now); node; node = this.#delayed.popDue(now)) {
+      if (node.gone) this.#delayedGone -= 1;
+      else this.#append(node);
+    }
+    for (let node = this.#expiring.popDue(now); node; node = this.#expiring.popDue(now)) this.remove(node);
+  }
+
+  /** One group is done with a message. */
+  settled(node: Node): void {
+    node.pending -= 1;
+    if (node.pending > 0 || node.gone) return;
+    node.gone = true;
+    this.#leave(node);
+  }
+
+  /** Takes a message out for all groups: its time is over, or it is dropped for a newer one. */
+  remove(node: Node): void {
+    if (node.gone) return;
+    node.gone = true;
+    if (node.seq === 0) this.#delayedGone += 1;
+    else for (const group of this.groups.values()) group.removed(node);
+    this.#leave(node);
+  }
+
+  /** Drops the oldest message. */
+  dropOldest(): void {
+    for (let node = this.#before.next; node; node = node.next) {
+      if (!node.gone) return this.remove(node);
+    }
+    const delayed = this.#delayed.first();
+    if (delayed) this.remove(delayed);
+  }
+
+  #append(node: Node): void {
+    node.seq = ++this.#seq;
+    node.pending = this.groups.size;
+    this.#last = this.#last.next = node;
+    for (const group of this.groups.values()) group.added();
+  }
+
+  #leave(node: Node): void {
+    this.length -= 1;
+    node.message = NOTHING; // the place may be kept for the order; what it held need not be
+    while (this.#before.next?.gone) this.#before = this.#before.next;
+  }
+}

@@ -1,0 +1,27 @@
+/**
+ * The explicit map of all first-party backends, for Deno, Bun and Node.
+ *
+ * Each is imported only when it is picked. Add your own by one line:
+ *
+ * @example
+ * ```ts
+ * import { defineRegistry } from "@slack-mcp/queue";
+ * import { backends } from "@slack-mcp/queue/backends";
+ *
+ * const registry = defineRegistry({
+ *   ...backends,
+ *   // my_queue: () => import("@acme/my-queue"),
+ * });
+ * await using backend = await registry.load({ QUEUE_BACKEND: "memory" });
+ * ```
+ *
+ * @module
+ */
+import type { BackendModule } from "../core/registry.ts";
+
+/** Every first-party backend by the name that `QUEUE_BACKEND` picks it by. */
+export const backends: {
+  readonly memory: () => Promise<BackendModule>;
+} = {
+  memory: () => import("./memory/mod.ts"),
+};

@@ -1,0 +1,116 @@
+/**
+ * Checks of what callers pass, each with a message that names the option, what was found and what is allowed.
+ *
+ * @module
+ */
+import { isPlainObject, kindOf } from "./json.ts";
+
+/** A check: answers what is allowed where the value is refused, with the class of error. */
+export type Check = (value: unknown) => { readonly allowed: string; readonly range?: boolean } | undefined;
+
+/** The checks of an options object, by name. An option without one is refused. */
+export type Checks<T> = { readonly [Name in keyof Required<T>]: Check };
+
+function number(allowed: string, accept: (value: number) => boolean): Check {
+  return (value) => {
+    if (typeof value !== "number") return { allowed };
+    return accept(value) ? undefined : { allowed, range: true };
+  };
+}
+
+/** Zero or more, finite. */
+export const nonNegative: Check = number("a finite number of at least 0", (n) => n >= 0 && n < Infinity);
+/** More than zero, finite. */
+export const positive: Check = number("a finite number above 0", (n) => n > 0 && n < Infinity);
+/** A whole number of at least 1. */
+export const count: Check = number("a whole number of at least 1", (n) => Number.isSafeInteger(n) && n >= 1);
+/** A whole number of at least 0. */
+export const wholeNumber: Check = number("a whole number of at least 0", (n) => Number.isSafeInteger(n) && n >= 0);
+/** A text that has something in it and survives UTF-8. */
+export const text: Check = (value) =>
+  typeof value === "string" && value !== "" && isWellFormed(value) ? undefined : {
+    allowed: typeof value === "string" && value !== ""
+      ? "text without lone surrogates, which no broker can carry"
+      : "a non-empty string",
+  };
+/** An AbortSignal. */
+export const abortSignal: Check = (value) => value instanceof AbortSignal ? undefined : { allowed: "an AbortSignal" };
+/** True or false. */
+export const flag: Check = (value) => typeof value === "boolean" ? undefined : { allowed: "a boolean" };
+/** A function. */
+export const callable: Check = (value) => typeof value === "function" ? undefined : { allowed: "a function" };
+/** An object of whatever class. */
+export const object: Check = (value) =>
+  typeof value === "object" && value !== null ? undefined : { allowed: "an object" };
+/** A plain object of texts. */
+export const textRecord: Check = (value) => {
+  const allowed = "a plain object whose names and values are strings without lone surrogates";
+  if (!isPlainObject(value)) return { allowed };
+  for (const [name, entry] of Object.entries(value)) {
+    if (typeof entry !== "string" || !isWellFormed(entry) || !isWellFormed(name)) return { allowed };
+  }
+  return undefined;
+};
+/** An array of non-empty texts. */
+export const texts: Check = (value) =>
+  Array.isArray(value) && value.every((item) => text(item) === undefined)
+    ? undefined
+    : { allowed: "an array of non-empty strings" };
+/** One of the texts named. */
+export function oneOf(...values: readonly string[]): Check {
+  return (value) =>
+    typeof value === "string" && values.includes(value)
+      ? undefined
+      : { allowed: values.map((v) => `"${v}"`).join(" or "), range: typeof value === "string" };
+}
+
+const LONE_SURROGATE = /[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/;
+
+function isWellFormed(value: string): boolean {
+  return !LONE_SURROGATE.test(value);
+}
+
+/**
+ * Holds an options object against its checks. An option that is `undefined` counts as not given.
+ *
+ * @throws {TypeError} Not an object, an option of another type, or a name that is not an option.
+ * @throws {RangeError} A value out of range.
+ */
+export function checkOptions<T extends object>(what: string, options: T | undefined, checks: Checks<T>): void {
+  if (options === undefined) return;
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(`${what} must be an object, found ${kindOf(options)}`);
+  }
+  for (const name of Object.keys(options)) {
+    const value: unknown = options[name as keyof T];
+    if (value === undefined) continue;
+    const check = Object.hasOwn(checks, name) ? checks[name as keyof T] : undefined;
+    if (check === undefined) {
+      throw new TypeError(`${what} has no option "${name}"; it has ${Object.keys(checks).join(", ")}`);
+    }
+    checkValue(name, value, check);
+  }
+}
+
+/**
+ * Holds one value against a check.
+ *
+ * @throws {TypeError} Of another type.
+ * @throws {RangeError} Out of range.
+ */
+export function checkValue(name: string, value: unknown, check: Check): void {
+  const refused = check(value);
+  if (refused === undefined) return;
+  const found = typeof value === "number" ? String(value) : value === "" ? "an empty string" : kindOf(value);
+  const message = `${name} must be ${refused.allowed}, found ${found}`;
+  throw refused.range ? new RangeError(message) : new TypeError(message);
+}
+
+/**
+ * Holds a key against what every broker takes.
+ *
+ * @throws {TypeError} Not a string, empty, or with lone surrogates.
+ */
+export function checkKey(key: unknown): asserts key is string {
+  checkValue("key", key, text);
+}

@@ -1,0 +1,148 @@
+/**
+ * One leased message, as the portable layer hands it out.
+ *
+ * @module
+ */
+import { checkOptions, type Checks, checkValue, nonNegative, positive } from "./check.ts";
+import type { RawDelivery, Settlement } from "./driver.ts";
+import type { Delivery, FailureCause, JsonObject, RetryDeliveryOptions } from "./protocol.ts";
+
+/** What a delivery needs of the subscription that leased it. */
+export interface Lessor {
+  readonly key: string;
+  /** Passes a settlement on; answers whether the lease was still ours. */
+  settle(delivery: LeasedDelivery, settlement: Settlement): Promise<boolean>;
+  /** As `settle`, for whoever does not wait for the answer. */
+  settleThen(delivery: LeasedDelivery, settlement: Settlement): void;
+  /** Makes the lease longer. */
+  extend(delivery: LeasedDelivery, leaseMs: number): Promise<boolean>;
+}
+
+const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({});
+
+const SETTLED: Promise<boolean> = Promise.resolve(true);
+
+const RETRY_CHECKS: Checks<RetryDeliveryOptions> = { delayMs: nonNegative, reason: () => undefined };
+
+/** What the broker keeps of a reason: its name and message, never more than a few kilobytes. */
+export function toCause(reason: unknown): FailureCause {
+  const error = reason instanceof Error;
+  const name = error ? reason.name : typeof reason === "string" ? "Error" : "unknown";
+  const message = error ? reason.message : typeof reason === "string" ? reason : String(reason);
+  return { name: name.slice(0, 200).toWellFormed(), message: message.slice(0, 4_000).toWellFormed() };
+}
+
+/** A {@link Delivery} under a lease that is renewed while it is in hand. */
+export class LeasedDelivery implements Delivery {
+  readonly id: string;
+  readonly payload: JsonObject;
+  readonly attempts: number;
+  readonly headers: Readonly<Record<string, string>>;
+  /** What the driver knows the lease by. */
+  readonly lease: unknown;
+  /** Epoch milliseconds by our clock at which the lease ends unless it is renewed. */
+  leasedUntil: number;
+  /** When it was handed out. */
+  handedAt = 0;
+  readonly #lessor: Lessor;
+  readonly #publishedAt: number | undefined;
+  #settled: Promise<boolean> | undefined;
+  #lost: { readonly reason: unknown } | undefined;
+  #controller: AbortController | undefined;
+
+  /** A delivery of a subscription. */
+  constructor(lessor: Lessor, raw: RawDelivery, payload: JsonObject, leasedUntil: number) {
+    this.#lessor = lessor;
+    this.id = raw.id;
+    this.payload = payload;
+    this.attempts = raw.attempts;
+    this.headers = raw.headers ?? NO_HEADERS;
+    this.lease = raw.lease;
+    this.leasedUntil = leasedUntil;
+    this.#publishedAt = raw.publishedAt;
+  }
+
+  get key(): string {
+    return this.#lessor.key;
+  }
+
+  get publishedAt(): Date | undefined {
+    return this.#publishedAt === undefined ? undefined : new Date(this.#publishedAt);
+  }
+
+  /** Made when it is asked for: most handlers never do. */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#lost) this.#controller.abort(this.#lost.reason);
+    }
+    return this.#controller.signal;
+  }
+
+  ack(): Promise<boolean> {
+    return this.#settle({ lease: this.lease, kind: "ack" });
+  }
+
+  retry(options: RetryDeliveryOptions = {}): Promise<boolean> {
+    try {
+      checkOptions("retry options", options, RETRY_CHECKS);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    const { delayMs = 0, reason } = options;
+    const cause = reason === undefined ? undefined : toCause(reason);
+    return this.#settle({ lease: this.lease, kind: "retry", delayMs, cause });
+  }
+
+  deadLetter(reason: unknown): Promise<boolean> {
+    return this.#settle({ lease: this.lease, kind: "dead", cause: toCause(reason) });
+  }
+
+  /** As `ack`, for whoever does not wait for the answer. */
+  ackSoon(): void {
+    if (this.#settled) return;
+    this.#settled = SETTLED;
+    this.#lessor.settleThen(this, { lease: this.lease, kind: "ack" });
+  }
+
+  /** Gives it back without counting the attempt. */
+  release(): Promise<boolean> {
+    return this.#settle({ lease: this.lease, kind: "release" });
+  }
+
+  extend(leaseMs: number): Promise<boolean> {
+    try {
+      checkValue("leaseMs", leaseMs, positive);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return this.over ? Promise.resolve(false) : this.#lessor.extend(this, leaseMs);
+  }
+
+  /** Settled, or lost. */
+  get over(): boolean {
+    return this.#settled !== undefined;
+  }
+
+  /** Whether the lease has run out by our clock. */
+  expired(now: number): boolean {
+    return now >= this.leasedUntil;
+  }
+
+  /** The lease is gone: settlements answer `false` from now on, and the signal aborts. */
+  lose(reason: unknown): void {
+    this.#settled ??= Promise.resolve(false);
+    this.abort(reason);
+  }
+
+  /** Aborts the signal, whether or not somebody has asked for it yet. */
+  abort(reason: unknown): void {
+    if (this.#lost) return;
+    this.#lost = { reason };
+    this.#controller?.abort(reason);
+  }
+
+  #settle(settlement: Settlement): Promise<boolean> {
+    return this.#settled ??= this.#lessor.settle(this, settlement);
+  }
+}

@@ -1,0 +1,198 @@
+/**
+ * What the parts of the portable layer share: the driver, the options with their defaults, and the one way in
+ * which a driver's error becomes one of ours.
+ *
+ * @module
+ */
+import { type Clock, systemClock } from "./clock.ts";
+import type { DriverMessage, QueueDriver } from "./driver.ts";
+import { ConfigError, ConsumeError, type ErrorCode, QueueError, type QueueErrorOptions } from "./errors.ts";
+import type { QueueObserver } from "./observer.ts";
+import { redactError, redactText } from "./redact.ts";
+import { retry } from "./retry.ts";
+import { callable, checkOptions, type Checks, count, nonNegative, object, positive, wholeNumber } from "./check.ts";
+
+/** Options of every backend that is made of a driver. */
+export interface BackendOptions {
+  /** Milliseconds to wait for the broker's confirmation of a publish, tries included. Default: 5,000. */
+  readonly timeoutMs?: number;
+  /** How often a transient failure is tried again. Default: 3. */
+  readonly maxRetries?: number;
+  /** Milliseconds of the first wait before trying again; doubles, with full jitter, up to 10 s. Default: 100. */
+  readonly retryDelayMs?: number;
+  /** The most unsettled deliveries of one consumer. Default: 100. */
+  readonly prefetch?: number;
+  /** Milliseconds of a lease. Default: 30,000. */
+  readonly leaseMs?: number;
+  /** Milliseconds after which an unsettled message leaves the queue by itself. Default: never. */
+  readonly messageTtlMs?: number;
+  /** Milliseconds for which `close()` lets running handlers finish. Default: 5,000. */
+  readonly closeDeadlineMs?: number;
+  /** The largest payload, as bytes of JSON in UTF-8. Default: the driver's. */
+  readonly maxPayloadBytes?: number;
+  /** Default: the platform's clock. */
+  readonly clock?: Clock;
+  /** A source of numbers from 0 to below 1, for jitter. Default: `Math.random`. */
+  readonly random?: () => number;
+  /** Told of all that happens. */
+  readonly observer?: QueueObserver;
+}
+
+/** The checks of {@link BackendOptions}; a backend adds those of its own options. */
+export const BACKEND_CHECKS: Checks<BackendOptions> = {
+  timeoutMs: positive,
+  maxRetries: wholeNumber,
+  retryDelayMs: nonNegative,
+  prefetch: count,
+  leaseMs: positive,
+  messageTtlMs: positive,
+  closeDeadlineMs: nonNegative,
+  maxPayloadBytes: count,
+  clock: object,
+  random: callable,
+  observer: object,
+};
+
+/** The names of {@link BackendOptions} alone, of an object that may hold a backend's own options too. */
+export function backendOptions(options: BackendOptions): BackendOptions {
+  const names = Object.keys(BACKEND_CHECKS) as (keyof BackendOptions)[];
+  return Object.fromEntries(names.map((name) => [name, options[name]]));
+}
+
+type Defaulted =
+  | "timeoutMs"
+  | "maxRetries"
+  | "retryDelayMs"
+  | "prefetch"
+  | "leaseMs"
+  | "closeDeadlineMs"
+  | "maxPayloadBytes"
+  | "random";
+
+/** {@link BackendOptions} with their defaults. */
+export type ResolvedOptions = BackendOptions & Required<Pick<BackendOptions, Defaulted>>;
+
+const encoder = new TextEncoder();
+
+/** The driver and what surrounds it. */
+export class Host {
+  readonly driver: QueueDriver;
+  readonly options: ResolvedOptions;
+  readonly clock: Clock;
+  closed = false;
+
+  constructor(driver: QueueDriver, options: BackendOptions) {
+    checkOptions("backend options", options, BACKEND_CHECKS);
+    this.driver = driver;
+    this.clock = options.clock ?? systemClock;
+    this.options = {
+      ...options,
+      timeoutMs: options.timeoutMs ?? 5_000,
+      maxRetries: options.maxRetries ?? 3,
+      retryDelayMs: options.retryDelayMs ?? 100,
+      prefetch: options.prefetch ?? 100,
+      leaseMs: options.leaseMs ?? 30_000,
+      closeDeadlineMs: options.closeDeadlineMs ?? 5_000,
+      maxPayloadBytes: options.maxPayloadBytes ?? driver.capabilities.maxPayloadBytes,
+      random: options.random ?? Math.random,
+    };
+  }
+
+  /** The bytes of a message's body. */
+  bytesOf(message: DriverMessage): number {
+    return encoder.encode(message.body).byteLength;
+  }
+
+  /** Names an error. */
+  codeOf(error: unknown): ErrorCode {
+    return error instanceof QueueError ? error.code : this.driver.classify(error);
+  }
+
+  /** Milliseconds that the broker asked to wait. */
+  retryAfterMs(error: unknown): number {
+    return this.driver.retryAfterMs?.(error) ?? 0;
+  }
+
+  /** Makes one of our errors of whatever a driver threw, without its secrets. */
+  wrap(
+    Kind: new (code: ErrorCode, message: string, options: QueueErrorOptions) => QueueError,
+    what: string,
+    error: unknown,
+    about: { readonly key?: string; readonly id?: string | undefined; readonly hide?: readonly string[] } = {},
+  ): QueueError {
+    if (error instanceof ConfigError || error instanceof Kind) return error as QueueError;
+    const hide = [...this.driver.secrets ?? [], ...about.hide ?? []];
+    const reason = redactText(error instanceof Error ? error.message : String(error), hide);
+    return new Kind(this.codeOf(error), `${what} on ${this.driver.name}: ${reason}`, {
+      backend: this.driver.name,
+      key: about.key,
+      id: about.id,
+      cause: redactError(error, hide),
+    });
+  }
+
+  /**
+   * Calls the broker: bounded in time, tried again while it fails transiently, its errors made ours.
+   *
+   * @throws {QueueError} `"closed"`, or what the broker answered.
+   */
+  async call<T>(
+    what: string,
+    fn: (signal: AbortSignal) => Promise<T>,
+    about: { readonly key?: string; readonly signal?: AbortSignal; readonly maxRetries?: number } = {},
+  ): Promise<T> {
+    if (this.closed) throw this.closedError(what, about.key);
+    const { options, clock } = this;
+    const once = async (): Promise<T> => {
+      const limit = new AbortController();
+      const onAbort = () => limit.abort(about.signal?.reason);
+      about.signal?.addEventListener("abort", onAbort, { once: true });
+      const timer = clock.setTimeout(() => {
+        limit.abort(new QueueError("timeout", "no answer came in time", { backend: this.driver.name }));
+      }, options.timeoutMs);
+      try {
+        return await this.unlessAborted(fn(limit.signal), limit.signal);
+      } catch (error) {
+        if (about.signal?.aborted) throw about.signal.reason;
+        throw this.wrap(ConsumeError, what, error, about);
+      } finally {
+        clock.clearTimeout(timer);
+        about.signal?.removeEventListener("abort", onAbort);
+      }
+    };
+    return await retry(once, {
+      maxRetries: about.maxRetries ?? options.maxRetries,
+      baseMs: options.retryDelayMs,
+      random: options.random,
+      clock,
+      shouldRetry: (error) => error instanceof QueueError && error.retryable,
+      retryAfterMs: (error) => this.retryAfterMs((error as QueueError).cause),
+      ...about.signal && { signal: about.signal },
+    });
+  }
+
+  /** An error that says that the backend is closed. */
+  closedError(what: string, key?: string): QueueError {
+    return new QueueError("closed", `${what}: the ${this.driver.name} backend is closed`, {
+      backend: this.driver.name,
+      key,
+    });
+  }
+
+  /** An error that says that the backend does not offer something. */
+  unsupported(what: string): QueueError {
+    return new QueueError("unsupported", `The ${this.driver.name} backend does not support ${what}`, {
+      backend: this.driver.name,
+    });
+  }
+
+  /** The promise's outcome, unless the signal aborts first: a driver that ignores its signal must not hold us up. */
+  unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const onAbort = () => reject(signal.reason);
+      if (signal.aborted) onAbort();
+      else signal.addEventListener("abort", onAbort);
+      promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+    });
+  }
+}

@@ -1,0 +1,153 @@
+/**
+ * What a payload may be, checked before anything is sent.
+ *
+ * @module
+ */
+import type { JsonObject, JsonValue } from "./protocol.ts";
+
+/** How deep a payload may be nested: every backend's parser and ours can follow it there. */
+export const MAX_DEPTH = 1_000;
+
+/** Names what a value is, never its content. */
+export function kindOf(value: unknown): string {
+  if (value === null) return "null";
+  if (Array.isArray(value)) return "an array";
+  if (typeof value === "number") return Number.isFinite(value) ? "a number" : String(value);
+  if (typeof value === "object") {
+    const name = Object.getPrototypeOf(value)?.constructor?.name;
+    return typeof name === "string" && name !== "Object" && name !== "" ? `a ${name}` : "an object";
+  }
+  return value === undefined ? "undefined" : `a ${typeof value}`;
+}
+
+/** Whether a value is an object literal's kind: no class, no array, of any realm. */
+export function isPlainObject(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  const prototype = Object.getPrototypeOf(value);
+  // Another realm's Object.prototype is a different object, but nothing stands above it there either.
+  return prototype === null || prototype === Object.prototype ||
+    Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, "isPrototypeOf");
+}
+
+/**
+ * A copy that nobody else holds.
+ *
+ * @throws {TypeError} A value that JSON cannot carry without loss, with its path and kind.
+ * @throws {RangeError} Nested deeper than {@link MAX_DEPTH}.
+ */
+export function copyPayload(payload: unknown): JsonObject {
+  if (!isPlainObject(payload)) throw new TypeError(`payload must be a plain JSON object, found ${kindOf(payload)}`);
+  return copyObject(payload, payload, 0);
+}
+
+/** Copies what is known to be JSON, such as a payload that was checked before. */
+export function cloneJson<T extends JsonValue>(value: T): T {
+  return copyValue(value, value, 0) as T;
+}
+
+function copyObject(source: Record<string, unknown>, root: unknown, depth: number): JsonObject {
+  if (depth >= MAX_DEPTH) throw tooDeep(root);
+  const copy: Record<string, JsonValue> = {};
+  for (const name of Object.keys(source)) {
+    const value = source[name];
+    const copied = typeof value === "string" ? value : copyValue(value, root, depth + 1);
+    // An assignment to __proto__ would change the prototype in place of adding a property.
+    if (name === "__proto__") defineOwn(copy, name, copied);
+    else copy[name] = copied;
+  }
+  return copy;
+}
+
+function copyValue(value: unknown, root: unknown, depth: number): JsonValue {
+  switch (typeof value) {
+    case "string":
+    case "boolean":
+      return value;
+    case "number":
+      if (!Number.isFinite(value)) throw refuse(value, root);
+      return value === 0 ? 0 : value; // JSON has no negative zero
+    case "object":
+      if (value === null) return null;
+      if (Array.isArray(value)) {
+        if (depth >= MAX_DEPTH) throw tooDeep(root);
+        const copy = new Array<JsonValue>(value.length);
+        for (let i = 0; i < value.length; i++) copy[i] = copyValue(value[i], root, depth + 1);
+        return copy;
+      }
+      if (isPlainObject(value)) return copyObject(value, root, depth);
+  }
+  throw refuse(value, root);
+}
+
+function defineOwn(target: object, name: string, value: unknown): void {
+  Object.defineProperty(target, name, { value, enumerable: true, configurable: true, writable: true });
+}
+
+function refuse(value: unknown, root: unknown): TypeError {
+  const path = pathTo(value, root, "payload", 0) ?? "payload";
+  return new TypeError(`${path} must be a JSON value, found ${kindOf(value)}`);
+}
+
+function tooDeep(root: unknown): Error {
+  const cycle = cycleIn(root, "payload", new Set());
+  if (cycle !== undefined) return new TypeError(`payload must be a JSON object, found a cycle at ${cycle}`);
+  return new RangeError(`payload must be nested at most ${MAX_DEPTH} deep, found deeper`);
+}
+
+/** Where the value stands: looked for only once something was refused, so the usual copy needs no paths. */
+function pathTo(wanted: unknown, from: unknown, path: string, depth: number): string | undefined {
+  if (Object.is(from, wanted)) return path;
+  if (typeof from !== "object" || from === null || depth > MAX_DEPTH) return undefined;
+  if (Array.isArray(from)) {
+    for (let i = 0; i < from.length; i++) {
+      const found = pathTo(wanted, from[i], `${path}[${i}]`, depth + 1);
+      if (found !== undefined) return found;
+    }
+  } else if (isPlainObject(from)) {
+    for (const name of Object.keys(from)) {
+      const found = pathTo(wanted, from[name], `${path}.${name}`, depth + 1);
+      if (found !== undefined) return found;
+    }
+  }
+  return undefined;
+}
+
+function cycleIn(value: unknown, path: string, above: Set<unknown>): string | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  if (above.has(value)) return path;
+  if (above.size > MAX_DEPTH) return undefined;
+  above.add(value);
+  for (const [name, inner] of Object.entries(value)) {
+    const found = cycleIn(inner, Array.isArray(value) ? `${path}[${name}]` : `${path}.${name}`, above);
+    if (found !== undefined) return found;
+  }
+  above.delete(value);
+  return undefined;
+}
+
+/**
+ * The JSON text of a payload that was found good.
+ *
+ * @throws {TypeError} As {@link copyPayload}.
+ */
+export function checkPayload(payload: unknown): asserts payload is JsonObject {
+  copyPayload(payload);
+}
+
+const encoder = new TextEncoder();
+
+/** Whether a text is over so many bytes of UTF-8; counts only where it could be. */
+export function isOver(text: string, bytes: number): boolean {
+  return text.length > bytes || text.length * 3 > bytes && encoder.encode(text).byteLength > bytes;
+}
+
+/** The payload in a body, or why there is none. Never the body's content. */
+export function parsePayload(body: string): JsonObject | string {
+  let value: unknown;
+  try {
+    value = JSON.parse(body);
+  } catch {
+    return "the body is not JSON"; // the parser's own message would quote the body
+  }
+  return isPlainObject(value) ? value as JsonObject : `the body must be a JSON object, found ${kindOf(value)}`;
+}

@@ -1,0 +1,131 @@
+/**
+ * The leases that one subscription holds: renewed together, and given up when renewal fails.
+ *
+ * @module
+ */
+import type { LeasedDelivery } from "./delivery.ts";
+import { ConsumeError } from "./errors.ts";
+import type { Host } from "./host.ts";
+import { tell } from "./observer.ts";
+
+/** How far into a lease it is renewed. */
+const RENEW_AT = 1 / 3;
+
+/** Keeps leases alive while they are held. */
+export class LeaseKeeper {
+  readonly #host: Host;
+  readonly #key: string;
+  readonly #group: string;
+  readonly #leaseMs: number;
+  readonly #held: Set<LeasedDelivery> = new Set();
+  readonly #onLost: (delivery: LeasedDelivery) => void;
+  #timer: unknown;
+  #armed = false;
+  #failures = 0;
+  /** False: leases run out by themselves from now on. */
+  renewing = true;
+
+  /** A keeper; `onLost` is told of each delivery whose lease ended. */
+  constructor(host: Host, key: string, group: string, leaseMs: number, onLost: (delivery: LeasedDelivery) => void) {
+    this.#host = host;
+    this.#key = key;
+    this.#group = group;
+    this.#leaseMs = leaseMs;
+    this.#onLost = onLost;
+  }
+
+  /** What is held now. */
+  get held(): ReadonlySet<LeasedDelivery> {
+    return this.#held;
+  }
+
+  /** Takes a lease into care. */
+  hold(delivery: LeasedDelivery): void {
+    this.#held.add(delivery);
+    this.#arm();
+  }
+
+  /** Lets go of a lease that is being settled. */
+  drop(delivery: LeasedDelivery): void {
+    this.#held.delete(delivery);
+  }
+
+  /** Stops the timer where there is nothing to wait for. */
+  rest(): void {
+    if (this.#held.size > 0 || !this.#armed) return;
+    this.#host.clock.clearTimeout(this.#timer);
+    this.#armed = false;
+  }
+
+  /** Makes leases end `leaseMs` from now; answers which were still ours. */
+  async extend(deliveries: readonly LeasedDelivery[], leaseMs: number): Promise<boolean[]> {
+    const { driver, clock, options } = this.#host;
+    if (!driver.extend) throw this.#host.unsupported("extending a lease");
+    const { maxSettleBatch = 1_000 } = driver;
+    const kept: boolean[] = [];
+    for (let from = 0; from < deliveries.length; from += maxSettleBatch) {
+      const some = deliveries.slice(from, from + maxSettleBatch);
+      const startedAt = clock.now();
+      const limit = new AbortController();
+      const timer = clock.setTimeout(() => {
+        limit.abort(new DOMException("No answer came in time", "TimeoutError"));
+      }, Math.min(options.timeoutMs, this.#leaseMs / 3));
+      try {
+        const answers = await this.#host.unlessAborted(
+          driver.extend(this.#key, this.#group, some.map((delivery) => delivery.lease), leaseMs, limit.signal),
+          limit.signal,
+        );
+        for (const [i, delivery] of some.entries()) {
+          const ours = answers[i] === true;
+          if (ours) delivery.leasedUntil = startedAt + leaseMs;
+          else if (this.#held.has(delivery)) this.#lose(delivery);
+          kept.push(ours);
+        }
+      } finally {
+        clock.clearTimeout(timer);
+      }
+    }
+    return kept;
+  }
+
+  #arm(): void {
+    if (this.#armed || this.#held.size === 0) return;
+    this.#armed = true;
+    // After a failed renewal there is less time left, so the next try comes sooner.
+    const waitMs = this.#leaseMs * RENEW_AT / (this.#failures > 0 ? 4 : 1);
+    this.#timer = this.#host.clock.setTimeout(() => {
+      this.#renew().finally(() => {
+        this.#armed = false;
+        this.#arm();
+      });
+    }, waitMs);
+  }
+
+  async #renew(): Promise<void> {
+    const { driver, clock, options } = this.#host;
+    const now = clock.now();
+    const due: LeasedDelivery[] = [];
+    for (const delivery of this.#held) {
+      if (delivery.expired(now)) this.#lose(delivery);
+      else if (delivery.leasedUntil - now <= this.#leaseMs * (1 - RENEW_AT) + 1) due.push(delivery);
+    }
+    if (due.length === 0 || !this.renewing || !driver.extend) return;
+    try {
+      await this.extend(due, this.#leaseMs);
+      this.#failures = 0;
+    } catch (error) {
+      this.#failures += 1;
+      const wrapped = this.#host.wrap(ConsumeError, `Cannot renew leases on "${this.#key}"`, error, { key: this.#key });
+      const event = { backend: driver.name, key: this.#key, operation: "extend", failures: this.#failures } as const;
+      tell(options.observer, "failed", { ...event, error: wrapped });
+    }
+  }
+
+  #lose(delivery: LeasedDelivery): void {
+    this.#held.delete(delivery);
+    const about = { backend: this.#host.driver.name, key: this.#key, id: delivery.id };
+    delivery.lose(new ConsumeError("not-found", `The lease of a message of "${this.#key}" was lost`, about));
+    tell(this.#host.options.observer, "leaseLost", { ...about, group: this.#group, attempts: delivery.attempts });
+    this.#onLost(delivery);
+  }
+}

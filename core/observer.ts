@@ -1,0 +1,75 @@
+/**
+ * The hook for metrics and logs: one object of optional callbacks.
+ *
+ * @module
+ */
+import type { QueueError } from "./errors.ts";
+
+/** What happened to one message. Never its payload. */
+export interface MessageEvent {
+  /** The backend's name. */
+  readonly backend: string;
+  /** The key. */
+  readonly key: string;
+  /** The message's id. */
+  readonly id: string;
+  /** The group, where the message was delivered to one. */
+  readonly group?: string;
+  /** The broker's count of deliveries, where the message was delivered. */
+  readonly attempts?: number;
+  /** Milliseconds: to the confirmation for `published`, from the delivery on for all that follow it. */
+  readonly durationMs?: number;
+  /** Why, where it was retried or died. */
+  readonly reason?: unknown;
+}
+
+/** What failed and is being tried again, or was given up. */
+export interface FailureEvent {
+  /** The backend's name. */
+  readonly backend: string;
+  /** The key. */
+  readonly key: string;
+  /** What was being done. */
+  readonly operation: "publish" | "receive" | "settle" | "extend";
+  /** How often in a row it has failed. */
+  readonly failures: number;
+  /** Why, with secrets taken out. */
+  readonly error: QueueError;
+}
+
+/**
+ * Callbacks for metrics. They are called synchronously; what they throw is ignored, since a metric must not
+ * change what is delivered.
+ *
+ * A backend tells of all that passes through it; a consumer tells of what its handlers did. Give an observer to
+ * one of the two, or count twice.
+ */
+export interface QueueObserver {
+  /** The broker confirmed a message. */
+  published?(event: MessageEvent): void;
+  /** A message was handed to a handler or a loop. */
+  delivered?(event: MessageEvent): void;
+  /** The broker confirmed that a message is done. */
+  acked?(event: MessageEvent): void;
+  /** A message went back to the queue. */
+  retried?(event: MessageEvent): void;
+  /** A message went to the dead letters. */
+  deadLettered?(event: MessageEvent): void;
+  /** A lease ended before the message was settled: someone else will get it. */
+  leaseLost?(event: MessageEvent): void;
+  /** Something failed and is tried again or was given up. */
+  failed?(event: FailureEvent): void;
+}
+
+/** Tells an observer, whatever it does with it. */
+export function tell<Name extends keyof QueueObserver>(
+  observer: QueueObserver | undefined,
+  name: Name,
+  event: Parameters<NonNullable<QueueObserver[Name]>>[0],
+): void {
+  try {
+    (observer?.[name] as ((event: unknown) => void) | undefined)?.call(observer, event);
+  } catch {
+    // An observer that throws must not cost a message.
+  }
+}

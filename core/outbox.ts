@@ -1,0 +1,308 @@
+/**
+ * The outbox of one key: publishes that are in the air together travel as one batch, one batch at a time, so the
+ * order of calls is the order in the queue.
+ *
+ * @module
+ */
+import type { DriverMessage, SendResult } from "./driver.ts";
+import { PublishError, QueueError } from "./errors.ts";
+import type { Host } from "./host.ts";
+import { tell } from "./observer.ts";
+import type { PublishReceipt } from "./protocol.ts";
+import { backoffMs } from "./retry.ts";
+
+/** One call of publish or publishBatch. */
+class Parcel {
+  /** Messages not yet handed to a send. */
+  taken = 0;
+  confirmed = 0;
+  /** Settled for the caller; what the broker still answers is of no interest. */
+  over = false;
+  /** Some message of it may have reached the broker without an answer. */
+  inDoubt = false;
+  failed: PublishError | undefined;
+  lastError: PublishError | undefined;
+  onAbort: (() => void) | undefined;
+  readonly outcomes: (PublishReceipt | PublishError)[];
+
+  constructor(
+    readonly messages: readonly DriverMessage[],
+    readonly startedAt: number,
+    readonly deadline: number,
+    readonly signal: AbortSignal | undefined,
+    readonly resolve: (receipts: PublishReceipt[]) => void,
+    readonly reject: (error: unknown) => void,
+  ) {
+    this.outcomes = new Array(messages.length);
+  }
+}
+
+/** A batch on its way: which messages of which parcels. */
+interface Batch {
+  readonly messages: DriverMessage[];
+  readonly parts: { readonly parcel: Parcel; readonly from: number; readonly count: number }[];
+}
+
+/** Publishes of one key on their way to the driver. */
+export class Outbox {
+  readonly #host: Host;
+  readonly #key: string;
+  readonly #onIdle: () => void;
+  #parcels: Parcel[] = [];
+  #flying: Parcel[] = [];
+  #abort: AbortController | undefined;
+  #inAir = false;
+  #running: Promise<void> | undefined;
+  #timer: unknown;
+  #timerAt = Infinity;
+
+  /** An outbox for a key; `onIdle` is called when there is nothing left to send. */
+  constructor(host: Host, key: string, onIdle: () => void) {
+    this.#host = host;
+    this.#key = key;
+    this.#onIdle = onIdle;
+  }
+
+  /** Sends messages after all that came before; resolves when the broker has confirmed every one. */
+  add(
+    messages: readonly DriverMessage[],
+    options: { readonly timeoutMs: number; readonly signal?: AbortSignal | undefined },
+  ): Promise<PublishReceipt[]> {
+    return new Promise((resolve, reject) => {
+      const now = this.#host.clock.now();
+      const parcel = new Parcel(messages, now, now + options.timeoutMs, options.signal, resolve, reject);
+      if (parcel.signal) {
+        parcel.onAbort = () => this.#giveUp(parcel, parcel.signal!.reason, true);
+        parcel.signal.addEventListener("abort", parcel.onAbort, { once: true });
+      }
+      this.#parcels.push(parcel);
+      // A microtask later, so that what is published in the same turn travels together.
+      this.#running ??= Promise.resolve().then(() => this.#run());
+      this.#arm(parcel.deadline);
+    });
+  }
+
+  /** Resolves when there is nothing left to send. */
+  idle(): Promise<void> {
+    return this.#running ?? Promise.resolve();
+  }
+
+  /** Gives up all that is still waiting or in the air. */
+  abandon(reason: QueueError): void {
+    for (const parcel of [...this.#flying, ...this.#parcels]) this.#giveUp(parcel, reason, false);
+  }
+
+  async #run(): Promise<void> {
+    while (this.#parcels.length > 0) {
+      const batch = this.#take();
+      if (batch.messages.length > 0) await this.#send(batch);
+    }
+    this.#running = undefined;
+    this.#host.clock.clearTimeout(this.#timer);
+    this.#timerAt = Infinity;
+    this.#onIdle();
+  }
+
+  #take(): Batch {
+    const { maxBatchMessages = 1_000, maxBatchBytes = Infinity } = this.#host.driver;
+    const batch: Batch = { messages: [], parts: [] };
+    let bytes = 0;
+    let spent = 0;
+    for (const parcel of this.#parcels) {
+      if (!parcel.over) {
+        const from = parcel.taken;
+        while (parcel.taken < parcel.messages.length && batch.messages.length < maxBatchMessages) {
+          const message = parcel.messages[parcel.taken]!;
+          // Three bytes is the most that UTF-8 needs for one unit of a JavaScript string.
+          if (maxBatchBytes < Infinity) bytes += this.#host.bytesOf(message);
+          if (bytes > maxBatchBytes && batch.messages.length > 0) break;
+          batch.messages.push(message);
+          parcel.taken += 1;
+        }
+        if (parcel.taken > from) batch.parts.push({ parcel, from, count: parcel.taken - from });
+        if (parcel.taken < parcel.messages.length) break;
+      }
+      spent += 1;
+    }
+    this.#parcels.splice(0, spent);
+    this.#flying = batch.parts.map((part) => part.parcel);
+    return batch;
+  }
+
+  async #send(batch: Batch): Promise<void> {
+    const { driver, options, clock } = this.#host;
+    for (let failures = 0;;) {
+      const alive = batch.parts.some((part) => !part.parcel.over);
+      if (!alive) break;
+      this.#abort = new AbortController();
+      try {
+        this.#inAir = true;
+        const results = await this.#host.unlessAborted(
+          driver.send(this.#key, batch.messages, this.#abort.signal),
+          this.#abort.signal,
+        );
+        this.#inAir = false;
+        this.#deliver(batch, results);
+        break;
+      } catch (error) {
+        this.#inAir = false;
+        failures += 1;
+        const wrapped = this.#wrap(error, batch);
+        const doubt = wrapped.code === "unknown-outcome";
+        tell(options.observer, "failed", {
+          backend: driver.name,
+          key: this.#key,
+          operation: "publish",
+          failures,
+          error: wrapped,
+        });
+        for (const { parcel } of batch.parts) {
+          parcel.inDoubt ||= doubt;
+          parcel.lastError = wrapped;
+        }
+        const again = wrapped.retryable || doubt && driver.capabilities.dedup;
+        if (!again || failures > options.maxRetries) {
+          this.#deliver(batch, batch.messages.map(() => ({ error: wrapped })));
+          break;
+        }
+        const waitMs = Math.max(
+          backoffMs(failures, { baseMs: options.retryDelayMs }, options.random),
+          this.#host.retryAfterMs(error),
+        );
+        await this.#pause(waitMs, clock);
+      }
+    }
+    this.#abort = undefined;
+    this.#flying = [];
+  }
+
+  /** Waits, unless everybody who waits for this batch has given up. */
+  #pause(ms: number, clock: Host["clock"]): Promise<void> {
+    this.#abort = new AbortController();
+    const { signal } = this.#abort;
+    return new Promise((resolve) => {
+      const timer = clock.setTimeout(resolve, ms);
+      signal.addEventListener("abort", () => {
+        clock.clearTimeout(timer);
+        resolve();
+      }, { once: true });
+    });
+  }
+
+  #deliver(batch: Batch, results: readonly SendResult[]): void {
+    const { observer } = this.#host.options;
+    let at = 0;
+    for (const { parcel, from, count } of batch.parts) {
+      for (let i = from; i < from + count; i++, at++) {
+        const message = parcel.messages[i]!;
+        const result = results[at] ?? { error: new Error("the driver answered fewer results than messages") };
+        if ("error" in result) {
+          const error = this.#wrap(result.error, batch, message.id);
+          parcel.failed ??= error;
+          parcel.outcomes[i] = error;
+        } else {
+          parcel.outcomes[i] = { id: message.id, outcome: result.outcome };
+          if (observer?.published) {
+            const durationMs = this.#host.clock.now() - parcel.startedAt;
+            tell(observer, "published", {
+              backend: this.#host.driver.name,
+              key: this.#key,
+              id: message.id,
+              durationMs,
+            });
+          }
+        }
+      }
+      parcel.confirmed += count;
+      if (parcel.confirmed === parcel.messages.length) this.#finish(parcel);
+    }
+  }
+
+  #finish(parcel: Parcel): void {
+    if (parcel.over) return;
+    this.#end(parcel);
+    if (parcel.failed === undefined) return parcel.resolve(parcel.outcomes as PublishReceipt[]);
+    if (parcel.messages.length === 1) return parcel.reject(parcel.failed);
+    const failed = parcel.outcomes.filter((outcome) => outcome instanceof PublishError).length;
+    parcel.reject(
+      new PublishError(
+        parcel.failed.code,
+        `${failed} of ${parcel.messages.length} messages were not confirmed: ${parcel.failed.message}`,
+        { ...this.#about(), cause: parcel.failed, outcomes: parcel.outcomes },
+      ),
+    );
+  }
+
+  /** The caller's patience is over: because of time, a signal, or the end of the backend. */
+  #giveUp(parcel: Parcel, reason: unknown, aborted: boolean): void {
+    if (parcel.over) return;
+    const flying = this.#flying.includes(parcel);
+    const id = parcel.messages.length === 1 ? parcel.messages[0]!.id : undefined;
+    this.#end(parcel);
+    if (parcel.inDoubt || flying && this.#inAir) {
+      const why = aborted
+        ? "it was aborted"
+        : reason instanceof QueueError
+        ? "the backend closed"
+        : "no answer came in time";
+      parcel.reject(
+        new PublishError(
+          "unknown-outcome",
+          `Cannot tell whether the message reached "${this.#key}": ${why} after it was sent`,
+          { ...this.#about(), id, cause: reason ?? parcel.lastError },
+        ),
+      );
+    } else if (reason !== undefined) {
+      parcel.reject(reason);
+    } else {
+      parcel.reject(
+        parcel.lastError ??
+          new PublishError(
+            "timeout",
+            `Cannot publish to "${this.#key}": no answer came in time, and nothing was sent`,
+            {
+              ...this.#about(),
+              id,
+            },
+          ),
+      );
+    }
+    if (flying && this.#flying.every((one) => one.over)) {
+      this.#abort?.abort(new DOMException("Nobody waits for it", "AbortError"));
+    }
+  }
+
+  #end(parcel: Parcel): void {
+    parcel.over = true;
+    if (parcel.onAbort) parcel.signal?.removeEventListener("abort", parcel.onAbort);
+  }
+
+  /** One timer for all that wait: set for the earliest deadline. */
+  #arm(deadline: number): void {
+    if (deadline >= this.#timerAt) return;
+    const { clock } = this.#host;
+    clock.clearTimeout(this.#timer);
+    this.#timerAt = deadline;
+    this.#timer = clock.setTimeout(() => {
+      this.#timerAt = Infinity;
+      const now = clock.now();
+      const live = [...this.#flying, ...this.#parcels].filter((parcel) => !parcel.over);
+      for (const parcel of live) if (parcel.deadline <= now) this.#giveUp(parcel, undefined, false);
+      const next = Math.min(...live.filter((parcel) => !parcel.over).map((parcel) => parcel.deadline));
+      if (next < Infinity) this.#arm(next);
+    }, deadline - clock.now());
+  }
+
+  #about(): { backend: string; key: string } {
+    return { backend: this.#host.driver.name, key: this.#key };
+  }
+
+  #wrap(error: unknown, batch: Batch, id?: string): PublishError {
+    if (error instanceof PublishError) return error;
+    return this.#host.wrap(PublishError, `Cannot publish to "${this.#key}"`, error, {
+      key: this.#key,
+      id: id ?? (batch.messages.length === 1 ? batch.messages[0]!.id : undefined),
+      hide: batch.messages.map((message) => message.body),
+    }) as PublishError;
+  }
+}

@@ -1,0 +1,33 @@
+/**
+ * Message queues for Slack events on Deno, Bun and Cloudflare Workers: at least once, leased, fenced, with dead
+ * letters, over whichever backend `QUEUE_BACKEND` names.
+ *
+ * @example
+ * ```ts
+ * import { createConsumer, defineRegistry } from "@slack-mcp/queue";
+ * import assert from "node:assert/strict";
+ *
+ * const registry = defineRegistry({ memory: () => import("@slack-mcp/queue/memory") });
+ * await using backend = await registry.load({ QUEUE_BACKEND: "memory" });
+ * await backend.publish("slack_events", { type: "event_callback", event: { type: "app_mention" } });
+ *
+ * const seen: unknown[] = [];
+ * const consumer = createConsumer({ handler: ({ payload }) => void seen.push(payload.type) });
+ * await consumer.drain(backend, "slack_events", { deadlineMs: 1_000 });
+ * assert.deepEqual(seen, ["event_callback"]);
+ * ```
+ *
+ * @module
+ */
+export * from "./core/protocol.ts";
+export * from "./core/driver.ts";
+export * from "./core/errors.ts";
+export { createBackend, PortableBackend } from "./core/backend.ts";
+export type { BackendOptions } from "./core/host.ts";
+export * from "./core/consumer.ts";
+export { EnvReader, type NumberBounds, type QueueConfig, readQueueConfig, readQueueFields } from "./core/config.ts";
+export * from "./core/registry.ts";
+export { backoffMs, type BackoffOptions, retry, type RetryOptions, withRetry } from "./core/retry.ts";
+export { type Clock, delay, systemClock } from "./core/clock.ts";
+export type { FailureEvent, MessageEvent, QueueObserver } from "./core/observer.ts";
+export { ambientEnv } from "./env.ts";
