@@ -17,8 +17,8 @@ export interface DriverMessage {
   readonly id: string;
   /**
    * True where the publisher chose the id: it must be remembered for the driver's documented window. A made id
-   * is used again only when the same batch is sent again, moments later, because its reply was lost:
-   * `messages[0].id` then names the batch.
+   * is used again only when the same batch is sent again, moments later, because its reply was lost: the first
+   * made id among a batch's messages names that batch.
    */
   readonly explicitId: boolean;
   /** The payload as JSON text. */
