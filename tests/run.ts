@@ -99,7 +99,13 @@ const SUITES: Readonly<Record<string, () => Promise<Row>>> = {
   },
   docs() {
     const files = chosen(docFiles());
-    return runSuite("docs", files, [deno, ...common.filter((arg) => arg !== "--no-check"), "--doc", ...files]);
+    return runSuite("docs", files, [
+      deno,
+      ...common.filter((arg) => arg !== "--no-check"),
+      "--quiet",
+      "--doc",
+      ...files,
+    ]);
   },
   bun() {
     const files = chosen([...suiteFiles("bun"), ...testFiles("tests/runtimes/bun")]);
@@ -111,9 +117,9 @@ const SUITES: Readonly<Record<string, () => Promise<Row>>> = {
     const inside = chosen(suiteFiles("workerd"));
     const outside = testFiles("tests/runtimes/workerd").filter((file) => !file.endsWith("/suites_test.ts"));
     const driver = inside.length > 0 ? ["tests/runtimes/workerd/suites_test.ts"] : [];
-    const files = [...driver, ...chosen(outside)];
+    const direct = chosen(outside);
     const env = { SUITE_FILES: inside.join(",") };
-    return runSuite("workerd", files, [deno, ...common, ...withTools, ...files], env);
+    return runSuite("workerd", [...inside, ...direct], [deno, ...common, ...withTools, ...driver, ...direct], env);
   },
 };
 

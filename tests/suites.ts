@@ -80,5 +80,6 @@ export function libraryFiles(): string[] {
 /** The files whose examples are run: the library, and the documents for its users. */
 export function docFiles(): string[] {
   const documents = ["README.md", "CONTRIBUTING.md", ...filesUnder("docs").filter((file) => file.endsWith(".md"))];
-  return [...libraryFiles(), ...documents.filter((file) => existsSync(join(ROOT, file)))];
+  return [...libraryFiles(), ...documents]
+    .filter((file) => existsSync(join(ROOT, file)) && readFileSync(join(ROOT, file), "utf8").includes("```ts"));
 }

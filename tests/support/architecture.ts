@@ -1,0 +1,153 @@
+/**
+ * The floors of the house, as rules over the imports that Deno itself reads from the sources.
+ *
+ * @module
+ */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { run } from "./child.ts";
+
+/** One import. */
+export interface Edge {
+  /** The importing file, from the repository's folder. */
+  readonly from: string;
+  /** The imported file, or `npm:name`, or `node:name`. */
+  readonly to: string;
+  /** True for `import()`. */
+  readonly dynamic: boolean;
+  /** True for types alone. */
+  readonly typeOnly: boolean;
+}
+
+/** The rooms beside itself that a room may import from. All others may import nothing of the house. */
+const FLOORS: Readonly<Record<string, readonly string[]>> = {
+  "mod.ts": ["core", "env.ts"],
+  "env.ts": ["core"],
+  "backends": ["core"],
+  "slack": ["core"],
+  "testing": ["core"],
+  "backends/redis": ["core", "backends/streams"],
+  "backends/upstash": ["core", "backends/streams"],
+};
+
+/** The only rooms that a package may be imported in. */
+const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  "ioredis": ["backends/redis"],
+  "@upstash/redis": ["backends/upstash"],
+  "@cloudamqp/amqp-client": ["backends/rabbitmq"],
+  "amqplib": ["backends/rabbitmq"],
+};
+
+/** The rooms that run where `node:` modules are. */
+const WITH_NODE: readonly string[] = ["backends/redis", "backends/rabbitmq", "create"];
+
+/** The room of a file: `"core"`, `"backends/redis"`, `"mod.ts"`, or the folder of what is not published. */
+export function roomOf(file: string): string {
+  const [first = "", second = ""] = file.split("/");
+  return first === "backends" && !second.endsWith(".ts") ? `${first}/${second}` : first;
+}
+
+/** `npm:@scope/name@^1/sub` → `@scope/name`. */
+function packageOf(specifier: string): string {
+  return /^npm:\/?(@[^/]+\/[^/@]+|[^/@]+)/.exec(specifier)?.[1] ?? specifier;
+}
+
+function brokenFloor({ from, to, dynamic, typeOnly }: Edge): string | undefined {
+  const room = roomOf(from);
+  if (to.startsWith("node:")) {
+    return WITH_NODE.includes(room) ? undefined : `${from} imports ${to}: ${room} does with the web's own library`;
+  }
+  if (to.startsWith("npm:")) {
+    const name = packageOf(to);
+    return PACKAGES[name]?.includes(room) ? undefined : `${from} imports the package ${name}: not in this room`;
+  }
+  const target = roomOf(to);
+  if (target === room) return undefined;
+  if (room === "backends" && target.startsWith("backends/")) { // the map of all: it loads what is asked for
+    return dynamic || typeOnly ? undefined : `${from} imports ${to} at once: the map of backends loads by import()`;
+  }
+  const below = FLOORS[room] ?? (room.startsWith("backends/") ? ["core"] : []);
+  return below.includes(target) ? undefined : `${from} imports ${to}: ${room} must not know ${target}`;
+}
+
+/** What the edges break of the floors. */
+export function brokenFloors(edges: readonly Edge[]): string[] {
+  return edges.map(brokenFloor).filter((problem) => problem !== undefined);
+}
+
+/** The packages that importing a file brings, types aside. */
+export function packagesBehind(file: string, edges: readonly Edge[], withDynamic: boolean): string[] {
+  const seen = new Set<string>([file]);
+  for (const here of seen) {
+    for (const { from, to, dynamic, typeOnly } of edges) {
+      if (from === here && !typeOnly && (withDynamic || !dynamic)) seen.add(to);
+    }
+  }
+  return [...seen].filter((one) => one.startsWith("npm:")).map(packageOf).sort();
+}
+
+/** The code without its comments: good for looking for names, not for running. */
+function withoutComments(source: string): string {
+  return source.replace(/\/\*[\s\S]*?\*\//g, "").replace(/(^|\s)\/\/.*$/gm, "$1");
+}
+
+/** What a file's text breaks: the ambient is `env.ts`'s alone, and the core names no backend. */
+export function brokenText(file: string, source: string): string[] {
+  const room = roomOf(file);
+  const code = withoutComments(source);
+  const problems: string[] = [];
+  // The registry's one warning goes to the console unless its caller says where to: all of the ambient that is allowed.
+  const ambient = /\b(globalThis(?!\.console\.warn\()|Deno|Bun|process)\b(?=\s*[.[)}]|\s+as\b)/.exec(code)?.[1];
+  if (ambient && file !== "env.ts" && room !== "create") problems.push(`${file} reaches for ${ambient}`);
+  const tenant = /redis|upstash|cloudflare|rabbitmq|amqp/i.exec(code)?.[0];
+  if (tenant && (room === "core" || room === "mod.ts")) problems.push(`${file} names a backend: ${tenant}`);
+  return problems;
+}
+
+interface Info {
+  readonly modules: readonly {
+    readonly specifier: string;
+    readonly error?: string;
+    readonly dependencies?: readonly {
+      readonly specifier: string;
+      readonly code?: { readonly specifier?: string; readonly error?: string };
+      readonly type?: { readonly specifier?: string };
+      readonly isDynamic?: boolean;
+    }[];
+  }[];
+}
+
+/** All imports of the files, as `deno info` reads them. */
+export async function readEdges(root: string, files: readonly string[]): Promise<Edge[]> {
+  const scratch = mkdtempSync(join(tmpdir(), "queue-imports-"));
+  try {
+    const entry = join(scratch, "entry.ts");
+    const names = files.map((file) => pathToFileURL(join(root, file)).href);
+    writeFileSync(entry, names.map((name) => `import ${JSON.stringify(name)};\n`).join(""));
+    const args = ["info", "--json", "-c", join(root, "deno.json"), entry];
+    const { code, stdout, stderr } = await run(Deno.execPath(), args);
+    if (code !== 0) throw new Error(`deno info ended with ${code}: ${stderr}`);
+    const place = (specifier: string) =>
+      specifier.startsWith("file:") ? relative(root, fileURLToPath(specifier)) : specifier;
+    return (JSON.parse(stdout) as Info).modules
+      .filter(({ specifier }) => names.includes(specifier))
+      .flatMap(({ specifier, dependencies = [] }) =>
+        dependencies.map((dependency): Edge => ({
+          from: place(specifier),
+          to: place(dependency.code?.specifier ?? dependency.type?.specifier ?? dependency.specifier),
+          dynamic: dependency.isDynamic ?? false,
+          typeOnly: dependency.code === undefined,
+        }))
+      );
+  } finally {
+    rmSync(scratch, { recursive: true });
+  }
+}
+
+/** All that the files break. */
+export async function brokenRules(root: string, files: readonly string[]): Promise<string[]> {
+  const texts = files.flatMap((file) => brokenText(file, readFileSync(join(root, file), "utf8")));
+  return [...brokenFloors(await readEdges(root, files)), ...texts];
+}
