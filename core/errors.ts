@@ -69,6 +69,7 @@ export interface QueueErrorOptions {
 
 /** The base of all errors of this module. */
 export class QueueError extends Error {
+  /** The name of the class. */
   override readonly name: string = "QueueError";
   /** What went wrong, for programs. */
   readonly code: ErrorCode;
@@ -100,6 +101,7 @@ export interface PublishErrorOptions extends QueueErrorOptions {
 
 /** A publish that was not confirmed. */
 export class PublishError extends QueueError {
+  /** The name of the class. */
   override readonly name = "PublishError";
   /** Of a batch that was confirmed in part: what became of each message, in their order. */
   readonly outcomes: readonly (PublishReceipt | PublishError)[] | undefined;
@@ -113,11 +115,13 @@ export class PublishError extends QueueError {
 
 /** A receive, a settlement or a look into the queue that failed. */
 export class ConsumeError extends QueueError {
+  /** The name of the class. */
   override readonly name = "ConsumeError";
 }
 
 /** The broker cannot be reached. */
 export class ConnectionError extends QueueError {
+  /** The name of the class. */
   override readonly name = "ConnectionError";
 
   /** A `"connection"` error. */
@@ -128,6 +132,7 @@ export class ConnectionError extends QueueError {
 
 /** The configuration is wrong; the message names every problem. */
 export class ConfigError extends QueueError {
+  /** The name of the class. */
   override readonly name = "ConfigError";
   /** One sentence per problem: the variable, what was found, what is allowed. */
   readonly problems: readonly string[];
@@ -142,6 +147,7 @@ export class ConfigError extends QueueError {
 
 /** Thrown by a handler: do not try again, to the dead letters at once. */
 export class PermanentError extends QueueError {
+  /** The name of the class. */
   override readonly name = "PermanentError";
 
   /** A `"permanent"` error. */

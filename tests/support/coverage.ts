@@ -6,7 +6,7 @@
 import { dirname, relative } from "node:path";
 import { run } from "./child.ts";
 import { formatTable } from "./table.ts";
-import { ROOT } from "../suites.ts";
+import { libraryFiles, ROOT } from "../suites.ts";
 
 interface Count {
   lines: number;
@@ -51,7 +51,8 @@ export async function coverageTable(profile: string): Promise<string> {
     for (const name of Object.keys(all) as (keyof Count)[]) all[name] += count[name];
   }
   const rows = [...folders].sort(([a], [b]) => a < b ? -1 : 1).concat([["all", all]]);
-  return formatTable(
+  const unseen = [...new Set(libraryFiles().map((file) => dirname(file)))].filter((folder) => !folders.has(folder));
+  const table = formatTable(
     ["folder", "lines", "branches"],
     rows.map(([name, count]) => [
       name === "." ? "(root)" : name,
@@ -59,4 +60,5 @@ export async function coverageTable(profile: string): Promise<string> {
       percent(count.branchesHit, count.branches),
     ]),
   );
+  return unseen.length === 0 ? table : `${table}\nloaded by no test: ${unseen.join(", ")}`;
 }

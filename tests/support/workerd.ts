@@ -66,6 +66,20 @@ export async function bundle(entry: string | { readonly code: string }, options:
   return code;
 }
 
+/**
+ * Bundles a suite file with the collector in place of `node:test`. The file is loaded within the first request,
+ * since workerd allows less outside of one: no random values, no timers, no signals.
+ */
+export function bundleSuite(file: string): Promise<string> {
+  const collector = join(ROOT, "tests/support/collector.ts");
+  const code = `
+    import { serveCases } from ${JSON.stringify(collector)};
+    const load = () => import(${JSON.stringify(file)});
+    export default { fetch: async (request) => (await load(), serveCases(request)) };
+  `;
+  return bundle({ code }, { alias: { "node:test": collector } });
+}
+
 /** One worker: its code, and what it is bound to, in Miniflare's own words. */
 export interface TestWorker extends Partial<Omit<WorkerOptions, "modules" | "script" | "scriptPath">> {
   /** Default: `"worker"`. */

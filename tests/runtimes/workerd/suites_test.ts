@@ -9,27 +9,15 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import process from "node:process";
 import { COMPANIONS, ROOT, suiteFiles } from "../../suites.ts";
-import { bundle, fetcher, startWorkers, type TestWorker } from "../../support/workerd.ts";
+import { bundleSuite, fetcher, startWorkers, type TestWorker } from "../../support/workerd.ts";
 
 /** Set by the runner: the files to run, separated by commas. */
 const only = process.env.SUITE_FILES?.split(",");
 const files = suiteFiles("workerd").filter((file) => only?.includes(file) ?? true);
-const collector = join(ROOT, "tests/support/collector.ts");
 const companions = await Promise.all(files.map((file) => COMPANIONS[file]?.()));
 
 async function worker(file: string, index: number): Promise<TestWorker> {
-  const code = `
-    import { serveCases } from ${JSON.stringify(collector)};
-    const load = () => import(${
-    JSON.stringify(join(ROOT, file))
-  }); // within a request: what workerd allows is less outside
-    export default { fetch: async (request) => (await load(), serveCases(request)) };
-  `;
-  return {
-    name: file,
-    code: await bundle({ code }, { alias: { "node:test": collector } }),
-    bindings: { ...companions[index]?.env },
-  };
+  return { name: file, code: await bundleSuite(join(ROOT, file)), bindings: { ...companions[index]?.env } };
 }
 
 if (files.length > 0) {
