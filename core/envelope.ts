@@ -66,6 +66,11 @@ export function seal(payload: JsonObject, fields: EnvelopeFields): JsonObject {
     : payload;
 }
 
+/** As {@link seal}, in text: the payload is given as JSON, and need not be written again. */
+export function sealText(payload: string, fields: EnvelopeFields): string {
+  return `{"${ENVELOPE}":${JSON.stringify({ v: 1, ...fields })},"payload":${payload}}`;
+}
+
 /** The body of a dead letter that could not be read: what came is kept whole under `"body"`. */
 export function sealUnreadable(body: unknown, fields: EnvelopeFields): JsonObject {
   return { [ENVELOPE]: { v: 1, ...fields }, body } as unknown as JsonObject;

@@ -106,10 +106,12 @@ export class CloudflareApi {
     const known = this.#names.get(name);
     if (known) return known;
     const queue = new StoredQueue(hex(16), name, settings, this.#clock, (message, deadLetterQueue) => {
-      this.queue(deadLetterQueue).adopt(message); // the platform makes the queue where it is missing
+      this.queue(deadLetterQueue).adopt(message);
     });
     this.#queues.set(queue.id, queue);
     this.#names.set(name, queue);
+    // The platform makes a dead letter queue where it is missing.
+    if (settings.deadLetterQueue !== undefined) this.queue(settings.deadLetterQueue);
     return queue;
   }
 

@@ -1,0 +1,70 @@
+/**
+ * Publishing from a Worker, through its queue bindings.
+ *
+ * @module
+ */
+import { checkOptions } from "../../core/check.ts";
+import type { DriverMessage, QueueDriver, SendResult } from "../../core/driver.ts";
+import type { ErrorCode } from "../../core/errors.ts";
+import type { Capabilities } from "../../core/protocol.ts";
+import { CloudflareError, codeOfBinding } from "./errors.ts";
+import { MAX_BATCH_MESSAGES, MAX_BYTES, sendAll } from "./messages.ts";
+import { BINDING_CHECKS, type CloudflareBindingOptions, lookUp } from "./options.ts";
+
+/** What both transports can do. */
+export const CAPABILITIES: Capabilities = {
+  durable: true,
+  delay: true,
+  ttl: false,
+  dedup: false,
+  groups: false,
+  deadLetters: false,
+  replay: false,
+  fencing: false,
+  extend: false,
+  release: false,
+  attempts: true,
+  headers: true,
+  maxLength: false,
+  depth: false,
+  order: "best-effort",
+  consume: "push",
+  maxPayloadBytes: MAX_BYTES,
+  idleCostPerHour: 0,
+};
+
+/** What both transports are limited to: 256 KB a batch, of which the platform's own bytes take a hundred a message. */
+export const LIMITS = { maxBatchMessages: MAX_BATCH_MESSAGES, maxBatchBytes: 246_000, maxDelayMs: 86_400_000 };
+
+/** The name of the binding for a key: `slack_events` → `SLACK_EVENTS`. */
+export function bindingName(key: string): string {
+  return key.toUpperCase().replace(/[^A-Z0-9]+/g, "_");
+}
+
+/** A driver over the bindings. Consuming is the platform's: it pushes. */
+export function bindingDriver(options: CloudflareBindingOptions): QueueDriver {
+  checkOptions("cloudflare options", options, BINDING_CHECKS);
+  const { bindings } = options;
+  return {
+    ...LIMITS,
+    name: "cloudflare",
+    capabilities: CAPABILITIES,
+    async send(key: string, messages: readonly DriverMessage[]): Promise<SendResult[]> {
+      const binding = lookUp(bindings, key);
+      if (!binding) {
+        throw new CloudflareError(
+          "not-found",
+          `env has no queue binding ${bindingName(key)}: wrangler.jsonc, queues.producers`,
+        );
+      }
+      return await sendAll(messages, (batch) =>
+        binding.sendBatch(batch.map(({ text, delaySeconds }) => ({
+          body: JSON.parse(text),
+          contentType: "json",
+          ...delaySeconds === undefined ? {} : { delaySeconds },
+        }))));
+    },
+    close: () => Promise.resolve(),
+    classify: (error: unknown): ErrorCode => error instanceof CloudflareError ? error.code : codeOfBinding(error),
+  };
+}

@@ -1,0 +1,55 @@
+/**
+ * What this backend object knows of a queue, where the platform tells one number for all.
+ *
+ * @module
+ */
+import type { Clock } from "../../core/clock.ts";
+
+/** The leases and delays of one key that passed through here. */
+export class Counts {
+  readonly #clock: Clock;
+  /** When each lease ends, by its id. */
+  readonly #leases = new Map<string, number>();
+  /** How many messages wait until which second: seconds, so that it stays small however many they are. */
+  readonly #delayed = new Map<number, number>();
+
+  /** Knows nothing yet. */
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Leases that are neither settled nor over. */
+  get inFlight(): number {
+    const now = this.#clock.now();
+    for (const [id, until] of this.#leases) if (until <= now) this.#leases.delete(id);
+    return this.#leases.size;
+  }
+
+  /** Messages whose delay is not over. */
+  get delayed(): number {
+    const now = this.#clock.now();
+    let sum = 0;
+    for (const [until, count] of this.#delayed) {
+      if (until <= now) this.#delayed.delete(until);
+      else sum += count;
+    }
+    return sum;
+  }
+
+  /** A message is leased until then. */
+  leased(id: string, untilMs: number): void {
+    this.#leases.set(id, untilMs);
+  }
+
+  /** A lease is no more. */
+  settled(id: string): void {
+    this.#leases.delete(id);
+  }
+
+  /** A message waits for so many milliseconds. */
+  waits(ms: number): void {
+    if (ms < 1000) return;
+    const until = Math.floor((this.#clock.now() + ms) / 1000) * 1000;
+    this.#delayed.set(until, (this.#delayed.get(until) ?? 0) + 1);
+  }
+}

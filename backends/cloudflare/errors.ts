@@ -1,0 +1,72 @@
+/**
+ * The platform's errors, by our codes.
+ *
+ * @module
+ */
+import type { ErrorCode } from "../../core/errors.ts";
+
+/** The platform's code numbers: https://developers.cloudflare.com/queues/reference/error-codes/ */
+const BY_NUMBER: Readonly<Record<number, ErrorCode>> = {
+  10104: "not-found",
+  10106: "unauthorized",
+  10201: "unavailable",
+  10204: "too-large",
+  10205: "too-large",
+  10206: "too-large",
+  10250: "rate-limited",
+  10251: "queue-full",
+  10252: "unavailable",
+  10253: "rate-limited",
+  15000: "unavailable",
+};
+
+/** What the platform answered, or that it did not answer. */
+export class CloudflareError extends Error {
+  override readonly name = "CloudflareError";
+  /** What it is by our codes. */
+  readonly code: ErrorCode;
+  /** Milliseconds that the platform asked to wait. */
+  readonly retryAfterMs: number | undefined;
+
+  /** An error of a code. */
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { readonly cause?: unknown; readonly retryAfterMs?: number } = {},
+  ) {
+    super(message, options);
+    this.code = code;
+    this.retryAfterMs = options.retryAfterMs;
+  }
+}
+
+/**
+ * Our code for an answer of the HTTP API.
+ *
+ * @param sending Whether it is about a publish: then a gateway that did not hear from the queue leaves its fate open.
+ */
+export function codeOfAnswer(status: number, number: number | undefined, sending: boolean): ErrorCode {
+  const known = BY_NUMBER[number ?? 0];
+  if (known) return known;
+  if (status === 401 || status === 403) return "unauthorized";
+  if (status === 404) return "not-found";
+  if (status === 413) return "too-large";
+  if (status === 429) return "rate-limited";
+  if (status < 500) return "invalid";
+  return sending && status !== 500 && status !== 503 ? "unknown-outcome" : "unavailable";
+}
+
+/** Our code for what a binding threw: the platform's number stands at the end of the message. */
+export function codeOfBinding(error: unknown): ErrorCode {
+  const message = error instanceof Error ? error.message : "";
+  const number = Number(/(\d{5})\D*$/.exec(message)?.[1] ?? 0);
+  if (number) return codeOfAnswer(number >= 10200 ? 400 : 500, number, true);
+  if (/too many requests/i.test(message)) return "rate-limited";
+  return /exceeds .*limit/i.test(message) ? "too-large" : "unknown-outcome";
+}
+
+/** Whether a request certainly never left: nobody listens, or there is no such host. */
+export function neverLeft(error: unknown): boolean {
+  const { code, cause } = error as { readonly code?: unknown; readonly cause?: { readonly code?: unknown } };
+  return /refused|ENOTFOUND|EAI_AGAIN|dns error|unable to connect/i.test(`${error} ${code} ${cause} ${cause?.code}`);
+}

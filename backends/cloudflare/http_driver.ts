@@ -1,0 +1,256 @@
+/**
+ * Publishing and pulling from anywhere, through the HTTP API.
+ *
+ * @module
+ */
+import { checkOptions } from "../../core/check.ts";
+import { type Clock, systemClock } from "../../core/clock.ts";
+import type {
+  DriverMessage,
+  DriverReceiveOptions,
+  QueueDriver,
+  RawDelivery,
+  SendResult,
+  Settlement,
+} from "../../core/driver.ts";
+import type { ErrorCode } from "../../core/errors.ts";
+import type { Capabilities, FailureCause, QueueDepth } from "../../core/protocol.ts";
+import { CAPABILITIES, LIMITS } from "./binding_driver.ts";
+import { CloudflareClient } from "./client.ts";
+import { deadLettersOf } from "./dead_letters.ts";
+import { Counts } from "./counts.ts";
+import { CloudflareError } from "./errors.ts";
+import {
+  type ApiMessage,
+  batchText,
+  bodyText,
+  bytesOf,
+  inBatches,
+  MAX_BYTES,
+  mayBeEnvelope,
+  openText,
+  type Packed,
+  repack,
+  sendAll,
+} from "./messages.ts";
+import { type CloudflareHttpOptions, HTTP_CHECKS } from "./options.ts";
+import { Poll, pullsPerHour } from "./poll.ts";
+import { Queues } from "./queues.ts";
+import { sealUnreadable } from "../../core/envelope.ts";
+import { wholeSeconds } from "../../core/push.ts";
+
+/** The longest lease: 12 hours. */
+const MAX_LEASE_MS = 43_200_000;
+
+const FREE = { free: true };
+
+/** A lease, with all that a dead letter keeps. */
+interface Lease {
+  readonly id: string;
+  readonly message: ApiMessage;
+  readonly text: string;
+  /** The dead letter is safe: only the acknowledgement is still to come. */
+  buried?: boolean;
+}
+
+/** A driver over the HTTP API. */
+export class HttpDriver implements QueueDriver {
+  readonly name = "cloudflare";
+  readonly capabilities: Capabilities;
+  readonly maxBatchMessages: number = LIMITS.maxBatchMessages;
+  readonly maxBatchBytes: number = LIMITS.maxBatchBytes;
+  readonly maxDelayMs: number = LIMITS.maxDelayMs;
+  readonly maxSettleBatch = 100;
+  readonly secrets: readonly string[];
+  readonly deadLetters: QueueDriver["deadLetters"];
+  readonly #client: CloudflareClient;
+  readonly #queues: Queues;
+  readonly #clock: Clock;
+  readonly #maxPollMs: number;
+  readonly #polls = new Map<string, Poll>();
+  readonly #counts = new Map<string, Counts>();
+
+  /** Nothing is opened and nothing asked before it is needed. */
+  constructor(options: CloudflareHttpOptions) {
+    checkOptions("cloudflare options", options, HTTP_CHECKS);
+    const { accountId, apiToken, apiUrl = "https://api.cloudflare.com/client/v4", maxPollMs = 10_000 } = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#maxPollMs = maxPollMs;
+    this.#client = new CloudflareClient({
+      accountId,
+      apiToken,
+      apiUrl: apiUrl.replace(/\/+$/, ""),
+      timeoutMs: options.timeoutMs ?? 5_000,
+      clock: this.#clock,
+      // Called without a receiver: a Worker's fetch is particular about it.
+      fetch: options.fetch ?? ((input, init) => fetch(input, init)),
+    });
+    this.#queues = new Queues(this.#client, options.queues);
+    this.secrets = [apiToken];
+    this.capabilities = {
+      ...CAPABILITIES,
+      deadLetters: true,
+      replay: true,
+      depth: true,
+      consume: "pull",
+      idleCostPerHour: pullsPerHour(maxPollMs),
+    };
+    this.deadLetters = deadLettersOf(this.#client, this.#queues, (key) => this.#polls.get(key)?.expect(0));
+  }
+
+  async send(key: string, messages: readonly DriverMessage[], signal: AbortSignal): Promise<SendResult[]> {
+    const path = await this.#queues.path(key, signal);
+    const results = await sendAll(
+      messages,
+      (batch) => this.#client.ask(`${path}/messages/batch`, signal, batchText(batch), { sending: true }),
+    );
+    for (const { delayMs } of messages) if (delayMs) this.#count(key).waits(wholeSeconds(delayMs) * 1000);
+    this.#polls.get(key)?.expect(Math.min(...messages.map(({ delayMs }) => delayMs)));
+    return results;
+  }
+
+  async receive(key: string, { max, leaseMs, waitMs, signal }: DriverReceiveOptions): Promise<RawDelivery[]> {
+    if (leaseMs > MAX_LEASE_MS) {
+      throw new CloudflareError("invalid", `a lease lasts at most ${MAX_LEASE_MS} ms, asked for ${leaseMs}`);
+    }
+    const poll = this.#poll(key);
+    const giveUpAt = this.#clock.now() + waitMs;
+    const body = JSON.stringify({ batch_size: Math.min(max, 100), visibility_timeout_ms: Math.ceil(leaseMs) });
+    while (!signal.aborted) {
+      const left = giveUpAt - this.#clock.now();
+      if (waitMs > 0 && poll.dueMs > 0) {
+        if (left <= 0) break;
+        await poll.sleep(Math.min(poll.dueMs, left), signal);
+        continue;
+      }
+      const leasedUntil = this.#clock.now() + leaseMs;
+      const messages = await this.#pull(key, body);
+      poll.pulled(messages.length);
+      for (const { lease_id } of messages) this.#count(key).leased(lease_id!, leasedUntil);
+      if (messages.length > 0 || left <= 0) return messages.map(deliveryOf);
+    }
+    return [];
+  }
+
+  async settle(
+    key: string,
+    _group: string,
+    settlements: readonly Settlement[],
+    signal: AbortSignal,
+  ): Promise<boolean[]> {
+    const path = await this.#queues.path(key, signal);
+    await this.#bury(key, settlements, signal);
+    const acks: { lease_id: string }[] = [];
+    const retries: { lease_id: string; delay_seconds: number }[] = [];
+    for (const settlement of settlements) {
+      const { id: lease_id, buried } = settlement.lease as Lease;
+      if (settlement.kind === "ack" || buried) acks.push({ lease_id });
+      else if (settlement.kind === "retry") retries.push({ lease_id, delay_seconds: wholeSeconds(settlement.delayMs) });
+      else if (settlement.kind === "release") retries.push({ lease_id, delay_seconds: 0 });
+    }
+    let warnings: unknown = {};
+    if (acks.length + retries.length > 0) {
+      const answer = await this.#client.ask(`${path}/messages/ack`, signal, JSON.stringify({ acks, retries }), FREE);
+      warnings = (answer as { warnings?: unknown }).warnings ?? {};
+    }
+    const counts = this.#count(key);
+    for (const { lease_id } of [...acks, ...retries]) counts.settled(lease_id);
+    for (const { delay_seconds } of retries) {
+      counts.waits(delay_seconds * 1000);
+      this.#polls.get(key)?.expect(delay_seconds * 1000);
+    }
+    return settlements.map(({ kind, lease }) => {
+      const { id, buried } = lease as Lease;
+      return (kind !== "dead" || buried === true) && !Object.hasOwn(warnings as object, id);
+    });
+  }
+
+  async depth(key: string, _group: string, signal: AbortSignal): Promise<QueueDepth> {
+    const path = await this.#queues.path(key, signal);
+    const deadPath = await this.#queues.deadLetters(key, signal);
+    const [backlog = 0, dead = 0] = await Promise.all([path, deadPath].map(async (queue) => {
+      if (queue === undefined) return 0;
+      const metrics = await this.#client.ask(`${queue}/metrics`, signal) as { backlog_count?: number };
+      return metrics.backlog_count;
+    }));
+    const { inFlight, delayed } = this.#count(key);
+    return { ready: Math.max(0, backlog - inFlight - delayed), inFlight, delayed, dead };
+  }
+
+  async ping(signal: AbortSignal): Promise<void> {
+    await this.#client.ask("?page=1", signal);
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  classify(error: unknown): ErrorCode {
+    return error instanceof CloudflareError ? error.code : "internal";
+  }
+
+  retryAfterMs(error: unknown): number | undefined {
+    return error instanceof CloudflareError ? error.retryAfterMs : undefined;
+  }
+
+  #count(key: string): Counts {
+    let counts = this.#counts.get(key);
+    if (!counts) this.#counts.set(key, counts = new Counts(this.#clock));
+    return counts;
+  }
+
+  #poll(key: string): Poll {
+    let poll = this.#polls.get(key);
+    if (!poll) this.#polls.set(key, poll = new Poll(this.#clock, this.#maxPollMs));
+    return poll;
+  }
+
+  async #pull(key: string, body: string): Promise<ApiMessage[]> {
+    // Not to be aborted: what it leases would be nobody's for the whole of the lease.
+    const { signal } = new AbortController();
+    const path = await this.#queues.path(key, signal);
+    const answer = await this.#client.ask(`${path}/messages/pull`, signal, body, FREE) as { messages?: ApiMessage[] };
+    return answer.messages ?? [];
+  }
+
+  /** Puts what is dead into the dead letter queue, marking each lease whose message is safe there. */
+  async #bury(key: string, settlements: readonly Settlement[], signal: AbortSignal): Promise<void> {
+    const dead = settlements.flatMap((settlement) =>
+      settlement.kind === "dead" && !(settlement.lease as Lease).buried
+        ? [{ lease: settlement.lease as Lease, cause: settlement.cause }]
+        : []
+    );
+    const path = dead.length > 0 ? await this.#queues.deadLetters(key, signal) : undefined;
+    if (path === undefined) return; // no dead letter queue: the message stays where it is
+    const now = this.#clock.now();
+    for (const batch of inBatches(dead.map(({ lease, cause }) => ({ ...obituary(lease, key, cause, now), lease })))) {
+      await this.#client.ask(`${path}/messages/batch`, signal, batchText(batch), { sending: true });
+      for (const { lease } of batch) lease.buried = true;
+    }
+  }
+}
+
+function deliveryOf(message: ApiMessage): RawDelivery {
+  const text = bodyText(message);
+  const { attempts = 1, timestamp_ms: publishedAt } = message;
+  const raw = {
+    id: message.id,
+    lease: { id: message.lease_id!, message, text } satisfies Lease,
+    body: text,
+    attempts: Math.max(1, attempts),
+    publishedAt,
+  };
+  if (!mayBeEnvelope(text)) return raw;
+  const { payload, id = message.id, headers } = openText(text);
+  return { ...raw, id, headers, body: payload ?? text };
+}
+
+/** A dead letter: the whole message and why it died; the message alone where both are more than the platform takes. */
+function obituary({ message, text }: Lease, key: string, cause: FailureCause, diedAt: number): Packed {
+  const opened = openText(text);
+  const { id, headers } = opened;
+  const { attempts, timestamp_ms: publishedAt } = message;
+  const fields = { id, headers, cause, attempts, key, publishedAt, diedAt };
+  const whole = opened.payload ? repack(opened, fields) : { text: JSON.stringify(sealUnreadable(opened.body, fields)) };
+  return bytesOf(whole.text) <= MAX_BYTES ? whole : repack(opened, { id, headers });
+}

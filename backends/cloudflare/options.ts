@@ -1,0 +1,87 @@
+/**
+ * What a backend is made with.
+ *
+ * @module
+ */
+import { callable, type Check, type Checks, positive, text } from "../../core/check.ts";
+import { BACKEND_CHECKS, type BackendOptions } from "../../core/host.ts";
+
+/** One message on its way into a binding. */
+export interface BindingMessage {
+  /** The payload, or the envelope around it. */
+  readonly body: unknown;
+  /** Always `"json"`, so that a pull consumer can read it, whatever the Worker's compatibility date. */
+  readonly contentType: "json";
+  /** Whole seconds. Default: the queue's own. */
+  readonly delaySeconds?: number;
+}
+
+/** The part of a Worker's `Queue` binding that is used. */
+export interface QueueBinding {
+  /** Resolves when the messages are on disk. */
+  sendBatch(messages: readonly BindingMessage[]): Promise<unknown>;
+}
+
+/** A queue over HTTP: its id (32 hexadecimal digits) or its name, and those of its dead letter queue. */
+export interface QueueAddress {
+  /** The queue. */
+  readonly queue: string;
+  /** Where its dead letters go. Default: the one that its consumer is configured with. */
+  readonly deadLetters?: string;
+}
+
+/** From a key to what carries it; `undefined`: by the rule. */
+export type ByKey<T> = Readonly<Record<string, T>> | ((key: string) => T | undefined);
+
+/** Options for publishing from a Worker. */
+export interface CloudflareBindingOptions extends BackendOptions {
+  /** The queue binding of each key. */
+  readonly bindings: ByKey<QueueBinding>;
+}
+
+/** Options for the HTTP API. */
+export interface CloudflareHttpOptions extends BackendOptions {
+  /** The account's id. */
+  readonly accountId: string;
+  /** A token with *Queues: Edit*. Never shown. */
+  readonly apiToken: string;
+  /**
+   * The queue of each key. Default: the queue whose name is the key in lower case, with a dash for each run of
+   * characters that a queue's name cannot have (`slack_events` → `slack-events`).
+   */
+  readonly queues?: ByKey<string | QueueAddress>;
+  /** Milliseconds of the longest gap between two pulls of an idle consumer. Default: 10,000. */
+  readonly maxPollMs?: number;
+  /** The API's base. Default: `https://api.cloudflare.com/client/v4`. */
+  readonly apiUrl?: string;
+  /** What sends the requests. Default: the platform's `fetch`. */
+  readonly fetch?: typeof fetch;
+}
+
+/** Options of a {@link CloudflareBackend}: of one transport or of the other. */
+export type CloudflareOptions = CloudflareBindingOptions | CloudflareHttpOptions;
+
+const byKey: Check = (value) =>
+  typeof value === "function" || typeof value === "object" && value !== null
+    ? undefined
+    : { allowed: "an object by key, or a function of the key" };
+
+/** The checks of {@link CloudflareBindingOptions}. */
+export const BINDING_CHECKS: Checks<CloudflareBindingOptions> = { ...BACKEND_CHECKS, bindings: byKey };
+
+/** The checks of {@link CloudflareHttpOptions}. */
+export const HTTP_CHECKS: Checks<CloudflareHttpOptions> = {
+  ...BACKEND_CHECKS,
+  accountId: text,
+  apiToken: text,
+  queues: byKey,
+  maxPollMs: positive,
+  apiUrl: text,
+  fetch: callable,
+};
+
+/** Looks a key up. */
+export function lookUp<T>(map: ByKey<T> | undefined, key: string): T | undefined {
+  if (typeof map === "function") return map(key);
+  return map && Object.hasOwn(map, key) ? map[key] : undefined;
+}
