@@ -75,7 +75,7 @@ const DEPTH_CHECKS: Checks<{ group?: string; signal?: AbortSignal }> = { group: 
 const NO_OPTIONS = {};
 
 /** What `close()` asks of a subscription, whatever it hands out. */
-type Stoppable = Pick<Subscription<never>, "stop" | "settled" | "revoke">;
+type Stoppable = Pick<Subscription<never>, "stop" | "empty" | "revoke">;
 
 /** A backend made of a driver; the first-party backends extend it. */
 export class PortableBackend implements LeasingBackend {
@@ -230,7 +230,7 @@ export class PortableBackend implements LeasingBackend {
       // All stop before any is waited for; what nobody settles by the deadline goes back.
       await Promise.race([
         Promise.allSettled([
-          ...subscriptions.map((subscription) => subscription.stop().then(() => subscription.settled())),
+          ...subscriptions.map((subscription) => subscription.stop().then(() => subscription.empty())),
           ...[...this.#outboxes.values()].map((outbox) => outbox.idle()),
         ]),
         deadline.promise,

@@ -81,10 +81,10 @@ export function checkOptions<T extends object>(what: string, options: T | undefi
   if (typeof options !== "object" || options === null) {
     throw new TypeError(`${what} must be an object, found ${kindOf(options)}`);
   }
-  for (const name of Object.keys(options)) {
-    const value: unknown = options[name as keyof T];
+  for (const name in options) { // not Object.keys, which makes an array for each message of a batch
+    const value: unknown = options[name];
     if (value === undefined) continue;
-    const check = Object.hasOwn(checks, name) ? checks[name as keyof T] : undefined;
+    const check = Object.hasOwn(checks, name) ? checks[name] : undefined;
     if (check === undefined) {
       throw new TypeError(`${what} has no option "${name}"; it has ${Object.keys(checks).join(", ")}`);
     }

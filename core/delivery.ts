@@ -13,9 +13,11 @@ export interface Lessor {
   /** Passes a settlement on; answers whether the lease was still ours. */
   settle(delivery: LeasedDelivery, settlement: Settlement): Promise<boolean>;
   /** As `settle`, for whoever does not wait for the answer. */
-  settleThen(delivery: LeasedDelivery, settlement: Settlement): void;
+  settleSoon(delivery: LeasedDelivery, settlement: Settlement): void;
   /** Makes the lease longer. */
   extend(delivery: LeasedDelivery, leaseMs: number): Promise<boolean>;
+  /** The broker has answered; called for each settlement that was passed on. */
+  settled(delivery: LeasedDelivery, settlement: Settlement, settled: boolean): void;
 }
 
 const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({});
@@ -34,18 +36,18 @@ export function toCause(reason: unknown): FailureCause {
 
 /** A {@link Delivery} under a lease that is renewed while it is in hand. */
 export class LeasedDelivery implements Delivery {
-  readonly id: string;
   readonly payload: JsonObject;
-  readonly attempts: number;
-  readonly headers: Readonly<Record<string, string>>;
-  /** What the driver knows the lease by. */
-  readonly lease: unknown;
+  /** What the driver gave. */
+  readonly raw: RawDelivery;
   /** Epoch milliseconds by our clock at which the lease ends unless it is renewed. */
   leasedUntil: number;
-  /** When it was handed out. */
+  /** When it was handed out, where somebody wants to know. */
   handedAt = 0;
+  /** Its neighbours among what the consumer holds. */
+  before: LeasedDelivery | undefined;
+  after: LeasedDelivery | undefined;
+  held = false;
   readonly #lessor: Lessor;
-  readonly #publishedAt: number | undefined;
   #settled: Promise<boolean> | undefined;
   #lost: { readonly reason: unknown } | undefined;
   #controller: AbortController | undefined;
@@ -53,13 +55,21 @@ export class LeasedDelivery implements Delivery {
   /** A delivery of a subscription. */
   constructor(lessor: Lessor, raw: RawDelivery, payload: JsonObject, leasedUntil: number) {
     this.#lessor = lessor;
-    this.id = raw.id;
+    this.raw = raw;
     this.payload = payload;
-    this.attempts = raw.attempts;
-    this.headers = raw.headers ?? NO_HEADERS;
-    this.lease = raw.lease;
     this.leasedUntil = leasedUntil;
-    this.#publishedAt = raw.publishedAt;
+  }
+
+  get id(): string {
+    return this.raw.id;
+  }
+
+  get attempts(): number {
+    return this.raw.attempts;
+  }
+
+  get headers(): Readonly<Record<string, string>> {
+    return this.raw.headers ?? NO_HEADERS;
   }
 
   get key(): string {
@@ -67,7 +77,8 @@ export class LeasedDelivery implements Delivery {
   }
 
   get publishedAt(): Date | undefined {
-    return this.#publishedAt === undefined ? undefined : new Date(this.#publishedAt);
+    const { publishedAt } = this.raw;
+    return publishedAt === undefined ? undefined : new Date(publishedAt);
   }
 
   /** Made when it is asked for: most handlers never do. */
@@ -80,7 +91,7 @@ export class LeasedDelivery implements Delivery {
   }
 
   ack(): Promise<boolean> {
-    return this.#settle({ lease: this.lease, kind: "ack" });
+    return this.#settle({ lease: this.raw.lease, kind: "ack" });
   }
 
   retry(options: RetryDeliveryOptions = {}): Promise<boolean> {
@@ -91,23 +102,23 @@ export class LeasedDelivery implements Delivery {
     }
     const { delayMs = 0, reason } = options;
     const cause = reason === undefined ? undefined : toCause(reason);
-    return this.#settle({ lease: this.lease, kind: "retry", delayMs, cause });
+    return this.#settle({ lease: this.raw.lease, kind: "retry", delayMs, cause });
   }
 
   deadLetter(reason: unknown): Promise<boolean> {
-    return this.#settle({ lease: this.lease, kind: "dead", cause: toCause(reason) });
+    return this.#settle({ lease: this.raw.lease, kind: "dead", cause: toCause(reason) });
   }
 
   /** As `ack`, for whoever does not wait for the answer. */
   ackSoon(): void {
     if (this.#settled) return;
     this.#settled = SETTLED;
-    this.#lessor.settleThen(this, { lease: this.lease, kind: "ack" });
+    this.#lessor.settleSoon(this, { lease: this.raw.lease, kind: "ack" });
   }
 
   /** Gives it back without counting the attempt. */
   release(): Promise<boolean> {
-    return this.#settle({ lease: this.lease, kind: "release" });
+    return this.#settle({ lease: this.raw.lease, kind: "release" });
   }
 
   extend(leaseMs: number): Promise<boolean> {

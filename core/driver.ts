@@ -126,6 +126,8 @@ export interface QueueDriver {
   readonly maxDelayMs?: number;
   /** True where the driver keeps payloads as values and never needs `body`. Default: false. */
   readonly structured?: boolean;
+  /** True where every call but a waiting `receive` is answered without leaving the process: it needs no time limit. Default: false. */
+  readonly inProcess?: boolean;
   /** Texts that must never be seen: the portable layer takes them out of every error. */
   readonly secrets?: readonly string[];
 

@@ -74,6 +74,9 @@ export type ResolvedOptions = BackendOptions & Required<Pick<BackendOptions, Def
 
 const encoder = new TextEncoder();
 
+/** The signal of a call that nothing limits. */
+const NEVER = new AbortController().signal;
+
 /** The driver and what surrounds it. */
 export class Host {
   readonly driver: QueueDriver;
@@ -184,6 +187,23 @@ export class Host {
     return new QueueError("unsupported", `The ${this.driver.name} backend does not support ${what}`, {
       backend: this.driver.name,
     });
+  }
+
+  /**
+   * Calls the broker, for `timeoutMs` at most; then the outcome is unknown. A driver in this process answers at once
+   * and needs no limit, nor what a limit costs.
+   */
+  async limited<T>(fn: (signal: AbortSignal) => Promise<T>, timeoutMs: number = this.options.timeoutMs): Promise<T> {
+    if (this.driver.inProcess) return await fn(NEVER);
+    const limit = new AbortController();
+    const timer = this.clock.setTimeout(() => {
+      limit.abort(new QueueError("unknown-outcome", "no answer came in time", { backend: this.driver.name }));
+    }, timeoutMs);
+    try {
+      return await this.unlessAborted(fn(limit.signal), limit.signal);
+    } finally {
+      this.clock.clearTimeout(timer);
+    }
   }
 
   /** The promise's outcome, unless the signal aborts first: a driver that ignores its signal must not hold us up. */

@@ -47,15 +47,15 @@ export function cloneJson<T extends JsonValue>(value: T): T {
 
 function copyObject(source: Record<string, unknown>, root: unknown, depth: number): JsonObject {
   if (depth >= MAX_DEPTH) throw tooDeep(root);
-  const copy: Record<string, JsonValue> = {};
-  for (const name of Object.keys(source)) {
-    const value = source[name];
-    const copied = typeof value === "string" ? value : copyValue(value, root, depth + 1);
-    // An assignment to __proto__ would change the prototype in place of adding a property.
-    if (name === "__proto__") defineOwn(copy, name, copied);
-    else copy[name] = copied;
+  // A spread keeps the shape, which is several times faster than adding one property after the other, and makes a
+  // property of __proto__ like any other; writing to it below then changes that property, and no prototype.
+  const copy = { ...source };
+  for (const name in copy) {
+    const value = copy[name];
+    if (typeof value === "string" || typeof value === "boolean") continue;
+    if (Object.hasOwn(copy, name)) copy[name] = copyValue(value, root, depth + 1);
   }
-  return copy;
+  return copy as JsonObject;
 }
 
 function copyValue(value: unknown, root: unknown, depth: number): JsonValue {
@@ -77,10 +77,6 @@ function copyValue(value: unknown, root: unknown, depth: number): JsonValue {
       if (isPlainObject(value)) return copyObject(value, root, depth);
   }
   throw refuse(value, root);
-}
-
-function defineOwn(target: object, name: string, value: unknown): void {
-  Object.defineProperty(target, name, { value, enumerable: true, configurable: true, writable: true });
 }
 
 function refuse(value: unknown, root: unknown): TypeError {

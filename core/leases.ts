@@ -17,7 +17,8 @@ export class LeaseKeeper {
   readonly #key: string;
   readonly #group: string;
   readonly #leaseMs: number;
-  readonly #held: Set<LeasedDelivery> = new Set();
+  #first: LeasedDelivery | undefined;
+  #last: LeasedDelivery | undefined;
   readonly #onLost: (delivery: LeasedDelivery) => void;
   #timer: unknown;
   #armed = false;
@@ -35,24 +36,36 @@ export class LeaseKeeper {
   }
 
   /** What is held now. */
-  get held(): ReadonlySet<LeasedDelivery> {
-    return this.#held;
+  held(): LeasedDelivery[] {
+    const all: LeasedDelivery[] = [];
+    for (let delivery = this.#first; delivery; delivery = delivery.after) all.push(delivery);
+    return all;
   }
 
   /** Takes a lease into care. */
   hold(delivery: LeasedDelivery): void {
-    this.#held.add(delivery);
+    delivery.held = true;
+    delivery.before = this.#last;
+    if (this.#last) this.#last.after = delivery;
+    else this.#first = delivery;
+    this.#last = delivery;
     this.#arm();
   }
 
   /** Lets go of a lease that is being settled. */
   drop(delivery: LeasedDelivery): void {
-    this.#held.delete(delivery);
+    if (!delivery.held) return;
+    delivery.held = false;
+    if (delivery.before) delivery.before.after = delivery.after;
+    else this.#first = delivery.after;
+    if (delivery.after) delivery.after.before = delivery.before;
+    else this.#last = delivery.before;
+    delivery.before = delivery.after = undefined;
   }
 
   /** Stops the timer where there is nothing to wait for. */
   rest(): void {
-    if (this.#held.size > 0 || !this.#armed) return;
+    if (this.#first || !this.#armed) return;
     this.#host.clock.clearTimeout(this.#timer);
     this.#armed = false;
   }
@@ -66,30 +79,22 @@ export class LeaseKeeper {
     for (let from = 0; from < deliveries.length; from += maxSettleBatch) {
       const some = deliveries.slice(from, from + maxSettleBatch);
       const startedAt = clock.now();
-      const limit = new AbortController();
-      const timer = clock.setTimeout(() => {
-        limit.abort(new DOMException("No answer came in time", "TimeoutError"));
-      }, Math.min(options.timeoutMs, this.#leaseMs / 3));
-      try {
-        const answers = await this.#host.unlessAborted(
-          driver.extend(this.#key, this.#group, some.map((delivery) => delivery.lease), leaseMs, limit.signal),
-          limit.signal,
-        );
-        for (const [i, delivery] of some.entries()) {
-          const ours = answers[i] === true;
-          if (ours) delivery.leasedUntil = startedAt + leaseMs;
-          else if (this.#held.has(delivery)) this.#lose(delivery);
-          kept.push(ours);
-        }
-      } finally {
-        clock.clearTimeout(timer);
+      const answers = await this.#host.limited(
+        (signal) => driver.extend!(this.#key, this.#group, some.map((delivery) => delivery.raw.lease), leaseMs, signal),
+        Math.min(options.timeoutMs, this.#leaseMs / 3),
+      );
+      for (const [i, delivery] of some.entries()) {
+        const ours = answers[i] === true;
+        if (ours) delivery.leasedUntil = startedAt + leaseMs;
+        else if (delivery.held) this.#lose(delivery);
+        kept.push(ours);
       }
     }
     return kept;
   }
 
   #arm(): void {
-    if (this.#armed || this.#held.size === 0) return;
+    if (this.#armed || !this.#first) return;
     this.#armed = true;
     // After a failed renewal there is less time left, so the next try comes sooner.
     const waitMs = this.#leaseMs * RENEW_AT / (this.#failures > 0 ? 4 : 1);
@@ -105,7 +110,7 @@ export class LeaseKeeper {
     const { driver, clock, options } = this.#host;
     const now = clock.now();
     const due: LeasedDelivery[] = [];
-    for (const delivery of this.#held) {
+    for (const delivery of this.held()) {
       if (delivery.expired(now)) this.#lose(delivery);
       else if (delivery.leasedUntil - now <= this.#leaseMs * (1 - RENEW_AT) + 1) due.push(delivery);
     }
@@ -122,7 +127,7 @@ export class LeaseKeeper {
   }
 
   #lose(delivery: LeasedDelivery): void {
-    this.#held.delete(delivery);
+    this.drop(delivery);
     const about = { backend: this.#host.driver.name, key: this.#key, id: delivery.id };
     delivery.lose(new ConsumeError("not-found", `The lease of a message of "${this.#key}" was lost`, about));
     tell(this.#host.options.observer, "leaseLost", { ...about, group: this.#group, attempts: delivery.attempts });

@@ -6,7 +6,7 @@
 import type { Settlement } from "./driver.ts";
 import { ConsumeError } from "./errors.ts";
 import type { Host } from "./host.ts";
-import type { LeasedDelivery } from "./delivery.ts";
+import type { LeasedDelivery, Lessor } from "./delivery.ts";
 import { delay } from "./clock.ts";
 import { tell } from "./observer.ts";
 import { backoffMs } from "./retry.ts";
@@ -14,28 +14,44 @@ import { backoffMs } from "./retry.ts";
 interface Pending {
   readonly delivery: LeasedDelivery;
   readonly settlement: Settlement;
-  readonly done: (settled: boolean, error?: ConsumeError) => void;
+  readonly lessor: Lessor;
+  readonly done: ((settled: boolean, error?: ConsumeError) => void) | undefined;
 }
+
+/** Settlements that nobody waits for are gathered until none has come for so many turns of the microtask queue. */
+const QUIET_TURNS = 4;
 
 /** Settles deliveries of one key and group. */
 export class Settler {
   readonly #host: Host;
   readonly #key: string;
   readonly #group: string;
+  readonly #most: number;
   #pending: Pending[] = [];
   #running: Promise<void> | undefined;
+  #urgent = false;
 
   /** A settler for a key and group. */
   constructor(host: Host, key: string, group: string) {
     this.#host = host;
     this.#key = key;
     this.#group = group;
+    this.#most = host.driver.maxSettleBatch ?? 1_000;
   }
 
-  /** Settles a delivery; `done` is told whether its lease was still ours, or why that cannot be known. */
-  add(delivery: LeasedDelivery, settlement: Settlement, done: Pending["done"]): void {
-    this.#pending.push({ delivery, settlement, done });
-    this.#running ??= Promise.resolve().then(() => this.#run());
+  /**
+   * Settles a delivery, then tells its lessor and `done`, where somebody waits for the answer: whether the lease was
+   * still ours, or why that cannot be known.
+   */
+  add(delivery: LeasedDelivery, settlement: Settlement, lessor: Lessor, done?: Pending["done"]): void {
+    this.#pending.push({ delivery, settlement, lessor, done });
+    if (done) this.#urgent = true;
+    this.#running ??= this.#run();
+  }
+
+  /** Sends what is gathered without waiting for more. */
+  hurry(): void {
+    this.#urgent = true;
   }
 
   /** Resolves when all that was added is settled. */
@@ -44,13 +60,28 @@ export class Settler {
   }
 
   async #run(): Promise<void> {
-    const { maxSettleBatch = 1_000 } = this.#host.driver;
+    await undefined; // so that what is settled in the same turn travels together
     while (this.#pending.length > 0) {
-      const batch = this.#pending.length <= maxSettleBatch ? this.#pending : this.#pending.slice(0, maxSettleBatch);
-      this.#pending = batch === this.#pending ? [] : this.#pending.slice(maxSettleBatch);
+      await this.#gather();
+      this.#urgent = false;
+      const batch = this.#pending.length <= this.#most ? this.#pending : this.#pending.slice(0, this.#most);
+      this.#pending = batch === this.#pending ? [] : this.#pending.slice(this.#most);
       await this.#settle(batch);
     }
     this.#running = undefined;
+  }
+
+  async #gather(): Promise<void> {
+    for (let quiet = 0; quiet < QUIET_TURNS && !this.#urgent && this.#pending.length < this.#most;) {
+      const { length } = this.#pending;
+      await undefined;
+      quiet = this.#pending.length === length ? quiet + 1 : 0;
+    }
+  }
+
+  #done({ delivery, settlement, lessor, done }: Pending, settled: boolean, error?: ConsumeError): void {
+    lessor.settled(delivery, settlement, settled);
+    done?.(settled, error);
   }
 
   async #settle(batch: readonly Pending[]): Promise<void> {
@@ -58,25 +89,20 @@ export class Settler {
     const settlements = batch.map((pending) => pending.settlement);
     let doubt = false;
     for (let failures = 0;;) {
-      const limit = new AbortController();
-      const timer = clock.setTimeout(() => {
-        limit.abort(new DOMException("No answer came in time", "TimeoutError"));
-      }, options.timeoutMs);
       try {
-        const settled = await this.#host.unlessAborted(
-          driver.settle!(this.#key, this.#group, settlements, limit.signal),
-          limit.signal,
-        );
-        const now = clock.now();
+        const settled = await this.#host.limited((signal) => {
+          return driver.settle!(this.#key, this.#group, settlements, signal);
+        });
+        const now = doubt ? clock.now() : 0;
         for (let i = 0; i < batch.length; i++) {
-          const { delivery, done } = batch[i]!;
+          const pending = batch[i]!;
           // The first try may have done it and lost its answer: while the lease lasts, nobody else can have.
-          done(settled[i] === true || doubt && !delivery.expired(now));
+          this.#done(pending, settled[i] === true || doubt && !pending.delivery.expired(now));
         }
         return;
       } catch (error) {
         failures += 1;
-        const wrapped = this.#wrap(error, limit.signal.aborted);
+        const wrapped = this.#wrap(error);
         tell(options.observer, "failed", {
           backend: driver.name,
           key: this.#key,
@@ -88,25 +114,22 @@ export class Settler {
         const transient = wrapped.retryable || wrapped.code === "unknown-outcome";
         const now = clock.now();
         if (!transient) {
-          for (const { done } of batch) done(false, wrapped);
+          for (const pending of batch) this.#done(pending, false, wrapped);
           return;
         }
         if (
           batch.every(({ delivery }) => delivery.expired(now)) || this.#host.closed && failures > options.maxRetries
         ) {
-          for (const { done } of batch) done(false);
+          for (const pending of batch) this.#done(pending, false);
           return;
         }
         const waitMs = backoffMs(failures, { baseMs: options.retryDelayMs }, options.random);
         await delay(Math.max(waitMs, this.#host.retryAfterMs(error)), clock);
-      } finally {
-        clock.clearTimeout(timer);
       }
     }
   }
 
-  #wrap(error: unknown, timedOut: boolean): ConsumeError {
-    const cause = timedOut ? new ConsumeError("unknown-outcome", "no answer came in time", { cause: error }) : error;
-    return this.#host.wrap(ConsumeError, `Cannot settle on "${this.#key}"`, cause, { key: this.#key }) as ConsumeError;
+  #wrap(error: unknown): ConsumeError {
+    return this.#host.wrap(ConsumeError, `Cannot settle on "${this.#key}"`, error, { key: this.#key }) as ConsumeError;
   }
 }

@@ -97,6 +97,7 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
       return Promise.reject(error);
     }
     if (this.#stopped) return Promise.resolve(DONE);
+    this.#settler.hurry(); // whoever waits here has nothing more to settle
     return new Promise((resolve, reject) => {
       this.#waiters.push({ resolve, reject });
       this.#pump();
@@ -125,7 +126,7 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
   }
 
   /** Resolves when nothing is in hand any more. */
-  settled(): Promise<void> {
+  empty(): Promise<void> {
     if (this.#unsettled === 0) return Promise.resolve();
     return new Promise((resolve) => this.#onSettled = resolve);
   }
@@ -133,7 +134,7 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
   /** Takes back what is in hand: released uncounted, and its signal aborts with the reason. */
   async revoke(reason: unknown): Promise<void> {
     const releases: Promise<boolean>[] = [];
-    for (const delivery of [...this.#keeper.held]) {
+    for (const delivery of this.#keeper.held()) {
       releases.push(delivery.release());
       delivery.abort(reason);
     }
@@ -141,25 +142,21 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
   }
 
   settle(delivery: LeasedDelivery, settlement: Settlement): Promise<boolean> {
+    this.#keeper.drop(delivery);
     return new Promise((resolve, reject) => {
-      this.settleThen(delivery, settlement, (settled, error) => error ? reject(error) : resolve(settled));
+      this.#settler.add(delivery, settlement, this, (settled, error) => error ? reject(error) : resolve(settled));
     });
   }
 
-  /** As {@link settle}, without the cost of a promise. */
-  settleThen(
-    delivery: LeasedDelivery,
-    settlement: Settlement,
-    done?: (settled: boolean, error?: ConsumeError) => void,
-  ): void {
+  settleSoon(delivery: LeasedDelivery, settlement: Settlement): void {
     this.#keeper.drop(delivery);
-    this.#settler.add(delivery, settlement, (settled, error) => {
-      this.#unsettled -= 1;
-      const { observer } = this.#host.options;
-      if (observer) this.#tellSettled(delivery, settlement, settled);
-      done?.(settled, error);
-      this.#onFreed();
-    });
+    this.#settler.add(delivery, settlement, this);
+  }
+
+  settled(delivery: LeasedDelivery, settlement: Settlement, settled: boolean): void {
+    this.#unsettled -= 1;
+    if (this.#host.options.observer) this.#tellSettled(delivery, settlement, settled);
+    this.#onFreed();
   }
 
   async extend(delivery: LeasedDelivery, leaseMs: number): Promise<boolean> {
@@ -256,7 +253,7 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
 
   #quarantine(delivery: LeasedDelivery, problem: string): void {
     const reason = new ConsumeError("malformed", `Cannot read a message of "${this.key}": ${problem}`);
-    this.settleThen(delivery, { lease: delivery.lease, kind: "dead", cause: toCause(reason) });
+    this.settleSoon(delivery, { lease: delivery.raw.lease, kind: "dead", cause: toCause(reason) });
   }
 
   #runDry(): void {

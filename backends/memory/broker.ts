@@ -9,7 +9,7 @@ import { QueueError } from "../../core/errors.ts";
 import type { QueueDepth } from "../../core/protocol.ts";
 import { Dedup } from "./dedup.ts";
 import type { Group, Lease } from "./group.ts";
-import { type Kept, Topic } from "./topic.ts";
+import { Node, Topic } from "./topic.ts";
 
 /** How a key takes messages. */
 export interface Intake {
@@ -52,14 +52,7 @@ export class MemoryBroker {
   /** Puts text into a key as a foreign producer would: it need not be JSON. */
   inject(key: string, body: string): void {
     const now = this.#clock.now();
-    const message: Kept = {
-      id: crypto.randomUUID(),
-      payload: body,
-      headers: undefined,
-      publishedAt: now,
-      expiresAt: Infinity,
-    };
-    this.#topic(key).add(message, now, now);
+    this.#topic(key).add(new Node(crypto.randomUUID(), body, undefined, now, Infinity), now, now);
   }
 
   /** Adds a batch; one result per message. */
@@ -139,7 +132,7 @@ export class MemoryBroker {
     }
     if (message.explicitId) dedup.add(message.id, now, intake.dedupWindowMs);
     const { id, payload, headers, ttlMs = Infinity, delayMs } = message;
-    topic.add({ id, payload, headers, publishedAt: now, expiresAt: now + ttlMs }, now + delayMs, now);
+    topic.add(new Node(id, payload, headers, now, now + ttlMs), now + delayMs, now);
     return ADDED;
   }
 

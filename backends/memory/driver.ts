@@ -49,6 +49,7 @@ export class MemoryDriver implements QueueDriver {
   readonly name = "memory";
   readonly capabilities: Capabilities = CAPABILITIES;
   readonly structured = true;
+  readonly inProcess = true;
   readonly deadLetters: DriverDeadLetters;
   readonly #broker: MemoryBroker;
   readonly #intake: Intake;

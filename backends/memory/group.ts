@@ -6,7 +6,7 @@
 import type { Clock } from "../../core/clock.ts";
 import type { RawDelivery } from "../../core/driver.ts";
 import { cloneJson } from "../../core/json.ts";
-import type { DeadLetter, FailureCause, QueueDepth } from "../../core/protocol.ts";
+import type { DeadLetter, FailureCause, JsonObject, QueueDepth } from "../../core/protocol.ts";
 import { TimeHeap } from "./heap.ts";
 import type { Kept, Node, Topic } from "./topic.ts";
 
@@ -14,14 +14,35 @@ import type { Kept, Node, Topic } from "./topic.ts";
 const LENGTHS_KEPT = 4;
 
 /** A lease: one delivery of one message. A redelivery is a new lease, so a late settlement finds its own ended. */
-export class Lease {
+export class Lease implements RawDelivery {
+  readonly body: JsonObject | string | undefined;
   until = 0;
   before: Lease | undefined;
   after: Lease | undefined;
   list: LeaseList | undefined;
 
-  /** The n-th delivery of a message. Holds the message itself: its place in the log may be emptied meanwhile. */
-  constructor(readonly node: Node, readonly message: Kept, readonly attempts: number) {}
+  /** The n-th delivery of a message. */
+  constructor(readonly node: Node, readonly attempts: number) {
+    const { payload } = node;
+    this.body = typeof payload === "object" ? cloneJson(payload) : payload;
+  }
+
+  /** A delivery is its own lease: `settle` finds it without looking for it. */
+  get lease(): this {
+    return this;
+  }
+
+  get id(): string {
+    return this.node.id;
+  }
+
+  get headers(): Readonly<Record<string, string>> | undefined {
+    return this.node.headers;
+  }
+
+  get publishedAt(): number {
+    return this.node.publishedAt;
+  }
 }
 
 /** Leases of one length, in the order in which they end: taken and renewed at the end, so always sorted. */
@@ -49,12 +70,11 @@ class LeaseList {
 
 interface Again {
   readonly node: Node;
-  readonly message: Kept;
   /** Deliveries that counted so far. */
   readonly attempts: number;
 }
 
-/** A dead letter, and what is needed to replay it. */
+/** A dead letter, and the message that it was. */
 interface Dead {
   readonly letter: DeadLetter;
   readonly message: Kept;
@@ -136,7 +156,7 @@ export class Group {
     this.#end(lease);
     if (at <= now) this.#return(lease, lease.attempts);
     else {
-      this.#later.push(at, { node: lease.node, message: lease.message, attempts: lease.attempts });
+      this.#later.push(at, { node: lease.node, attempts: lease.attempts });
       this.wake(); // to wait no longer than until then
     }
     return true;
@@ -153,8 +173,8 @@ export class Group {
   /** A message is given up. */
   bury(lease: Lease, key: string, name: string, cause: FailureCause, now: number): boolean {
     if (!this.#holds(lease, now)) return false;
-    const { message, attempts } = lease;
-    const id = `${lease.node.seq}-${++this.#died}`;
+    const { node: message, attempts } = lease;
+    const id = `${message.seq}-${++this.#died}`;
     const { payload } = message;
     this.dead.set(id, {
       message,
@@ -189,8 +209,8 @@ export class Group {
   revive(id: string): void {
     const { message } = this.dead.get(id)!;
     this.dead.delete(id);
-    const node = this.#topic.place({ ...message, expiresAt: Infinity });
-    this.#again.push(node.seq, { node, message: node.message, attempts: 0 });
+    const node = this.#topic.place(message);
+    this.#again.push(node.seq, { node, attempts: 0 });
     this.wake();
   }
 
@@ -236,19 +256,10 @@ export class Group {
   }
 
   #lease(node: Node, attempts: number, leaseMs: number, now: number): RawDelivery {
-    const { message } = node;
-    const lease = new Lease(node, message, attempts);
+    const lease = new Lease(node, attempts);
     this.#start(lease, leaseMs, now);
     this.#inFlight += 1;
-    const { payload } = message;
-    return {
-      id: message.id,
-      lease,
-      body: typeof payload === "object" ? cloneJson(payload) : payload,
-      attempts,
-      headers: message.headers,
-      publishedAt: message.publishedAt,
-    };
+    return lease;
   }
 
   #start(lease: Lease, leaseMs: number, now: number): void {
@@ -269,9 +280,9 @@ export class Group {
   }
 
   #return(lease: Lease, attempts: number): void {
-    const { node, message } = lease;
+    const { node } = lease;
     if (node.gone) return;
-    this.#again.push(node.seq, { node, message, attempts });
+    this.#again.push(node.seq, { node, attempts });
     if (this.#waiters.size > 0) this.wake();
   }
 }

@@ -10,7 +10,7 @@ import type { JsonObject } from "../../core/protocol.ts";
 import { TimeHeap } from "./heap.ts";
 import { Group } from "./group.ts";
 
-/** One message as the broker keeps it. */
+/** What a message brings. */
 export interface Kept {
   readonly id: string;
   readonly payload: JsonObject | string | undefined;
@@ -19,24 +19,27 @@ export interface Kept {
   readonly expiresAt: number;
 }
 
-/** A place in the log. */
-export class Node {
+/** A message and its place in the log. */
+export class Node implements Kept {
   /** Where it stands in the order; set when it becomes visible. */
   seq = 0;
   /** How many groups have not settled it yet. */
   pending = 0;
   /** Not to be delivered again: settled by all, expired or dropped. */
   gone = false;
+  before: Node | undefined;
+  /** Kept when the place is taken out of the log: a group may still stand here. */
   next: Node | undefined;
-  message: Kept;
 
-  /** A place for a message. */
-  constructor(message: Kept) {
-    this.message = message;
-  }
+  /** A message, not yet in the log. */
+  constructor(
+    readonly id: string,
+    readonly payload: JsonObject | string | undefined,
+    readonly headers: Readonly<Record<string, string>> | undefined,
+    readonly publishedAt: number,
+    readonly expiresAt: number,
+  ) {}
 }
-
-const NOTHING: Kept = { id: "", payload: undefined, headers: undefined, publishedAt: 0, expiresAt: Infinity };
 
 /** A key's log and its groups. */
 export class Topic {
@@ -44,8 +47,8 @@ export class Topic {
   /** Messages that some group, or the first one to come, has yet to settle; the delayed ones among them. */
   length = 0;
   /** Stands before the oldest message that is kept. */
-  #before: Node = new Node(NOTHING);
-  #last: Node = this.#before;
+  readonly #start: Node = new Node("", undefined, undefined, 0, Infinity);
+  #last: Node = this.#start;
   #seq = 0;
   /** Those among the delayed that were removed before their time came. */
   #delayedGone = 0;
@@ -56,8 +59,8 @@ export class Topic {
   group(name: string): Group {
     let group = this.groups.get(name);
     if (group === undefined) {
-      group = new Group(this, this.#before);
-      for (let node = this.#before.next; node; node = node.next) {
+      group = new Group(this, this.#start);
+      for (let node = this.#start.next; node; node = node.next) {
         if (node.gone) continue;
         node.pending += 1;
         group.fresh += 1;
@@ -68,10 +71,9 @@ export class Topic {
   }
 
   /** Adds a message, visible at `visibleAt`. */
-  add(message: Kept, visibleAt: number, now: number): void {
-    const node = new Node(message);
+  add(node: Node, visibleAt: number, now: number): void {
     this.length += 1;
-    if (message.expiresAt < Infinity) this.#expiring.push(message.expiresAt, node);
+    if (node.expiresAt < Infinity) this.#expiring.push(node.expiresAt, node);
     if (visibleAt > now) {
       this.#delayed.push(visibleAt, node);
       for (const group of this.groups.values()) group.wake(); // to wait no longer than until it is due
@@ -81,8 +83,8 @@ export class Topic {
   }
 
   /** A place outside the log, for a message that one group alone is to see again. */
-  place(message: Kept): Node {
-    const node = new Node(message);
+  place({ id, payload, headers, publishedAt }: Kept): Node {
+    const node = new Node(id, payload, headers, publishedAt, Infinity);
     node.seq = ++this.#seq;
     node.pending = 1;
     this.length += 1;
@@ -127,7 +129,7 @@ export class Topic {
 
   /** Drops the oldest message. */
   dropOldest(): void {
-    for (let node = this.#before.next; node; node = node.next) {
+    for (let node = this.#start.next; node; node = node.next) {
       if (!node.gone) return this.remove(node);
     }
     const delayed = this.#delayed.first();
@@ -137,13 +139,22 @@ export class Topic {
   #append(node: Node): void {
     node.seq = ++this.#seq;
     node.pending = this.groups.size;
-    this.#last = this.#last.next = node;
+    const last = this.#last;
+    node.before = last;
+    this.#last = last.next = node;
+    if (last.gone) this.#unlink(last);
     for (const group of this.groups.values()) group.added();
   }
 
   #leave(node: Node): void {
     this.length -= 1;
-    node.message = NOTHING; // the place may be kept for the order; what it held need not be
-    while (this.#before.next?.gone) this.#before = this.#before.next;
+    if (node.before && node !== this.#last) this.#unlink(node);
+  }
+
+  /** Takes a place out of the log; never the last one, from where a group that stands there finds what comes next. */
+  #unlink(node: Node): void {
+    node.before!.next = node.next;
+    node.next!.before = node.before;
+    node.before = undefined;
   }
 }
