@@ -122,11 +122,9 @@ test("child: what it writes, reads and ends with comes back", async () => {
 });
 
 test("child: one that does not end is ended, with what it started", async () => {
-  const { code, timedOut, stdout } = await run("sh", ["-c", "sleep 300 & echo $!; wait"], { timeoutMs: 300 });
+  // What `sleep` writes to is this end's pipe: were it still there, the run would not have ended.
+  const { code, timedOut } = await run("sh", ["-c", "sleep 300 & wait"], { timeoutMs: 300 });
   assert.deepEqual([code, timedOut], [-1, true]);
-  // The grandchild is gone too, or about to be: a zombie answers signals until it is reaped.
-  const { stdout: state } = await run("sh", ["-c", `ps -o stat= -p ${stdout.trim()} || true`]);
-  assert.match(state.trim(), /^(Z.*)?$/);
 });
 
 test("coverage: lines and branches are counted by folder", () => {

@@ -1,8 +1,10 @@
 // not on workerd: starts a redis-server
-import { test } from "node:test";
 import assert from "node:assert/strict";
 import { stat } from "node:fs/promises";
 import { startRedis } from "../support/redis_server.ts";
+import { requires } from "../support/services.ts";
+
+const test = requires("redis-server", "openssl");
 
 test("a killed server comes back on the same port with what was on the disk", async () => {
   await using redis = await startRedis({ appendonly: "always" });

@@ -1,8 +1,10 @@
 // not on workerd: starts a redis-server
-import { test } from "node:test";
 import assert from "node:assert/strict";
 import { Redis } from "@upstash/redis";
 import { startUpstash, type UpstashServer } from "../support/upstash_server.ts";
+import { requires } from "../support/services.ts";
+
+const test = requires("redis-server");
 
 function ask(server: UpstashServer, path: string, init: RequestInit = {}): Promise<Response> {
   const headers = { authorization: `Bearer ${server.token}`, ...init.headers };
