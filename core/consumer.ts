@@ -140,6 +140,9 @@ async function push(
   const timer = policy.clock.setTimeout(() => {
     ending.abort(new DOMException(`The batch's ${deadlineMs} ms are over`, "TimeoutError"));
   }, deadlineMs);
+  const ended = new Promise<"retried">((resolve) => {
+    ending.signal.addEventListener("abort", () => resolve("retried"), { once: true });
+  });
   const failures: unknown[] = [];
   const handle = async (delivery: PushDelivery) => {
     if (ending.signal.aborted) {
@@ -149,7 +152,10 @@ async function push(
       await delivery.deadLetter(new ConsumeError("malformed", "The body must be a JSON object"));
       counts.deadLettered += 1;
     } else {
-      counts[await policy.apply(delivery, batch.queue, true)] += 1;
+      // A handler that outlives the batch must not take the platform's own limit along: its message goes back now.
+      const outcome = await Promise.race([policy.apply(delivery, batch.queue, true), ended]);
+      if (!delivery.settled) await delivery.retry();
+      counts[outcome] += 1;
     }
   };
   try {
