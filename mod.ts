@@ -23,6 +23,7 @@ export * from "./core/protocol.ts";
 export * from "./core/driver.ts";
 export * from "./core/errors.ts";
 export { createBackend, PortableBackend } from "./core/backend.ts";
+export { PublishingBackend } from "./core/publishing.ts";
 export type { BackendOptions } from "./core/host.ts";
 export * from "./core/consumer.ts";
 export { EnvReader, type NumberBounds, type QueueConfig, readQueueConfig, readQueueFields } from "./core/config.ts";

@@ -17,7 +17,7 @@ function prepare(host: Host, key: string, query: DeadLetterQuery): [DriverDeadLe
   const { deadLetters } = host.driver;
   if (deadLetters === undefined) throw host.unsupported("dead letters");
   const { group = DEFAULT_GROUP, ids, limit = Infinity } = query;
-  if (group !== DEFAULT_GROUP && !host.driver.capabilities.groups) throw host.unsupported(`groups, such as "${group}"`);
+  host.checkGroup(group);
   return [deadLetters, { group, ids, limit }];
 }
 

@@ -8,6 +8,7 @@ import { type Clock, systemClock } from "./clock.ts";
 import type { DriverMessage, QueueDriver } from "./driver.ts";
 import { ConfigError, ConsumeError, type ErrorCode, QueueError, type QueueErrorOptions } from "./errors.ts";
 import type { QueueObserver } from "./observer.ts";
+import { DEFAULT_GROUP } from "./protocol.ts";
 import { redactError, redactText } from "./redact.ts";
 import { retry } from "./retry.ts";
 import { callable, checkOptions, type Checks, count, nonNegative, object, positive, wholeNumber } from "./check.ts";
@@ -187,6 +188,13 @@ export class Host {
     return new QueueError("unsupported", `The ${this.driver.name} backend does not support ${what}`, {
       backend: this.driver.name,
     });
+  }
+
+  /** Refuses a group other than the default where the driver knows none. */
+  checkGroup(group: string): void {
+    if (group !== DEFAULT_GROUP && !this.driver.capabilities.groups) {
+      throw this.unsupported(`groups, such as "${group}"`);
+    }
   }
 
   /**
