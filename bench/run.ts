@@ -25,7 +25,15 @@ if (benches.length === 0) {
 const missed: string[] = [];
 for (const name of benches) {
   console.log(`\n=== ${basename(name, "_bench.ts")}`);
-  const args = ["run", "-A", "--no-check", "-c", join(folder, "deno.json"), join(folder, name)];
+  const args = [
+    "run",
+    "-A",
+    "--no-check",
+    "--v8-flags=--expose-gc",
+    "-c",
+    join(folder, "deno.json"),
+    join(folder, name),
+  ];
   const { code } = await new Deno.Command(Deno.execPath(), { args }).spawn().status;
   if (code !== 0) missed.push(name);
 }

@@ -50,10 +50,11 @@ function copyObject(source: Record<string, unknown>, root: unknown, depth: numbe
   // A spread keeps the shape, which is several times faster than adding one property after the other, and makes a
   // property of __proto__ like any other; writing to it below then changes that property, and no prototype.
   const copy = { ...source };
-  for (const name in copy) {
-    const value = copy[name];
-    if (typeof value === "string" || typeof value === "boolean") continue;
-    if (Object.hasOwn(copy, name)) copy[name] = copyValue(value, root, depth + 1);
+  for (const name in source) {
+    const value = source[name];
+    if (typeof value === "string" || typeof value === "boolean" || !Object.hasOwn(source, name)) continue;
+    const copied = copyValue(value, root, depth + 1);
+    if (!Object.is(copied, value)) copy[name] = copied;
   }
   return copy as JsonObject;
 }

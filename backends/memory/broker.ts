@@ -7,7 +7,7 @@ import { type Clock, systemClock } from "../../core/clock.ts";
 import type { DriverMessage, DriverReceiveOptions, RawDelivery, SendResult, Settlement } from "../../core/driver.ts";
 import { QueueError } from "../../core/errors.ts";
 import type { QueueDepth } from "../../core/protocol.ts";
-import { Dedup } from "./dedup.ts";
+import { ADDED, Dedup } from "./dedup.ts";
 import type { Group, Lease } from "./group.ts";
 import { Node, Topic } from "./topic.ts";
 
@@ -52,7 +52,7 @@ export class MemoryBroker {
   /** Puts text into a key as a foreign producer would: it need not be JSON. */
   inject(key: string, body: string): void {
     const now = this.#clock.now();
-    this.#topic(key).add(new Node(crypto.randomUUID(), body, undefined, now, Infinity), now, now);
+    this.#topic(key).add(new Node(crypto.randomUUID(), body, undefined, now, undefined), now, now);
   }
 
   /** Adds a batch; one result per message. */
@@ -131,8 +131,8 @@ export class MemoryBroker {
       topic.dropOldest();
     }
     if (message.explicitId) dedup.add(message.id, now, intake.dedupWindowMs);
-    const { id, payload, headers, ttlMs = Infinity, delayMs } = message;
-    topic.add(new Node(id, payload, headers, now, now + ttlMs), now + delayMs, now);
+    const { id, payload, headers, ttlMs, delayMs } = message;
+    topic.add(new Node(id, payload, headers, now, ttlMs && now + ttlMs), now + delayMs, now);
     return ADDED;
   }
 
@@ -148,8 +148,6 @@ export class MemoryBroker {
     return dedup;
   }
 }
-
-const ADDED: SendResult = Object.freeze({ outcome: "added" });
 
 function full(key: string, maxLength: number): QueueError {
   return new QueueError("queue-full", `the queue is full: maxLength is ${maxLength}`, { backend: "memory", key });

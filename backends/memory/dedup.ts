@@ -8,10 +8,14 @@ import type { DriverMessage, SendResult } from "../../core/driver.ts";
 /** A batch whose reply was lost is sent again within seconds; so many later ones are remembered beside it. */
 const BATCHES_KEPT = 1_024;
 
+/** What is answered for a message that was added. */
+export const ADDED: SendResult = Object.freeze({ outcome: "added" });
+
 /** Remembers ids for a window of time. */
 export class Dedup {
   readonly #until: Map<string, number> = new Map();
-  readonly #batches: Map<string, SendResult[]> = new Map();
+  /** By the batch's name; `undefined` where all of it was added. */
+  readonly #batches: Map<string, SendResult[] | undefined> = new Map();
 
   /** Whether an id is remembered. */
   has(id: string, now: number): boolean {
@@ -33,14 +37,15 @@ export class Dedup {
   /** What became of this very batch, where it was sent before. */
   answered(messages: readonly DriverMessage[]): SendResult[] | undefined {
     const name = batchName(messages);
-    return name === undefined ? undefined : this.#batches.get(name);
+    if (name === undefined || !this.#batches.has(name)) return undefined;
+    return this.#batches.get(name) ?? messages.map(() => ADDED);
   }
 
   /** Remembers what became of a batch. */
   answer(messages: readonly DriverMessage[], results: SendResult[]): void {
     const name = batchName(messages);
     if (name === undefined) return;
-    this.#batches.set(name, results);
+    this.#batches.set(name, results.every((result) => result === ADDED) ? undefined : results);
     if (this.#batches.size <= BATCHES_KEPT) return;
     const [oldest] = this.#batches.keys();
     this.#batches.delete(oldest!);

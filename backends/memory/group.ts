@@ -40,7 +40,7 @@ export class Lease implements RawDelivery {
     return this.node.headers;
   }
 
-  get publishedAt(): number {
+  get publishedAt(): number | undefined {
     return this.node.publishedAt;
   }
 }
@@ -188,7 +188,7 @@ export class Group {
         headers: message.headers ?? {},
         attempts,
         cause,
-        publishedAt: new Date(message.publishedAt),
+        publishedAt: message.publishedAt === undefined ? undefined : new Date(message.publishedAt),
         diedAt: new Date(now),
       },
     });

@@ -15,8 +15,7 @@ export interface Kept {
   readonly id: string;
   readonly payload: JsonObject | string | undefined;
   readonly headers: Readonly<Record<string, string>> | undefined;
-  readonly publishedAt: number;
-  readonly expiresAt: number;
+  readonly publishedAt: number | undefined;
 }
 
 /** A message and its place in the log. */
@@ -36,8 +35,8 @@ export class Node implements Kept {
     readonly id: string,
     readonly payload: JsonObject | string | undefined,
     readonly headers: Readonly<Record<string, string>> | undefined,
-    readonly publishedAt: number,
-    readonly expiresAt: number,
+    readonly publishedAt: number | undefined,
+    readonly expiresAt: number | undefined,
   ) {}
 }
 
@@ -47,7 +46,7 @@ export class Topic {
   /** Messages that some group, or the first one to come, has yet to settle; the delayed ones among them. */
   length = 0;
   /** Stands before the oldest message that is kept. */
-  readonly #start: Node = new Node("", undefined, undefined, 0, Infinity);
+  readonly #start: Node = new Node("", undefined, undefined, undefined, undefined);
   #last: Node = this.#start;
   #seq = 0;
   /** Those among the delayed that were removed before their time came. */
@@ -73,7 +72,7 @@ export class Topic {
   /** Adds a message, visible at `visibleAt`. */
   add(node: Node, visibleAt: number, now: number): void {
     this.length += 1;
-    if (node.expiresAt < Infinity) this.#expiring.push(node.expiresAt, node);
+    if (node.expiresAt !== undefined) this.#expiring.push(node.expiresAt, node);
     if (visibleAt > now) {
       this.#delayed.push(visibleAt, node);
       for (const group of this.groups.values()) group.wake(); // to wait no longer than until it is due
@@ -84,7 +83,7 @@ export class Topic {
 
   /** A place outside the log, for a message that one group alone is to see again. */
   place({ id, payload, headers, publishedAt }: Kept): Node {
-    const node = new Node(id, payload, headers, publishedAt, Infinity);
+    const node = new Node(id, payload, headers, publishedAt, undefined);
     node.seq = ++this.#seq;
     node.pending = 1;
     this.length += 1;

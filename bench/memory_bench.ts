@@ -1,0 +1,107 @@
+/**
+ * The memory backend: publish → consume → ack through the whole portable layer, in one process.
+ *
+ * An absolute rate depends on the machine, so beside it stands what the same machine does with a bare array and one
+ * promise a message in the same run. Growth is a ratio: the cost of a message with a long backlog to that with a short one.
+ *
+ * @module
+ */
+import { MemoryBackend } from "@slack-mcp/queue/memory";
+
+const BATCH = 1_000;
+const ROUNDS = 7;
+const payload = { type: "event_callback", event_id: "Ev0PV52K21", team_id: "T061EG9R6" };
+const messages = Array.from({ length: BATCH }, () => ({ payload }));
+
+/** Milliseconds that it takes. */
+async function timed(work: () => Promise<void>): Promise<number> {
+  const startedAt = performance.now();
+  await work();
+  return performance.now() - startedAt;
+}
+
+/** The fastest of several rounds, each after one that nobody counts: what else the machine does only makes rounds slower. */
+async function fastest(work: () => Promise<number>): Promise<number> {
+  await work();
+  const rates: number[] = [];
+  for (let i = 0; i < ROUNDS; i++) rates.push(await work());
+  return Math.max(...rates);
+}
+
+/** Messages a second through a bare array: what iteration and one promise a message cost here. */
+async function bare(count: number): Promise<number> {
+  const ms = await timed(async () => {
+    for (let i = 0; i < count; i += BATCH) {
+      const queue = messages.map((message) => ({ ...message.payload }));
+      while (queue.length > 0) await Promise.resolve(queue.pop());
+    }
+  });
+  return count / ms * 1_000;
+}
+
+/** Messages a second, published in batches and consumed in a loop that acknowledges by asking. */
+async function flow(count: number): Promise<number> {
+  await using backend = new MemoryBackend();
+  let seen = 0;
+  const ms = await timed(async () => {
+    const produced = (async () => {
+      for (let i = 0; i < count; i += BATCH) await backend.publishBatch("slack_events", messages);
+    })();
+    for await (const _ of backend.consume("slack_events", { prefetch: BATCH })) if (++seen === count) break;
+    await produced;
+  });
+  return count / ms * 1_000;
+}
+
+/** Nanoseconds a message, over many small steps, while so many others wait. */
+async function withBacklog(backlog: number): Promise<number> {
+  await using backend = new MemoryBackend();
+  for (let i = 0; i < backlog; i += BATCH) await backend.publishBatch("slack_events", messages);
+  const consumer = backend.consume("slack_events", { prefetch: BATCH });
+  const steps = 100_000;
+  const ms = await timed(async () => {
+    for (let i = 0; i < steps; i += BATCH) {
+      await backend.publishBatch("slack_events", messages);
+      for (let n = 0; n < BATCH; n++) await consumer.next();
+    }
+  });
+  await consumer.return?.();
+  return ms / steps * 1e6;
+}
+
+/** Bytes of the heap after so many messages have gone through, over those before. */
+async function heapGrowth(count: number): Promise<number> {
+  await using backend = new MemoryBackend();
+  const collect = (globalThis as { gc?: () => void }).gc ?? (() => {});
+  const step = async (n: number) => {
+    const consumer = backend.consume("slack_events", { prefetch: BATCH });
+    for (let i = 0; i < n; i += BATCH) {
+      await backend.publishBatch("slack_events", messages);
+      for (let m = 0; m < BATCH; m++) await consumer.next();
+    }
+    await consumer.return?.();
+    collect();
+    return Deno.memoryUsage().heapUsed;
+  };
+  const before = await step(100_000);
+  return await step(count) / before;
+}
+
+const bareRate = await fastest(() => bare(200_000));
+const rate = await fastest(() => flow(500_000));
+const short = 1 / await fastest(async () => 1 / await withBacklog(1_000));
+const long = 1 / await fastest(async () => 1 / await withBacklog(1_000_000));
+const heap = await heapGrowth(1_000_000);
+
+let missed = false;
+function row(name: string, value: string, budget: string, ok: boolean): void {
+  missed ||= !ok;
+  console.log(`${name.padEnd(52)} ${value.padStart(16)}   ${budget.padEnd(16)} ${ok ? "ok" : "MISSED"}`);
+}
+const perSecond = (n: number) => `${Math.round(n).toLocaleString("en")}/s`;
+row("publish → consume → ack", perSecond(rate), "≥ 1,000,000/s", rate >= 1_000_000);
+row("a bare array and a promise a message", perSecond(bareRate), "(for comparison)", true);
+row("ratio to the bare array", `${(rate / bareRate).toFixed(2)}×`, "", true);
+row(`cost a message: 10⁶ waiting / 10³ waiting`, `${(long / short).toFixed(2)}×`, "≤ 1.5×", long / short <= 1.5);
+row("heap after 10⁶ more messages / before", `${heap.toFixed(2)}×`, "≤ 1.5×", heap <= 1.5);
+Deno.exit(missed ? 1 : 0);
