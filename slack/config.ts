@@ -3,12 +3,14 @@
  *
  * @module
  */
-import { ConfigError } from "../core/errors.ts";
+import { EnvReader } from "../core/config.ts";
 import type { Env } from "../core/protocol.ts";
 import { SIGNING_SECRET_PLACE } from "./signature.ts";
 
 /** The key under which Slack's events travel unless another is named: the Python server's own. */
 export const DEFAULT_EVENTS_KEY = "slack_events";
+
+const SECRET = "SLACK_SIGNING_SECRET";
 
 /** What {@link readSlackConfig} found. */
 export interface SlackConfig {
@@ -24,7 +26,7 @@ export interface SlackConfig {
  * During a rotation `SLACK_SIGNING_SECRET` holds both secrets, separated by a comma. `SLACK_EVENTS_TOPIC` is the key,
  * `slack_events` where it is not set.
  *
- * @throws {ConfigError} where there is no secret: it says where Slack shows it.
+ * @throws {ConfigError} Names every problem; where there is no secret, also where Slack shows it.
  *
  * @example
  * ```ts
@@ -35,17 +37,11 @@ export interface SlackConfig {
  * ```
  */
 export function readSlackConfig(env: Env): SlackConfig {
-  const secrets = (text(env, "SLACK_SIGNING_SECRET") ?? "").split(",").map((one) => one.trim()).filter(Boolean);
-  if (secrets.length === 0) throw new ConfigError(`SLACK_SIGNING_SECRET is not set: ${SIGNING_SECRET_PLACE}`);
-  const config = { key: text(env, "SLACK_EVENTS_TOPIC") ?? DEFAULT_EVENTS_KEY };
-  Object.defineProperty(config, "signingSecret", { value: Object.freeze(secrets), enumerable: false });
-  return config as SlackConfig;
-}
-
-/** The variable's text; undefined where it is not set or blank. */
-function text(env: Env, name: string): string | undefined {
-  const value = env[name];
-  if (value === undefined || value === null) return undefined;
-  if (typeof value !== "string") throw new ConfigError(`${name} must be text, and is ${typeof value}`);
-  return value.trim() || undefined;
+  const reader = new EnvReader(env);
+  const given = reader.required(SECRET, SIGNING_SECRET_PLACE);
+  const secrets = given.split(",").map((secret) => secret.trim()).filter(Boolean);
+  if (given !== "" && secrets.length === 0) reader.problem(`${SECRET} is blank: ${SIGNING_SECRET_PLACE}`);
+  const key = reader.string("SLACK_EVENTS_TOPIC")?.trim() || DEFAULT_EVENTS_KEY;
+  reader.check();
+  return Object.defineProperty({ key }, "signingSecret", { value: Object.freeze(secrets) }) as SlackConfig;
 }

@@ -26,7 +26,7 @@ test("a missing secret says which variable, and where Slack shows it", () => {
       assert.ok(error instanceof ConfigError);
       assert.match(
         error.message,
-        /^SLACK_SIGNING_SECRET is not set: .*Basic Information → App Credentials → Signing Secret$/,
+        /^SLACK_SIGNING_SECRET is (not set|blank): .*Basic Information → App Credentials → Signing Secret$/,
       );
       return true;
     });
@@ -34,7 +34,17 @@ test("a missing secret says which variable, and where Slack shows it", () => {
 });
 
 test("a binding where text belongs is a ConfigError without its value", () => {
-  assert.throws(() => readSlackConfig({ SLACK_SIGNING_SECRET: { get: "hidden" } }), /must be text, and is object/);
+  assert.throws(
+    () => readSlackConfig({ SLACK_SIGNING_SECRET: { get: "hidden" } }),
+    /^SLACK_SIGNING_SECRET must be a string, found [a-z ]+$/,
+  );
+});
+
+test("all problems are told at once", () => {
+  assert.throws(() => readSlackConfig({ SLACK_EVENTS_TOPIC: 7 }), (error) => {
+    assert.equal((error as ConfigError).problems.length, 2);
+    return true;
+  });
 });
 
 test("a printed config does not show the secret", () => {

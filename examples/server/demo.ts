@@ -1,0 +1,95 @@
+/**
+ * Starts the server on a free port with a fresh secret and sends it what Slack sends, over real HTTP with real signatures:
+ * events of every kind, retries, forgeries, a poison event. Prints what became of each, and ends with 0 only where all is
+ * as it must be.
+ *
+ * ```sh
+ * npx -y deno@2.9.6 task demo
+ * ```
+ *
+ * @module
+ */
+import process from "node:process";
+import { ambientEnv, type Env } from "@slack-mcp/queue";
+import { type SlackEventContext, SlackEventRouter } from "@slack-mcp/queue/slack";
+import { Probe } from "./demo_probe.ts";
+import { Demo, FLAKY, POISON } from "./demo_steps.ts";
+import { startServer } from "./main.ts";
+import { SAMPLES } from "./samples.ts";
+
+/** Deliveries after which the poison event is given up. */
+const MAX_ATTEMPTS = 3;
+
+/** How the demo may be run. */
+export interface DemoOptions {
+  /** Read for `QUEUE_BACKEND` and the backend's own variables. Default: none, and so memory. */
+  readonly env?: Env;
+  /** Default: the standard output. */
+  readonly write?: (line: string) => void;
+  /** Starts the server. Default: {@link startServer}. */
+  readonly start?: typeof startServer;
+}
+
+/** Runs the demo. Resolves with whether every line was as it must be. */
+export async function runDemo(options: DemoOptions = {}): Promise<boolean> {
+  const { env = {}, write = console.log, start = startServer } = options;
+  const secret = crypto.randomUUID().replaceAll("-", "");
+  const settings = {
+    SLACK_SIGNING_SECRET: secret,
+    SLACK_EVENTS_TOPIC: `slack_events_demo_${secret.slice(0, 8)}`,
+    HOST: "127.0.0.1",
+    PORT: "0",
+  };
+  const probe = new Probe();
+  const faults = new Map([[FLAKY, 1], [POISON, Infinity]]);
+  const server = await start(Object.assign(Object.create(env), settings), {
+    log: (level, message) => void (level === "warn" && message.startsWith("QUEUE_BACKEND") && write(`! ${message}`)),
+    router: demoRouter(probe, faults),
+    consumer: { maxAttempts: MAX_ATTEMPTS, backoff: { baseMs: 20, maxMs: 50 }, observer: probe.observer },
+  });
+  try {
+    write(`The webhook listens at ${server.url}/slack/events with a fresh secret; the topic is ${server.key}\n`);
+    const demo = new Demo(server, secret, probe, write);
+    await demo.handshake();
+    for (const { route, event } of SAMPLES) await demo.event(route, event);
+    await demo.duplicate();
+    await demo.strange();
+    await demo.refusals();
+    await demo.rateLimited();
+    await demo.flaky();
+    await demo.poison(MAX_ATTEMPTS);
+    await demo.replay(() => faults.delete(POISON));
+    await demo.health();
+    await demo.burst();
+    return demo.conclude();
+  } finally {
+    await server.stop();
+  }
+}
+
+/** A handler for each kind of event that is sent. The one for mentions fails as often as `faults` says of its text. */
+function demoRouter(probe: Probe, faults: Map<string, number>): SlackEventRouter {
+  const router = new SlackEventRouter();
+  const handlerOf = (route: string) => (context: SlackEventContext) => {
+    probe.saw(route, context);
+    const { text } = context.event;
+    const left = typeof text === "string" ? faults.get(text) ?? 0 : 0;
+    if (left === 0) return;
+    faults.set(text as string, left - 1);
+    throw new Error("this handler cannot cope");
+  };
+  for (const { route } of SAMPLES) router.on(route, handlerOf(route));
+  return router.otherwise(handlerOf("otherwise"));
+}
+
+/** Runs the demo for a person. Resolves with the exit code. */
+export async function main(options: DemoOptions = {}): Promise<number> {
+  try {
+    return await runDemo({ env: ambientEnv(), ...options }) ? 0 : 1;
+  } catch (error) {
+    console.error(error);
+    return 1;
+  }
+}
+
+if (import.meta.main) process.exit(await main());

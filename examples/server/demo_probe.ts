@@ -1,0 +1,75 @@
+/**
+ * Watches what becomes of each event: which handlers saw it, how often, and how it ended.
+ *
+ * @module
+ */
+import type { QueueObserver } from "@slack-mcp/queue";
+import type { SlackEventContext } from "@slack-mcp/queue/slack";
+
+/** What is known of one event. */
+export interface Trace {
+  /** The handlers that saw it, by the name that each asked for, in order. */
+  readonly handlers: string[];
+  /** The attempt of each delivery that a handler saw. */
+  readonly attempts: number[];
+  /** How it ended; undefined while it has not. */
+  end: "done" | "dead" | undefined;
+  /** What arrived, as JSON. */
+  arrived: string | undefined;
+}
+
+/** How long to wait for an event to end before the line counts as wrong. */
+const PATIENCE_MS = 5_000;
+
+/** Traces by `event_id`. */
+export class Probe {
+  readonly #traces = new Map<string, Trace>();
+  readonly #waiting = new Map<string, () => void>();
+
+  /** For the consumer: hears how each event ended. */
+  readonly observer: QueueObserver = {
+    acked: ({ id }) => this.#ended(id, "done"),
+    deadLettered: ({ id }) => this.#ended(id, "dead"),
+  };
+
+  /** What is known of an event. */
+  trace(id: string): Trace {
+    let trace = this.#traces.get(id);
+    if (!trace) this.#traces.set(id, trace = { handlers: [], attempts: [], end: undefined, arrived: undefined });
+    return trace;
+  }
+
+  /** For a handler: it was called. */
+  saw(handler: string, { envelope, delivery }: SlackEventContext): void {
+    const trace = this.trace(envelope.event_id);
+    const { handlers, attempts } = trace;
+    trace.arrived = JSON.stringify(envelope);
+    handlers.push(handler);
+    if (attempts.at(-1) !== delivery.attempts) attempts.push(delivery.attempts);
+  }
+
+  /** Forgets an event, which is about to come again. */
+  forget(id: string): void {
+    this.#traces.delete(id);
+  }
+
+  /** Resolves when the event has ended, or when patience has. */
+  async ended(id: string): Promise<Trace> {
+    const trace = this.trace(id);
+    if (trace.end !== undefined) return trace;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, PATIENCE_MS);
+      this.#waiting.set(id, () => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+    this.#waiting.delete(id);
+    return trace;
+  }
+
+  #ended(id: string, end: "done" | "dead"): void {
+    this.trace(id).end = end;
+    this.#waiting.get(id)?.();
+  }
+}

@@ -1,0 +1,181 @@
+/**
+ * A Slack webhook and its consumer in one process, on Deno or Bun, over the queue that `QUEUE_BACKEND` names.
+ *
+ * ```sh
+ * SLACK_SIGNING_SECRET=… deno task start            # or: bun examples/server/main.ts
+ * ```
+ *
+ * It runs until SIGINT or SIGTERM, then takes no more requests, finishes what it has and closes. A second signal ends it
+ * at once.
+ *
+ * @module
+ */
+import process from "node:process";
+import {
+  ambientEnv,
+  ConfigError,
+  type ConsumerOptions,
+  createConsumer,
+  defineRegistry,
+  type Env,
+  EnvReader,
+  type LeasingBackend,
+  type QueueBackend,
+  type QueueObserver,
+} from "@slack-mcp/queue";
+import { backends } from "@slack-mcp/queue/backends";
+import {
+  createSlackReceiver,
+  readSlackConfig,
+  SlackEventRouter,
+  type SlackReceiver,
+  type SlackRequestReport,
+} from "@slack-mcp/queue/slack";
+import { listen, type Listener } from "./listen.ts";
+import { jsonLog, type Log } from "./log.ts";
+
+/** How long a queue that dies with the process may be worked off when the server stops. */
+const DRAIN_MS = 10_000;
+
+/** What may be chosen beside the environment. */
+export interface ServerOptions {
+  /** Where lines go. Default: one JSON line each on the standard output. */
+  readonly log?: Log;
+  /** Gets the events. Default: {@link createRouter}'s. */
+  readonly router?: SlackEventRouter;
+  /** How events are tried again, and who is told. */
+  readonly consumer?: Omit<ConsumerOptions, "handler">;
+}
+
+/** A server that runs. */
+export interface Server {
+  /** Where it listens, such as `"http://localhost:3000"`. */
+  readonly url: string;
+  /** The key that events travel under. */
+  readonly key: string;
+  /** The queue. */
+  readonly backend: QueueBackend;
+  /** The webhook, for its counters. */
+  readonly receiver: SlackReceiver;
+  /** Rejects when events can no longer be consumed; resolves when the server has stopped. */
+  readonly finished: Promise<void>;
+  /** Takes no more requests, lets what runs finish, closes. Stopping twice is stopping once. */
+  stop(): Promise<void>;
+}
+
+/** The events of your own bot are handled here. This one logs each, and that is all. */
+export function createRouter(log: Log): SlackEventRouter {
+  return new SlackEventRouter()
+    // .on("app_mention", async ({ event }) => await answer(event.channel, event.text))
+    .on("*", function logEvent({ event, envelope, delivery }) {
+      const { event_id, team_id } = envelope;
+      log("info", "event handled", { event_id, team_id, type: event.type, attempts: delivery.attempts });
+    });
+}
+
+/**
+ * Starts the server: backend, consumer, webhook, in this order, so that nothing is accepted that nobody can handle.
+ *
+ * @throws {ConfigError} A variable is missing or wrong.
+ */
+export async function startServer(env: Env, options: ServerOptions = {}): Promise<Server> {
+  const { log = jsonLog } = options;
+  const { key, signingSecret } = readSlackConfig(env);
+  const reader = new EnvReader(env);
+  const port = reader.integer("PORT", { max: 65_535 }) ?? 3000;
+  const hostname = reader.string("HOST") ?? "0.0.0.0";
+  reader.check();
+
+  const registry = defineRegistry(backends, { warn: (message) => log("warn", message) });
+  const backend = await registry.load(env);
+  const receiver = createSlackReceiver({ backend, key, signingSecret, observer: (report) => logRequest(report, log) });
+  const { router = createRouter(log) } = options;
+  const consumer = createConsumer({ observer: logOutcomes(log), ...options.consumer, handler: router.handle });
+  const stopping = new AbortController();
+
+  const listener = await listenOrClose();
+  const consuming = consumer.run(backend, key, { signal: stopping.signal });
+  const finished = Promise.withResolvers<void>();
+  consuming.catch(finished.reject);
+
+  async function listenOrClose(): Promise<Listener> {
+    try {
+      return listen({ port, hostname }, receiver.fetch);
+    } catch (error) {
+      await backend.close();
+      throw error;
+    }
+  }
+  async function shutDown(): Promise<void> {
+    try {
+      await listener.stop();
+      stopping.abort();
+      await consuming;
+      // What a durable queue holds is handled after the next start; what this process holds would be lost with it.
+      if (!isDurable(backend)) await consumer.drain(backend, key, { deadlineMs: DRAIN_MS });
+    } finally {
+      await backend.close();
+    }
+  }
+  let stopped: Promise<void> | undefined;
+  function stop(): Promise<void> {
+    return stopped ??= shutDown().then(finished.resolve, finished.reject).then(() => finished.promise);
+  }
+  log("info", "listening", { url: listener.url, path: "/slack/events", key, backend: nameOf(backend) });
+  return { url: listener.url, key, backend, receiver, finished: finished.promise, stop };
+}
+
+function isDurable(backend: QueueBackend & Partial<LeasingBackend>): boolean {
+  return backend.capabilities?.durable ?? true;
+}
+
+function nameOf(backend: QueueBackend & Partial<LeasingBackend>): string {
+  return backend.name ?? backend.constructor.name;
+}
+
+/** What an operator wants to know of requests: the ones that brought no event. */
+function logRequest(report: SlackRequestReport, log: Log): void {
+  const { outcome, status, problem, error, eventId: event_id } = report;
+  if (outcome === "unconfirmed") {
+    log("error", "event not confirmed by the queue: Slack was asked to send it again", { event_id, error });
+  } else if (outcome === "rateLimited") {
+    log("warn", "Slack sends fewer events than there are: over 30,000 in an hour", { team_id: report.teamId });
+  } else if (status >= 400 && outcome !== "unhealthy") {
+    log("warn", "request refused", { outcome, status, problem, event_id });
+  }
+}
+
+function logOutcomes(log: Log): QueueObserver {
+  return {
+    retried: ({ id, attempts, reason }) =>
+      log("warn", "event failed, to be tried again", { id, attempts, error: reason }),
+    deadLettered: ({ id, attempts, reason }) => log("error", "event given up", { id, attempts, error: reason }),
+    leaseLost: ({ id, attempts }) => log("warn", "lease lost: another consumer has the event", { id, attempts }),
+  };
+}
+
+/** Runs until a signal comes. Resolves with the exit code. */
+async function main(): Promise<number> {
+  try {
+    const server = await startServer(ambientEnv());
+    let stopping = false;
+    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+      process.on(signal, () => {
+        if (stopping) process.exit(1);
+        stopping = true;
+        jsonLog("info", "stopping", { signal });
+        server.stop().catch(() => undefined); // told by finished
+      });
+    }
+    await server.finished;
+    jsonLog("info", "stopped", { ...server.receiver.stats });
+    return 0;
+  } catch (error) {
+    // A wrong variable is for the operator to put right, and a stack would only hide the sentence.
+    if (error instanceof ConfigError) console.error(error.message);
+    else jsonLog("error", "the server ended", { error });
+    return 1;
+  }
+}
+
+if (import.meta.main) process.exit(await main());
