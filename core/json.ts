@@ -46,7 +46,7 @@ export function cloneJson<T extends JsonValue>(value: T): T {
 }
 
 function copyObject(source: Record<string, unknown>, root: unknown, depth: number): JsonObject {
-  if (depth >= MAX_DEPTH) throw tooDeep(root);
+  if (depth >= MAX_DEPTH) throw problemOf(root);
   // A spread keeps the shape, which is several times faster than adding one property after the other, and makes a
   // property of __proto__ like any other; writing to it below then changes that property, and no prototype.
   const copy = { ...source };
@@ -65,70 +65,42 @@ function copyValue(value: unknown, root: unknown, depth: number): JsonValue {
     case "boolean":
       return value;
     case "number":
-      if (!Number.isFinite(value)) throw refuse(value, root);
+      if (!Number.isFinite(value)) throw problemOf(root);
       return value === 0 ? 0 : value; // JSON has no negative zero
     case "object":
       if (value === null) return null;
       if (Array.isArray(value)) {
-        if (depth >= MAX_DEPTH) throw tooDeep(root);
+        if (depth >= MAX_DEPTH) throw problemOf(root);
         const copy = new Array<JsonValue>(value.length);
         for (let i = 0; i < value.length; i++) copy[i] = copyValue(value[i], root, depth + 1);
         return copy;
       }
       if (isPlainObject(value)) return copyObject(value, root, depth);
   }
-  throw refuse(value, root);
+  throw problemOf(root);
 }
 
-function refuse(value: unknown, root: unknown): TypeError {
-  const path = pathTo(value, root, "payload", 0) ?? "payload";
-  return new TypeError(`${path} must be a JSON value, found ${kindOf(value)}`);
-}
-
-function tooDeep(root: unknown): Error {
-  const cycle = cycleIn(root, "payload", new Set());
-  if (cycle !== undefined) return new TypeError(`payload must be a JSON object, found a cycle at ${cycle}`);
-  return new RangeError(`payload must be nested at most ${MAX_DEPTH} deep, found deeper`);
-}
-
-/** Where the value stands: looked for only once something was refused, so the usual copy needs no paths. */
-function pathTo(wanted: unknown, from: unknown, path: string, depth: number): string | undefined {
-  if (Object.is(from, wanted)) return path;
-  if (typeof from !== "object" || from === null || depth > MAX_DEPTH) return undefined;
-  if (Array.isArray(from)) {
-    for (let i = 0; i < from.length; i++) {
-      const found = pathTo(wanted, from[i], `${path}[${i}]`, depth + 1);
-      if (found !== undefined) return found;
+/** What is wrong with a payload that was refused, and where: found by a walk of its own, so that copies need no paths. */
+function problemOf(payload: unknown): Error {
+  const above: unknown[] = [];
+  function walk(value: unknown, path: string): Error | undefined {
+    if (typeof value === "string" || typeof value === "boolean" || Number.isFinite(value) || value === null) return;
+    if (!Array.isArray(value) && !isPlainObject(value)) {
+      return new TypeError(`${path} must be a JSON value, found ${kindOf(value)}`);
     }
-  } else if (isPlainObject(from)) {
-    for (const name of Object.keys(from)) {
-      const found = pathTo(wanted, from[name], `${path}.${name}`, depth + 1);
-      if (found !== undefined) return found;
+    if (above.includes(value)) return new TypeError(`${path} must be a JSON value, found a cycle`);
+    if (above.length >= MAX_DEPTH) return new RangeError(`payload must be nested at most ${MAX_DEPTH} deep`);
+    above.push(value);
+    // Not Object.entries of an array: it passes over holes.
+    const names = Array.isArray(value) ? value.keys() : Object.keys(value);
+    for (const name of names) {
+      const inner = (value as Record<string | number, unknown>)[name];
+      const problem = walk(inner, typeof name === "number" ? `${path}[${name}]` : `${path}.${name}`);
+      if (problem) return problem;
     }
+    above.pop();
   }
-  return undefined;
-}
-
-function cycleIn(value: unknown, path: string, above: Set<unknown>): string | undefined {
-  if (typeof value !== "object" || value === null) return undefined;
-  if (above.has(value)) return path;
-  if (above.size > MAX_DEPTH) return undefined;
-  above.add(value);
-  for (const [name, inner] of Object.entries(value)) {
-    const found = cycleIn(inner, Array.isArray(value) ? `${path}[${name}]` : `${path}.${name}`, above);
-    if (found !== undefined) return found;
-  }
-  above.delete(value);
-  return undefined;
-}
-
-/**
- * The JSON text of a payload that was found good.
- *
- * @throws {TypeError} As {@link copyPayload}.
- */
-export function checkPayload(payload: unknown): asserts payload is JsonObject {
-  copyPayload(payload);
+  return walk(payload, "payload") ?? new TypeError("payload changed while it was read");
 }
 
 const encoder = new TextEncoder();
