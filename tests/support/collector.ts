@@ -37,6 +37,11 @@ export interface Options {
 const cases: Case[] = [];
 const groups: string[] = [];
 
+/** What nobody caught, since the last test. */
+const stray: unknown[] = [];
+addEventListener("unhandledrejection", (event) => void stray.push(event.reason));
+addEventListener("error", (event) => void stray.push(event.error));
+
 async function runBody(name: string, fn: Body): Promise<void> {
   const afters: (() => unknown)[] = [];
   const context: Context = {
@@ -78,9 +83,14 @@ export async function serveCases(request: Request): Promise<Response> {
   if (request.method === "GET") return Response.json(cases.map(({ name, skip }) => ({ name, skip })));
   try {
     await cases[Number(pathname.slice(1))]?.run();
+    await new Promise((resolve) => setTimeout(resolve)); // so that what nobody catches is known
+    if (stray.length > 0) throw new Error("Nobody caught this", { cause: stray[0] });
     return Response.json({ passed: true });
   } catch (error) {
-    const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
-    return Response.json({ passed: false, name, message, stack });
+    const { message, stack, cause } = error instanceof Error ? error : new Error(String(error));
+    const beneath = cause === undefined ? "" : `\nCaused by ${cause instanceof Error ? cause.stack : cause}`;
+    return Response.json({ passed: false, message, stack: `${stack}${beneath}` });
+  } finally {
+    stray.length = 0;
   }
 }

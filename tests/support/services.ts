@@ -45,7 +45,7 @@ export function findProgram(name: string, path: string = process.env.PATH ?? "")
 /** The runner's `test` where all the programs are there, else one that skips. */
 export function requires(...services: readonly Service[]): TestFunction {
   const missing = services.filter((service) => !findProgram(service));
-  if (missing.length === 0) return (name, fn) => void nodeTest(name, fn);
+  if (missing.length === 0) return nodeTest as TestFunction;
   return (name, fn) => void nodeTest(name, { skip: `${missing.join(", ")} not found` }, fn);
 }
 

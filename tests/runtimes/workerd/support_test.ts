@@ -28,6 +28,7 @@ test("workerd: passing, failing, skipped and nested tests are each told apart", 
      const order: string[] = [crypto.randomUUID().slice(0, 0)];
      test("passes", () => assert.equal(1, 1));
      test("fails", async () => { await Promise.resolve(); assert.equal(1, 2, "one is not two"); });
+     test("leaves a rejection", () => { Promise.reject(new Error("left")); });
      test("throws what is no error", () => { throw "text"; });
      test("later", { skip: "why" }, () => { throw new Error("must not run"); });
      test("binding", () => assert.equal(ambientEnv().FROM_OUTSIDE, "bound"));
@@ -50,6 +51,7 @@ test("workerd: passing, failing, skipped and nested tests are each told apart", 
   assert.deepEqual(results, [
     ["passes", true],
     ["fails", "one is not two"],
+    ["leaves a rejection", "Nobody caught this"],
     ["throws what is no error", "text"],
     ["later", "skipped"],
     ["binding", true],
