@@ -55,7 +55,10 @@ export class MemoryBroker {
     this.#topic(key).add(new Node(crypto.randomUUID(), body, undefined, now, undefined), now, now);
   }
 
-  /** Adds a batch; one result per message. */
+  /**
+   * Adds a batch; one result per message.
+   * @internal The driver calls it.
+   */
   send(key: string, messages: readonly DriverMessage[], intake: Intake): SendResult[] {
     const now = this.#clock.now();
     const dedup = this.#dedup(key);
@@ -119,7 +122,10 @@ export class MemoryBroker {
     return { ready: topic.length - topic.delayed, inFlight: 0, delayed: topic.delayed, dead: 0 };
   }
 
-  /** A group of a key, where both exist. */
+  /**
+   * A group of a key, where both exist.
+   * @internal The driver calls it.
+   */
   existing(key: string, name: string): Group | undefined {
     return this.#topics.get(key)?.groups.get(name);
   }
