@@ -22,6 +22,8 @@ import type { BackendModule } from "../core/registry.ts";
 /** Every first-party backend by the name that `QUEUE_BACKEND` picks it by. */
 export const backends: {
   readonly memory: () => Promise<BackendModule>;
+  readonly redis: () => Promise<BackendModule>;
 } = {
   memory: () => import("./memory/mod.ts"),
+  redis: () => import("./redis/mod.ts"),
 };

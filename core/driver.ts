@@ -33,8 +33,13 @@ export interface DriverMessage {
   readonly headers: Readonly<Record<string, string>> | undefined;
 }
 
-/** What became of one message of a send. An `error` says that this message, certainly, is not in the queue. */
-export type SendResult = { readonly outcome: "added" | "duplicate" } | { readonly error: unknown };
+/**
+ * What became of one message of a send. An `error` says that this message, certainly, is not in the queue. `id` is the
+ * broker's own, where that is what consumers will see in place of an id that was made.
+ */
+export type SendResult =
+  | { readonly outcome: "added" | "duplicate"; readonly id?: string }
+  | { readonly error: unknown };
 
 /** What is asked for. */
 export interface DriverReceiveOptions {

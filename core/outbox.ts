@@ -201,13 +201,14 @@ export class Outbox {
           parcel.failed ??= error;
           parcel.outcomes[i] = error;
         } else {
-          parcel.outcomes[i] = { id: message.id, outcome: result.outcome };
+          const id = result.id ?? message.id;
+          parcel.outcomes[i] = { id, outcome: result.outcome };
           if (observer?.published) {
             const durationMs = this.#host.clock.now() - parcel.startedAt;
             tell(observer, "published", {
               backend: this.#host.driver.name,
               key: this.#key,
-              id: message.id,
+              id,
               durationMs,
             });
           }

@@ -1,0 +1,143 @@
+/**
+ * Queues on Redis Streams over TCP, for Redis 6.2 or newer and Valkey.
+ *
+ * A key is a stream of that name. Each entry has a field `data` with the payload as JSON, which is what the Python
+ * Slack MCP Server writes and reads, so either side can be the other's publisher or consumer. Where there is something to
+ * say, an entry also has `id` (the publisher's), `headers` (JSON), `at` (when it was published, where the entry's own id
+ * says something later) and `expires` (epoch milliseconds). Everything else that a queue needs is in helper keys that
+ * start with `{key}:`, which no pattern such as `slack:*` finds and which share the key's slot on a cluster.
+ *
+ * ## Delivery semantics
+ *
+ * Every operation is one Lua script: one round trip, and it happens whole or not at all.
+ *
+ * 1. *Confirmed*: a publish resolves on the server's answer. How much a confirmation is worth when the server dies is the
+ *    server's `appendfsync`: with `always` nothing confirmed is lost, with `everysec` a dying *machine* may lose a second.
+ *    A send whose answer was lost is repeated by itself, and the server remembers the batch: it adds nothing twice.
+ * 2. *At least once*: what is delivered is pending in the group until it is settled. The lease of a consumer who is gone
+ *    ends after `leaseMs` since its last receive or renewal, and at most an eighth of it later; then the next who receives
+ *    takes it over.
+ * 3. *Leases* are renewed together, in one write. Settling is fenced: a late settlement answers `false` and changes nothing.
+ * 4. *Attempts* are the group's own delivery counter.
+ * 5. *Delays*, of any length, are by the server's clock, and never early.
+ * 6. *Dead letters* are a stream for each group, with all fields of the entry, cause and attempts; replaying puts one back
+ *    for that group alone. An entry without `data`, or with something else than a JSON object in it, goes there too.
+ * 7. *Bounded*: what every group of the stream has settled is trimmed at once, and nothing else ever is, counting groups
+ *    that are not ours. `maxLength` refuses with `"queue-full"`, or drops the oldest with `overflow: "drop-oldest"`. **A
+ *    Python publisher trims by count** (`MAXLEN ~ 10000`), whatever is still unsettled: keep it above your backlog.
+ *    A group that nobody uses any more keeps its messages for ever: `XGROUP DESTROY key group`.
+ * 8. *Groups* are the stream's own. A new one starts with the oldest entry still there.
+ * 9. *`consume`* acknowledges by asking; leaving the loop releases, uncounted, to the place that the message had.
+ * 10. *Backpressure*: no more than `prefetch` are pending for one consumer.
+ * 11. *Abort and close*: a receive that is on its way is waited for and what it leased is given back.
+ * 12. *Reconnects* for ever, after 50 ms to 2 s. What was on its way is repeated where that is safe.
+ * 13. *Idle cost*: 240 commands an hour for each key and group that is waited for; two connections for all of them. A
+ *    message costs a part of three script calls: up to 1,000 travel in one.
+ * 14. *Secrets*: the password is handed to the client as an option, never as part of a URL, and taken out of every error.
+ *
+ * Order: first in, first out per key. Dedup: a publisher's id is remembered for an hour (`dedupWindowMs`).
+ *
+ * ## Configuration
+ *
+ * | variable | what |
+ * |---|---|
+ * | `REDIS_URL` | `redis://user:password@host:port/database`; `rediss://` for TLS |
+ * | `REDIS_USERNAME`, `REDIS_PASSWORD` | where the URL has none |
+ * | `REDIS_SSL` | `true`: TLS also with `redis://` |
+ * | `REDIS_TIMEOUT` (s), `REDIS_MAX_RETRIES`, `REDIS_RETRY_DELAY` (s) | 5, 3, 0.1 |
+ * | `REDIS_MESSAGE_TTL` (s) | unsettled messages leave by themselves; default: never |
+ * | `REDIS_MAX_LENGTH`, else `REDIS_STREAM_MAXLEN` | the most unsettled messages of a key; default: no limit |
+ * | `REDIS_OVERFLOW` | `reject` (default) or `drop-oldest` |
+ * | `REDIS_DEDUP_WINDOW` (s) | 3600 |
+ * | `REDIS_MAX_CONNECTIONS` | 10, of which two are used; more on a cluster, one for each key that is waited for |
+ *
+ * `REDIS_DURABLE` changes nothing here: whether messages outlive a restart is the server's configuration. Sentinel,
+ * Cluster and anything else that ioredis can reach: `new RedisBackend({ client })`.
+ *
+ * ## Runtimes
+ *
+ * Deno, Bun, Node. In Workers use `@slack-mcp/queue/upstash`.
+ *
+ * @example
+ * ```ts
+ * import { RedisBackend } from "@slack-mcp/queue/redis";
+ *
+ * const backend = new RedisBackend({ url: "redis://localhost:6379/0", prefetch: 50 });
+ *
+ * async function main(): Promise<void> {
+ *   await backend.publish("slack_events", { type: "event_callback" }, { id: "Ev123" });
+ *   for await (const delivery of backend.receive("slack_events", { group: "bots" })) {
+ *     await delivery.ack();
+ *   }
+ * }
+ *
+ * if (backend.capabilities.order !== "fifo") await main();
+ * await backend.close();
+ * ```
+ *
+ * @module
+ */
+import { PortableBackend } from "../../core/backend.ts";
+import { checkOptions } from "../../core/check.ts";
+import { backendOptions } from "../../core/host.ts";
+import type { Env } from "../../core/protocol.ts";
+import { StreamsDriver } from "../streams/driver.ts";
+import type { StreamsOptions } from "../streams/options.ts";
+import { createClient, type RedisClient } from "./client.ts";
+import { addressOf, optionsFromEnv, REDIS_CHECKS, type RedisOptions } from "./options.ts";
+import { RedisTransport } from "./transport.ts";
+
+export type { RedisClient, RedisOptions, StreamsOptions };
+
+/** Bytes of the largest payload. Redis would take 512 MB, and serve nobody else while it does. */
+const MAX_PAYLOAD = 16 * 1024 * 1024;
+
+/** Milliseconds of the longest wait for a message. */
+const MAX_WAIT_MS = 30_000;
+
+function createDriver(options: RedisOptions): StreamsDriver {
+  checkOptions("redis options", options, REDIS_CHECKS);
+  const { timeoutMs = 5_000, maxRetries = 3, maxConnections = 10 } = options;
+  const address = options.client ? undefined : addressOf(options);
+  const client = options.client ?? createClient(address!, Math.max(timeoutMs, 1_000));
+  const password = address?.password;
+  const transport = new RedisTransport(client, {
+    injected: options.client !== undefined,
+    // So that every try has its part of the time in which a publish must be confirmed.
+    connectWaitMs: timeoutMs / (maxRetries + 2),
+    replyWaitMs: Math.max(timeoutMs, 1_000),
+    maxConnections,
+    secrets: password === undefined ? [] : [password, encodeURIComponent(password)],
+  });
+  return new StreamsDriver(transport, {
+    ...options,
+    name: "redis",
+    maxPayloadBytes: MAX_PAYLOAD,
+    maxBatchBytes: MAX_PAYLOAD,
+    maxWaitMs: MAX_WAIT_MS,
+    // A look and a blocking read for each of the waits.
+    idleCostPerHour: 2 * 3_600_000 / MAX_WAIT_MS,
+  });
+}
+
+/** Queues on Redis Streams over TCP. */
+export class RedisBackend extends PortableBackend {
+  /**
+   * A backend that connects when it is first used.
+   *
+   * @throws {TypeError | RangeError} An option that is not as described.
+   * @throws {ConfigError} A URL that is not of Redis.
+   */
+  constructor(options: RedisOptions = {}) {
+    super(createDriver(options), backendOptions(options));
+  }
+}
+
+/**
+ * A backend as the `REDIS_…` variables describe it.
+ *
+ * @throws {ConfigError} A variable that is missing or wrong.
+ */
+export function fromEnv(env: Env): RedisBackend {
+  return new RedisBackend(optionsFromEnv(env));
+}

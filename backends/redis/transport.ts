@@ -1,0 +1,181 @@
+/**
+ * The streams engine's way to Redis: one connection for scripts, one that waits.
+ *
+ * @module
+ */
+import { type ErrorCode, QueueError } from "../../core/errors.ts";
+import type { Script } from "../streams/script.ts";
+import { classifyReply, type News, type StreamsTransport } from "../streams/transport.ts";
+import type { RedisClient } from "./client.ts";
+import { BlockingReader } from "./reader.ts";
+
+/** How a transport behaves. */
+export interface RedisTransportOptions {
+  /** Opened by somebody else, who closes it. */
+  readonly injected: boolean;
+  /** Milliseconds to wait for a connection before a command counts as not sent. */
+  readonly connectWaitMs: number;
+  /** Milliseconds after which a command that was sent counts as lost, and its connection as broken. */
+  readonly replyWaitMs: number;
+  /** The most connections. */
+  readonly maxConnections: number;
+  /** Texts that must never be seen. */
+  readonly secrets: readonly string[];
+}
+
+function isReply(error: unknown): error is Error {
+  return error instanceof Error && error.name === "ReplyError";
+}
+
+/** ioredis's words for a command that it never wrote. */
+const NOT_WRITTEN = /enableOfflineQueue|isn't writeable/;
+
+/** Runs scripts over ioredis. */
+export class RedisTransport implements StreamsTransport {
+  readonly secrets: readonly string[];
+  readonly #client: RedisClient;
+  readonly #options: RedisTransportOptions;
+  readonly #readers: Map<string, BlockingReader> = new Map();
+  #lastError: unknown;
+  #closed = false;
+  readonly #onError = (error: unknown) => this.#lastError = error;
+  readonly #onReady = () => this.#lastError = undefined;
+
+  /** Over this client. */
+  constructor(client: RedisClient, options: RedisTransportOptions) {
+    this.#client = client;
+    this.#options = options;
+    this.secrets = options.secrets;
+    client.on("error", this.#onError);
+    client.on("ready", this.#onReady);
+  }
+
+  async run(
+    script: Script,
+    keys: readonly string[],
+    args: readonly string[],
+    signal: AbortSignal,
+  ): Promise<unknown> {
+    const rest = [String(keys.length), ...keys, ...args];
+    try {
+      return await this.#send("EVALSHA", [await script.sha(), ...rest], signal);
+    } catch (error) {
+      if (!isReply(error) || !error.message.includes("NOSCRIPT")) throw error;
+      return await this.#send("EVAL", [script.source, ...rest], signal);
+    }
+  }
+
+  async ping(signal: AbortSignal): Promise<void> {
+    await this.#send("PING", [], signal);
+  }
+
+  async wait({ keys, streamId, wakeId }: News, ms: number, signal: AbortSignal): Promise<void> {
+    // A cluster's streams are in different places, so there each queue has a connection of its own.
+    const lane = this.#client.isCluster ? keys.stream : "";
+    let reader = this.#readers.get(lane);
+    if (reader === undefined) {
+      for (const [name, other] of this.#readers) {
+        if (this.#readers.size < this.#options.maxConnections - 1) break;
+        if (!other.idle) continue;
+        other.close();
+        this.#readers.delete(name);
+      }
+      reader = new BlockingReader(
+        () => this.#client.duplicate(),
+        (id) => this.#client.call("CLIENT", ["UNBLOCK", id]),
+      );
+      this.#readers.set(lane, reader);
+    }
+    await reader.wait([[keys.stream, streamId], [keys.wake, wakeId]], ms, signal);
+  }
+
+  close(): Promise<void> {
+    this.#closed = true;
+    for (const reader of this.#readers.values()) reader.close();
+    if (!this.#options.injected) this.#client.disconnect();
+    this.#client.off("ready", this.#onReady);
+    // An own client may still tell of its end; an injected one has its owner to listen.
+    if (this.#options.injected) this.#client.off("error", this.#onError);
+    return Promise.resolve();
+  }
+
+  classify(error: unknown): ErrorCode {
+    if (isReply(error)) return classifyReply(error.message);
+    return "internal";
+  }
+
+  /** Sends a command once there is a connection; what goes wrong is named by whether it was sent. */
+  async #send(command: string, args: string[], signal: AbortSignal): Promise<unknown> {
+    if (this.#client.status !== "ready") await this.#ready(signal);
+    signal.throwIfAborted();
+    return await new Promise((resolve, reject) => {
+      const end = () => {
+        clearTimeout(timer);
+        signal.removeEventListener("abort", onAbort);
+      };
+      const onAbort = () => {
+        end();
+        reject(signal.reason);
+      };
+      const timer = setTimeout(() => {
+        end();
+        reject(new QueueError("unknown-outcome", `no answer to ${command} within ${this.#options.replyWaitMs} ms`));
+        this.#client.disconnect(true);
+      }, this.#options.replyWaitMs);
+      signal.addEventListener("abort", onAbort);
+      this.#client.call(command, args).then((value) => {
+        end();
+        resolve(value);
+      }, (error) => {
+        end();
+        reject(isReply(error) ? error : this.#broken(error));
+      });
+    });
+  }
+
+  #broken(error: unknown): QueueError {
+    const message = error instanceof Error ? error.message : String(error);
+    return NOT_WRITTEN.test(message)
+      ? this.#unreachable()
+      : new QueueError("unknown-outcome", "the connection broke before the answer came", { cause: error });
+  }
+
+  #unreachable(): QueueError {
+    const error = this.#lastError;
+    const denied = isReply(error) && classifyReply(error.message) === "unauthorized";
+    const reason = error instanceof Error ? error.message : "the server did not answer";
+    return new QueueError(denied ? "unauthorized" : "connection", `no connection: ${reason}`, { cause: error });
+  }
+
+  /** Resolves when the client is connected. */
+  #ready(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed) return reject(new QueueError("closed", "the connection is closed"));
+      if (signal.aborted) return reject(signal.reason);
+      const client = this.#client;
+      const end = (error?: unknown) => {
+        clearTimeout(timer);
+        client.off("ready", onReady);
+        client.off("end", onEnd);
+        client.off("error", onError);
+        signal.removeEventListener("abort", onAbort);
+        if (error === undefined) resolve();
+        else reject(error);
+      };
+      const onReady = () => end();
+      const onEnd = () => end(this.#unreachable());
+      const onError = (error: unknown) => {
+        // Credentials do not become right by waiting.
+        if (isReply(error) && classifyReply(error.message) === "unauthorized") onEnd();
+      };
+      const onAbort = () => end(signal.reason);
+      const timer = setTimeout(onEnd, this.#options.connectWaitMs);
+      client.on("ready", onReady);
+      client.on("end", onEnd);
+      client.on("error", onError);
+      signal.addEventListener("abort", onAbort);
+      // It connects again by itself; what fails is told by its error event.
+      if (client.status === "wait" || client.status === "end") client.connect().catch(() => undefined);
+    });
+  }
+}

@@ -1,0 +1,342 @@
+/**
+ * The driver on Redis Streams: the delivery contract once, over a {@link StreamsTransport}.
+ *
+ * Every operation is one script, so it is one round trip and happens whole or not at all. The wire format is in
+ * `entries.ts` and `send_scripts.ts`, what a lease is in `receive_script.ts` and `epochs.ts`.
+ *
+ * @module
+ */
+import type { Clock } from "../../core/clock.ts";
+import { systemClock } from "../../core/clock.ts";
+import type {
+  DriverDeadLetters,
+  DriverMessage,
+  DriverReceiveOptions,
+  QueueDriver,
+  RawDelivery,
+  SendResult,
+  Settlement,
+} from "../../core/driver.ts";
+import { type ErrorCode, QueueError } from "../../core/errors.ts";
+import type { Capabilities, QueueDepth } from "../../core/protocol.ts";
+import { StreamsDeadLetters } from "./dead_letters.ts";
+import { readDeliveries } from "./entries.ts";
+import { byEpoch, Epochs, type Lease } from "./epochs.ts";
+import { type GroupKeys, groupKeys, queueKeys, sentKey } from "./keys.ts";
+import { EXTEND, SETTLE } from "./lease_scripts.ts";
+import { DEPTH } from "./look_scripts.ts";
+import type { StreamsOptions } from "./options.ts";
+import { type Intake, readSent, sendCall } from "./outgoing.ts";
+import { RECEIVE } from "./receive_script.ts";
+import type { StreamsTransport } from "./transport.ts";
+
+/** What a backend says of itself. */
+export interface StreamsDriverOptions extends StreamsOptions {
+  /** The backend's name. */
+  readonly name: string;
+  /** The largest payload in bytes. */
+  readonly maxPayloadBytes: number;
+  /** The most bytes of body in one batch. */
+  readonly maxBatchBytes: number;
+  /** The longest wait for a message in milliseconds. */
+  readonly maxWaitMs: number;
+  /** Commands that an idle consumer costs in an hour. */
+  readonly idleCostPerHour: number;
+  /** Default: the platform's. */
+  readonly clock?: Clock;
+}
+
+/** Every so many batches of a key, a publisher trims what consumers who do not trim have settled. */
+const TRIM_EVERY = 128;
+
+/** The most ids that are remembered because their batch was never answered. */
+const MAX_SUSPECTS = 10_000;
+
+/** A receive that is on its way is not called off: what it leases must not be lost. The transport bounds it. */
+const UNTIL_ANSWERED = new AbortController().signal;
+
+function unique(): string {
+  return crypto.randomUUID().replaceAll("-", "");
+}
+
+interface Group {
+  readonly keys: GroupKeys;
+  readonly epochs: Epochs;
+}
+
+/** Moves messages through Redis Streams. */
+export class StreamsDriver implements QueueDriver {
+  readonly name: string;
+  readonly capabilities: Capabilities;
+  readonly maxBatchMessages = 1_000;
+  readonly maxBatchBytes: number;
+  readonly maxWaitMs: number;
+  readonly deadLetters: DriverDeadLetters;
+  readonly #transport: StreamsTransport;
+  readonly #clock: Clock;
+  readonly #intake: Intake;
+  readonly #groups: Map<string, Group> = new Map();
+  readonly #tokens: WeakMap<DriverMessage, string> = new WeakMap();
+  readonly #suspects: Map<string, string> = new Map();
+  readonly #batches: Map<string, number> = new Map();
+  #publisher: string | undefined;
+
+  /** A driver over a transport. */
+  constructor(transport: StreamsTransport, options: StreamsDriverOptions) {
+    this.#transport = transport;
+    this.#clock = options.clock ?? systemClock;
+    this.name = options.name;
+    this.maxBatchBytes = options.maxBatchBytes;
+    this.maxWaitMs = options.maxWaitMs;
+    this.#intake = {
+      maxLength: options.maxLength,
+      dropOldest: options.overflow === "drop-oldest",
+      dedupWindowMs: options.dedupWindowMs ?? 3_600_000,
+    };
+    this.capabilities = Object.freeze<Capabilities>({
+      durable: true,
+      delay: true,
+      ttl: true,
+      dedup: true,
+      groups: true,
+      deadLetters: true,
+      replay: true,
+      fencing: true,
+      extend: true,
+      release: true,
+      attempts: true,
+      headers: true,
+      maxLength: true,
+      depth: true,
+      order: "fifo",
+      consume: "pull",
+      maxPayloadBytes: options.maxPayloadBytes,
+      idleCostPerHour: options.idleCostPerHour,
+    });
+    this.deadLetters = new StreamsDeadLetters(transport);
+  }
+
+  /** Texts that must never be seen. */
+  get secrets(): readonly string[] {
+    return this.#transport.secrets;
+  }
+
+  /** Sends a batch with one script. */
+  async send(key: string, messages: readonly DriverMessage[], signal: AbortSignal): Promise<SendResult[]> {
+    const token = this.#tokenOf(messages);
+    const ring = sentKey(key, this.#publisher ??= unique());
+    const call = sendCall(queueKeys(key), ring, token, messages, this.#intake, this.#suspects, this.#isTrimDue(key));
+    let answer: unknown;
+    try {
+      answer = await this.#transport.run(call.script, call.keys, call.args, signal);
+    } catch (error) {
+      if (signal.aborted || this.classify(error) === "unknown-outcome") this.#suspect(messages, token);
+      throw error;
+    }
+    return readSent(call, answer, messages, { backend: this.name, key, maxLength: this.#intake.maxLength });
+  }
+
+  /** What names a batch: the first id that was made for it, else a token that its first message keeps. */
+  #tokenOf(messages: readonly DriverMessage[]): string {
+    const made = messages.find((message) => !message.explicitId);
+    if (made) return made.id;
+    let token = this.#tokens.get(messages[0]!);
+    if (token === undefined) this.#tokens.set(messages[0]!, token = unique());
+    return token;
+  }
+
+  #suspect(messages: readonly DriverMessage[], token: string): void {
+    for (const { id, explicitId } of messages) if (!explicitId) this.#suspects.set(id, token);
+    for (const id of this.#suspects.keys()) {
+      if (this.#suspects.size <= MAX_SUSPECTS) break;
+      this.#suspects.delete(id);
+    }
+  }
+
+  #isTrimDue(key: string): boolean {
+    const sent = (this.#batches.get(key) ?? 0) + 1;
+    this.#batches.set(key, sent % TRIM_EVERY);
+    return sent === TRIM_EVERY;
+  }
+
+  #group(key: string, group: string): Group {
+    const id = JSON.stringify([key, group]);
+    let found = this.#groups.get(id);
+    if (found === undefined) {
+      found = { keys: groupKeys(key, group), epochs: new Epochs(() => this.#clock.now(), unique) };
+      this.#groups.set(id, found);
+    }
+    return found;
+  }
+
+  /** Leases what is there; waits for the first where there is nothing. */
+  async receive(key: string, options: DriverReceiveOptions): Promise<RawDelivery[]> {
+    const { signal, waitMs } = options;
+    const group = this.#group(key, options.group);
+    const until = this.#clock.now() + waitMs;
+    while (!signal.aborted) {
+      const mark = this.#transport.mark?.(group.keys);
+      const found = await this.#lease(group, options);
+      if (Array.isArray(found)) return found;
+      const left = Math.min(until - this.#clock.now(), found.dueMs < 0 ? Infinity : Math.max(found.dueMs, 1));
+      if (waitMs <= 0 || until <= this.#clock.now()) break;
+      await this.#transport.wait({ keys: group.keys, mark, ...found }, left, signal);
+    }
+    return [];
+  }
+
+  async #lease(
+    { keys, epochs }: Group,
+    { group, max, leaseMs }: DriverReceiveOptions,
+  ): Promise<RawDelivery[] | { dueMs: number; streamId: string; wakeId: string }> {
+    const { stream, wake, delayed, expiring, leases, again, replay, channel } = keys;
+    const now = this.#clock.now();
+    const sweep = now - epochs.sweptAt >= leaseMs;
+    if (sweep) epochs.sweptAt = now;
+    for (;;) {
+      const epoch = epochs.current(leaseMs, max);
+      const { name, registered } = epoch;
+      let answer: unknown[];
+      try {
+        answer = await this.#transport.run(
+          RECEIVE,
+          [stream, wake, delayed, expiring, leases, again, replay],
+          [group, name, registered ? "1" : "0", String(max), String(Math.ceil(leaseMs)), sweep ? "1" : "0", channel],
+          UNTIL_ANSWERED,
+        ) as unknown[];
+      } catch (error) {
+        // It may have leased what we will never hear of: that must run out by itself.
+        epochs.end(leaseMs, epoch, true);
+        throw error;
+      }
+      if (answer[0] === -1) {
+        epochs.end(leaseMs, epoch, false);
+        continue;
+      }
+      if (typeof answer[1] === "number") {
+        return { dueMs: answer[1], streamId: String(answer[2]), wakeId: String(answer[3]) };
+      }
+      const deliveries = readDeliveries(answer, epoch);
+      epochs.gave(epoch, deliveries.length);
+      return deliveries;
+    }
+  }
+
+  /** Settles with one script. */
+  async settle(
+    key: string,
+    group: string,
+    settlements: readonly Settlement[],
+    signal: AbortSignal,
+  ): Promise<boolean[]> {
+    const { keys } = this.#group(key, group);
+    const { args, order } = settleArgs(group, keys.channel, settlements);
+    const { stream, wake, leases, again, replay, dead } = keys;
+    const answer = String(await this.#transport.run(SETTLE, [stream, wake, leases, again, replay, dead], args, signal));
+    const settled: boolean[] = new Array(settlements.length);
+    for (let i = 0; i < order.length; i++) {
+      const place = order[i]!;
+      settled[place] = answer[i] === "1";
+      (settlements[place]!.lease as Lease).epoch.open -= 1;
+    }
+    return settled;
+  }
+
+  /** Renews with one script. */
+  async extend(
+    key: string,
+    group: string,
+    leases: readonly unknown[],
+    leaseMs: number,
+    signal: AbortSignal,
+  ): Promise<boolean[]> {
+    const { keys, epochs } = this.#group(key, group);
+    const all = leases as readonly Lease[];
+    const args = [group, String(Math.ceil(leaseMs))];
+    const parts = [...byEpoch(all)].map(([epoch, places]) => {
+      const whole = places.length === epoch.open && !epoch.spoilt;
+      const next = epochs.fresh();
+      args.push(epoch.name, next.name, String(places.length), whole ? "1" : "0");
+      for (const place of places) args.push(all[place]!.member);
+      return { epoch, next, places };
+    });
+    const keysOf = [keys.stream, keys.leases, keys.replay];
+    const answers = await this.#transport.run(EXTEND, keysOf, args, signal) as string[];
+    const kept: boolean[] = new Array(leases.length);
+    for (const [i, { epoch, next, places }] of parts.entries()) {
+      const answer = answers[i]!;
+      for (const [n, place] of places.entries()) {
+        kept[place] = answer[n + 1] === "1";
+        if (answer[0] !== "m" || !kept[place]) continue;
+        epoch.open -= 1;
+        next.open += 1;
+        all[place]!.epoch = next;
+      }
+    }
+    return kept;
+  }
+
+  /** Counts with one script. */
+  async depth(key: string, group: string, signal: AbortSignal): Promise<QueueDepth> {
+    const { stream, delayed, expiring, leases, again, replay, dead } = groupKeys(key, group);
+    const keys = [stream, delayed, expiring, leases, again, replay, dead];
+    const answer = await this.#transport.run(DEPTH, keys, [group], signal) as number[];
+    const [ready = 0, inFlight = 0, waiting = 0, gone = 0] = answer.map((count) => Math.max(0, Number(count)));
+    return { ready, inFlight, delayed: waiting, dead: gone };
+  }
+
+  /** PING. */
+  ping(signal: AbortSignal): Promise<void> {
+    return this.#transport.ping(signal);
+  }
+
+  /** Closes what the transport opened. */
+  close(): Promise<void> {
+    return this.#transport.close();
+  }
+
+  /** Names an error. */
+  classify(error: unknown): ErrorCode {
+    return error instanceof QueueError ? error.code : this.#transport.classify(error);
+  }
+
+  /** What the server asked to wait. */
+  retryAfterMs(error: unknown): number | undefined {
+    return this.#transport.retryAfterMs?.(error);
+  }
+}
+
+/** The arguments of the settle script, and which settlement each `1` or `0` of its answer is for. */
+function settleArgs(
+  group: string,
+  channel: string,
+  settlements: readonly Settlement[],
+): { readonly args: string[]; readonly order: number[] } {
+  const args = [group, channel];
+  const order: number[] = [];
+  const leases = settlements.map((settlement) => settlement.lease as Lease);
+  for (const [epoch, places] of byEpoch(leases)) {
+    args.push("lease", epoch.name);
+    const acks = places.filter((place) => settlements[place]!.kind === "ack");
+    // Entries of the stream are acknowledged in one go, replayed ones each in its own stream.
+    for (const replayed of [false, true]) {
+      const some = acks.filter((place) => leases[place]!.member.startsWith("r") === replayed);
+      if (some.length === 0) continue;
+      args.push("ack", String(some.length));
+      for (const place of some) {
+        args.push(leases[place]!.member);
+        order.push(place);
+      }
+    }
+    for (const place of places) {
+      const settlement = settlements[place]!;
+      const { member } = leases[place]!;
+      if (settlement.kind === "ack") continue;
+      if (settlement.kind === "retry") args.push("retry", member, String(Math.ceil(settlement.delayMs)));
+      else if (settlement.kind === "release") args.push("release", member);
+      else args.push("dead", member, settlement.cause.name, settlement.cause.message);
+      order.push(place);
+    }
+  }
+  return { args, order };
+}

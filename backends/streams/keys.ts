@@ -1,0 +1,75 @@
+/**
+ * The names of everything on the server that belongs to a queue.
+ *
+ * @module
+ */
+
+/** What belongs to a key, whatever the group. */
+export interface QueueKeys {
+  /** The stream: the key as it is, which the Python plugin reads and writes too. */
+  readonly stream: string;
+  /** A stream of one entry at most: something that a blocked reader cannot see in the stream itself has changed. */
+  readonly wake: string;
+  /** A sorted set of messages that are not due, by due time. */
+  readonly delayed: string;
+  /** A sorted set of publishers' ids, by time. */
+  readonly ids: string;
+  /** A sorted set of entries that expire, by time. */
+  readonly expiring: string;
+  /** The pub/sub channel that says that something is new. */
+  readonly channel: string;
+}
+
+/** What belongs to a key and a group. */
+export interface GroupKeys extends QueueKeys {
+  readonly group: string;
+  /** A sorted set of leases, by end. A lease is the name of a consumer of the group. */
+  readonly leases: string;
+  /** A sorted set of entries that were given back, by the time at which they may be delivered again. */
+  readonly again: string;
+  /** A stream of what was replayed for this group alone. */
+  readonly replay: string;
+  /** A stream of dead letters. */
+  readonly dead: string;
+}
+
+/**
+ * The prefix of a key's helper keys. It starts with `{`, so that no pattern such as `slack:*` finds them, and hashes
+ * to the key's own slot, so that one script can use them all on a cluster. A key with a hash tag of its own keeps it.
+ * A key with a `}` and no tag has no such prefix: it works everywhere but on a cluster, which refuses it.
+ */
+export function helperPrefix(key: string): string {
+  const tag = /^[^{]*\{([^}]+)\}/.exec(key)?.[1];
+  return tag === undefined ? `{${key}}:` : `{${tag}}:${key}:`;
+}
+
+/** The names for a key. */
+export function queueKeys(key: string): QueueKeys {
+  const prefix = helperPrefix(key);
+  return {
+    stream: key,
+    wake: `${prefix}wake`,
+    delayed: `${prefix}delayed`,
+    ids: `${prefix}ids`,
+    expiring: `${prefix}expiring`,
+    channel: `${prefix}news`,
+  };
+}
+
+/** The names for a key and a group. */
+export function groupKeys(key: string, group: string): GroupKeys {
+  const prefix = `${helperPrefix(key)}group:${group}:`;
+  return {
+    ...queueKeys(key),
+    group,
+    leases: `${prefix}leases`,
+    again: `${prefix}again`,
+    replay: `${prefix}replay`,
+    dead: `${prefix}dead`,
+  };
+}
+
+/** Where a publisher's last batches are remembered, so that sending one again adds nothing. */
+export function sentKey(key: string, publisher: string): string {
+  return `${helperPrefix(key)}sent:${publisher}`;
+}

@@ -1,0 +1,23 @@
+/**
+ * The options that the streams engine adds to every backend that runs on it.
+ *
+ * @module
+ */
+import { type Checks, count, oneOf, positive } from "../../core/check.ts";
+
+/** How a queue is bounded and how long ids are remembered. */
+export interface StreamsOptions {
+  /** The most messages of a key that wait or are in flight in some group, delayed ones included. Default: no limit. */
+  readonly maxLength?: number;
+  /** What a publish over `maxLength` does: `"reject"` it with code `"queue-full"`, or drop the oldest message. Default: `"reject"`. */
+  readonly overflow?: "reject" | "drop-oldest";
+  /** Milliseconds for which a publisher's ids are remembered. Default: 3,600,000 (an hour). */
+  readonly dedupWindowMs?: number;
+}
+
+/** The checks of {@link StreamsOptions}. */
+export const STREAMS_CHECKS: Checks<StreamsOptions> = {
+  maxLength: count,
+  overflow: oneOf("reject", "drop-oldest"),
+  dedupWindowMs: positive,
+};

@@ -1,0 +1,124 @@
+/**
+ * Batches on their way out: which script, which arguments, what the answer says.
+ *
+ * @module
+ */
+import type { DriverMessage, SendResult } from "../../core/driver.ts";
+import { QueueError } from "../../core/errors.ts";
+import type { QueueKeys } from "./keys.ts";
+import type { Script } from "./script.ts";
+import { SEND, SEND_PLAIN } from "./send_scripts.ts";
+
+/** How many batches of one publisher the server remembers. */
+const SLOTS = 32;
+
+/** The place of a token in the ring: the same for the same token. */
+export function slotOf(token: string): string {
+  let hash = 0;
+  for (let i = 0; i < token.length; i++) hash = (hash * 31 + token.charCodeAt(i)) | 0;
+  return String((hash >>> 0) % SLOTS);
+}
+
+/** How a queue takes messages. */
+export interface Intake {
+  readonly maxLength: number | undefined;
+  readonly dropOldest: boolean;
+  readonly dedupWindowMs: number;
+}
+
+/** A call of a script. */
+export interface Call {
+  readonly script: Script;
+  readonly keys: string[];
+  readonly args: string[];
+}
+
+function isPlain(message: DriverMessage): boolean {
+  return !message.explicitId && message.delayMs === 0 && message.ttlMs === undefined && message.headers === undefined;
+}
+
+/** Six arguments for one message. */
+function pushMessage(args: string[], message: DriverMessage, suspect: string): void {
+  const { id, explicitId, body, headers, delayMs, ttlMs } = message;
+  args.push(
+    body,
+    // A made id is carried where there is no entry yet whose id could stand for it.
+    explicitId ? `=${id}` : delayMs > 0 ? `~${id}` : "",
+    headers === undefined ? "" : JSON.stringify(headers),
+    delayMs > 0 ? String(Math.ceil(delayMs)) : "0",
+    ttlMs === undefined ? "" : String(Math.ceil(ttlMs)),
+    suspect,
+  );
+}
+
+/**
+ * What sends a batch.
+ *
+ * @param suspects What may have brought an id already: ids and tokens of batches that were never answered.
+ * @param trim Whether to trim what is settled while at it.
+ */
+export function sendCall(
+  keys: QueueKeys,
+  ring: string,
+  token: string,
+  messages: readonly DriverMessage[],
+  intake: Intake,
+  suspects: ReadonlyMap<string, string>,
+  trim: boolean,
+): Call {
+  const { stream, delayed, ids, expiring, wake, channel } = keys;
+  const slot = slotOf(token);
+  if (!trim && intake.maxLength === undefined && messages.every(isPlain)) {
+    const args = [slot, token, channel];
+    for (const message of messages) args.push(message.body);
+    return { script: SEND_PLAIN, keys: [stream, ring], args };
+  }
+  const args = [
+    slot,
+    token,
+    channel,
+    String(intake.maxLength ?? 0),
+    intake.dropOldest ? "drop" : "reject",
+    String(Math.ceil(intake.dedupWindowMs)),
+    trim ? "1" : "0",
+  ];
+  for (const message of messages) {
+    const from = message.explicitId ? suspects.get(message.id) : undefined;
+    pushMessage(args, message, from === undefined ? "" : `${slotOf(from)} ${from}`);
+  }
+  return { script: SEND, keys: [stream, ring, delayed, ids, expiring, wake], args };
+}
+
+/** Reads `first*count first*count …`. */
+function readRuns(answer: string): SendResult[] {
+  const results: SendResult[] = [];
+  for (const run of answer.split(" ")) {
+    const [first = "", count] = run.split("*");
+    const dash = first.indexOf("-") + 1;
+    const prefix = first.slice(0, dash);
+    const from = Number(first.slice(dash));
+    for (let i = 0; i < Number(count); i++) results.push({ outcome: "added", id: prefix + (from + i) });
+  }
+  return results;
+}
+
+/** What became of each message of a batch. */
+export function readSent(
+  call: Call,
+  answer: unknown,
+  messages: readonly DriverMessage[],
+  about: { readonly backend: string; readonly key: string; readonly maxLength: number | undefined },
+): SendResult[] {
+  if (call.script === SEND_PLAIN) return readRuns(String(answer));
+  return String(answer).split(" ").map((word, i): SendResult => {
+    if (word === "=") return { outcome: "duplicate" };
+    if (word === "!") {
+      const { backend, key, maxLength } = about;
+      return {
+        error: new QueueError("queue-full", `"${key}" holds its most messages, ${maxLength}`, { backend, key }),
+      };
+    }
+    const { explicitId, delayMs } = messages[i]!;
+    return explicitId || delayMs > 0 ? { outcome: "added" } : { outcome: "added", id: word };
+  });
+}
