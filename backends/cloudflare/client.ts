@@ -88,7 +88,7 @@ export class CloudflareClient {
   }
 
   #read(response: Response, text: string, sending: boolean): unknown {
-    let answer: { success?: unknown; result?: unknown; errors?: { code?: number; message?: string }[] } = {};
+    let answer: { success?: unknown; result?: unknown; errors?: { code?: number }[] } = {};
     try {
       answer = JSON.parse(text);
     } catch {
@@ -100,7 +100,8 @@ export class CloudflareClient {
     const code = codeOfAnswer(status, error?.code, sending);
     const retryAfterMs = this.#retryAfter(headers.get("retry-after"));
     if (status === 429) this.#paidUntil = this.#options.clock.now() + BURST_MS + (retryAfterMs ?? 0);
-    throw new CloudflareError(code, `the API answered ${status}${error ? `, ${error.message} (${error.code})` : ""}`, {
+    // The number alone: what the API says beside it may quote the request.
+    throw new CloudflareError(code, `the API answered ${status}${error ? `, error ${error.code}` : ""}`, {
       retryAfterMs,
     });
   }
