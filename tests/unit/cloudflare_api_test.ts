@@ -1,5 +1,4 @@
 // The test server of Cloudflare's API, held to the documented shapes: a wrong stand-in would prove nothing.
-// not on workerd: its server listens on a port
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import type { Clock } from "../../core/clock.ts";

@@ -37,8 +37,11 @@ function setup(
 }
 
 const KEY = "slack_events";
-const signal = new AbortController().signal;
-const asked = { group: "slack-mcp", max: 10, leaseMs: 30_000, waitMs: 0, signal };
+
+/** Made per test: a Worker's signals do not outlive the request that made them. */
+const never = () => new AbortController().signal;
+const asked = { group: "slack-mcp", max: 10, leaseMs: 30_000, waitMs: 0 };
+const signalled = () => ({ ...asked, signal: never() });
 const code = (expected: string) => (error: unknown) => (error as QueueError).code === expected;
 const bodies = (deliveries: RawDelivery[]) =>
   deliveries.map(({ body }) => typeof body === "string" ? JSON.parse(body) : body);
@@ -123,7 +126,7 @@ test("cloudflare http: a plain payload is the body; id and headers travel in an 
     { n: 1 },
     { "@slack-mcp/queue": { v: 1, id: "Ev1", headers: { team: "T1" } }, payload: { n: 2 } },
   ]);
-  const [plain, sealed] = await driver.receive(KEY, asked);
+  const [plain, sealed] = await driver.receive(KEY, signalled());
   assert.equal(plain!.id, queue.messages[0]!.id);
   assert.equal(plain!.headers, undefined);
   assert.deepEqual([sealed!.id, sealed!.headers, sealed!.body], ["Ev1", { team: "T1" }, { n: 2 }]);
@@ -172,7 +175,7 @@ test("cloudflare http: bodies of every content type and shape are read, what is 
           },
         })),
     });
-    const [delivery] = await driver.receive(KEY, asked);
+    const [delivery] = await driver.receive(KEY, signalled());
     const text = delivery!.body as string;
     assert.deepEqual(typeof expected === "string" ? text : JSON.parse(text), expected, JSON.stringify({ body, type }));
     assert.equal(delivery!.attempts, 1);
@@ -182,15 +185,15 @@ test("cloudflare http: bodies of every content type and shape are read, what is 
 test("cloudflare http: acks, retries and releases of one round go in one request, warnings answer false", async () => {
   const { driver, backend, api, queue, clock } = setup({ settings: { lateAcks: "refused" } });
   await backend.publishBatch(KEY, [1, 2, 3, 4].map((n) => ({ payload: { n } })));
-  const leases = (await driver.receive(KEY, asked)).map(({ lease }) => lease);
-  const gone = (await driver.settle(KEY, "slack-mcp", [{ kind: "ack", lease: leases[0] }], signal))[0];
+  const leases = (await driver.receive(KEY, signalled())).map(({ lease }) => lease);
+  const gone = (await driver.settle(KEY, "slack-mcp", [{ kind: "ack", lease: leases[0] }], never()))[0];
   const before = api.count("ack");
   const answers = await driver.settle(KEY, "slack-mcp", [
     { kind: "ack", lease: leases[0] },
     { kind: "ack", lease: leases[1] },
     { kind: "retry", lease: leases[2], delayMs: 2500, cause: undefined },
     { kind: "release", lease: leases[3] },
-  ], signal);
+  ], never());
   assert.deepEqual([gone, answers, api.count("ack") - before], [true, [false, true, true, true], 1]);
   assert.deepEqual(queue.messages.map(({ visibleAt }) => visibleAt - clock.now()), [3000, 0]);
 });
@@ -327,11 +330,11 @@ test("cloudflare http: of a dead letter queue for several keys each lists its ow
 test("cloudflare http: without a dead letter queue a dead message stays where it is, and its neighbours are settled", async () => {
   const { driver, backend, queue } = setup({ settings: { deadLetterQueue: undefined } });
   await backend.publishBatch(KEY, [{ payload: { n: 1 } }, { payload: { n: 2 } }]);
-  const [one, two] = await driver.receive(KEY, asked);
+  const [one, two] = await driver.receive(KEY, signalled());
   const answers = await driver.settle(KEY, "slack-mcp", [
     { kind: "dead", lease: one!.lease, cause: { name: "Error", message: "poison" } },
     { kind: "ack", lease: two!.lease },
-  ], signal);
+  ], never());
   assert.deepEqual([answers, queue.size], [[false, true], 1]);
   assert.deepEqual(await Array.fromAsync(backend.deadLetters.list(KEY)), []);
 });
@@ -339,15 +342,15 @@ test("cloudflare http: without a dead letter queue a dead message stays where it
 test("cloudflare http: when the dead letter queue cannot be reached the message is not acknowledged", async () => {
   const { driver, backend, api, queue, dead } = setup();
   await backend.publish(KEY, { n: 1 });
-  const [one] = await driver.receive(KEY, asked);
+  const [one] = await driver.receive(KEY, signalled());
   const settlement = { kind: "dead", lease: one!.lease, cause: { name: "Error", message: "poison" } } as const;
   api.fault({ kind: "refuse", status: 500, code: 15000 }, "batch");
-  await assert.rejects(driver.settle(KEY, "slack-mcp", [settlement], signal));
+  await assert.rejects(driver.settle(KEY, "slack-mcp", [settlement], never()));
   assert.deepEqual([queue.size, dead.size], [1, 0]);
   // The next time the dead letter is safe and the acknowledgement is lost: it is not buried twice.
   api.fault({ kind: "cut" }, "ack");
-  await assert.rejects(driver.settle(KEY, "slack-mcp", [settlement], signal));
-  assert.deepEqual(await driver.settle(KEY, "slack-mcp", [settlement], signal), [true]);
+  await assert.rejects(driver.settle(KEY, "slack-mcp", [settlement], never()));
+  assert.deepEqual(await driver.settle(KEY, "slack-mcp", [settlement], never()), [true]);
   assert.deepEqual([queue.size, dead.size], [0, 1]);
 });
 
@@ -355,7 +358,7 @@ test("cloudflare http: an idle consumer pulls no more often in an hour than is d
   for (const maxPollMs of [undefined, 1000, 60_000]) {
     const { driver, api, clock } = setup({ maxPollMs });
     const until = clock.now() + 3_600_000;
-    while (clock.now() < until) await driver.receive(KEY, { ...asked, waitMs: 30_000 });
+    while (clock.now() < until) await driver.receive(KEY, { ...signalled(), waitMs: 30_000 });
     const pulls = api.count("pull");
     const { idleCostPerHour } = driver.capabilities;
     assert.ok(pulls <= idleCostPerHour, `${pulls} pulls, ${idleCostPerHour} declared`);
@@ -370,19 +373,19 @@ test("cloudflare http: by default an idle day stays below the free plan's 10,000
 
 test("cloudflare http: an idle consumer is woken by a publish of its own backend, and after a message the gaps are short again", async () => {
   const { driver, backend, api, clock } = setup();
-  for (let turn = 0; turn < 10; turn++) await driver.receive(KEY, { ...asked, waitMs: 30_000 });
+  for (let turn = 0; turn < 10; turn++) await driver.receive(KEY, { ...signalled(), waitMs: 30_000 });
   const idle = backendReceive();
   const before = clock.now();
-  await driver.send(KEY, [message({ n: 1 })], signal);
+  await driver.send(KEY, [message({ n: 1 })], never());
   assert.deepEqual(bodies(await idle), [{ n: 1 }]);
   assert.ok(clock.now() - before < 10, `woken after ${clock.now() - before} ms`);
   const pulls = api.count("pull");
-  await driver.receive(KEY, { ...asked, waitMs: 1000 });
+  await driver.receive(KEY, { ...signalled(), waitMs: 1000 });
   assert.ok(api.count("pull") - pulls >= 2);
   await backend.close();
 
   function backendReceive() {
-    return driver.receive(KEY, { ...asked, waitMs: 30_000 });
+    return driver.receive(KEY, { ...signalled(), waitMs: 30_000 });
   }
 });
 
@@ -401,16 +404,16 @@ function message(payload: Record<string, number>) {
 test("cloudflare http: a delayed retry is pulled when it is due, not a gap later, and never earlier", async () => {
   const { driver, backend, clock } = setup();
   await backend.publish(KEY, { n: 1 });
-  const [first] = await driver.receive(KEY, asked);
+  const [first] = await driver.receive(KEY, signalled());
   const at = clock.now();
   await driver.settle(
     KEY,
     "slack-mcp",
     [{ kind: "retry", lease: first!.lease, delayMs: 15_000, cause: undefined }],
-    signal,
+    never(),
   );
   let again: RawDelivery[] = [];
-  while (again.length === 0) again = await driver.receive(KEY, { ...asked, waitMs: 30_000 });
+  while (again.length === 0) again = await driver.receive(KEY, { ...signalled(), waitMs: 30_000 });
   assert.equal(again[0]!.attempts, 2);
   assert.equal(clock.now() - at, 15_000);
 });
@@ -418,7 +421,7 @@ test("cloudflare http: a delayed retry is pulled when it is due, not a gap later
 test("cloudflare http: a wait ends at once when its signal aborts, and nothing is leased afterwards", async () => {
   const { driver, backend, api, queue, clock } = setup();
   const stop = new AbortController();
-  await driver.receive(KEY, asked);
+  await driver.receive(KEY, signalled());
   const waiting = driver.receive(KEY, { ...asked, waitMs: 30_000, signal: stop.signal });
   stop.abort();
   assert.deepEqual(await waiting, []);
@@ -474,10 +477,10 @@ test("cloudflare http: the platform's errors, each by our code", async () => {
     const { driver, api } = setup();
     const fault = { kind: "refuse", status, code: number, ...number === undefined && { body: "<html>" } } as const;
     api.fault(fault, "batch");
-    await assert.rejects(driver.send(KEY, [message({ n: 1 })], signal), (error) => driver.classify(error) === send);
+    await assert.rejects(driver.send(KEY, [message({ n: 1 })], never()), (error) => driver.classify(error) === send);
     api.fault(fault, "pull");
     await assert.rejects(
-      driver.receive(KEY, asked),
+      driver.receive(KEY, signalled()),
       (error) => driver.classify(error) === receive,
       `${status} ${number}`,
     );
@@ -496,7 +499,7 @@ test("cloudflare http: an answer of 200 that says no success, or is no JSON, is 
       fetch: () => Promise.resolve(answer),
     });
     await assert.rejects(
-      driver.send(KEY, [message({ n: 1 })], signal),
+      driver.send(KEY, [message({ n: 1 })], never()),
       (error) => ["rate-limited", "unknown-outcome"].includes(driver.classify(error)),
     );
   }
@@ -519,16 +522,16 @@ test("cloudflare http: transient refusals are tried again, after as long as Retr
 test("cloudflare http: while the API asks to wait nothing is sent", async () => {
   const { driver, api, clock } = setup({ queues: { [KEY]: "0123456789abcdef0123456789abcdef" } });
   api.fault({ kind: "refuse", status: 429, code: 971, retryAfter: 100 }, "batch");
-  await assert.rejects(driver.send(KEY, [message({ n: 1 })], signal));
+  await assert.rejects(driver.send(KEY, [message({ n: 1 })], never()));
   clock.skip(99_000);
   await assert.rejects(
-    driver.send(KEY, [message({ n: 1 })], signal),
+    driver.send(KEY, [message({ n: 1 })], never()),
     (error) => driver.classify(error) === "rate-limited" && driver.retryAfterMs(error) === 1000,
   );
   assert.equal(api.count("batch"), 1);
   clock.skip(1000);
   await assert.rejects(
-    driver.send(KEY, [message({ n: 1 })], signal),
+    driver.send(KEY, [message({ n: 1 })], never()),
     (error) => driver.classify(error) === "not-found",
   );
   assert.equal(api.count("batch"), 2);
@@ -539,7 +542,7 @@ test("cloudflare http: never more than 1,200 requests in any five minutes, whate
   const until = clock.now() + 900_000;
   while (clock.now() < until) {
     try {
-      await driver.send(KEY, [message({ n: 1 })], signal);
+      await driver.send(KEY, [message({ n: 1 })], never());
     } catch (error) {
       clock.skip(driver.retryAfterMs(error)!);
     }
