@@ -24,9 +24,9 @@ const BUNDLES: readonly Bundle[] = [
     budget: 8 * 1024,
     code: `
       import { createConsumer } from "@slack-mcp/queue";
-      import { deadLetterTo, fromEnv } from "@slack-mcp/queue/cloudflare";
+      import { deadLetterTo, fromBindings } from "@slack-mcp/queue/cloudflare";
       export default {
-        fetch: async (request, env) => Response.json(await fromEnv(env).publish("slack_events", await request.json())),
+        fetch: async (request, env) => Response.json(await fromBindings(env).publish("slack_events", await request.json())),
         queue: (batch, env) =>
           createConsumer({ handler: console.log, deadLetter: deadLetterTo(env.SLACK_EVENTS_DLQ) }).handleBatch(batch),
       };`,
@@ -36,12 +36,12 @@ const BUNDLES: readonly Bundle[] = [
     budget: 11 * 1024,
     code: `
       import { createConsumer } from "@slack-mcp/queue";
-      import { deadLetterTo, fromEnv } from "@slack-mcp/queue/cloudflare";
+      import { deadLetterTo, fromBindings } from "@slack-mcp/queue/cloudflare";
       import { createSlackReceiver, SlackEventRouter } from "@slack-mcp/queue/slack";
       const router = new SlackEventRouter().otherwise(console.log);
       export default {
         fetch: (request, env) =>
-          createSlackReceiver({ backend: fromEnv(env), signingSecret: env.SLACK_SIGNING_SECRET }).fetch(request),
+          createSlackReceiver({ backend: fromBindings(env), signingSecret: env.SLACK_SIGNING_SECRET }).fetch(request),
         queue: (batch, env) =>
           createConsumer({ handler: router.handle, deadLetter: deadLetterTo(env.SLACK_EVENTS_DLQ) }).handleBatch(batch),
       };`,

@@ -9,7 +9,7 @@ import type { ErrorCode } from "../../core/errors.ts";
 import type { Capabilities } from "../../core/protocol.ts";
 import { CloudflareError, codeOfBinding } from "./errors.ts";
 import { MAX_BATCH_MESSAGES, MAX_BYTES, sendAll } from "./messages.ts";
-import { BINDING_CHECKS, type CloudflareBindingOptions, lookUp } from "./options.ts";
+import { BINDING_CHECKS, type CloudflareOptions, lookUp } from "./options.ts";
 
 /** What both transports can do. */
 export const CAPABILITIES: Capabilities = {
@@ -42,7 +42,7 @@ export function bindingName(key: string): string {
 }
 
 /** A driver over the bindings. Consuming is the platform's: it pushes. */
-export function bindingDriver(options: CloudflareBindingOptions): QueueDriver {
+export function bindingDriver(options: CloudflareOptions): QueueDriver {
   checkOptions("cloudflare options", options, BINDING_CHECKS);
   const { bindings } = options;
   return {

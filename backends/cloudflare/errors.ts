@@ -58,9 +58,9 @@ export function codeOfAnswer(status: number, number: number | undefined, sending
 
 /** Our code for what a binding threw: the platform's number stands at the end of the message. */
 export function codeOfBinding(error: unknown): ErrorCode {
-  const message = error instanceof Error ? error.message : "";
-  const number = Number(/(\d{5})\D*$/.exec(message)?.[1] ?? 0);
-  if (number) return codeOfAnswer(number >= 10200 ? 400 : 500, number, true);
+  const message = String(error);
+  const number = Number(/\b(1\d{4})\b\D*$/.exec(message)?.[1]);
+  if (number) return codeOfAnswer(400, number, true);
   if (/too many requests/i.test(message)) return "rate-limited";
   return /exceeds .*limit/i.test(message) ? "too-large" : "unknown-outcome";
 }

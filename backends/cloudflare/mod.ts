@@ -1,43 +1,160 @@
 /**
- * Cloudflare Queues: from a Worker through its bindings, from anywhere else over the HTTP API.
+ * Cloudflare Queues: in a Worker through its bindings, from anywhere else over the HTTP API.
+ *
+ * In a Worker, `publish` sends through the queue bindings, and the platform pushes batches into `queue()`, where
+ * `createConsumer(…).handleBatch(batch)` applies the same policy as the pull loop does elsewhere. On Deno, Bun and
+ * Node the HTTP API carries both ways: `publish`, and `receive`/`consume` through HTTP pull. A queue has one
+ * consumer: either a Worker or HTTP pull (`wrangler queues consumer http add my-queue`).
+ *
+ * ## Delivery semantics
+ *
+ * 1. *Confirmed*: a publish resolves when the platform has the message on disk. A reply that is lost is
+ *    `"unknown-outcome"`. There is no dedup: publishing again may add the message a second time.
+ * 2. *At least once*: a pulled message comes back when its lease (visibility timeout) is over; a pushed one when its
+ *    batch ends without it being settled by an error. The platform deletes what is older than the queue's retention.
+ * 3. *Leases* last `leaseMs` (default 30 s, at most 12 h) and cannot be renewed, so choose one that is longer than
+ *    your handlers take. They are not fenced: the platform says of a late acknowledgement both that it counts and
+ *    that it does not. This side stops at its own clock: after `leaseMs` the delivery's signal aborts and `ack()`
+ *    answers `false`.
+ * 4. *Attempts* are the platform's own count, killed consumers included. A delivery that is given back counts too.
+ * 5. *Delays* are whole seconds, rounded up, at most 24 h. With no `delayMs` the queue's own delivery delay holds.
+ * 6. *Dead letters* go to the queue's dead letter queue: over HTTP the one in `QueueAddress.deadLetters`, else the
+ *    one that the queue's consumer is configured with; in a Worker to {@link deadLetterTo}'s binding. They keep
+ *    message, cause, attempts, key and times; where that together is over 128 KB, the message alone. What the
+ *    platform gives up by itself (`max_retries`, default 3: set it above `maxAttempts`) is there without a cause.
+ *    They are listed by peeking, the first 100 of them, so the dead letter queue needs no consumer. Without a dead
+ *    letter queue a message stays where it is, until the platform deletes it after `max_retries`.
+ * 7. *Bounded*: the platform holds 25 GB a queue; beyond that a publish is refused with `"queue-full"`. There is no
+ *    `maxLength`.
+ * 8. *Groups*: none. One queue per group, filled by the publisher, takes their place.
+ * 9. *`consume`* acknowledges by asking. Leaving the loop gives back at once what is in hand and prefetched, but
+ *    each counts as an attempt.
+ * 10. *Backpressure*: no more than `prefetch` are leased (at most 100 a pull); a Worker's batch is at most 100.
+ * 11. *Abort and close*: a pull that is under way is let finish, and what it brought is given back.
+ * 12. *Reconnects*: each request stands alone; transient failures are tried again, after Retry-After where it is given.
+ * 13. *Idle cost*: in a Worker none. Over HTTP an empty pull is billed, so the gaps between them double from 0.25 s up
+ *     to `maxPollMs` (default 10 s): at most 367 pulls an idle hour, within the free plan's 10,000 operations a day. A
+ *     publish or a retry of the same backend wakes its consumer at once. Requests other than pulls and
+ *     acknowledgements are kept below the platform's 1,200 in five minutes; publishes that are in the air together
+ *     travel as one.
+ * 14. *Secrets*: the token is taken out of every error, and no answer of the API is quoted.
+ *
+ * Order is best effort. A message is at most 127,900 bytes with its id and headers. `depth` gives the platform's one
+ * number of unsettled messages (best effort) less what this backend object itself has leased or delayed.
+ *
+ * The body is the payload as JSON, so that a Worker which has never heard of this module can produce or consume. Where
+ * there are headers or a chosen id, the body is `{"@slack-mcp/queue": {"v": 1, "id": …, "headers": …}, "payload": …}`.
+ * Bodies of the content types `json`, `text` and `bytes` are read; `v8` cannot be, and goes to the dead letters.
+ *
+ * ## Configuration
+ *
+ * In a Worker: the binding of a key is its name in capitals, with `_` for what is no letter or digit (`slack_events` →
+ * `SLACK_EVENTS`); `CLOUDFLARE_QUEUES`, a JSON object from key to binding, for the rest.
+ *
+ * Elsewhere: `CLOUDFLARE_ACCOUNT_ID`, `CLOUDFLARE_API_TOKEN` (*Queues: Edit*); the queue of a key is the one whose name
+ * is the key in lower case, with `-` for what is no letter or digit (`slack_events` → `slack-events`), unless
+ * `CLOUDFLARE_QUEUE_<KEY>` (such as `CLOUDFLARE_QUEUE_SLACK_EVENTS`) or `CLOUDFLARE_QUEUES` gives its id or name;
+ * `CLOUDFLARE_QUEUE_<KEY>_DLQ` gives its dead letter queue. `CLOUDFLARE_MAX_POLL` (s), `CLOUDFLARE_URL` (the API's base).
+ *
+ * Everywhere: `CLOUDFLARE_TIMEOUT` (s), `CLOUDFLARE_MAX_RETRIES`, `CLOUDFLARE_RETRY_DELAY` (s).
+ *
+ * ## Runtimes
+ *
+ * Workers (bindings, or HTTP), Deno, Bun, Node (HTTP).
+ *
+ * @example
+ * ```ts
+ * import { createConsumer, type PushBatch } from "@slack-mcp/queue";
+ * import { fromEnv, type QueueBinding } from "@slack-mcp/queue/cloudflare";
+ *
+ * const consumer = createConsumer({ handler: ({ payload }) => void payload });
+ *
+ * // export default
+ * const worker = {
+ *   fetch: async (request: Request, env: { SLACK_EVENTS: QueueBinding }): Promise<Response> => {
+ *     await fromEnv(env).publish("slack_events", await request.json());
+ *     return new Response(null, { status: 202 });
+ *   },
+ *   queue: (batch: PushBatch) => consumer.handleBatch(batch),
+ * };
+ * ```
  *
  * @module
  */
 import { PortableBackend } from "../../core/backend.ts";
 import { EnvReader, readQueueFields } from "../../core/config.ts";
-import { backendOptions } from "../../core/host.ts";
+import { type BackendOptions, backendOptions } from "../../core/host.ts";
 import type { Env } from "../../core/protocol.ts";
+import { PublishingBackend } from "../../core/publishing.ts";
 import { bindingDriver, bindingName } from "./binding_driver.ts";
 import { HttpDriver } from "./http_driver.ts";
-import type { CloudflareOptions, QueueAddress, QueueBinding } from "./options.ts";
+import { queueName } from "./queues.ts";
+import type { CloudflareHttpOptions, CloudflareOptions, QueueAddress, QueueBinding } from "./options.ts";
 
 export { deadLetterTo } from "./dead_letter_to.ts";
 export type {
   BindingMessage,
   ByKey,
-  CloudflareBindingOptions,
   CloudflareHttpOptions,
   CloudflareOptions,
   QueueAddress,
   QueueBinding,
 } from "./options.ts";
 
-/** Queues of Cloudflare: through bindings, or over HTTP. */
-export class CloudflareBackend extends PortableBackend {
+/** Queues of Cloudflare in a Worker: publishes through its queue bindings; the platform pushes to `queue()`. */
+export class CloudflareBackend extends PublishingBackend {
   /**
-   * A backend; nothing is opened and nothing asked before it is needed.
+   * A backend over bindings; nothing is opened.
    *
    * @throws {TypeError | RangeError} An option that is not as described.
    */
   constructor(options: CloudflareOptions) {
-    super("bindings" in options ? bindingDriver(options) : new HttpDriver(options), backendOptions(options));
+    super(bindingDriver(options), backendOptions(options));
   }
 }
 
-const PREFIX = "CLOUDFLARE";
+/** Queues of Cloudflare from anywhere else: publishes and pulls over the HTTP API. */
+export class CloudflareHttpBackend extends PortableBackend {
+  /**
+   * A backend over HTTP; nothing is opened and nothing asked before it is needed.
+   *
+   * @throws {TypeError | RangeError} An option that is not as described.
+   */
+  constructor(options: CloudflareHttpOptions) {
+    super(new HttpDriver(options), backendOptions(options));
+  }
+}
 
 function isBinding(value: unknown): value is QueueBinding {
   return typeof (value as Partial<QueueBinding> | null | undefined)?.sendBatch === "function";
+}
+
+/**
+ * A backend over the queue bindings of a Worker's `env`. As `fromEnv` in a Worker, but without the HTTP API in the
+ * bundle, and with options in place of variables.
+ *
+ * @param names The binding of each key that the rule does not name.
+ * @example
+ * ```ts
+ * import { fromBindings, type QueueBinding } from "@slack-mcp/queue/cloudflare";
+ *
+ * async function onRequest(env: { SLACK_EVENTS: QueueBinding }) {
+ *   await fromBindings(env).publish("slack_events", { type: "event_callback" });
+ * }
+ * ```
+ */
+export function fromBindings(
+  env: Env,
+  names: Readonly<Record<string, string>> = {},
+  options: BackendOptions = {},
+): CloudflareBackend {
+  return new CloudflareBackend({
+    ...options,
+    bindings: (key) => {
+      const binding = env[Object.hasOwn(names, key) ? names[key]! : bindingName(key)];
+      return isBinding(binding) ? binding : undefined;
+    },
+  });
 }
 
 /**
@@ -45,40 +162,48 @@ function isBinding(value: unknown): value is QueueBinding {
  *
  * @throws {ConfigError} What is missing or wrong, all at once.
  */
-export function fromEnv(env: Env): CloudflareBackend {
+export function fromEnv(env: Env): CloudflareBackend | CloudflareHttpBackend {
   const reader = new EnvReader(env);
-  const { url, timeoutMs, maxRetries, retryDelayMs } = readQueueFields(reader, PREFIX, ["https:", "http:"]);
-  const map = reader.record("CLOUDFLARE_QUEUES") ?? {};
+  const fields = readQueueFields(reader, "CLOUDFLARE", ["https:", "http:"]);
+  const { url: apiUrl, timeoutMs, maxRetries, retryDelayMs } = fields;
+  const names = reader.record("CLOUDFLARE_QUEUES") ?? {};
+  if (fields.messageTtlMs !== undefined) {
+    reader.problem("CLOUDFLARE_MESSAGE_TTL is not offered: set the queue's own retention (wrangler queues update)");
+  }
+  if (fields.maxLength !== undefined) {
+    reader.problem("CLOUDFLARE_MAX_LENGTH is not offered: Cloudflare bounds no queue");
+  }
   const options = { timeoutMs, maxRetries, retryDelayMs };
   if (Object.values(env).some(isBinding)) {
-    const names = Object.entries(map).filter(([, name]) => !isBinding(env[name]));
-    for (const [key, name] of names) {
-      reader.problem(`CLOUDFLARE_QUEUES must name queue bindings of env, found ${name} for ${key}`);
+    for (const [key, name] of Object.entries(names)) {
+      if (!isBinding(env[name])) {
+        reader.problem(`CLOUDFLARE_QUEUES must name queue bindings of env, found "${name}" for "${key}"`);
+      }
     }
     reader.check();
-    return new CloudflareBackend({
-      ...options,
-      bindings: (key) => {
-        const binding = env[Object.hasOwn(map, key) ? map[key]! : bindingName(key)];
-        return isBinding(binding) ? binding : undefined;
-      },
-    });
+    return fromBindings(env, names, options);
   }
-  const accountId = reader.required("CLOUDFLARE_ACCOUNT_ID", "the account's id, or give env a queue binding");
-  const apiToken = reader.required("CLOUDFLARE_API_TOKEN", "a token with Queues: Edit, or give env a queue binding");
+  const hint = "or, in a Worker, bind a queue (wrangler.jsonc, queues.producers)";
+  const accountId = reader.required("CLOUDFLARE_ACCOUNT_ID", `set it to the account's id, ${hint}`);
+  const apiToken = reader.required("CLOUDFLARE_API_TOKEN", `set it to a token with Queues: Edit, ${hint}`);
+  if (accountId !== "" && !/^[0-9a-f]{32}$/i.test(accountId)) {
+    reader.problem(`CLOUDFLARE_ACCOUNT_ID must be 32 hexadecimal digits, found ${accountId.length} characters`);
+  }
+  if (/\s/.test(apiToken)) reader.problem("CLOUDFLARE_API_TOKEN must be the token alone, found white space in it");
   const maxPollMs = reader.seconds("CLOUDFLARE_MAX_POLL", { min: 1 });
   reader.check();
-  return new CloudflareBackend({
+  return new CloudflareHttpBackend({
     ...options,
     accountId,
     apiToken,
     maxPollMs,
-    ...url && { apiUrl: url },
-    queues: (key): QueueAddress | undefined => {
+    apiUrl,
+    queues: (key): QueueAddress | string | undefined => {
       const name = `CLOUDFLARE_QUEUE_${bindingName(key)}`;
-      const queue = Object.hasOwn(map, key) ? map[key] : env[name];
+      const queue = Object.hasOwn(names, key) ? names[key] : env[name];
       const deadLetters = env[`${name}_DLQ`];
-      return typeof queue === "string" ? { queue, ...typeof deadLetters === "string" && { deadLetters } } : undefined;
+      if (typeof deadLetters !== "string") return typeof queue === "string" ? queue : undefined;
+      return { queue: typeof queue === "string" ? queue : queueName(key), deadLetters };
     },
   });
 }

@@ -33,13 +33,13 @@ export interface QueueAddress {
 /** From a key to what carries it; `undefined`: by the rule. */
 export type ByKey<T> = Readonly<Record<string, T>> | ((key: string) => T | undefined);
 
-/** Options for publishing from a Worker. */
-export interface CloudflareBindingOptions extends BackendOptions {
+/** Options of a `CloudflareBackend`: from inside a Worker. */
+export interface CloudflareOptions extends BackendOptions {
   /** The queue binding of each key. */
   readonly bindings: ByKey<QueueBinding>;
 }
 
-/** Options for the HTTP API. */
+/** Options of a `CloudflareHttpBackend`. */
 export interface CloudflareHttpOptions extends BackendOptions {
   /** The account's id. */
   readonly accountId: string;
@@ -58,16 +58,13 @@ export interface CloudflareHttpOptions extends BackendOptions {
   readonly fetch?: typeof fetch;
 }
 
-/** Options of a {@link CloudflareBackend}: of one transport or of the other. */
-export type CloudflareOptions = CloudflareBindingOptions | CloudflareHttpOptions;
-
 const byKey: Check = (value) =>
   typeof value === "function" || typeof value === "object" && value !== null
     ? undefined
     : { allowed: "an object by key, or a function of the key" };
 
-/** The checks of {@link CloudflareBindingOptions}. */
-export const BINDING_CHECKS: Checks<CloudflareBindingOptions> = { ...BACKEND_CHECKS, bindings: byKey };
+/** The checks of {@link CloudflareOptions}. */
+export const BINDING_CHECKS: Checks<CloudflareOptions> = { ...BACKEND_CHECKS, bindings: byKey };
 
 /** The checks of {@link CloudflareHttpOptions}. */
 export const HTTP_CHECKS: Checks<CloudflareHttpOptions> = {

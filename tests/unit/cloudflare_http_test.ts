@@ -2,7 +2,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { ConsumeError, PublishError, type QueueError } from "../../core/errors.ts";
 import type { RawDelivery } from "../../core/driver.ts";
-import { CloudflareBackend, type CloudflareHttpOptions } from "../../backends/cloudflare/mod.ts";
+import { CloudflareHttpBackend, type CloudflareHttpOptions } from "../../backends/cloudflare/mod.ts";
 import { HttpDriver } from "../../backends/cloudflare/http_driver.ts";
 import { AutoClock } from "../support/auto_clock.ts";
 import { CloudflareApi, type CloudflareApiOptions } from "../support/cloudflare_api.ts";
@@ -24,7 +24,7 @@ function setup(
     random: () => 0.5,
     ...options,
   };
-  const connect = () => new CloudflareBackend(made);
+  const connect = () => new CloudflareHttpBackend(made);
   return {
     clock,
     api,
@@ -593,7 +593,7 @@ test("cloudflare http: a pull that never answers is given up and begun anew", as
   const api = new CloudflareApi({ clock });
   api.queue("slack-events");
   let hung = 0;
-  const backend = new CloudflareBackend({
+  const backend = new CloudflareHttpBackend({
     accountId: api.accountId,
     apiToken: api.token,
     clock,
