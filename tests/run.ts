@@ -75,7 +75,8 @@ async function runSuite(
     const { code, timedOut } = await run(program!, args, options);
     if (existsSync(log)) problems.push(...readFileSync(log, "utf8").trim().split("\n"));
     try {
-      cases.push(...parseJUnit(readFileSync(report, "utf8")));
+      const all = parseJUnit(readFileSync(report, "utf8"));
+      cases.push(...all.filter(({ status }) => filter === undefined || status !== "skipped")); // else: filtered out
     } catch (error) {
       problems.push(`no report: ${error instanceof Error ? error.message : error}`);
     }
