@@ -91,6 +91,7 @@ export class Receiving {
     });
     this.#subscriptions.add(subscription);
     shared.users += 1;
+    subscription.begin();
     return subscription;
   }
 }

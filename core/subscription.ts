@@ -76,9 +76,15 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
     this.#onOver = onOver;
     this.#window = Math.min(options.prefetch, FIRST_FETCH);
     this.#keeper = new LeaseKeeper(host, key, options.group, options.leaseMs, (delivery) => this.#onLost(delivery));
-    if (host.closed) this.#fail(host.closedError(`Cannot receive from "${key}"`, key));
-    else if (options.signal?.aborted) this.#stopped = true;
-    else options.signal?.addEventListener("abort", this.#onAbort, { once: true });
+  }
+
+  /** Begins, unless it is over before that: then `onOver` is told, so its owner must know it by now. */
+  begin(): void {
+    const { signal } = this.#options;
+    if (this.#host.closed) return this.#fail(this.#host.closedError(`Cannot receive from "${this.key}"`, this.key));
+    if (!signal?.aborted) return signal?.addEventListener("abort", this.#onAbort, { once: true });
+    this.#stopped = true;
+    this.#checkOver();
   }
 
   [Symbol.asyncIterator](): this {

@@ -61,10 +61,9 @@ export class Demo {
   async handshake(): Promise<void> {
     const challenge = crypto.randomUUID();
     const answer = await this.#post("challenged", { body: { type: "url_verification", token: "t", challenge } });
-    const { challenge: returned } = JSON.parse(answer.text);
     await this.#line("url_verification", `${answer.status}, the challenge`, undefined, [
       is("answer", answer.status, 200),
-      [returned === challenge, "the challenge did not come back"],
+      [answer.text.includes(challenge), "the challenge did not come back"],
     ]);
   }
 
@@ -144,7 +143,7 @@ export class Demo {
     const id = this.#poisonId;
     const body = JSON.stringify(envelopeOf(mention(POISON), id));
     const answer = await this.#post("accepted", { body });
-    const trace = await this.#probe.ended(id);
+    const trace = await this.#outcome(id, answer);
     const letters = await Array.fromAsync(this.#backend.deadLetters.list(this.#server.key));
     const letter = letters.find(({ messageId }) => messageId === id);
     await this.#line("app_mention, whose handler always fails", `${answer.status}`, trace, [
@@ -180,7 +179,7 @@ export class Demo {
     const answer = await this.#fetch(new Request(`${this.#server.url}/health`));
     await this.#line("GET /health", `${answer.status}`, undefined, [
       is("answer", answer.status, 200),
-      [JSON.parse(answer.text).ok === true, "the backend is not well"],
+      [answer.text.includes('"ok":true'), "the backend is not well"],
     ]);
   }
 
@@ -228,7 +227,7 @@ export class Demo {
 
   async #accepted(name: string, id: string, body: string, expected: readonly string[], more: readonly Check[] = []) {
     const answer = await this.#post("accepted", { body });
-    const trace = await this.#probe.ended(id);
+    const trace = await this.#outcome(id, answer);
     await this.#line(name, `${answer.status}`, trace, [
       is("answer", answer.status, 200),
       is("end", trace.end, "done"),
@@ -236,6 +235,11 @@ export class Demo {
       [trace.arrived === body, "what arrived is not what was sent"],
       ...more,
     ]);
+  }
+
+  /** Nothing comes of what was refused, so it is not waited for. */
+  async #outcome(id: string, { status }: Answer): Promise<Trace> {
+    return status === 200 ? await this.#probe.ended(id) : this.#probe.trace(id);
   }
 
   /** `request` undefined: a GET. */

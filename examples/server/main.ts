@@ -43,6 +43,8 @@ export interface ServerOptions {
   readonly log?: Log;
   /** Gets the events. Default: {@link createRouter}'s. */
   readonly router?: SlackEventRouter;
+  /** Stops the server when it aborts; `finished` tells when it has. */
+  readonly signal?: AbortSignal;
   /** How events are tried again, and who is told. */
   readonly consumer?: Omit<ConsumerOptions, "handler">;
 }
@@ -121,6 +123,9 @@ export async function startServer(env: Env, options: ServerOptions = {}): Promis
   function stop(): Promise<void> {
     return stopped ??= shutDown().then(finished.resolve, finished.reject).then(() => finished.promise);
   }
+  const onAbort = () => void stop().catch(() => undefined); // finished tells
+  if (options.signal?.aborted) onAbort();
+  else options.signal?.addEventListener("abort", onAbort, { once: true });
   log("info", "listening", { url: listener.url, path: "/slack/events", key, backend: nameOf(backend) });
   return { url: listener.url, key, backend, receiver, finished: finished.promise, stop };
 }
@@ -156,17 +161,16 @@ function logOutcomes(log: Log): QueueObserver {
 
 /** Runs until a signal comes. Resolves with the exit code. */
 async function main(): Promise<number> {
+  const stopping = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.on(signal, () => {
+      if (stopping.signal.aborted) process.exit(1);
+      jsonLog("info", "stopping", { signal });
+      stopping.abort();
+    });
+  }
   try {
-    const server = await startServer(ambientEnv());
-    let stopping = false;
-    for (const signal of ["SIGINT", "SIGTERM"] as const) {
-      process.on(signal, () => {
-        if (stopping) process.exit(1);
-        stopping = true;
-        jsonLog("info", "stopping", { signal });
-        server.stop().catch(() => undefined); // told by finished
-      });
-    }
+    const server = await startServer(ambientEnv(), { signal: stopping.signal });
     await server.finished;
     jsonLog("info", "stopped", { ...server.receiver.stats });
     return 0;

@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { runDemo } from "../../examples/server/demo.ts";
+import { startServer } from "../../examples/server/main.ts";
+import { bunProgram } from "../runtimes/bun/program.ts";
+import { ROOT } from "../suites.ts";
+import { run } from "../support/child.ts";
+
+const deno = [Deno.execPath(), "run", "-A"];
+const env = { QUEUE_BACKEND: "", NO_COLOR: "1" };
+
+for (const [name, command] of [["Deno", deno], ["Bun", [bunProgram()]]] as const) {
+  test(`the demo ends with 0 on ${name}, with one warning and every line as it must be`, async () => {
+    const [program, ...args] = [...command, "examples/server/demo.ts"];
+    const { code, stdout, stderr } = await run(program!, args, { cwd: ROOT, env });
+    assert.equal(code, 0, stdout + stderr);
+    const lines = stdout.split("\n");
+    const good = lines.filter((line) => line.startsWith("  ✓ "));
+    assert.ok(good.length >= 40, `${good.length} lines`);
+    assert.ok(!stdout.includes("✗"), stdout);
+    assert.equal(lines.filter((line) => line.startsWith("! ")).length, 1);
+    assert.match(stdout, /messages die with this process/);
+    assert.match(stdout, /\d+ events\/s/);
+    assert.match(stdout, new RegExp(`All ${good.length} lines are as they must be`));
+  });
+}
+
+for (const fault of ["gives up early", "handles nothing", "knows another secret", "does not start"]) {
+  test(`the demo ends with 1 on a server that ${fault}`, async () => {
+    const [program, ...args] = [...deno, "tests/support/broken_demo.ts", fault];
+    const { code, stdout } = await run(program!, args, { cwd: ROOT, env, timeoutMs: 400_000 });
+    assert.equal(code, 1, stdout);
+    if (fault !== "does not start") assert.match(stdout, /^ {2}✗ /m);
+  });
+}
+
+test("a payload that is changed on its way is a wrong line", async () => {
+  const written: string[] = [];
+  const start: typeof startServer = async (env, options) => {
+    const server = await startServer(env, options);
+    const publish = server.backend.publish.bind(server.backend);
+    server.backend.publish = (key, payload, publishOptions) =>
+      publish(key, { ...payload, api_app_id: "A0" }, publishOptions);
+    return server;
+  };
+  assert.equal(await runDemo({ write: (line) => void written.push(line), start }), false);
+  assert.ok(written.some((line) => line.includes("✗ what arrived is not what was sent")));
+});

@@ -1,0 +1,159 @@
+import assert from "node:assert/strict";
+import { request as httpRequest } from "node:http";
+import { test } from "node:test";
+import type { LeasingBackend } from "../../core/protocol.ts";
+import { startServer } from "../../examples/server/main.ts";
+import { envelopeOf, SAMPLES } from "../../examples/server/samples.ts";
+import { slackRequest } from "../../examples/server/sign.ts";
+import { SlackEventRouter } from "../../slack/mod.ts";
+import { bunProgram } from "../runtimes/bun/program.ts";
+import { ServerProcess } from "../support/server_process.ts";
+
+const SECRET = "8f742231b10e8888abcd99yyyzzz85a5";
+const RUNTIMES: readonly [string, readonly [string, ...string[]]][] = [
+  ["Deno", [Deno.execPath(), "run", "-A"]],
+  ["Bun", [bunProgram()]],
+];
+const quiet = () => undefined;
+
+async function post(url: string, body: unknown, secret = SECRET): Promise<number> {
+  const response = await fetch(await slackRequest(`${url}/slack/events`, { secret, body }));
+  await response.body?.cancel();
+  return response.status;
+}
+
+for (const [name, command] of RUNTIMES) {
+  test(`on ${name}: a signed event is answered 200 and handled, one line each; SIGTERM ends it with 0`, async () => {
+    await using server = new ServerProcess(command, { SLACK_SIGNING_SECRET: SECRET });
+    const url = await server.url();
+    for (const [index, { event }] of SAMPLES.entries()) {
+      assert.equal(await post(url, envelopeOf(event, `Ev${index}`)), 200);
+      const { level, type, attempts } = await server.line("event handled", (line) => line.event_id === `Ev${index}`);
+      assert.deepEqual({ level, type, attempts }, { level: "info", type: event.type, attempts: 1 });
+    }
+    assert.equal(await post(url, envelopeOf(SAMPLES[0]!.event, "Ev0")), 200);
+    assert.equal(await post(url, envelopeOf(SAMPLES[0]!.event, "EvForged"), "not the secret"), 401);
+    const { outcome, problem } = await server.line("request refused");
+    assert.deepEqual({ outcome, problem }, { outcome: "unauthorized", problem: "forged" });
+    const health = await fetch(`${url}/health`);
+    assert.equal(health.status, 200);
+    assert.equal((await health.json()).ok, true);
+    server.kill("SIGTERM");
+    assert.equal(await server.ended, 0);
+    const { accepted, duplicate, unauthorized } = server.lines("stopped")[0]!;
+    assert.deepEqual({ accepted, duplicate, unauthorized }, {
+      accepted: SAMPLES.length,
+      duplicate: 1,
+      unauthorized: 1,
+    });
+    assert.equal(server.lines("event handled").length, SAMPLES.length);
+    assert.equal(
+      server.lines('QUEUE_BACKEND is not set: using "memory", whose messages die with this process').length,
+      1,
+    );
+  });
+
+  test(`on ${name}: SIGINT ends it with 0 as well`, async () => {
+    await using server = new ServerProcess(command, { SLACK_SIGNING_SECRET: SECRET, QUEUE_BACKEND: "memory" });
+    await server.url();
+    server.kill("SIGINT");
+    assert.equal(await server.ended, 0);
+    assert.equal(server.lines("stopping")[0]?.signal, "SIGINT");
+  });
+
+  test(`on ${name}: a body over 1 MiB, with and without Content-Length, is 413 over the wire`, async () => {
+    await using server = new ServerProcess(command, { SLACK_SIGNING_SECRET: SECRET });
+    const url = await server.url();
+    assert.equal(await postBytes(url, 2 * 1024 * 1024, true), 413);
+    assert.equal(await postBytes(url, 2 * 1024 * 1024, false), 413);
+    assert.equal(await post(url, envelopeOf(SAMPLES[0]!.event, "Ev1")), 200, "and the next request is served");
+  });
+
+  const wrong: readonly [string, Record<string, string>, RegExp][] = [
+    ["no secret", {}, /SLACK_SIGNING_SECRET is not set: .*App Credentials → Signing Secret/],
+    [
+      "a port that is none",
+      { SLACK_SIGNING_SECRET: SECRET, PORT: "http" },
+      /PORT must be a whole number from 0 to 65535, found "http"/,
+    ],
+    ["an unknown backend", { SLACK_SIGNING_SECRET: SECRET, QUEUE_BACKEND: "memroy" }, /did you mean "memory"\?/],
+  ];
+  for (const [what, env, sentence] of wrong) {
+    test(`on ${name}: ${what} is one clear sentence, exit code 1, no stack`, async () => {
+      await using server = new ServerProcess(command, env);
+      assert.equal(await server.ended, 1);
+      assert.match(server.stderr, sentence);
+      assert.doesNotMatch(server.stderr, /^\s+at /m);
+      assert.ok(!server.stderr.includes(SECRET));
+    });
+  }
+}
+
+/** Posts so many bytes, and answers the status: also where the server answers before it has all. */
+function postBytes(url: string, bytes: number, declared: boolean): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const headers = declared ? { "content-length": bytes } : { "transfer-encoding": "chunked" };
+    const request = httpRequest(`${url}/slack/events`, { method: "POST", headers });
+    let answered = false;
+    request.once("response", (response) => {
+      answered = true;
+      response.resume();
+      resolve(response.statusCode ?? 0);
+    });
+    // The server need not read on after its answer.
+    request.on("error", (error) => answered || reject(error));
+    const chunk = new Uint8Array(65_536).fill(0x20);
+    for (let sent = 0; sent < bytes; sent += chunk.length) request.write(chunk);
+    request.end();
+  });
+}
+
+function start(router: SlackEventRouter) {
+  const env = { SLACK_SIGNING_SECRET: SECRET, HOST: "127.0.0.1", PORT: "0", QUEUE_BACKEND: "memory" };
+  return startServer({ ...env, SLACK_EVENTS_TOPIC: crypto.randomUUID() }, { log: quiet, router });
+}
+
+test("stopping waits for the handler that runs, and handles what waits in a queue that is not durable", async () => {
+  const begun = Promise.withResolvers<void>();
+  const release = Promise.withResolvers<void>();
+  const handled: string[] = [];
+  const router = new SlackEventRouter().on("*", async ({ envelope }) => {
+    begun.resolve();
+    await release.promise;
+    handled.push(envelope.event_id);
+  });
+  const server = await start(router);
+  const ids = Array.from({ length: 50 }, (_, index) => `Ev${index}`);
+  for (const id of ids) assert.equal(await post(server.url, envelopeOf(SAMPLES[0]!.event, id)), 200);
+  await begun.promise;
+  let stopped = false;
+  const stopping = server.stop().then(() => stopped = true);
+  await assert.rejects(post(server.url, envelopeOf(SAMPLES[0]!.event, "EvLate")), "no new connection is taken");
+  assert.equal(stopped, false);
+  release.resolve();
+  await stopping;
+  await server.finished;
+  assert.deepEqual(handled.sort(), ids.sort());
+});
+
+test("stopping twice is stopping once, and the queue is closed afterwards", async () => {
+  const server = await start(new SlackEventRouter());
+  await Promise.all([server.stop(), server.stop()]);
+  await assert.rejects((server.backend as LeasingBackend).depth(server.key), { code: "closed" });
+});
+
+test("a port that is taken ends the start, and leaves nothing open", async () => {
+  const server = await start(new SlackEventRouter());
+  const { port } = new URL(server.url);
+  const env = { SLACK_SIGNING_SECRET: SECRET, HOST: "127.0.0.1", PORT: port, QUEUE_BACKEND: "memory" };
+  await assert.rejects(startServer(env, { log: quiet }), /address already in use/i);
+  await server.stop();
+});
+
+test("a server whose queue was closed under it stops all the same, and says why", async () => {
+  const server = await start(new SlackEventRouter());
+  await server.backend.close();
+  const finished = assert.rejects(server.finished, { code: "closed" });
+  await assert.rejects(server.stop(), { code: "closed" });
+  await finished;
+});
