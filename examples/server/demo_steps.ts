@@ -165,7 +165,7 @@ export class Demo {
     repair();
     this.#probe.forget(this.#poisonId);
     const count = await this.#backend.deadLetters.replay(this.#server.key);
-    const trace = await this.#probe.ended(this.#poisonId);
+    const trace = count > 0 ? await this.#probe.ended(this.#poisonId) : this.#probe.trace(this.#poisonId);
     await this.#line("the handler repaired, the dead letter replayed", "–", trace, [
       is("replayed", count, 1),
       is("end", trace.end, "done"),
@@ -186,18 +186,24 @@ export class Demo {
   /** Many events at once: each is answered 200 and handled once. */
   async burst(): Promise<void> {
     const ids = Array.from({ length: BURST }, newEventId);
-    const requests = await Promise.all(ids.map((id) => this.#sign({ body: envelopeOf(SAMPLES[1]!.event, id) })));
+    const sign = async (id: string) => ({ id, request: await this.#sign({ body: envelopeOf(SAMPLES[1]!.event, id) }) });
+    const requests = await Promise.all(ids.map(sign));
     this.#expect("accepted", BURST);
     const started = performance.now();
+    const traces: Promise<Trace>[] = [];
     let confirmed = 0;
     const work = requests.values();
     await Promise.all(Array.from({ length: BURST_AT_ONCE }, async () => {
-      for (const request of work) if ((await this.#fetch(request)).status === 200) confirmed++;
+      for (const { id, request } of work) {
+        const answer = await this.#fetch(request);
+        if (answer.status === 200) confirmed++;
+        traces.push(this.#outcome(id, answer));
+      }
     }));
-    const traces = await Promise.all(ids.map((id) => this.#probe.ended(id)));
+    const ends = await Promise.all(traces);
     const seconds = (performance.now() - started) / 1000;
-    const once = traces.filter(({ handlers, end }) => handlers.length === 1 && end === "done").length;
-    await this.#line(`${BURST} × message.channels, ${BURST_AT_ONCE} at once`, `${confirmed} × 200`, traces[0], [
+    const once = ends.filter(({ handlers, end }) => handlers.length === 1 && end === "done").length;
+    await this.#line(`${BURST} × message.channels, ${BURST_AT_ONCE} at once`, `${confirmed} × 200`, ends[0], [
       is("confirmed", confirmed, BURST),
       is("handled once", once, BURST),
       ...await this.#nothingWaits(),
