@@ -75,15 +75,14 @@ export type ResolvedOptions = BackendOptions & Required<Pick<BackendOptions, Def
 
 const encoder = new TextEncoder();
 
-/** The signal of a call that nothing limits. */
-const NEVER = new AbortController().signal;
-
 /** The driver and what surrounds it. */
 export class Host {
   readonly driver: QueueDriver;
   readonly options: ResolvedOptions;
   readonly clock: Clock;
   closed = false;
+  /** The signal of a call that nothing limits. Made when it is needed: a Worker may make none while it starts. */
+  #never: AbortSignal | undefined;
 
   constructor(driver: QueueDriver, options: BackendOptions) {
     checkOptions("backend options", options, BACKEND_CHECKS);
@@ -202,7 +201,7 @@ export class Host {
    * and needs no limit, nor what a limit costs.
    */
   async limited<T>(fn: (signal: AbortSignal) => Promise<T>, timeoutMs: number = this.options.timeoutMs): Promise<T> {
-    if (this.driver.inProcess) return await fn(NEVER);
+    if (this.driver.inProcess) return await fn(this.#never ??= new AbortController().signal);
     const limit = new AbortController();
     const timer = this.clock.setTimeout(() => {
       limit.abort(new QueueError("unknown-outcome", "no answer came in time", { backend: this.driver.name }));

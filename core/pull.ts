@@ -134,8 +134,6 @@ async function buryImplicit(policy: Policy, delivery: Delivery, error: unknown):
   await deadLetter(delivery, toCause(error));
 }
 
-const neverAborts = new AbortController().signal;
-
 function implicitDelivery(
   key: string,
   payload: JsonObject,
@@ -152,7 +150,7 @@ function implicitDelivery(
     attempts,
     headers: {},
     publishedAt: undefined,
-    signal: signal ?? neverAborts,
+    signal: signal ?? new AbortController().signal,
     ack: () => Promise.resolve(true),
     retry: () => unsupported("retry a single message"),
     deadLetter: () => unsupported("dead-letter a single message"),

@@ -52,9 +52,6 @@ const TRIM_EVERY = 128;
 /** The most ids that are remembered because their batch was never answered. */
 const MAX_SUSPECTS = 10_000;
 
-/** A receive that is on its way is not called off: what it leases must not be lost. The transport bounds it. */
-const UNTIL_ANSWERED = new AbortController().signal;
-
 function unique(): string {
   return crypto.randomUUID().replaceAll("-", "");
 }
@@ -202,7 +199,8 @@ export class StreamsDriver implements QueueDriver {
           RECEIVE,
           [stream, wake, delayed, expiring, leases, again, replay],
           [group, name, registered ? "1" : "0", String(max), String(Math.ceil(leaseMs)), sweep ? "1" : "0", channel],
-          UNTIL_ANSWERED,
+          // Not to be called off on its way: what it leases must not be lost. The transport bounds it.
+          new AbortController().signal,
         ) as unknown[];
       } catch (error) {
         // It may have leased what we will never hear of: that must run out by itself.
