@@ -23,7 +23,9 @@ import type { BackendModule } from "../core/registry.ts";
 export const backends: {
   readonly memory: () => Promise<BackendModule>;
   readonly redis: () => Promise<BackendModule>;
+  readonly cloudflare: () => Promise<BackendModule>;
 } = {
   memory: () => import("./memory/mod.ts"),
   redis: () => import("./redis/mod.ts"),
+  cloudflare: () => import("./cloudflare/mod.ts"),
 };

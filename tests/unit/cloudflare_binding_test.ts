@@ -8,7 +8,6 @@ import {
   CloudflareBackend,
   CloudflareHttpBackend,
   deadLetterTo,
-  fromBindings,
   fromEnv,
   type QueueBinding,
 } from "../../backends/cloudflare/mod.ts";

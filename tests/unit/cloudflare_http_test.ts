@@ -1,6 +1,6 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { ConsumeError, PublishError, type QueueError } from "../../core/errors.ts";
+import { type ConsumeError, PublishError, type QueueError } from "../../core/errors.ts";
 import type { RawDelivery } from "../../core/driver.ts";
 import { CloudflareHttpBackend, type CloudflareHttpOptions } from "../../backends/cloudflare/mod.ts";
 import { HttpDriver } from "../../backends/cloudflare/http_driver.ts";

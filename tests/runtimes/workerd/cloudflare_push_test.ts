@@ -1,0 +1,192 @@
+/**
+ * Cloudflare Queues in Cloudflare's own runtime: from a signed request through the queue into the handler, with what can
+ * go wrong on the way. The broker is Miniflare's.
+ *
+ * @module
+ */
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import type { OutgoingMessage } from "../../../core/protocol.ts";
+import { slackRequest } from "../../../examples/server/sign.ts";
+import type { Seen } from "../../support/queue_worker.ts";
+import { bundle, fetcher, ROOT, startWorkers } from "../../support/workerd.ts";
+
+const code = await bundle(join(ROOT, "tests/support/queue_worker.ts"));
+const SECRET = "8f742231b10e8888abcd99yyyzzz85a5";
+
+interface Options {
+  readonly maxRetries?: number;
+  readonly maxBatchSize?: number;
+  /** Whether the Worker knows the dead letter queue; the platform always does. */
+  readonly sink?: boolean;
+}
+
+async function start({ maxRetries = 10, maxBatchSize = 10, sink = true }: Options = {}) {
+  const consumer = { maxBatchSize, maxBatchTimeout: 0.01, maxRetries };
+  const miniflare = await startWorkers({
+    code,
+    bindings: { SLACK_SIGNING_SECRET: SECRET },
+    queueProducers: { EVENTS: "events", ...sink && { EVENTS_DLQ: "events-dlq" } },
+    queueConsumers: {
+      events: { ...consumer, deadLetterQueue: "events-dlq" },
+      "events-dlq": { ...consumer, maxBatchSize: 1 },
+    },
+  });
+  const fetch = await fetcher(miniflare, "worker");
+  const post = (path: string, body: unknown) =>
+    fetch(`http://worker${path}`, { method: "POST", body: JSON.stringify(body) });
+  return {
+    fetch,
+    raw: async (messages: unknown) => assert.equal((await post("/raw", messages)).status, 200),
+    publish: async (messages: OutgoingMessage[]) => (await post("/publish", messages)),
+    /** What was seen, once it is as it must be. */
+    async until(done: (seen: Seen[]) => boolean): Promise<Seen[]> {
+      for (let seen: Seen[] = [];;) {
+        seen = await (await fetch(`http://worker/seen?after=${seen.length}`)).json() as Seen[];
+        if (done(seen)) return seen;
+      }
+    },
+    [Symbol.asyncDispose]: () => miniflare.dispose(),
+  };
+}
+
+const of = (kind: Seen["kind"]) => (seen: Seen[]) => seen.filter((one) => one.kind === kind);
+const handled = of("handled");
+const failed = of("failed");
+const dead = of("dead");
+
+test("workerd push: a signed Slack event goes through fetch, the queue and queue() to its handler", async () => {
+  await using worker = await start();
+  const envelope = {
+    type: "event_callback",
+    event_id: "Ev123",
+    team_id: "T1",
+    event: { type: "app_mention", text: "<@U1> hällo", ts: "1700000000.123456" },
+  };
+  const { headers, ...init } = await signed(envelope);
+  const answer = await worker.fetch("http://worker/slack/events", { ...init, headers });
+  assert.equal(answer.status, 200);
+  const [seen] = await worker.until((all) => all.length > 0);
+  assert.deepEqual([seen!.kind, seen!.id, seen!.key, seen!.attempts, seen!.body], [
+    "slack",
+    "Ev123",
+    "events",
+    1,
+    envelope.event,
+  ]);
+  const forged = await worker.fetch("http://worker/slack/events", {
+    ...init,
+    headers: { ...headers, "x-slack-signature": `v0=${"0".repeat(64)}` },
+  });
+  assert.equal(forged.status, 401);
+});
+
+async function signed(body: unknown): Promise<{ method: string; body: string; headers: Record<string, string> }> {
+  const request = await slackRequest("http://worker/slack/events", { secret: SECRET, body });
+  return { method: "POST", body: JSON.stringify(body), headers: Object.fromEntries(request.headers) };
+}
+
+test("workerd push: a failing handler is tried again, each attempt counted by the platform, until it succeeds", async () => {
+  await using worker = await start();
+  await worker.publish([{ payload: { n: 1, fails: 2 }, id: "Ev1", headers: { h: "1" } }]);
+  const seen = await worker.until((all) => handled(all).length > 0);
+  assert.deepEqual(seen.map(({ kind, id, attempts, headers }) => [kind, id, attempts, headers]), [
+    ["failed", "Ev1", 1, { h: "1" }],
+    ["failed", "Ev1", 2, { h: "1" }],
+    ["handled", "Ev1", 3, { h: "1" }],
+  ]);
+});
+
+test("workerd push: delays of a publish and of a retry are never early", async () => {
+  await using worker = await start();
+  const at = Date.now();
+  await worker.publish([
+    { payload: { n: 1, fails: 1, backoffMs: 1001 } },
+    { payload: { n: 2 }, delayMs: 1000 },
+  ]);
+  const seen = await worker.until((all) => handled(all).length === 2);
+  const [retried] = handled(seen).filter(({ body }) => (body as { n: number }).n === 1);
+  const [delayed] = handled(seen).filter(({ body }) => (body as { n: number }).n === 2);
+  assert.ok(delayed!.at - at >= 1000, `${delayed!.at - at}`);
+  assert.ok(retried!.at - failed(seen)[0]!.at >= 1001, `${retried!.at - failed(seen)[0]!.at}`);
+});
+
+test("workerd push: after exactly maxAttempts a message is in the dead letter queue, whole and with its cause", async () => {
+  await using worker = await start();
+  await worker.publish([{ payload: { n: 1, fails: 99 }, id: "Ev1", headers: { h: "1" } }]);
+  const seen = await worker.until((all) => dead(all).length > 0);
+  assert.deepEqual(failed(seen).map(({ attempts }) => attempts), [1, 2, 3]);
+  assert.equal(dead(seen).length, 1);
+  const { "@slack-mcp/queue": fields, payload } = dead(seen)[0]!.body as Record<string, Record<string, unknown>>;
+  assert.deepEqual(payload, { n: 1, fails: 99 });
+  const { v, id, headers, cause, attempts, key } = fields!;
+  assert.deepEqual({ v, id, headers, cause, attempts, key }, {
+    v: 1,
+    id: "Ev1",
+    headers: { h: "1" },
+    cause: { name: "TypeError", message: "failure 3" },
+    attempts: 3,
+    key: "events",
+  });
+});
+
+test("workerd push: without the binding the platform gives up by itself after its own max_retries, the message unchanged", async () => {
+  await using worker = await start({ sink: false, maxRetries: 1 });
+  await worker.publish([{ payload: { n: 1, fails: 99 } }]);
+  const seen = await worker.until((all) => dead(all).length > 0);
+  assert.deepEqual(failed(seen).map(({ attempts }) => attempts), [1, 2]);
+  assert.deepEqual(dead(seen)[0]!.body, { n: 1, fails: 99 });
+});
+
+test("workerd push: a permanent error is dead at once", async () => {
+  await using worker = await start();
+  await worker.publish([{ payload: { permanent: true } }]);
+  const seen = await worker.until((all) => dead(all).length > 0);
+  assert.equal(failed(seen).length, 1);
+  const body = dead(seen)[0]!.body as Record<string, { cause: unknown }>;
+  assert.deepEqual(body["@slack-mcp/queue"]!.cause, { name: "PermanentError", message: "no such user" });
+});
+
+test("workerd push: a poison message among good ones holds nothing back", async () => {
+  await using worker = await start({ maxBatchSize: 10 });
+  await worker.publish(Array.from({ length: 10 }, (_, n) => ({ payload: { n, fails: n === 4 ? 99 : 0 } })));
+  const seen = await worker.until((all) => dead(all).length > 0 && handled(all).length === 9);
+  assert.ok(handled(seen).every(({ attempts }) => attempts === 1));
+  assert.deepEqual(handled(seen).map(({ body }) => (body as { n: number }).n).sort(), [0, 1, 2, 3, 5, 6, 7, 8, 9]);
+});
+
+test("workerd push: what strangers send is read where it is an object, and else is a dead letter as it came", async () => {
+  await using worker = await start();
+  await worker.raw([
+    { body: { n: 1 }, contentType: "json" },
+    { body: '{"n":2}', contentType: "text" },
+    { body: "no object", contentType: "text" },
+    { body: [3], contentType: "json" },
+  ]);
+  const seen = await worker.until((all) => handled(all).length === 2 && dead(all).length === 2);
+  assert.deepEqual(handled(seen).map(({ body }) => body), [{ n: 1 }, { n: 2 }]);
+  const bodies = dead(seen).map(({ body }) => body as { body: unknown; payload?: unknown });
+  assert.deepEqual(bodies.map(({ body, payload }) => [body, payload]), [["no object", undefined], [[3], undefined]]);
+});
+
+test("workerd push: a batch over the platform's limits is split, one message over them is refused before it is sent", async () => {
+  await using worker = await start({ maxBatchSize: 100 });
+  const text = "x".repeat(100_000);
+  const small = Array.from({ length: 250 }, (_, n) => ({ payload: { n } }));
+  const large = Array.from({ length: 5 }, (_, n) => ({ payload: { n: 1000 + n, text } }));
+  assert.equal((await worker.publish([...small, ...large])).status, 200);
+  const seen = await worker.until((all) => handled(all).length === 255);
+  assert.equal(new Set(handled(seen).map(({ body }) => (body as { n: number }).n)).size, 255);
+  const refused = await worker.publish([{ payload: { text: "x".repeat(128_000) } }]);
+  const { name } = await refused.json() as { name: string };
+  assert.deepEqual([refused.status, name], [400, "RangeError"]);
+});
+
+test("workerd push: the largest payload arrives whole", async () => {
+  await using worker = await start();
+  const payload = { text: "x".repeat(127_900 - '{"text":""}'.length) };
+  assert.equal((await worker.publish([{ payload }])).status, 200);
+  const seen = await worker.until((all) => all.length > 0);
+  assert.deepEqual(seen[0]!.body, payload);
+});
