@@ -133,6 +133,11 @@ export interface QueueDriver {
   readonly structured?: boolean;
   /** True where every call but a waiting `receive` is answered without leaving the process: it needs no time limit. Default: false. */
   readonly inProcess?: boolean;
+  /**
+   * True where each publish must send for itself: in a Worker, a request that waits for what another one does is
+   * cancelled. Default: false, publishes that are in the air together travel as one.
+   */
+  readonly separate?: boolean;
   /** Texts that must never be seen: the portable layer takes them out of every error. */
   readonly secrets?: readonly string[];
 

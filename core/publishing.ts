@@ -67,7 +67,7 @@ export class PublishingBackend implements LeasingBackend {
   /** List, replay, purge. */
   readonly deadLetters: DeadLetters;
   readonly #host: Host;
-  readonly #outboxes: Map<string, Outbox> = new Map();
+  readonly #outboxes: Map<unknown, Outbox> = new Map();
   readonly #receiving: ReceivingSide | undefined;
   readonly #composer: Composer;
   #closing: Promise<void> | undefined;
@@ -232,11 +232,12 @@ export class PublishingBackend implements LeasingBackend {
   async #send(key: string, messages: readonly Outgoing[], options: BatchOptions): Promise<PublishReceipt[]> {
     if (this.#host.closed) throw this.#host.closedError(`Cannot publish to "${key}"`, key);
     options.signal?.throwIfAborted();
-    let outbox = this.#outboxes.get(key);
+    const name = this.#host.driver.separate ? {} : key;
+    let outbox = this.#outboxes.get(name);
     if (outbox === undefined) {
       // A key that falls silent costs nothing: its outbox goes when it is empty.
-      outbox = new Outbox(this.#host, key, () => this.#outboxes.delete(key));
-      this.#outboxes.set(key, outbox);
+      outbox = new Outbox(this.#host, key, () => this.#outboxes.delete(name));
+      this.#outboxes.set(name, outbox);
     }
     return await outbox.add(messages, {
       timeoutMs: options.timeoutMs ?? this.#host.options.timeoutMs,

@@ -48,6 +48,7 @@ export function bindingDriver(options: CloudflareOptions): QueueDriver {
   return {
     ...LIMITS,
     name: "cloudflare",
+    separate: true,
     capabilities: CAPABILITIES,
     async send(key: string, messages: readonly DriverMessage[]): Promise<SendResult[]> {
       const binding = lookUp(bindings, key);

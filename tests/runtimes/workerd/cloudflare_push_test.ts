@@ -190,3 +190,34 @@ test("workerd push: the largest payload arrives whole", async () => {
   const seen = await worker.until((all) => all.length > 0);
   assert.deepEqual(seen[0]!.body, payload);
 });
+
+test("workerd push: a backend that all requests of an isolate share keeps none of them waiting for another", async () => {
+  const shared = await bundle({
+    code: `
+      import { fromEnv } from "@slack-mcp/queue/cloudflare";
+      import { createSlackReceiver } from "@slack-mcp/queue/slack";
+      let receiver;
+      export default {
+        fetch: (request, env) => {
+          receiver ??= createSlackReceiver({ backend: fromEnv(env), key: "events", signingSecret: "${SECRET}" });
+          return receiver.fetch(request);
+        },
+        queue: () => {},
+      };`,
+  });
+  const miniflare = await startWorkers({
+    code: shared,
+    queueProducers: { EVENTS: "events" },
+    queueConsumers: { events: { maxBatchSize: 100 } },
+  });
+  try {
+    const fetch = await fetcher(miniflare, "worker");
+    const statuses = await Promise.all(Array.from({ length: 50 }, async (_, n) => {
+      const event = { type: "event_callback", event_id: `Ev${n}`, team_id: "T1", event: { type: "app_mention" } };
+      return (await fetch("http://worker/slack/events", await signed(event))).status;
+    }));
+    assert.deepEqual(statuses, Array(50).fill(200));
+  } finally {
+    await miniflare.dispose();
+  }
+});
