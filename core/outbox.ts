@@ -43,6 +43,15 @@ interface Batch {
   readonly parts: { readonly parcel: Parcel; readonly from: number; readonly count: number }[];
 }
 
+/** The batch of those who still wait. */
+function without({ parts }: Batch): Batch {
+  const left = parts.filter(({ parcel }) => !parcel.over);
+  return {
+    parts: left,
+    messages: left.flatMap(({ parcel, from, count }) => parcel.messages.slice(from, from + count)),
+  };
+}
+
 /** Publishes of one key on their way to the driver. */
 export class Outbox {
   readonly #host: Host;
@@ -131,9 +140,11 @@ export class Outbox {
 
   async #send(batch: Batch): Promise<void> {
     const { driver, options, clock } = this.#host;
-    for (let failures = 0;;) {
-      const alive = batch.parts.some((part) => !part.parcel.over);
-      if (!alive) break;
+    for (let failures = 0, doubt = false;;) {
+      if (batch.parts.every(({ parcel }) => parcel.over)) break;
+      // Whoever gave up before anything left was told that nothing was sent. A batch in doubt stays what it was: the
+      // broker knows it again by its ids.
+      if (failures > 0 && !doubt) batch = without(batch);
       this.#abort = new AbortController();
       try {
         this.#inAir = true;
@@ -147,8 +158,8 @@ export class Outbox {
       } catch (error) {
         this.#inAir = false;
         failures += 1;
-        const wrapped = this.#wrap(error, batch);
-        const doubt = wrapped.code === "unknown-outcome";
+        const wrapped = this.#wrap(error, batch.messages);
+        doubt ||= wrapped.code === "unknown-outcome";
         tell(options.observer, "failed", {
           backend: driver.name,
           key: this.#key,
@@ -160,7 +171,7 @@ export class Outbox {
           parcel.inDoubt ||= doubt;
           parcel.lastError = wrapped;
         }
-        const again = wrapped.retryable || doubt && driver.capabilities.dedup;
+        const again = wrapped.code === "unknown-outcome" ? driver.capabilities.dedup : wrapped.retryable;
         if (!again || failures > options.maxRetries) {
           this.#deliver(batch, batch.messages.map(() => ({ error: wrapped })));
           break;
@@ -197,7 +208,7 @@ export class Outbox {
         const message = parcel.messages[i]!;
         const result = results[at] ?? { error: new Error("the driver answered fewer results than messages") };
         if ("error" in result) {
-          const error = this.#wrap(result.error, batch, message.id);
+          const error = this.#wrap(result.error, [message]);
           parcel.failed ??= error;
           parcel.outcomes[i] = error;
         } else {
@@ -298,12 +309,11 @@ export class Outbox {
     return { backend: this.#host.driver.name, key: this.#key };
   }
 
-  #wrap(error: unknown, batch: Batch, id?: string): PublishError {
-    if (error instanceof PublishError) return error;
+  #wrap(error: unknown, messages: readonly DriverMessage[]): PublishError {
     return this.#host.wrap(PublishError, `Cannot publish to "${this.#key}"`, error, {
       key: this.#key,
-      id: id ?? (batch.messages.length === 1 ? batch.messages[0]!.id : undefined),
-      hide: batch.messages.map((message) => message.body),
+      id: messages.length === 1 ? messages[0]!.id : undefined,
+      hide: messages.map((message) => message.body),
     }) as PublishError;
   }
 }
