@@ -173,7 +173,11 @@ export class Outbox {
         }
         const again = wrapped.code === "unknown-outcome" ? driver.capabilities.dedup : wrapped.retryable;
         if (!again || failures > options.maxRetries) {
-          this.#deliver(batch, batch.messages.map(() => ({ error: wrapped })));
+          // Not sent the last time says nothing of the time before, whose answer was lost.
+          const error = doubt && wrapped.code !== "unknown-outcome"
+            ? this.#inDoubt("no answer came", undefined, wrapped)
+            : wrapped;
+          this.#deliver(batch, batch.messages.map(() => ({ error })));
           break;
         }
         const waitMs = Math.max(
@@ -257,13 +261,7 @@ export class Outbox {
         : reason instanceof QueueError
         ? "the backend closed"
         : "no answer came in time";
-      parcel.reject(
-        new PublishError(
-          "unknown-outcome",
-          `Cannot tell whether the message reached "${this.#key}": ${why} after it was sent`,
-          { ...this.#about(), id, cause: reason ?? parcel.lastError },
-        ),
-      );
+      parcel.reject(this.#inDoubt(why, id, reason ?? parcel.lastError));
     } else if (reason !== undefined) {
       parcel.reject(reason);
     } else {
@@ -303,6 +301,14 @@ export class Outbox {
       const next = Math.min(...live.filter((parcel) => !parcel.over).map((parcel) => parcel.deadline));
       if (next < Infinity) this.#arm(next);
     }, deadline - clock.now());
+  }
+
+  #inDoubt(why: string, id: string | undefined, cause: unknown): PublishError {
+    return new PublishError(
+      "unknown-outcome",
+      `Cannot tell whether the message reached "${this.#key}": ${why} after it was sent`,
+      { ...this.#about(), id, cause },
+    );
   }
 
   #about(): { backend: string; key: string } {
