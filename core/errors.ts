@@ -65,6 +65,8 @@ export interface QueueErrorOptions {
   readonly cause?: unknown;
   /** Default: by the code. */
   readonly retryable?: boolean;
+  /** Milliseconds that the broker asked to wait before the next try, where it did. */
+  readonly retryAfterMs?: number;
 }
 
 /** The base of all errors of this module. */
@@ -81,6 +83,8 @@ export class QueueError extends Error {
   readonly id: string | undefined;
   /** Whether the same call may succeed later. */
   readonly retryable: boolean;
+  /** Milliseconds that the broker asked to wait before the next try, where it did; `retry()` heeds it. */
+  readonly retryAfterMs: number | undefined;
 
   /** An error with its code, what happened, and what it is about. */
   constructor(code: ErrorCode, message: string, options: QueueErrorOptions = {}) {
@@ -90,6 +94,7 @@ export class QueueError extends Error {
     this.key = options.key;
     this.id = options.id;
     this.retryable = options.retryable ?? isTransient(code);
+    this.retryAfterMs = options.retryAfterMs;
   }
 }
 

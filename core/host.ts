@@ -7,10 +7,10 @@
 import { type Clock, systemClock } from "./clock.ts";
 import type { DriverMessage, QueueDriver } from "./driver.ts";
 import { ConfigError, ConsumeError, type ErrorCode, QueueError, type QueueErrorOptions } from "./errors.ts";
-import type { QueueObserver } from "./observer.ts";
+import { type FailureEvent, type QueueObserver, tell } from "./observer.ts";
 import { DEFAULT_GROUP } from "./protocol.ts";
 import { redactError, redactText } from "./redact.ts";
-import { retry } from "./retry.ts";
+import { backoffMs, retry } from "./retry.ts";
 import { callable, checkOptions, type Checks, count, nonNegative, object, positive, wholeNumber } from "./check.ts";
 
 /** Options of every backend that is made of a driver. */
@@ -111,9 +111,15 @@ export class Host {
     return error instanceof QueueError ? error.code : this.driver.classify(error);
   }
 
-  /** Milliseconds that the broker asked to wait. */
-  retryAfterMs(error: unknown): number {
-    return this.driver.retryAfterMs?.(error) ?? 0;
+  /** Milliseconds to wait after so many failures, no shorter than the broker asked for. */
+  backoffMs(failures: number, error: QueueError): number {
+    const { retryDelayMs, random } = this.options;
+    return Math.max(backoffMs(failures, { baseMs: retryDelayMs }, random), error.retryAfterMs ?? 0);
+  }
+
+  /** Tells the observer of a failure. */
+  tellFailed(operation: FailureEvent["operation"], key: string, failures: number, error: QueueError): void {
+    tell(this.options.observer, "failed", { backend: this.driver.name, key, operation, failures, error });
   }
 
   /** Makes one of our errors of whatever a driver threw, without its secrets. */
@@ -131,6 +137,7 @@ export class Host {
       key: about.key,
       id: about.id,
       cause: redactError(error, hide),
+      retryAfterMs: this.driver.retryAfterMs?.(error),
     });
   }
 
@@ -142,36 +149,20 @@ export class Host {
   async call<T>(
     what: string,
     fn: (signal: AbortSignal) => Promise<T>,
-    about: { readonly key?: string; readonly signal?: AbortSignal; readonly maxRetries?: number } = {},
+    about: { readonly key?: string; readonly signal?: AbortSignal | undefined } = {},
   ): Promise<T> {
     if (this.closed) throw this.closedError(what, about.key);
-    const { options, clock } = this;
+    const { clock, options: { timeoutMs, maxRetries, retryDelayMs: baseMs, random } } = this;
+    const { signal } = about;
     const once = async (): Promise<T> => {
-      const limit = new AbortController();
-      const onAbort = () => limit.abort(about.signal?.reason);
-      about.signal?.addEventListener("abort", onAbort, { once: true });
-      const timer = clock.setTimeout(() => {
-        limit.abort(new QueueError("timeout", "no answer came in time", { backend: this.driver.name }));
-      }, options.timeoutMs);
       try {
-        return await this.unlessAborted(fn(limit.signal), limit.signal);
+        return await this.limited(fn, timeoutMs, "timeout", signal);
       } catch (error) {
-        if (about.signal?.aborted) throw about.signal.reason;
+        if (signal?.aborted) throw signal.reason;
         throw this.wrap(ConsumeError, what, error, about);
-      } finally {
-        clock.clearTimeout(timer);
-        about.signal?.removeEventListener("abort", onAbort);
       }
     };
-    return await retry(once, {
-      maxRetries: about.maxRetries ?? options.maxRetries,
-      baseMs: options.retryDelayMs,
-      random: options.random,
-      clock,
-      shouldRetry: (error) => error instanceof QueueError && error.retryable,
-      retryAfterMs: (error) => this.retryAfterMs((error as QueueError).cause),
-      ...about.signal && { signal: about.signal },
-    });
+    return await retry(once, { maxRetries, baseMs, random, clock, signal });
   }
 
   /** An error that says that the backend is closed. */
@@ -197,19 +188,27 @@ export class Host {
   }
 
   /**
-   * Calls the broker, for `timeoutMs` at most; then the outcome is unknown. A driver in this process answers at once
-   * and needs no limit, nor what a limit costs.
+   * Calls the broker, for `timeoutMs` at most; then it rejects with the code. A driver in this process answers at
+   * once and needs no limit, nor what a limit costs.
    */
-  async limited<T>(fn: (signal: AbortSignal) => Promise<T>, timeoutMs: number = this.options.timeoutMs): Promise<T> {
-    if (this.driver.inProcess) return await fn(this.#never ??= new AbortController().signal);
+  async limited<T>(
+    fn: (signal: AbortSignal) => Promise<T>,
+    timeoutMs: number,
+    code: ErrorCode,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    if (this.driver.inProcess) return await fn(signal ?? (this.#never ??= new AbortController().signal));
     const limit = new AbortController();
+    const onAbort = () => limit.abort(signal?.reason);
+    signal?.addEventListener("abort", onAbort, { once: true });
     const timer = this.clock.setTimeout(() => {
-      limit.abort(new QueueError("unknown-outcome", "no answer came in time", { backend: this.driver.name }));
+      limit.abort(new QueueError(code, "no answer came in time", { backend: this.driver.name }));
     }, timeoutMs);
     try {
       return await this.unlessAborted(fn(limit.signal), limit.signal);
     } finally {
       this.clock.clearTimeout(timer);
+      signal?.removeEventListener("abort", onAbort);
     }
   }
 

@@ -82,6 +82,7 @@ export class LeaseKeeper {
       const answers = await this.#host.limited(
         (signal) => driver.extend!(this.#key, this.#group, some.map((delivery) => delivery.raw.lease), leaseMs, signal),
         Math.min(options.timeoutMs, this.#leaseMs / 3),
+        "unknown-outcome",
       );
       for (const [i, delivery] of some.entries()) {
         const ours = answers[i] === true;
@@ -121,8 +122,7 @@ export class LeaseKeeper {
     } catch (error) {
       this.#failures += 1;
       const wrapped = this.#host.wrap(ConsumeError, `Cannot renew leases on "${this.#key}"`, error, { key: this.#key });
-      const event = { backend: driver.name, key: this.#key, operation: "extend", failures: this.#failures } as const;
-      tell(options.observer, "failed", { ...event, error: wrapped });
+      this.#host.tellFailed("extend", this.#key, this.#failures, wrapped);
     }
   }
 

@@ -9,7 +9,6 @@ import { PublishError, QueueError } from "./errors.ts";
 import type { Host } from "./host.ts";
 import { tell } from "./observer.ts";
 import type { PublishReceipt } from "./protocol.ts";
-import { backoffMs } from "./retry.ts";
 
 /** One call of publish or publishBatch. */
 class Parcel {
@@ -139,7 +138,7 @@ export class Outbox {
   }
 
   async #send(batch: Batch): Promise<void> {
-    const { driver, options, clock } = this.#host;
+    const { driver, options } = this.#host;
     for (let failures = 0, doubt = false;;) {
       if (batch.parts.every(({ parcel }) => parcel.over)) break;
       // Whoever gave up before anything left was told that nothing was sent. A batch in doubt stays what it was: the
@@ -160,13 +159,7 @@ export class Outbox {
         failures += 1;
         const wrapped = this.#wrap(error, batch.messages);
         doubt ||= wrapped.code === "unknown-outcome";
-        tell(options.observer, "failed", {
-          backend: driver.name,
-          key: this.#key,
-          operation: "publish",
-          failures,
-          error: wrapped,
-        });
+        this.#host.tellFailed("publish", this.#key, failures, wrapped);
         for (const { parcel } of batch.parts) {
           parcel.inDoubt ||= doubt;
           parcel.lastError = wrapped;
@@ -180,11 +173,7 @@ export class Outbox {
           this.#deliver(batch, batch.messages.map(() => ({ error })));
           break;
         }
-        const waitMs = Math.max(
-          backoffMs(failures, { baseMs: options.retryDelayMs }, options.random),
-          this.#host.retryAfterMs(error),
-        );
-        await this.#pause(waitMs, clock);
+        await this.#pause(this.#host.backoffMs(failures, wrapped));
       }
     }
     this.#abort = undefined;
@@ -192,7 +181,8 @@ export class Outbox {
   }
 
   /** Waits, unless everybody who waits for this batch has given up. */
-  #pause(ms: number, clock: Host["clock"]): Promise<void> {
+  #pause(ms: number): Promise<void> {
+    const { clock } = this.#host;
     this.#abort = new AbortController();
     const { signal } = this.#abort;
     return new Promise((resolve) => {

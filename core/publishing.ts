@@ -174,21 +174,33 @@ export class PublishingBackend implements LeasingBackend {
     );
   }
 
-  /** Whether the broker can be used now. Publishes nothing; never rejects. */
+  /**
+   * Whether the broker can be used now. Publishes nothing; a broker that does not answer is an answer, no rejection.
+   *
+   * @throws {QueueError} `"closed"`.
+   */
   async health(options: { readonly signal?: AbortSignal } = NO_OPTIONS): Promise<Health> {
-    const { driver, clock } = this.#host;
+    const what = "Cannot reach the broker";
+    if (this.#host.closed) throw this.#host.closedError(what);
+    const { driver, clock, options: { timeoutMs } } = this.#host;
     const startedAt = clock.now();
+    const result = (error?: Error): Health => ({
+      ok: error === undefined,
+      latencyMs: clock.now() - startedAt,
+      ...error && { error },
+    });
     try {
-      await this.#host.call("Cannot reach the broker", (limit) => driver.ping?.(limit) ?? Promise.resolve(), {
-        maxRetries: 0,
-        ...options.signal && { signal: options.signal },
-      });
-      return { ok: true, latencyMs: clock.now() - startedAt };
-    } catch (caught) {
-      const error = caught instanceof QueueError && caught.code === "connection"
-        ? new ConnectionError(caught.message, { backend: driver.name, cause: caught.cause })
-        : caught as Error;
-      return { ok: false, latencyMs: clock.now() - startedAt, error };
+      await this.#host.limited(
+        (limit) => driver.ping?.(limit) ?? Promise.resolve(),
+        timeoutMs,
+        "timeout",
+        options.signal,
+      );
+      return result();
+    } catch (error) {
+      const wrapped = this.#host.wrap(QueueError, what, error);
+      const { message, backend, cause } = wrapped;
+      return result(wrapped.code === "connection" ? new ConnectionError(message, { backend, cause }) : wrapped);
     }
   }
 

@@ -8,8 +8,6 @@ import { ConsumeError } from "./errors.ts";
 import type { Host } from "./host.ts";
 import type { LeasedDelivery, Lessor } from "./delivery.ts";
 import { delay } from "./clock.ts";
-import { tell } from "./observer.ts";
-import { backoffMs } from "./retry.ts";
 
 interface Pending {
   readonly delivery: LeasedDelivery;
@@ -90,9 +88,11 @@ export class Settler {
     let doubt = false;
     for (let failures = 0;;) {
       try {
-        const settled = await this.#host.limited((signal) => {
-          return driver.settle!(this.#key, this.#group, settlements, signal);
-        });
+        const settled = await this.#host.limited(
+          (signal) => driver.settle!(this.#key, this.#group, settlements, signal),
+          options.timeoutMs,
+          "unknown-outcome",
+        );
         const now = doubt ? clock.now() : 0;
         for (let i = 0; i < batch.length; i++) {
           const pending = batch[i]!;
@@ -103,13 +103,7 @@ export class Settler {
       } catch (error) {
         failures += 1;
         const wrapped = this.#wrap(error);
-        tell(options.observer, "failed", {
-          backend: driver.name,
-          key: this.#key,
-          operation: "settle",
-          failures,
-          error: wrapped,
-        });
+        this.#host.tellFailed("settle", this.#key, failures, wrapped);
         doubt ||= wrapped.code === "unknown-outcome" || wrapped.code === "timeout" || wrapped.code === "connection";
         const transient = wrapped.retryable || wrapped.code === "unknown-outcome";
         const now = clock.now();
@@ -123,8 +117,7 @@ export class Settler {
           for (const pending of batch) this.#done(pending, false);
           return;
         }
-        const waitMs = backoffMs(failures, { baseMs: options.retryDelayMs }, options.random);
-        await delay(Math.max(waitMs, this.#host.retryAfterMs(error)), clock);
+        await delay(this.#host.backoffMs(failures, wrapped), clock);
       }
     }
   }

@@ -10,7 +10,6 @@ import type { Host } from "./host.ts";
 import { parsePayload } from "./json.ts";
 import { LeaseKeeper } from "./leases.ts";
 import { tell } from "./observer.ts";
-import { backoffMs } from "./retry.ts";
 import type { Settler } from "./settler.ts";
 import { delay } from "./clock.ts";
 
@@ -221,12 +220,10 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
         if (signal.aborted) return;
         failures += 1;
         const wrapped = this.#host.wrap(ConsumeError, `Cannot receive from "${this.key}"`, error, { key: this.key });
-        const event = { backend: driver.name, key: this.key, operation: "receive", failures, error: wrapped } as const;
-        tell(options.observer, "failed", { ...event, error: wrapped as ConsumeError });
+        this.#host.tellFailed("receive", this.key, failures, wrapped);
         if (!wrapped.retryable && wrapped.code !== "unknown-outcome") return this.#fail(wrapped);
-        const waitMs = backoffMs(failures, { baseMs: options.retryDelayMs }, options.random);
         // An abort during the wait is what the loop's condition sees next.
-        await delay(Math.max(waitMs, this.#host.retryAfterMs(error)), clock, signal).catch(() => undefined);
+        await delay(this.#host.backoffMs(failures, wrapped), clock, signal).catch(() => undefined);
       }
     }
   }
