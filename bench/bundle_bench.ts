@@ -23,19 +23,19 @@ const BUNDLES: readonly Bundle[] = [
     name: "core + cloudflare",
     budget: 8 * 1024,
     code: `
-      import { createConsumer } from "@slack-mcp/queue";
+      import { createBatchHandler } from "@slack-mcp/queue";
       import { deadLetterTo, fromBindings } from "@slack-mcp/queue/cloudflare";
       export default {
         fetch: async (request, env) => Response.json(await fromBindings(env).publish("slack_events", await request.json())),
         queue: (batch, env) =>
-          createConsumer({ handler: console.log, deadLetter: deadLetterTo(env.SLACK_EVENTS_DLQ) }).handleBatch(batch),
+          createBatchHandler({ handler: console.log, deadLetter: deadLetterTo(env.SLACK_EVENTS_DLQ) })(batch),
       };`,
   },
   {
     name: "core + cloudflare + slack",
     budget: 11 * 1024,
     code: `
-      import { createConsumer } from "@slack-mcp/queue";
+      import { createBatchHandler } from "@slack-mcp/queue";
       import { deadLetterTo, fromBindings } from "@slack-mcp/queue/cloudflare";
       import { createSlackReceiver, SlackEventRouter } from "@slack-mcp/queue/slack";
       const router = new SlackEventRouter().otherwise(console.log);
@@ -43,7 +43,7 @@ const BUNDLES: readonly Bundle[] = [
         fetch: (request, env) =>
           createSlackReceiver({ backend: fromBindings(env), signingSecret: env.SLACK_SIGNING_SECRET }).fetch(request),
         queue: (batch, env) =>
-          createConsumer({ handler: router.handle, deadLetter: deadLetterTo(env.SLACK_EVENTS_DLQ) }).handleBatch(batch),
+          createBatchHandler({ handler: router.handle, deadLetter: deadLetterTo(env.SLACK_EVENTS_DLQ) })(batch),
       };`,
   },
   {

@@ -1,0 +1,121 @@
+/**
+ * Batches that the platform pushes, by the same policy as messages that are pulled.
+ *
+ * @module
+ */
+import { callable, checkOptions, type Checks, checkValue, count, object, positive } from "./check.ts";
+import { ConsumeError } from "./errors.ts";
+import { kindOf } from "./json.ts";
+import { tell } from "./observer.ts";
+import { type ConsumerOptions, type ConsumerSummary, noCounts, Policy } from "./policy.ts";
+import { type PushBatch, pushDelivery, type PushMessage } from "./push.ts";
+
+/** Options of one pushed batch. */
+export interface HandleBatchOptions {
+  /** The key that deliveries tell. Default: the one that travelled with the message, else the queue's name. */
+  readonly key?: string;
+  /** Milliseconds after which no more messages are begun and the rest is handed back. Default: 600,000 (Cloudflare ends a batch after 15 min). */
+  readonly deadlineMs?: number;
+}
+
+const CONSUMER_CHECKS: Checks<ConsumerOptions> = {
+  handler: callable,
+  concurrency: count,
+  maxAttempts: count,
+  backoff: (value) => typeof value === "function" ? undefined : object(value),
+  timeoutMs: positive,
+  deadLetter: callable,
+  observer: object,
+  clock: object,
+  random: callable,
+};
+
+const BATCH_CHECKS: Checks<HandleBatchOptions> = {
+  key: (value) => typeof value === "string" ? undefined : { allowed: "a string" },
+  deadlineMs: positive,
+};
+
+/**
+ * The policy of a consumer's options.
+ *
+ * @throws {TypeError | RangeError} An option that is not as described.
+ */
+export function policyOf(options: ConsumerOptions): Policy {
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(`consumer options must be an object, found ${kindOf(options)}`);
+  }
+  checkValue("handler", options.handler, callable);
+  checkOptions("consumer options", options, CONSUMER_CHECKS);
+  return new Policy(options);
+}
+
+/**
+ * The `handleBatch` of a consumer that is only ever pushed to: the same policy, without the pull loop in the bundle.
+ *
+ * @example
+ * ```ts
+ * import { createBatchHandler, type PushBatch } from "@slack-mcp/queue";
+ *
+ * const handleBatch = createBatchHandler({ handler: ({ payload }) => void payload });
+ *
+ * // export default
+ * const worker = { queue: (batch: PushBatch) => handleBatch(batch) };
+ * ```
+ *
+ * @throws {TypeError | RangeError} An option that is not as described.
+ */
+export function createBatchHandler(
+  options: ConsumerOptions,
+): (batch: PushBatch, options?: HandleBatchOptions) => Promise<ConsumerSummary> {
+  const policy = policyOf(options);
+  return (batch, batchOptions) => handlePushed(policy, batch, batchOptions);
+}
+
+/** Handles one batch. Never rejects because of one message. */
+export async function handlePushed(
+  policy: Policy,
+  { queue, messages }: PushBatch,
+  options: HandleBatchOptions = {},
+): Promise<ConsumerSummary> {
+  checkOptions("batch options", options, BATCH_CHECKS);
+  const { key, deadlineMs = 600_000 } = options;
+  const { deadLetter, observer, concurrency = 8 } = policy.options;
+  const counts = noCounts();
+  const ending = new AbortController();
+  const { signal } = ending;
+  const ended = new Promise<"retried">((resolve) => signal.addEventListener("abort", () => resolve("retried")));
+  const timer = policy.clock.setTimeout(() => {
+    ending.abort(new DOMException(`The batch's ${deadlineMs} ms are over`, "TimeoutError"));
+  }, deadlineMs);
+
+  const handle = async (message: PushMessage) => {
+    const delivery = pushDelivery(message, queue, { key, deadLetter, signal });
+    if (signal.aborted) {
+      await delivery.retry();
+      counts.retried += 1;
+    } else if (delivery.malformed) {
+      await delivery.deadLetter(new ConsumeError("malformed", "The body must be a JSON object"));
+      counts.deadLettered += 1;
+    } else {
+      // A handler that outlives the batch must not take the platform's own limit along: its message goes back now.
+      const outcome = await Promise.race([policy.apply(delivery, queue, true), ended]);
+      if (!delivery.settled) await delivery.retry();
+      counts[outcome] += 1;
+    }
+  };
+  let begun = 0;
+  const work = async () => {
+    while (begun < messages.length) {
+      try {
+        await handle(messages[begun++]!);
+      } catch (cause) {
+        // A message that cannot be settled is told of, and holds nothing back.
+        const error = new ConsumeError("internal", `Cannot settle a message of "${queue}"`, { cause });
+        tell(observer, "failed", { backend: queue, key: key ?? queue, operation: "settle", failures: 1, error });
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: concurrency }, work));
+  policy.clock.clearTimeout(timer);
+  return counts;
+}
