@@ -124,9 +124,12 @@ function signedBytes(timestamp: string, body: Uint8Array | string): Uint8Array<A
 function parseSignature(signature: string): Uint8Array<ArrayBuffer> | undefined {
   if (!/^v0=[0-9a-f]{64}$/.test(signature)) return undefined;
   const bytes = new Uint8Array(SIGNATURE_BYTES);
-  for (let index = 0; index < SIGNATURE_BYTES; index++) {
-    const at = SIGNATURE_PREFIX.length + 2 * index;
-    bytes[index] = Number.parseInt(signature.slice(at, at + 2), 16);
+  const digit = (at: number) => {
+    const code = signature.charCodeAt(at);
+    return code <= 0x39 ? code - 0x30 : code - 0x61 + 10;
+  };
+  for (let index = 0, at = SIGNATURE_PREFIX.length; index < SIGNATURE_BYTES; index++, at += 2) {
+    bytes[index] = digit(at) << 4 | digit(at + 1);
   }
   return bytes;
 }
