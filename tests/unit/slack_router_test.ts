@@ -69,6 +69,12 @@ test("channel types that are none of Slack's make no name", async () => {
   assert.deepEqual(called, ["otherwise", "otherwise", "otherwise"]);
 });
 
+test("an event that is no message has no kind of channel", async () => {
+  const { router, called } = recording(["message.im"]);
+  await router.handle(deliver({ type: "user_typing", channel_type: "im" }));
+  assert.deepEqual(called, ["otherwise"]);
+});
+
 test("otherwise gets what no name fits, beside *", async () => {
   const { router, called } = recording(["app_mention", "*"]);
   await router.handle(deliver({ type: "brand_new_event" }));
