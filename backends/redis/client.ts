@@ -69,7 +69,7 @@ export function createClient(address: RedisAddress, connectTimeoutMs: number): R
     connectTimeout: connectTimeoutMs,
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
-    maxRetriesPerRequest: null,
+    maxRetriesPerRequest: 0, // null would leave a command whose connection broke without an answer for ever
     connectionName: "slack-mcp-queue",
     retryStrategy: (times: number) => Math.min(RECONNECT.first * 2 ** Math.min(times - 1, 10), RECONNECT.longest),
   });

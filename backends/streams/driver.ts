@@ -204,11 +204,11 @@ export class StreamsDriver implements QueueDriver {
         ) as unknown[];
       } catch (error) {
         // It may have leased what we will never hear of: that must run out by itself.
-        epochs.end(leaseMs, epoch, true);
+        epochs.end(leaseMs, epoch);
         throw error;
       }
       if (answer[0] === -1) {
-        epochs.end(leaseMs, epoch, false);
+        epochs.end(leaseMs, epoch);
         continue;
       }
       if (typeof answer[1] === "number") {
@@ -232,11 +232,7 @@ export class StreamsDriver implements QueueDriver {
     const { stream, wake, leases, again, replay, dead } = keys;
     const answer = String(await this.#transport.run(SETTLE, [stream, wake, leases, again, replay, dead], args, signal));
     const settled: boolean[] = new Array(settlements.length);
-    for (let i = 0; i < order.length; i++) {
-      const place = order[i]!;
-      settled[place] = answer[i] === "1";
-      (settlements[place]!.lease as Lease).epoch.open -= 1;
-    }
+    for (let i = 0; i < order.length; i++) settled[order[i]!] = answer[i] === "1";
     return settled;
   }
 
@@ -252,23 +248,19 @@ export class StreamsDriver implements QueueDriver {
     const all = leases as readonly Lease[];
     const args = [group, String(Math.ceil(leaseMs))];
     const parts = [...byEpoch(all)].map(([epoch, places]) => {
-      const whole = places.length === epoch.open && !epoch.spoilt;
       const next = epochs.fresh();
-      args.push(epoch.name, next.name, String(places.length), whole ? "1" : "0");
+      args.push(epoch.name, next.name, String(places.length));
       for (const place of places) args.push(all[place]!.member);
-      return { epoch, next, places };
+      return { next, places };
     });
     const keysOf = [keys.stream, keys.leases, keys.replay];
     const answers = await this.#transport.run(EXTEND, keysOf, args, signal) as string[];
     const kept: boolean[] = new Array(leases.length);
-    for (const [i, { epoch, next, places }] of parts.entries()) {
+    for (const [i, { next, places }] of parts.entries()) {
       const answer = answers[i]!;
       for (const [n, place] of places.entries()) {
         kept[place] = answer[n + 1] === "1";
-        if (answer[0] !== "m" || !kept[place]) continue;
-        epoch.open -= 1;
-        next.open += 1;
-        all[place]!.epoch = next;
+        if (answer[0] === "m" && kept[place]) all[place]!.epoch = next;
       }
     }
     return kept;

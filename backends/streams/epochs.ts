@@ -23,10 +23,6 @@ export class Epoch {
   startedAt = 0;
   /** Entries that it was given. */
   given = 0;
-  /** Entries of it that are not settled. */
-  open = 0;
-  /** It may hold entries that nobody knows of, since a reply was lost: it must not be renewed as a whole. */
-  spoilt = false;
 
   /** A lease of this name. */
   constructor(name: string) {
@@ -44,7 +40,6 @@ export class Lease {
   constructor(member: string, epoch: Epoch) {
     this.member = member;
     this.epoch = epoch;
-    epoch.open += 1;
   }
 }
 
@@ -91,9 +86,8 @@ export class Epochs {
     return epoch;
   }
 
-  /** Ends an epoch. `spoilt`: it may hold what nobody knows of. */
-  end(leaseMs: number, epoch: Epoch, spoilt: boolean): void {
-    epoch.spoilt ||= spoilt;
+  /** Ends an epoch: nothing more is received under it. */
+  end(leaseMs: number, epoch: Epoch): void {
     if (this.#current.get(leaseMs) === epoch) this.#current.delete(leaseMs);
   }
 
@@ -102,10 +96,5 @@ export class Epochs {
     if (!epoch.registered) epoch.startedAt = this.#now();
     epoch.registered = true;
     epoch.given += count;
-  }
-
-  /** Names of epochs that the server may know of though they were given nothing. */
-  unused(): string[] {
-    return [...this.#current.values()].filter((epoch) => !epoch.registered).map((epoch) => epoch.name);
   }
 }

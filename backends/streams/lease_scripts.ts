@@ -63,9 +63,10 @@ export const SETTLE = new Script(
     giveBack(key, id, member, delay > 0 and int(from(delay)) or int(now), count)
   end
   act['release'] = function(key, id, member, count)
-    -- By age: what is given back comes again in the order in which it was published.
+    -- By age: what is given back comes again in the order in which it was published. A score of this size has twelve
+    -- bits to spare for the order within a millisecond.
     local ms, seq = parts(id)
-    giveBack(key, id, member, string.format('%.6f', math.min(now, ms + math.min(seq, 9999) / 10000)), count - 1)
+    giveBack(key, id, member, string.format('%.6f', ms - 1 + math.min(seq, 4095) / 4096), count - 1)
   end
   act['dead'] = function(key, id, member, count)
     local letter = { 'XADD', dead, '*', 'error', ARGV[i + 2], 'message', ARGV[i + 3], 'attempts', count, 'entry', member }
@@ -112,8 +113,9 @@ export const SETTLE = new Script(
 
 /**
  * KEYS: stream, leases, replay. ARGV: group, milliseconds, then for each lease: its name, the name of a new lease, how
- * many entries, `1` where these are all that it holds, and the entries.
- * Answers for each lease one text: `k` where it was kept, or `m` where its entries moved to the new one, then a `1` or a `0` for each.
+ * many entries, and the entries. A lease that holds just these is made longer. One that holds others too, which nobody
+ * wants longer or knows of, keeps them and its end, and these move to the new lease.
+ * Answers for each lease one text: `k` where it was kept, or `m` where its entries moved, then a `1` or a `0` for each.
  */
 export const EXTEND = new Script(
   TIME,
@@ -123,18 +125,25 @@ export const EXTEND = new Script(
   `,
   OWNED,
   `
+  local held = {}
+  for _, key in ipairs({ stream, replay }) do
+    local pending = redis.pcall('XPENDING', key, group)
+    for _, consumer in ipairs(pending[4] or {}) do
+      held[consumer[1]] = (held[consumer[1]] or 0) + tonumber(consumer[2])
+    end
+  end
   local answers, i = {}, 3
   while i <= #ARGV do
     under(ARGV[i])
-    local new, n, all = ARGV[i + 1], tonumber(ARGV[i + 2]), ARGV[i + 3] == '1'
+    local new, n = ARGV[i + 1], tonumber(ARGV[i + 2])
     local answer = 'k'
-    if valid and all then
+    if valid and held[lease] == n then
       c('ZADD', leases, int(from(ms)), lease)
       answer = answer .. string.rep('1', n)
     else
       answer = 'm'
       local moved = false
-      for j = i + 4, i + 3 + n do
+      for j = i + 3, i + 2 + n do
         local key, id = split(ARGV[j])
         local ours = owned(key, id)
         if ours then
@@ -146,7 +155,7 @@ export const EXTEND = new Script(
       if moved then c('ZADD', leases, int(from(ms)), new) end
     end
     answers[#answers + 1] = answer
-    i = i + 4 + n
+    i = i + 3 + n
   end
   return answers
   `,

@@ -5,6 +5,9 @@
  */
 import { HOLD, Script, TELL, TIME, WAKE } from "./script.ts";
 
+/** How many entries that were read are counted one by one. */
+const COUNTED = 2_000;
+
 /**
  * KEYS: stream, delayed, expiring, leases, again, replay, dead. ARGV: group.
  * Answers ready, in flight, delayed, dead. Changes nothing.
@@ -29,23 +32,30 @@ export const DEPTH = new Script(
       if is.name == group then return is end
     end
   end
+  local function count(key, first, last, most)
+    local n = 0
+    repeat
+      local some = c('XRANGE', key, first, last, 'COUNT', 500)
+      n = n + #some
+      if #some > 0 then first = '(' .. some[#some][1] end
+    until #some < 500 or n > most
+    return n
+  end
+  local function unread(key, is)
+    -- What was read and is still there is mostly what is in flight: few. The server's own count of what was not read is
+    -- wrong once such entries were trimmed, and old servers have none.
+    local read = count(key, '-', is['last-delivered-id'], ${COUNTED})
+    if read <= ${COUNTED} then return c('XLEN', key) - read end
+    if is.lag then return math.min(is.lag, c('XLEN', key)) end
+    return count(key, '(' .. is['last-delivered-id'], '+', math.huge)
+  end
   local ready, flying = 0, 0
   for _, key in ipairs({ stream, replay }) do
     local is = known(key)
     if not is then
       if key == stream then ready = ready + c('XLEN', stream) end
     else
-      local lag = is.lag
-      if not lag then -- the server is older, or cannot tell: count
-        lag = 0
-        local from = '(' .. is['last-delivered-id']
-        repeat
-          local some = c('XRANGE', key, from, '+', 'COUNT', 500)
-          lag = lag + #some
-          if #some > 0 then from = '(' .. some[#some][1] end
-        until #some < 500
-      end
-      ready = ready + lag
+      ready = ready + unread(key, is)
       for _, fields in ipairs(c('XINFO', 'CONSUMERS', key, group)) do
         local name, pending = fields[2], fields[4]
         if name ~= HOLD and pending > 0 then
