@@ -18,13 +18,16 @@ export interface Trace {
   arrived: string | undefined;
 }
 
-/** How long to wait for an event to end before the line counts as wrong. */
+/** Milliseconds to wait for an event to end before the line counts as wrong. */
 const PATIENCE_MS = 5_000;
+/** The same, once one line was wrong for that reason: the run has failed, and only its report is still of use. */
+const PATIENCE_LOST_MS = 100;
 
 /** Traces by `event_id`. */
 export class Probe {
   readonly #traces = new Map<string, Trace>();
   readonly #waiting = new Map<string, () => void>();
+  #patienceMs = PATIENCE_MS;
 
   /** For the consumer: hears how each event ended. */
   readonly observer: QueueObserver = {
@@ -58,7 +61,10 @@ export class Probe {
     const trace = this.trace(id);
     if (trace.end !== undefined) return trace;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, PATIENCE_MS);
+      const timer = setTimeout(() => {
+        this.#patienceMs = PATIENCE_LOST_MS;
+        resolve();
+      }, this.#patienceMs);
       this.#waiting.set(id, () => {
         clearTimeout(timer);
         resolve();
