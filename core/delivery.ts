@@ -24,6 +24,8 @@ const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({});
 
 const SETTLED: Promise<boolean> = Promise.resolve(true);
 
+const NOT_OURS: Promise<boolean> = Promise.resolve(false);
+
 const RETRY_CHECKS: Checks<RetryDeliveryOptions> = { delayMs: nonNegative, reason: () => undefined };
 
 /** What the broker keeps of a reason: its name and message, never more than a few kilobytes. */
@@ -116,9 +118,11 @@ export class LeasedDelivery implements Delivery {
     this.#lessor.settleSoon(this, { lease: this.raw.lease, kind: "ack" });
   }
 
-  /** Gives it back without counting the attempt. */
-  release(): Promise<boolean> {
-    return this.#settle({ lease: this.raw.lease, kind: "release" });
+  /** Gives it back without counting the attempt; whoever still holds it is told `false` from now on. */
+  async release(): Promise<boolean> {
+    if (this.#settled) return await this.#settled;
+    this.#settled = NOT_OURS;
+    return await this.#lessor.settle(this, { lease: this.raw.lease, kind: "release" });
   }
 
   extend(leaseMs: number): Promise<boolean> {
@@ -142,7 +146,7 @@ export class LeasedDelivery implements Delivery {
 
   /** The lease is gone: settlements answer `false` from now on, and the signal aborts. */
   lose(reason: unknown): void {
-    this.#settled ??= Promise.resolve(false);
+    this.#settled ??= NOT_OURS;
     this.abort(reason);
   }
 

@@ -10,12 +10,13 @@ import type { Subscription } from "./subscription.ts";
 /** Hands out payloads, and settles by what the loop does. */
 export class PayloadIterator implements AsyncIterableIterator<JsonObject, undefined> {
   readonly #subscription: Subscription<JsonObject>;
-  #inHand: LeasedDelivery | undefined;
+  /** One, but for a loop of a kind that asks for several at once. */
+  #inHand: LeasedDelivery[] = [];
 
   /** An iterator over what `subscribe` makes, given how a delivery becomes a payload. */
   constructor(subscribe: (give: (delivery: LeasedDelivery) => JsonObject) => Subscription<JsonObject>) {
     this.#subscription = subscribe((delivery) => {
-      this.#inHand = delivery;
+      this.#inHand.push(delivery);
       return delivery.payload;
     });
   }
@@ -25,15 +26,13 @@ export class PayloadIterator implements AsyncIterableIterator<JsonObject, undefi
   }
 
   next(): Promise<IteratorResult<JsonObject, undefined>> {
-    this.#inHand?.ackSoon();
-    this.#inHand = undefined;
+    for (let delivery = this.#inHand.pop(); delivery; delivery = this.#inHand.pop()) delivery.ackSoon();
     return this.#subscription.next();
   }
 
   async return(): Promise<IteratorReturnResult<undefined>> {
-    const released = this.#inHand?.release();
-    this.#inHand = undefined;
-    const [result] = await Promise.all([this.#subscription.return(), released]);
+    const released = this.#inHand.splice(0).map((delivery) => delivery.release());
+    const [result] = await Promise.all([this.#subscription.return(), ...released]);
     return result;
   }
 

@@ -207,6 +207,8 @@ export class PublishingBackend implements LeasingBackend {
   /**
    * Stops taking, sends what was published, lets running handlers finish up to `closeDeadlineMs`, releases the rest
    * uncounted, and closes what was opened. Idempotent; afterwards every call rejects with code `"closed"`.
+   *
+   * @throws {QueueError} The driver could not close what it opened, or not in time.
    */
   close(): Promise<void> {
     return this.#closing ??= this.#close();
@@ -218,7 +220,7 @@ export class PublishingBackend implements LeasingBackend {
   }
 
   async #close(): Promise<void> {
-    const { driver, options, clock } = this.#host;
+    const { options, clock } = this.#host;
     this.#host.closed = true;
     const deadline = Promise.withResolvers<void>();
     const timer = clock.setTimeout(deadline.resolve, options.closeDeadlineMs);
@@ -237,7 +239,16 @@ export class PublishingBackend implements LeasingBackend {
       clock.clearTimeout(last);
     } finally {
       clock.clearTimeout(timer);
-      await driver.close();
+      await this.#closeDriver();
+    }
+  }
+
+  async #closeDriver(): Promise<void> {
+    const { driver } = this.#host;
+    try {
+      await this.#host.limited(() => driver.close());
+    } catch (error) {
+      throw this.#host.wrap(QueueError, "Cannot close", error);
     }
   }
 

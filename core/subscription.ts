@@ -45,7 +45,7 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
   readonly #give: (delivery: LeasedDelivery) => T;
   readonly #onOver: () => void;
   readonly #fetchAbort = new AbortController();
-  readonly #releases: Promise<boolean>[] = [];
+  readonly #releases: Promise<unknown>[] = [];
   #buffer: LeasedDelivery[] = [];
   #head = 0;
   #waiters: Waiter<T>[] = [];
@@ -53,6 +53,8 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
   #unsettled = 0;
   #window: number;
   #fetchedAt = 0;
+  /** Handed out since the last fetch. */
+  #handed = 0;
   #failure: unknown;
   #stopped = false;
   #onSettled: (() => void) | undefined;
@@ -122,11 +124,15 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
       this.#stopped = true;
       this.#options.signal?.removeEventListener("abort", this.#onAbort);
       this.#fetchAbort.abort(new DOMException("The consumer stopped", "AbortError"));
-      for (let delivery = this.#shift(); delivery; delivery = this.#shift()) this.#releases.push(delivery.release());
       for (const waiter of this.#waiters.splice(0)) waiter.resolve(DONE);
     }
-    await this.#fetching;
-    await Promise.allSettled(this.#releases.splice(0));
+    for (let delivery = this.#shift(); delivery; delivery = this.#shift()) this.#giveBack(delivery);
+    const done = async () => {
+      await this.#fetching;
+      await Promise.all(this.#releases.splice(0));
+    };
+    // A broker that hangs must not hold up whoever leaves a loop: what it still answers is dealt with when it comes.
+    await this.#host.limited(done).catch(() => undefined);
     this.#checkOver();
   }
 
@@ -175,6 +181,7 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
 
   #handOut(delivery: LeasedDelivery): IteratorYieldResult<T> {
     const { observer } = this.#host.options;
+    this.#handed += 1;
     if (observer) {
       delivery.handedAt = this.#host.clock.now();
       tell(observer, "delivered", this.#about(delivery));
@@ -189,6 +196,11 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
       if (!delivery.over) return delivery; // else its lease was lost while it waited here
     }
     return undefined;
+  }
+
+  #giveBack(delivery: LeasedDelivery): void {
+    // Where the broker does not take it back, its lease ends by itself; the observer is told.
+    this.#releases.push(delivery.release().catch(() => undefined));
   }
 
   /** Fetches where there is room for more and a reason to. */
@@ -231,6 +243,11 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
   #take(raws: readonly RawDelivery[], asked: number): void {
     const now = raws.length > 0 ? this.#host.clock.now() : 0;
     const hungry = this.#waiters.length > 0;
+    const handed = this.#handed;
+    this.#handed = 0;
+    // It is refilled before it is empty: a consumer that never catches up would keep all that it ever had.
+    if (this.#head > 0) this.#buffer.splice(0, this.#head);
+    this.#head = 0;
     for (const raw of raws) {
       this.#unsettled += 1;
       const payload = typeof raw.body === "string" ? parsePayload(raw.body) : raw.body ?? "it has no body";
@@ -239,7 +256,7 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
       if (!readable) {
         this.#quarantine(delivery, payload);
       } else if (this.#stopped) {
-        this.#releases.push(delivery.release());
+        this.#giveBack(delivery);
       } else {
         this.#keeper.hold(delivery);
         const waiter = this.#waiters.shift();
@@ -247,10 +264,9 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
         else this.#buffer.push(delivery);
       }
     }
-    // All that was asked for came, and soon or to somebody who waited: the handlers are faster than the window.
-    if (raws.length === asked && (hungry || now - this.#fetchedAt < FAST_MS)) {
-      this.#window = Math.min(this.#window * 2, this.#options.prefetch);
-    }
+    // All that was asked for came, to somebody who waited or took half a window in no time: the handlers are faster.
+    const fast = now - this.#fetchedAt < FAST_MS && handed >= this.#window / 2;
+    if (raws.length === asked && (hungry || fast)) this.#window = Math.min(this.#window * 2, this.#options.prefetch);
     this.#fetchedAt = now;
   }
 

@@ -1,0 +1,174 @@
+/**
+ * A driver that does what a test tells it, and writes down what it was asked.
+ *
+ * @module
+ */
+import type {
+  DriverDeadLetters,
+  DriverMessage,
+  DriverReceiveOptions,
+  QueueDriver,
+  RawDelivery,
+  SendResult,
+  Settlement,
+} from "../../core/driver.ts";
+import type { ErrorCode } from "../../core/errors.ts";
+import type { Capabilities, QueueDepth } from "../../core/protocol.ts";
+
+const CAPABILITIES: Capabilities = {
+  durable: true,
+  delay: true,
+  ttl: true,
+  dedup: true,
+  groups: true,
+  deadLetters: true,
+  replay: true,
+  fencing: true,
+  extend: true,
+  release: true,
+  attempts: true,
+  headers: true,
+  maxLength: true,
+  depth: true,
+  order: "fifo",
+  consume: "pull",
+  maxPayloadBytes: Infinity,
+  idleCostPerHour: 0,
+};
+
+/** What a test may change. A handler that is not given answers that all went well. */
+export interface Script {
+  name?: string;
+  capabilities?: Partial<Capabilities>;
+  secrets?: readonly string[];
+  maxBatchMessages?: number;
+  maxBatchBytes?: number;
+  maxSettleBatch?: number;
+  maxDelayMs?: number;
+  deadLetters?: DriverDeadLetters;
+  send?(messages: readonly DriverMessage[], signal: AbortSignal, call: number): Promise<SendResult[]> | SendResult[];
+  /** Before anything is handed over: throw, or wait. */
+  receive?(options: DriverReceiveOptions, call: number): Promise<void> | void;
+  settle?(settlements: readonly Settlement[], signal: AbortSignal, call: number): Promise<boolean[]> | boolean[];
+  /** `false`: the driver has no `extend`. */
+  extend?: false | ((leases: readonly unknown[], leaseMs: number, call: number) => Promise<boolean[]> | boolean[]);
+  depth?(signal: AbortSignal): Promise<QueueDepth>;
+  ping?(signal: AbortSignal): Promise<void>;
+  close?(): Promise<void>;
+  classify?(error: unknown): ErrorCode;
+}
+
+/** An error as a client would throw it. */
+export function failure(code: ErrorCode, message: string = code, fields: object = {}): Error {
+  return Object.assign(new Error(message), { code, ...fields });
+}
+
+/** Never resolves. */
+export function hang<T>(): Promise<T> {
+  return new Promise(() => {});
+}
+
+/** See the module. */
+export class ScriptedDriver implements QueueDriver {
+  readonly name: string;
+  readonly capabilities: Capabilities;
+  readonly maxBatchMessages?: number;
+  readonly maxBatchBytes?: number;
+  readonly maxSettleBatch?: number;
+  readonly maxDelayMs?: number;
+  readonly secrets?: readonly string[];
+  readonly deadLetters?: DriverDeadLetters;
+  readonly extend?: NonNullable<QueueDriver["extend"]>;
+  readonly depth?: NonNullable<QueueDriver["depth"]>;
+  /** The batches that were sent. */
+  readonly sent: (readonly DriverMessage[])[] = [];
+  /** What was asked for. */
+  readonly asked: DriverReceiveOptions[] = [];
+  /** The settlements, one array per round trip. */
+  readonly settled: (readonly Settlement[])[] = [];
+  /** The renewals. */
+  readonly extended: { readonly leases: readonly unknown[]; readonly leaseMs: number }[] = [];
+  closed = 0;
+  readonly #script: Script;
+  readonly #waiting: RawDelivery[] = [];
+  #wake: (() => void)[] = [];
+
+  constructor(script: Script = {}) {
+    this.#script = script;
+    this.name = script.name ?? "scripted";
+    this.capabilities = { ...CAPABILITIES, ...script.capabilities };
+    for (const name of ["secrets", "maxBatchMessages", "maxBatchBytes", "maxSettleBatch", "maxDelayMs"] as const) {
+      if (script[name] !== undefined) Object.assign(this, { [name]: script[name] });
+    }
+    if (script.deadLetters) this.deadLetters = script.deadLetters;
+    const { extend, depth } = script;
+    if (extend !== false) {
+      this.extend = async (_key, _group, leases, leaseMs) => {
+        this.extended.push({ leases, leaseMs });
+        return await extend?.(leases, leaseMs, this.extended.length) ?? leases.map(() => true);
+      };
+    }
+    if (depth) this.depth = (_key, _group, signal) => depth(signal);
+  }
+
+  /** Puts messages where `receive` finds them: texts are bodies, and lease n is `"lease-<body>"` unless it is given. */
+  put(...messages: (string | Partial<RawDelivery>)[]): void {
+    for (const message of messages) {
+      const raw = typeof message === "string" ? { body: message } : message;
+      const id = raw.id ?? String(raw.body);
+      this.#waiting.push({ id, lease: `lease-${id}`, body: undefined, attempts: 1, ...raw });
+    }
+    for (const wake of this.#wake.splice(0)) wake();
+  }
+
+  /** The kinds of all settlements, with the leases, in their order. */
+  get settlements(): string[] {
+    return this.settled.flat().map(({ kind, lease }) => `${kind} ${lease}`);
+  }
+
+  /** The bodies of all that was sent. */
+  get bodies(): string[][] {
+    return this.sent.map((batch) => batch.map(({ body }) => body));
+  }
+
+  async send(_key: string, messages: readonly DriverMessage[], signal: AbortSignal): Promise<SendResult[]> {
+    this.sent.push(messages);
+    return await this.#script.send?.(messages, signal, this.sent.length) ?? messages.map(() => ({ outcome: "added" }));
+  }
+
+  async receive(_key: string, options: DriverReceiveOptions): Promise<RawDelivery[]> {
+    this.asked.push(options);
+    await this.#script.receive?.(options, this.asked.length);
+    const { signal, max, waitMs } = options;
+    while (this.#waiting.length === 0 && waitMs > 0 && !signal.aborted) {
+      await new Promise<void>((resolve) => {
+        this.#wake.push(resolve);
+        signal.addEventListener("abort", () => resolve(), { once: true });
+      });
+    }
+    return signal.aborted ? [] : this.#waiting.splice(0, max);
+  }
+
+  async settle(_key: string, _group: string, settlements: readonly Settlement[], signal: AbortSignal) {
+    this.settled.push(settlements);
+    return await this.#script.settle?.(settlements, signal, this.settled.length) ?? settlements.map(() => true);
+  }
+
+  async ping(signal: AbortSignal): Promise<void> {
+    await this.#script.ping?.(signal);
+  }
+
+  async close(): Promise<void> {
+    this.closed += 1;
+    await this.#script.close?.();
+  }
+
+  classify(error: unknown): ErrorCode {
+    if (this.#script.classify) return this.#script.classify(error);
+    return (error as { code?: ErrorCode } | undefined)?.code ?? "internal";
+  }
+
+  retryAfterMs(error: unknown): number | undefined {
+    return (error as { retryAfterMs?: number } | undefined)?.retryAfterMs;
+  }
+}
