@@ -5,6 +5,7 @@
  */
 import { checkOptions, type Checks, checkValue, nonNegative, positive } from "./check.ts";
 import type { RawDelivery, Settlement } from "./driver.ts";
+import { messageOf } from "./redact.ts";
 import type { Delivery, FailureCause, JsonObject, RetryDeliveryOptions } from "./protocol.ts";
 
 /** What a delivery needs of the subscription that leased it. */
@@ -31,9 +32,8 @@ const RETRY_CHECKS: Checks<RetryDeliveryOptions> = { delayMs: nonNegative, reaso
 /** What the broker keeps of a reason: its name and message, never more than a few kilobytes. */
 export function toCause(reason: unknown): FailureCause {
   const error = reason instanceof Error;
-  const name = error ? reason.name : typeof reason === "string" ? "Error" : "unknown";
-  const message = error ? reason.message : typeof reason === "string" ? reason : String(reason);
-  return { name: name.slice(0, 200).toWellFormed(), message: message.slice(0, 4_000).toWellFormed() };
+  const name = error ? String(reason.name) : typeof reason === "string" ? "Error" : "unknown";
+  return { name: name.slice(0, 200).toWellFormed(), message: messageOf(reason).slice(0, 4_000).toWellFormed() };
 }
 
 /** A {@link Delivery} under a lease that is renewed while it is in hand. */
@@ -44,7 +44,7 @@ export class LeasedDelivery implements Delivery {
   /** Epoch milliseconds by our clock at which the lease ends unless it is renewed. */
   leasedUntil: number;
   /** When it was handed out, where somebody wants to know. */
-  handedAt = 0;
+  handedAt: number | undefined;
   /** Its neighbours among what the consumer holds. */
   before: LeasedDelivery | undefined;
   after: LeasedDelivery | undefined;

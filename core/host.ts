@@ -9,7 +9,7 @@ import type { DriverMessage, QueueDriver } from "./driver.ts";
 import { ConfigError, ConsumeError, type ErrorCode, QueueError, type QueueErrorOptions } from "./errors.ts";
 import { type FailureEvent, type QueueObserver, tell } from "./observer.ts";
 import { DEFAULT_GROUP } from "./protocol.ts";
-import { redactError, redactText } from "./redact.ts";
+import { messageOf, redactError, redactText } from "./redact.ts";
 import { backoffMs, retry } from "./retry.ts";
 import { callable, checkOptions, type Checks, count, nonNegative, object, positive, wholeNumber } from "./check.ts";
 
@@ -108,7 +108,12 @@ export class Host {
 
   /** Names an error. */
   codeOf(error: unknown): ErrorCode {
-    return error instanceof QueueError ? error.code : this.driver.classify(error);
+    if (error instanceof QueueError) return error.code;
+    try {
+      return this.driver.classify(error);
+    } catch {
+      return "internal"; // a driver that fails to name an error must not cost the message that it is about
+    }
   }
 
   /** Milliseconds to wait after so many failures, no shorter than the broker asked for. */
@@ -129,16 +134,26 @@ export class Host {
     error: unknown,
     about: { readonly key?: string; readonly id?: string | undefined; readonly hide?: readonly string[] } = {},
   ): QueueError {
-    if (error instanceof ConfigError || error instanceof Kind) return error as QueueError;
+    if (error instanceof ConfigError) return error;
     const hide = [...this.driver.secrets ?? [], ...about.hide ?? []];
-    const reason = redactText(error instanceof Error ? error.message : String(error), hide);
+    const reason = redactText(messageOf(error), hide);
     return new Kind(this.codeOf(error), `${what} on ${this.driver.name}: ${reason}`, {
       backend: this.driver.name,
       key: about.key,
       id: about.id,
       cause: redactError(error, hide),
-      retryAfterMs: this.driver.retryAfterMs?.(error),
+      retryable: error instanceof QueueError ? error.retryable : undefined,
+      retryAfterMs: this.#askedToWait(error),
     });
+  }
+
+  #askedToWait(error: unknown): number | undefined {
+    try {
+      const ms = this.driver.retryAfterMs?.(error) ?? (error instanceof QueueError ? error.retryAfterMs : undefined);
+      return ms !== undefined && ms > 0 ? ms : undefined; // a header that is no number must not become a wait of none
+    } catch {
+      return undefined; // as for classify
+    }
   }
 
   /**

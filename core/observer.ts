@@ -68,8 +68,9 @@ export function tell<Name extends keyof QueueObserver>(
   event: Parameters<NonNullable<QueueObserver[Name]>>[0],
 ): void {
   try {
-    (observer?.[name] as ((event: unknown) => void) | undefined)?.call(observer, event);
+    const told = (observer?.[name] as ((event: unknown) => unknown) | undefined)?.call(observer, event);
+    if (told instanceof Promise) told.catch(() => undefined);
   } catch {
-    // An observer that throws must not cost a message.
+    // An observer that throws, at once or later, must not cost a message, nor end the process.
   }
 }

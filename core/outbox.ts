@@ -8,33 +8,8 @@ import type { DriverMessage, SendResult } from "./driver.ts";
 import { PublishError, QueueError } from "./errors.ts";
 import type { Host } from "./host.ts";
 import { tell } from "./observer.ts";
+import { Parcel } from "./parcel.ts";
 import type { PublishReceipt } from "./protocol.ts";
-
-/** One call of publish or publishBatch. */
-class Parcel {
-  /** Messages not yet handed to a send. */
-  taken = 0;
-  confirmed = 0;
-  /** Settled for the caller; what the broker still answers is of no interest. */
-  over = false;
-  /** Some message of it may have reached the broker without an answer. */
-  inDoubt = false;
-  failed: PublishError | undefined;
-  lastError: PublishError | undefined;
-  onAbort: (() => void) | undefined;
-  readonly outcomes: (PublishReceipt | PublishError)[];
-
-  constructor(
-    readonly messages: readonly DriverMessage[],
-    readonly startedAt: number,
-    readonly deadline: number,
-    readonly signal: AbortSignal | undefined,
-    readonly resolve: (receipts: PublishReceipt[]) => void,
-    readonly reject: (error: unknown) => void,
-  ) {
-    this.outcomes = new Array(messages.length);
-  }
-}
 
 /** A batch on its way: which messages of which parcels. */
 interface Batch {
@@ -50,6 +25,8 @@ function without({ parts }: Batch): Batch {
     messages: left.flatMap(({ parcel, from, count }) => parcel.messages.slice(from, from + count)),
   };
 }
+
+const UNANSWERED: SendResult = { error: new Error("the driver answered fewer results than messages") };
 
 /** Publishes of one key on their way to the driver. */
 export class Outbox {
@@ -78,11 +55,10 @@ export class Outbox {
   ): Promise<PublishReceipt[]> {
     return new Promise((resolve, reject) => {
       const now = this.#host.clock.now();
-      const parcel = new Parcel(messages, now, now + options.timeoutMs, options.signal, resolve, reject);
-      if (parcel.signal) {
-        parcel.onAbort = () => this.#giveUp(parcel, parcel.signal!.reason, true);
-        parcel.signal.addEventListener("abort", parcel.onAbort, { once: true });
-      }
+      const { timeoutMs, signal } = options;
+      const parcel: Parcel = new Parcel(messages, now, now + timeoutMs, signal, resolve, reject, (reason) => {
+        this.#giveUp(parcel, reason, true);
+      });
       this.#parcels.push(parcel);
       // A microtask later, so that what is published in the same turn travels together.
       this.#running ??= Promise.resolve().then(() => this.#run());
@@ -170,10 +146,11 @@ export class Outbox {
           const error = doubt && wrapped.code !== "unknown-outcome"
             ? this.#inDoubt("no answer came", undefined, wrapped)
             : wrapped;
-          this.#deliver(batch, batch.messages.map(() => ({ error })));
+          this.#deliver(batch, error);
           break;
         }
-        await this.#pause(this.#host.backoffMs(failures, wrapped));
+        // Where all of them have given up meanwhile, the next batch need not wait.
+        if (!this.#abort.signal.aborted) await this.#pause(this.#host.backoffMs(failures, wrapped));
       }
     }
     this.#abort = undefined;
@@ -194,20 +171,19 @@ export class Outbox {
     });
   }
 
-  #deliver(batch: Batch, results: readonly SendResult[]): void {
+  /** Hands out what the broker said of each message, or one error of ours for all. */
+  #deliver(batch: Batch, results: readonly SendResult[] | PublishError): void {
     const { observer } = this.#host.options;
     let at = 0;
     for (const { parcel, from, count } of batch.parts) {
       for (let i = from; i < from + count; i++, at++) {
         const message = parcel.messages[i]!;
-        const result = results[at] ?? { error: new Error("the driver answered fewer results than messages") };
-        if ("error" in result) {
-          const error = this.#wrap(result.error, [message]);
-          parcel.failed ??= error;
-          parcel.outcomes[i] = error;
+        const result = results instanceof PublishError ? results : results[at] ?? UNANSWERED;
+        if (result instanceof PublishError || "error" in result) {
+          parcel.answer(i, result instanceof PublishError ? result : this.#wrap(result.error, [message]));
         } else {
           const id = result.id ?? message.id;
-          parcel.outcomes[i] = { id, outcome: result.outcome };
+          parcel.answer(i, { id, outcome: result.outcome });
           if (observer?.published) {
             const durationMs = this.#host.clock.now() - parcel.startedAt;
             tell(observer, "published", {
@@ -219,62 +195,37 @@ export class Outbox {
           }
         }
       }
-      parcel.confirmed += count;
-      if (parcel.confirmed === parcel.messages.length) this.#finish(parcel);
+      parcel.answered += count;
+      parcel.inDoubt = false;
+      if (parcel.answered === parcel.messages.length) parcel.finish(this.#about());
     }
-  }
-
-  #finish(parcel: Parcel): void {
-    if (parcel.over) return;
-    this.#end(parcel);
-    if (parcel.failed === undefined) return parcel.resolve(parcel.outcomes as PublishReceipt[]);
-    if (parcel.messages.length === 1) return parcel.reject(parcel.failed);
-    const failed = parcel.outcomes.filter((outcome) => outcome instanceof PublishError).length;
-    parcel.reject(
-      new PublishError(
-        parcel.failed.code,
-        `${failed} of ${parcel.messages.length} messages were not confirmed: ${parcel.failed.message}`,
-        { ...this.#about(), cause: parcel.failed, outcomes: parcel.outcomes },
-      ),
-    );
   }
 
   /** The caller's patience is over: because of time, a signal, or the end of the backend. */
   #giveUp(parcel: Parcel, reason: unknown, aborted: boolean): void {
     if (parcel.over) return;
     const flying = this.#flying.includes(parcel);
+    const doubt = parcel.inDoubt || flying && this.#inAir;
     const id = parcel.messages.length === 1 ? parcel.messages[0]!.id : undefined;
-    this.#end(parcel);
-    if (parcel.inDoubt || flying && this.#inAir) {
-      const why = aborted
-        ? "it was aborted"
-        : reason instanceof QueueError
-        ? "the backend closed"
-        : "no answer came in time";
-      parcel.reject(this.#inDoubt(why, id, reason ?? parcel.lastError));
-    } else if (reason !== undefined) {
+    const why = aborted
+      ? "it was aborted"
+      : reason instanceof QueueError
+      ? "the backend closed"
+      : "no answer came in time";
+    if (!doubt && parcel.answered === 0 && reason !== undefined) {
       parcel.reject(reason);
     } else {
-      parcel.reject(
-        parcel.lastError ??
-          new PublishError(
-            "timeout",
-            `Cannot publish to "${this.#key}": no answer came in time, and nothing was sent`,
-            {
-              ...this.#about(),
-              id,
-            },
-          ),
-      );
+      const code = reason instanceof QueueError ? reason.code : "timeout";
+      const about = { ...this.#about(), id, cause: reason };
+      const unsent = reason === undefined && parcel.lastError ||
+        new PublishError(code, `Cannot publish to "${this.#key}": ${why}, and nothing was sent`, about);
+      if (doubt) parcel.fill(parcel.taken, this.#inDoubt(why, id, reason ?? parcel.lastError));
+      parcel.fill(parcel.messages.length, unsent);
+      parcel.finish(this.#about());
     }
     if (flying && this.#flying.every((one) => one.over)) {
       this.#abort?.abort(new DOMException("Nobody waits for it", "AbortError"));
     }
-  }
-
-  #end(parcel: Parcel): void {
-    parcel.over = true;
-    if (parcel.onAbort) parcel.signal?.removeEventListener("abort", parcel.onAbort);
   }
 
   /** One timer for all that wait: set for the earliest deadline. */
@@ -285,10 +236,13 @@ export class Outbox {
     this.#timerAt = deadline;
     this.#timer = clock.setTimeout(() => {
       this.#timerAt = Infinity;
-      const now = clock.now();
-      const live = [...this.#flying, ...this.#parcels].filter((parcel) => !parcel.over);
-      for (const parcel of live) if (parcel.deadline <= now) this.#giveUp(parcel, undefined, false);
-      const next = Math.min(...live.filter((parcel) => !parcel.over).map((parcel) => parcel.deadline));
+      // A timer is never early: where the clock says so, somebody has set it back.
+      const now = Math.max(clock.now(), deadline);
+      let next = Infinity;
+      for (const parcel of [...this.#flying, ...this.#parcels]) {
+        if (parcel.deadline <= now) this.#giveUp(parcel, undefined, false);
+        else if (!parcel.over) next = Math.min(next, parcel.deadline);
+      }
       if (next < Infinity) this.#arm(next);
     }, deadline - clock.now());
   }
@@ -309,7 +263,8 @@ export class Outbox {
     return this.#host.wrap(PublishError, `Cannot publish to "${this.#key}"`, error, {
       key: this.#key,
       id: messages.length === 1 ? messages[0]!.id : undefined,
-      hide: messages.map((message) => message.body),
+      // As it is, and as it stands within a command or a request that is JSON itself.
+      hide: messages.flatMap(({ body }) => [body, JSON.stringify(body).slice(1, -1)]),
     }) as PublishError;
   }
 }

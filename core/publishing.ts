@@ -244,9 +244,9 @@ export class PublishingBackend implements LeasingBackend {
   }
 
   async #closeDriver(): Promise<void> {
-    const { driver } = this.#host;
+    const { driver, options } = this.#host;
     try {
-      await this.#host.limited(() => driver.close());
+      await this.#host.limited(() => driver.close(), options.timeoutMs, "timeout");
     } catch (error) {
       throw this.#host.wrap(QueueError, "Cannot close", error);
     }

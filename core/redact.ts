@@ -9,8 +9,19 @@ const HIDDEN = "<redacted>";
 /** Replaces each of the secrets in a text. */
 export function redactText(text: string, secrets: readonly string[]): string {
   let clean = text;
-  for (const secret of secrets) if (secret !== "") clean = clean.replaceAll(secret, HIDDEN);
+  // The longest first: one that is a part of another would leave the rest of it to be read.
+  const there = secrets.filter((secret) => secret !== "" && text.includes(secret)).sort((a, b) => b.length - a.length);
+  for (const secret of there) clean = clean.replaceAll(secret, HIDDEN);
   return clean;
+}
+
+/** What an error says, whatever was thrown: anything can be, also what cannot be made text. */
+export function messageOf(error: unknown): string {
+  try {
+    return String(error instanceof Error ? error.message : error);
+  } catch {
+    return "a value that cannot be shown"; // its own toString threw
+  }
 }
 
 /**
@@ -18,12 +29,15 @@ export function redactText(text: string, secrets: readonly string[]): string {
  * else: clients hang whole commands, payload included, on their errors.
  */
 export function redactError(error: unknown, secrets: readonly string[], depth = 0): unknown {
-  if (typeof error === "string") return redactText(error, secrets);
-  if (!(error instanceof Error)) return typeof error === "object" && error !== null ? String(error) : error;
-  const clean = new Error(redactText(error.message, secrets));
+  if (!(error instanceof Error)) {
+    return typeof error === "string" || typeof error === "object" && error !== null
+      ? redactText(messageOf(error), secrets)
+      : error;
+  }
+  const clean = new Error(redactText(messageOf(error), secrets));
   // The name is set where console and inspect look for it, and as little seen as on any other error.
   Object.defineProperty(clean, "name", { value: error.name, configurable: true, writable: true });
-  if (error.stack !== undefined) {
+  if (typeof error.stack === "string") {
     Object.defineProperty(clean, "stack", {
       value: redactText(error.stack, secrets),
       configurable: true,

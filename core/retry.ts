@@ -45,7 +45,7 @@ export interface BackoffOptions {
  */
 export function backoffMs(failures: number, options: BackoffOptions = {}, random: () => number = Math.random): number {
   const { baseMs = 100, maxMs = 10_000, factor = 2, jitter = "full" } = options;
-  const longest = Math.min(maxMs, baseMs * factor ** (failures - 1));
+  const longest = baseMs === 0 ? 0 : Math.min(maxMs, baseMs * factor ** (failures - 1)); // 0 × Infinity is NaN
   return jitter === "full" ? random() * longest : longest;
 }
 
@@ -125,7 +125,8 @@ export async function retry<T>(
     } catch (error) {
       failures += 1;
       if (signal?.aborted || failures > maxRetries || !shouldRetry(error, failures)) throw error;
-      const waitMs = Math.max(backoffMs(failures, options, random), retryAfterMs(error) ?? 0);
+      const asked = retryAfterMs(error) ?? 0;
+      const waitMs = Math.max(backoffMs(failures, options, random), asked > 0 ? asked : 0); // NaN is no wait
       onRetry?.(error, failures, waitMs);
       await delay(waitMs, clock, signal);
     }
@@ -133,7 +134,7 @@ export async function retry<T>(
 }
 
 /**
- * Wraps an async function so that each call of it is tried again, as {@link retry} does.
+ * Wraps an async function, or a method, so that each call of it is tried again, as {@link retry} does.
  *
  * @example
  * ```ts
@@ -144,10 +145,12 @@ export async function retry<T>(
  * assert.equal(await half(8), 4);
  * ```
  */
-export function withRetry<Args extends unknown[], T>(
-  fn: (...args: Args) => T | Promise<T>,
+export function withRetry<This, Args extends unknown[], T>(
+  fn: (this: This, ...args: Args) => T | Promise<T>,
   options: RetryOptions = {},
-): (...args: Args) => Promise<T> {
+): (this: This, ...args: Args) => Promise<T> {
   checkOptions("retry options", options, CHECKS);
-  return (...args) => retry(() => fn(...args), options);
+  return function (this: This, ...args: Args): Promise<T> {
+    return retry(() => fn.apply(this, args), options);
+  };
 }

@@ -132,7 +132,7 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
       await Promise.all(this.#releases.splice(0));
     };
     // A broker that hangs must not hold up whoever leaves a loop: what it still answers is dealt with when it comes.
-    await this.#host.limited(done).catch(() => undefined);
+    await this.#host.limited(done, this.#host.options.timeoutMs, "timeout").catch(() => undefined);
     this.#checkOver();
   }
 
@@ -218,7 +218,7 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
   }
 
   async #fetch(max: number): Promise<void> {
-    const { driver, clock, options } = this.#host;
+    const { driver, clock } = this.#host;
     const { group, leaseMs, stopWhenEmpty } = this.#options;
     const { signal } = this.#fetchAbort;
     const waitMs = stopWhenEmpty ? 0 : driver.maxWaitMs ?? 30_000;
@@ -322,8 +322,11 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
 
   #tellSettled(delivery: LeasedDelivery, settlement: Settlement, settled: boolean): void {
     const { observer } = this.#host.options;
-    const durationMs = this.#host.clock.now() - delivery.handedAt;
-    const event = { ...this.#about(delivery), durationMs };
+    const { handedAt } = delivery;
+    const event = {
+      ...this.#about(delivery),
+      ...handedAt !== undefined && { durationMs: this.#host.clock.now() - handedAt },
+    };
     if (!settled) return tell(observer, "leaseLost", event);
     if (settlement.kind === "ack") tell(observer, "acked", event);
     else if (settlement.kind === "retry") tell(observer, "retried", { ...event, reason: settlement.cause });

@@ -300,7 +300,8 @@ test("subscription: a receive that fails transiently is tried again for ever, wa
 
 test("subscription: it waits as long as the broker asks", async () => {
   const { backend, clock } = setUp({
-    receive: (_options, call) => call === 1 ? Promise.reject(failure("rate-limited", "", { retryAfterMs: 7_000 })) : hang(),
+    receive: (_options, call) =>
+      call === 1 ? Promise.reject(failure("rate-limited", "", { retryAfterMs: 7_000 })) : hang(),
   });
   void backend.receive("k").next();
   await turn();
