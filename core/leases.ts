@@ -108,7 +108,7 @@ export class LeaseKeeper {
   }
 
   async #renew(): Promise<void> {
-    const { driver, clock, options } = this.#host;
+    const { driver, clock } = this.#host;
     const now = clock.now();
     const due: LeasedDelivery[] = [];
     for (const delivery of this.held()) {
