@@ -31,6 +31,14 @@ function isBefore(a: string, b: string): boolean {
   return aMs < bMs || aMs === bMs && aSeq < bSeq;
 }
 
+/** The streams of an answer: pairs of name and entries in RESP2, one list of names and entries by turns in RESP3. */
+function namesOf(reply: readonly unknown[] | null): ReadonlySet<unknown> {
+  if (reply === null) return new Set();
+  return new Set(
+    reply.flatMap((item, index) => Array.isArray(reply[0]) ? [(item as unknown[])[0]] : index % 2 ? [] : [item]),
+  );
+}
+
 /** Waits for streams to grow. */
 export class BlockingReader {
   readonly #open: () => RedisClient;
@@ -125,8 +133,7 @@ export class BlockingReader {
     const overdue = setTimeout(() => client.disconnect(true), BLOCK_MS + GRACE_MS);
     this.#blocked = streams;
     try {
-      const reply = await client.call("XREAD", args) as [name: string, entries: unknown][] | null;
-      const grown = new Set(reply?.map(([name]) => name));
+      const grown = namesOf(await client.call("XREAD", args) as unknown[] | null);
       for (const waiter of this.#waiters) if (waiter.streams.some(([name]) => grown.has(name))) waiter.leave();
     } finally {
       clearTimeout(overdue);

@@ -5,7 +5,10 @@ import { startServer } from "../../examples/server/main.ts";
 import { bunProgram } from "../runtimes/bun/program.ts";
 import { ROOT } from "../suites.ts";
 import { run } from "../support/child.ts";
+import { startRedis } from "../support/redis_server.ts";
+import { requires } from "../support/services.ts";
 
+const withRedis = requires("redis-server");
 const deno = [Deno.execPath(), "run", "-A"];
 const env = { QUEUE_BACKEND: "", NO_COLOR: "1" };
 
@@ -23,6 +26,20 @@ for (const [name, command] of [["Deno", deno], ["Bun", [bunProgram()]]] as const
     assert.match(stdout, /\d+ events\/s/);
     assert.match(stdout, new RegExp(`All ${good.length} lines are as they must be`));
   });
+}
+
+for (const [name, command] of [["Deno", deno], ["Bun", [bunProgram()]]] as const) {
+  withRedis(
+    `the demo ends with 0 on ${name} over Redis, where the consumer waits before anything is published`,
+    async () => {
+      await using redis = await startRedis();
+      const [program, ...args] = [...command, "examples/server/demo.ts"];
+      const more = { QUEUE_BACKEND: "redis", REDIS_URL: redis.url };
+      const { code, stdout, stderr } = await run(program!, args, { cwd: ROOT, env: { ...env, ...more } });
+      assert.equal(code, 0, stdout + stderr);
+      assert.ok(!stdout.includes("✗") && !stdout.includes("die with this process"), stdout);
+    },
+  );
 }
 
 for (const fault of ["gives up early", "handles nothing", "knows another secret", "does not start"]) {
