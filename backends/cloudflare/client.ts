@@ -4,7 +4,7 @@
  * @module
  */
 import type { Clock } from "../../core/clock.ts";
-import { CloudflareError, codeOfAnswer, neverLeft } from "./errors.ts";
+import { CloudflareError, codeOfAnswer, isOfQueue, neverLeft } from "./errors.ts";
 
 /** What a client is made with. */
 export interface ClientOptions {
@@ -99,7 +99,10 @@ export class CloudflareClient {
     const [error] = answer.errors ?? [];
     const code = codeOfAnswer(status, error?.code, sending);
     const retryAfterMs = this.#retryAfter(headers.get("retry-after"));
-    if (status === 429) this.#paidUntil = this.#options.clock.now() + BURST_MS + (retryAfterMs ?? 0);
+    // The API's own limit, which all requests share; what only one queue is short of has numbers of its own.
+    if (status === 429 && !isOfQueue(error?.code)) {
+      this.#paidUntil = this.#options.clock.now() + BURST_MS + (retryAfterMs ?? 0);
+    }
     // The number alone: what the API says beside it may quote the request.
     throw new CloudflareError(code, `the API answered ${status}${error ? `, error ${error.code}` : ""}`, {
       retryAfterMs,

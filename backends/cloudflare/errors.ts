@@ -56,11 +56,16 @@ export function codeOfAnswer(status: number, number: number | undefined, sending
   return sending && status !== 500 && status !== 503 ? "unknown-outcome" : "unavailable";
 }
 
+/** Whether a refusal of status 429 is about one queue: overloaded, full, disabled, over the free plan. */
+export function isOfQueue(number: number | undefined): boolean {
+  return number !== undefined && number >= 10250 && number <= 10253;
+}
+
 /** Our code for what a binding threw: the platform's number stands at the end of the message. */
 export function codeOfBinding(error: unknown): ErrorCode {
   const message = String(error);
-  const number = Number(/\b(1\d{4})\b\D*$/.exec(message)?.[1]);
-  if (number) return codeOfAnswer(400, number, true);
+  const number = /\b(1\d{4})\b\D*$/.exec(message)?.[1];
+  if (number) return BY_NUMBER[+number] ?? "invalid";
   if (/too many requests/i.test(message)) return "rate-limited";
   return /exceeds .*limit/i.test(message) ? "too-large" : "unknown-outcome";
 }

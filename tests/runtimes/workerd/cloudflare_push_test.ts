@@ -9,7 +9,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { OutgoingMessage } from "../../../core/protocol.ts";
 import { slackRequest } from "../../../examples/server/sign.ts";
-import type { Seen } from "../../support/queue_worker.ts";
+import type { Seen } from "../../support/queue_handler.ts";
 import { bundle, fetcher, ROOT, startWorkers } from "../../support/workerd.ts";
 
 const code = await bundle(join(ROOT, "tests/support/queue_worker.ts"));
