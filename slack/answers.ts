@@ -49,49 +49,41 @@ export interface Answer {
 const NO_RETRY = { "x-slack-no-retry": "1" } as const;
 
 /**
- * The answer of each outcome.
+ * The status of each outcome, what is said, and its headers.
  *
  * `x-slack-no-retry` is on those alone that would come out the same for the same bytes. A 401 or a 404 is not among
  * them: where it is Slack that asks, a secret or a path is set wrongly, and once that is put right Slack's next try
  * brings the event.
  */
-export const ANSWERS: Readonly<Record<SlackOutcome, Answer>> = {
-  accepted: answer("accepted", 200, null),
-  duplicate: answer("duplicate", 200, null),
-  challenged: answer("challenged", 200, null),
-  rateLimited: answer("rateLimited", 200, null),
-  unauthorized: answer("unauthorized", 401, "the request is not signed by Slack"),
-  malformed: answer("malformed", 400, "the body is not an event of Slack's Events API", NO_RETRY),
-  unsupported: answer(
-    "unsupported",
-    415,
-    "this URL takes Slack's Events API as JSON; interactivity and slash commands need a URL of their own",
-    NO_RETRY,
-  ),
-  tooLarge: answer("tooLarge", 413, "the body is over 1 MiB", NO_RETRY),
-  notAllowed: answer("notAllowed", 405, "Slack's events are posted", { allow: "POST" }),
-  notFound: answer("notFound", 404, "nothing is here"),
-  unconfirmed: answer("unconfirmed", 503, "the queue has not confirmed the event: send it again"),
-  healthy: answer("healthy", 200, null),
-  unhealthy: answer("unhealthy", 503, null),
+const ANSWERS: Readonly<
+  Record<SlackOutcome, readonly [status: number, body?: string, headers?: Readonly<Record<string, string>>]>
+> = {
+  accepted: [200],
+  duplicate: [200],
+  challenged: [200],
+  rateLimited: [200],
+  unauthorized: [401, "the request is not signed by Slack"],
+  malformed: [400, "the body is not an event of Slack's Events API", NO_RETRY],
+  unsupported: [415, "events alone are taken here; interactivity and slash commands need a URL of their own", NO_RETRY],
+  tooLarge: [413, "the body is over 1 MiB", NO_RETRY],
+  notAllowed: [405, "the method is not allowed"],
+  notFound: [404, "nothing is here"],
+  unconfirmed: [503, "the queue has not confirmed the event: send it again"],
+  healthy: [200],
+  unhealthy: [503],
 };
 
-/** The health check is only read. Counted like every wrong method. */
-export const HEALTH_NOT_ALLOWED: Answer = answer("notAllowed", 405, "the health check is read with GET", {
-  allow: "GET, HEAD",
-});
+/** Every outcome. */
+export const OUTCOMES = Object.keys(ANSWERS) as readonly SlackOutcome[];
 
-/** An answer that says `value` as JSON. */
-export function jsonAnswer(base: Answer, value: Readonly<Record<string, unknown>>): Answer {
-  const headers = { "content-type": "application/json", "cache-control": "no-store" };
-  return { ...base, body: JSON.stringify(value), headers };
+/** The answer of an outcome; `more` are headers of this one. */
+export function answer(outcome: SlackOutcome, more?: Readonly<Record<string, string>>): Answer {
+  const [status, body = null, headers] = ANSWERS[outcome];
+  return { outcome, status, body, headers: { ...headers, ...more } };
 }
 
-function answer(
-  outcome: SlackOutcome,
-  status: number,
-  body: string | null,
-  headers: Readonly<Record<string, string>> = {},
-): Answer {
-  return { outcome, status, body, headers: body === null ? headers : { "content-type": "text/plain", ...headers } };
+/** An answer that says `value` as JSON. */
+export function jsonAnswer(outcome: SlackOutcome, value: Readonly<Record<string, unknown>>): Answer {
+  const headers = { "content-type": "application/json", "cache-control": "no-store" };
+  return { ...answer(outcome, headers), body: JSON.stringify(value) };
 }

@@ -4,9 +4,11 @@
  * @module
  */
 import { type Clock, systemClock } from "../core/clock.ts";
+import { callable, checkOptions, type Checks, checkValue, object, text } from "../core/check.ts";
 import { QueueError } from "../core/errors.ts";
+import { isPlainObject } from "../core/json.ts";
 import type { Health, JsonObject, QueueBackend } from "../core/protocol.ts";
-import { type Answer, ANSWERS, HEALTH_NOT_ALLOWED, jsonAnswer, type SlackOutcome } from "./answers.ts";
+import { type Answer, answer, jsonAnswer, OUTCOMES, type SlackOutcome } from "./answers.ts";
 import { readBody, TOO_LARGE } from "./body.ts";
 import { DEFAULT_EVENTS_KEY } from "./config.ts";
 import { SignatureVerifier, type SlackSignatureProblem } from "./signature.ts";
@@ -16,6 +18,20 @@ const MAX_BODY_BYTES = 1024 * 1024;
 /** Slack gives up on a request after three seconds. */
 const SLACK_WAITS_MS = 3_000;
 const DEFAULT_TIMEOUT_MS = 2_500;
+
+const CHECKS: Checks<SlackReceiverOptions> = {
+  backend: object,
+  signingSecret: () => undefined, // the verifier's matter
+  key: text,
+  path: text,
+  healthPath: text,
+  timeoutMs: (value) =>
+    typeof value === "number" && value >= 1 && value <= SLACK_WAITS_MS
+      ? undefined
+      : { allowed: `from 1 to ${SLACK_WAITS_MS}, for Slack waits no longer`, range: typeof value === "number" },
+  clock: object,
+  observer: callable,
+};
 
 /** What `createSlackReceiver` needs to know. */
 export interface SlackReceiverOptions {
@@ -94,7 +110,7 @@ interface Turn {
  * deduplicates, published once. See the module's doc for every answer. `GET /health` asks `backend.health()`.
  *
  * @throws {ConfigError} where the signing secret is missing or empty.
- * @throws {RangeError} where `timeoutMs` is not between 1 and 3,000.
+ * @throws {TypeError | RangeError} An option is not as described, such as a `timeoutMs` over 3,000.
  *
  * @example
  * ```ts
@@ -129,21 +145,17 @@ class Receiver {
   readonly #clock: Clock;
   readonly #observer: SlackReceiverOptions["observer"];
   readonly #decoder = new TextDecoder("utf-8", { fatal: true });
-  readonly #counts = Object.fromEntries(Object.keys(ANSWERS).map((name) => [name, 0])) as Record<SlackOutcome, number>;
+  readonly #counts = Object.fromEntries(OUTCOMES.map((name) => [name, 0])) as Record<SlackOutcome, number>;
 
   constructor(options: SlackReceiverOptions) {
-    const { timeoutMs = DEFAULT_TIMEOUT_MS } = options;
-    if (!(timeoutMs >= 1 && timeoutMs <= SLACK_WAITS_MS)) {
-      throw new RangeError(
-        `timeoutMs must be from 1 to ${SLACK_WAITS_MS}, for Slack waits no longer, and is ${timeoutMs}`,
-      );
-    }
+    checkOptions("receiver options", options, CHECKS);
+    checkValue("backend", options.backend, object);
     this.#backend = options.backend;
     this.#verifier = new SignatureVerifier(options.signingSecret);
     this.#key = options.key ?? DEFAULT_EVENTS_KEY;
     this.#path = options.path ?? "/slack/events";
     this.#healthPath = options.healthPath ?? "/health";
-    this.#timeoutMs = timeoutMs;
+    this.#timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     this.#clock = options.clock ?? systemClock;
     this.#observer = options.observer;
   }
@@ -160,7 +172,7 @@ class Receiver {
     let timer: unknown;
     const expired = new Promise<Answer>((resolve) => {
       timer = this.#clock.setTimeout(() => {
-        const error = new QueueError("timeout", `Cannot answer in time: not done after ${this.#timeoutMs} ms`);
+        const error = this.#late();
         resolve(this.#failed(turn, error));
         controller.abort(error);
       }, this.#timeoutMs);
@@ -189,32 +201,36 @@ class Receiver {
     }
   }
 
+  #late(): QueueError {
+    return new QueueError("timeout", `Cannot answer Slack in time: not done after ${this.#timeoutMs} ms`);
+  }
+
   /** What is answered where something threw, or the time is up. */
   #failed(turn: Turn, error: unknown): Answer {
     turn.findings.error = error;
-    if (turn.pathname !== this.#healthPath) return ANSWERS.unconfirmed;
-    return jsonAnswer(ANSWERS.unhealthy, { ok: false, checked: true, error: errorCode(error) });
+    if (turn.pathname !== this.#healthPath) return answer("unconfirmed");
+    return jsonAnswer("unhealthy", { ok: false, checked: true, error: errorCode(error) });
   }
 
   async #answer(turn: Turn): Promise<Answer> {
     const { request, pathname, findings } = turn;
     if (pathname === this.#healthPath) return await this.#health(turn);
-    if (pathname !== this.#path) return ANSWERS.notFound;
-    if (request.method !== "POST") return ANSWERS.notAllowed;
+    if (pathname !== this.#path) return answer("notFound");
+    if (request.method !== "POST") return answer("notAllowed", { allow: "POST" });
 
     const body = await readBody(request, MAX_BODY_BYTES, turn.signal);
-    if (body === TOO_LARGE) return ANSWERS.tooLarge;
+    if (body === TOO_LARGE) return answer("tooLarge");
     findings.problem = await this.#verifier.check({
       timestamp: request.headers.get("x-slack-request-timestamp"),
       signature: request.headers.get("x-slack-signature"),
       body,
       now: turn.startedAt,
     });
-    if (findings.problem) return ANSWERS.unauthorized;
+    if (findings.problem) return answer("unauthorized");
 
     // From here on the sender is Slack.
     if (request.headers.get("content-type")?.toLowerCase().startsWith("application/x-www-form-urlencoded")) {
-      return ANSWERS.unsupported;
+      return answer("unsupported");
     }
     const envelope = this.#parse(body);
     switch (envelope?.type) {
@@ -223,17 +239,17 @@ class Receiver {
       case "url_verification":
         return challenge(envelope);
       case "app_rate_limited":
-        findings.teamId = text(envelope.team_id);
-        return ANSWERS.rateLimited;
+        findings.teamId = textOf(envelope.team_id);
+        return answer("rateLimited");
       default:
-        return ANSWERS.malformed;
+        return answer("malformed");
     }
   }
 
   #parse(body: Uint8Array): JsonObject | undefined {
     try {
       const value: unknown = JSON.parse(this.#decoder.decode(body));
-      return isObject(value) ? value : undefined;
+      return isPlainObject(value) ? value as JsonObject : undefined;
     } catch {
       // Not UTF-8 or not JSON: both are answered as malformed.
       return undefined;
@@ -242,43 +258,39 @@ class Receiver {
 
   async #publish(envelope: JsonObject, { startedAt, signal, findings }: Turn): Promise<Answer> {
     const { event, event_id: eventId } = envelope;
-    if (typeof eventId !== "string" || eventId === "" || !isObject(event) || typeof event.type !== "string") {
-      return ANSWERS.malformed;
+    if (typeof eventId !== "string" || eventId === "" || !isPlainObject(event) || typeof event.type !== "string") {
+      return answer("malformed");
     }
     findings.eventId = eventId;
     findings.eventType = event.type;
-    findings.teamId = text(envelope.team_id);
+    findings.teamId = textOf(envelope.team_id);
     const timeoutMs = this.#timeoutMs - (this.#clock.now() - startedAt);
     // The time may be up although the timer has not had its turn: then nothing is sent that nobody waits for.
     if (timeoutMs <= 0) {
-      throw new QueueError("timeout", `Cannot answer Slack in time: not done after ${this.#timeoutMs} ms`);
+      throw this.#late();
     }
     const receipt = await this.#backend.publish(this.#key, envelope, { id: eventId, timeoutMs, signal });
-    return receipt.outcome === "duplicate" ? ANSWERS.duplicate : ANSWERS.accepted;
+    return answer(receipt.outcome === "duplicate" ? "duplicate" : "accepted");
   }
 
   async #health({ request, signal, findings }: Turn): Promise<Answer> {
-    if (request.method !== "GET" && request.method !== "HEAD") return HEALTH_NOT_ALLOWED;
+    if (request.method !== "GET" && request.method !== "HEAD") return answer("notAllowed", { allow: "GET, HEAD" });
     // A plugin may offer none; then all that is known is that this process answers.
-    if (!this.#backend.health) return jsonAnswer(ANSWERS.healthy, { ok: true, checked: false });
+    if (!this.#backend.health) return jsonAnswer("healthy", { ok: true, checked: false });
     const { ok, latencyMs, error } = await this.#backend.health({ signal });
-    if (ok) return jsonAnswer(ANSWERS.healthy, { ok, checked: true, latencyMs });
+    if (ok) return jsonAnswer("healthy", { ok, checked: true, latencyMs });
     findings.error = error;
-    return jsonAnswer(ANSWERS.unhealthy, { ok: false, checked: true, latencyMs, error: errorCode(error) });
+    return jsonAnswer("unhealthy", { ok: false, checked: true, latencyMs, error: errorCode(error) });
   }
 }
 
 /** Slack's handshake: the challenge comes back. */
 function challenge(envelope: JsonObject): Answer {
   const { challenge } = envelope;
-  return typeof challenge === "string" ? jsonAnswer(ANSWERS.challenged, { challenge }) : ANSWERS.malformed;
+  return typeof challenge === "string" ? jsonAnswer("challenged", { challenge }) : answer("malformed");
 }
 
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function text(value: unknown): string | undefined {
+function textOf(value: unknown): string | undefined {
   return typeof value === "string" ? value : undefined;
 }
 

@@ -3,8 +3,10 @@
  *
  * @module
  */
+import { callable, checkValue, text } from "../core/check.ts";
 import { PermanentError } from "../core/errors.ts";
-import type { Delivery, JsonValue } from "../core/protocol.ts";
+import { isPlainObject, kindOf } from "../core/json.ts";
+import type { Delivery } from "../core/protocol.ts";
 import type { SlackEnvelope, SlackEvent, SlackEventMap } from "./events.ts";
 
 /** What a handler gets. */
@@ -98,9 +100,7 @@ export class SlackEventRouter {
   /** Calls `handler` for each event that `name` fits: `"*"`, or a name that {@link SlackEventMap} does not know. */
   on(name: string, handler: SlackEventHandler): this;
   on(name: string, handler: SlackEventHandler<never>): this {
-    if (typeof name !== "string" || name === "") {
-      throw new TypeError(`Cannot route: the name must be text, and is ${kind(name)}`);
-    }
+    checkValue("name", name, text);
     const routes = this.#routes.get(name) ?? [];
     this.#routes.set(name, [...routes, toRoute(`"${name}"`, handler)]);
     return this;
@@ -152,27 +152,21 @@ function namesOf(event: SlackEvent): string[] {
   return [...names];
 }
 
-function isEvent(value: JsonValue | undefined): value is SlackEvent {
-  return typeof value === "object" && value !== null && "type" in value && typeof value.type === "string";
+function isEvent(value: unknown): value is SlackEvent {
+  return isPlainObject(value) && typeof value.type === "string";
 }
 
 function toRoute(name: string, handler: SlackEventHandler<never>): Route {
-  if (typeof handler !== "function") {
-    throw new TypeError(`Cannot route ${name}: the handler must be a function, and is ${kind(handler)}`);
-  }
+  checkValue(`the handler of ${name}`, handler, callable);
   // A route is only ever given events that its name fits.
   return { label: handler.name ? `${name} (${handler.name})` : name, handler: handler as SlackEventHandler };
 }
 
 function describe(failures: readonly { readonly handler: string; readonly error: unknown }[]): string {
   const list = failures.map(({ handler, error }) =>
-    `${handler}: ${error instanceof Error ? error.message : kind(error)}`
+    `${handler}: ${error instanceof Error ? error.message : kindOf(error)}`
   );
   return failures.length === 1
     ? `Handler failed: ${list[0]}`
     : `${failures.length} handlers failed: ${list.join("; ")}`;
-}
-
-function kind(value: unknown): string {
-  return value === null ? "null" : value === "" ? "empty" : typeof value;
 }

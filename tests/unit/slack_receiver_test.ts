@@ -497,6 +497,15 @@ test("a timeout that Slack would not wait for is a RangeError", () => {
   for (const timeoutMs of [0, -1, NaN, Infinity, 3_001]) assert.throws(() => setUp({ timeoutMs }), RangeError);
 });
 
+test("an option that is not as described is refused when the receiver is made", () => {
+  const wrong: Record<string, unknown>[] = [{ key: "" }, { key: 7 }, { path: "" }, { clock: 1 }, { observer: {} }, {
+    keys: "x",
+  }];
+  for (const options of [...wrong, { timeoutMs: "5" }, { backend: undefined }]) {
+    assert.throws(() => setUp(options as Partial<SlackReceiverOptions>), TypeError, JSON.stringify(options));
+  }
+});
+
 test("no answer and no report shows the secret or the payload", async () => {
   const { reports, post } = setUp();
   for (

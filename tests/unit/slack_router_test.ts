@@ -138,7 +138,7 @@ test("several failing handlers are all named, in the order of registration", asy
     });
   await assert.rejects(router.handle(deliver({ type: "app_mention" })), (error) => {
     assert.ok(error instanceof SlackHandlerError);
-    assert.equal(error.message, '2 handlers failed: "app_mention" (slow): late; "app_mention" (quick): string');
+    assert.equal(error.message, '2 handlers failed: "app_mention" (slow): late; "app_mention" (quick): a string');
     assert.equal(error.errors.length, 2);
     return true;
   });
@@ -185,13 +185,13 @@ test("handle needs no this", async () => {
 
 test("a name or a handler of another kind is a TypeError", () => {
   const router = new SlackEventRouter();
-  assert.throws(() => router.on("", () => undefined), /name must be text, and is empty/);
+  assert.throws(() => router.on("", () => undefined), /name must be a non-empty string, found an empty string/);
   assert.throws(() => router.on(7 as unknown as string, () => undefined), TypeError);
   assert.throws(
     () => router.on("app_mention", undefined as never),
-    /"app_mention": the handler must be a function, and is undefined/,
+    /the handler of "app_mention" must be a function, found undefined/,
   );
-  assert.throws(() => router.otherwise(null as never), /otherwise: the handler must be a function, and is null/);
+  assert.throws(() => router.otherwise(null as never), /the handler of otherwise must be a function, found null/);
 });
 
 test("the types fit the names", () => {
