@@ -1,7 +1,7 @@
 // not on workerd: reads files and starts processes
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -10,7 +10,7 @@ import { run } from "../support/child.ts";
 import { parseJUnit } from "../support/junit.ts";
 import { findProgram, installServices, SERVICES } from "../support/services.ts";
 import { formatTable } from "../support/table.ts";
-import { COMPANIONS, excludedFiles, exclusion, RUNTIMES, sharedFiles, suiteFiles } from "../suites.ts";
+import { COMPANIONS, excludedFiles, exclusion, ROOT, RUNTIMES, sharedFiles, suiteFiles, testFiles } from "../suites.ts";
 
 /** A folder with programs that are shell scripts. */
 function folderOf(programs: Readonly<Record<string, string>>): string {
@@ -73,6 +73,15 @@ test("suites: a file says itself where it cannot run, and why", () => {
 
 test("suites: every companion belongs to a file that runs inside workerd", () => {
   for (const file of Object.keys(COMPANIONS)) assert.ok(suiteFiles("workerd").includes(file), file);
+});
+
+test("services: every file that starts a server asks for its program, so that without it each test is skipped by name", () => {
+  const files = ["tests/unit", "tests/conformance", "tests/e2e", "tests/runtimes"].flatMap(testFiles);
+  const silent = files.filter((file) => {
+    const source = readFileSync(join(ROOT, file), "utf8");
+    return /import .*\bstart(Redis|Upstash)\b/.test(source) && !source.includes('requires("redis-server"');
+  });
+  assert.deepEqual(silent, []);
 });
 
 test("services: a program is found in the path and nowhere else", (t) => {

@@ -1,9 +1,11 @@
 // not on workerd: starts a redis-server
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import type { DeadLetter } from "../../core/protocol.ts";
 import { startRedis } from "../support/redis_server.ts";
+import { requires } from "../support/services.ts";
 import { GROUP, KEY, message, NEVER, numbers, TestDriver } from "../support/streams.ts";
+
+const test = requires("redis-server");
 
 const DEAD = { kind: "dead", cause: { name: "TypeError", message: "x is not a function: é\n" } } as { kind: "dead" };
 const ALL = { group: GROUP, ids: undefined, limit: Infinity };

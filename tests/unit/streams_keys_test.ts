@@ -1,8 +1,10 @@
 // not on workerd: starts a redis-server
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import { groupKeys, helperPrefix, queueKeys, sentKey } from "../../backends/streams/keys.ts";
 import { startRedis } from "../support/redis_server.ts";
+import { requires } from "../support/services.ts";
+
+const test = requires("redis-server");
 
 const PLAIN = ["slack_events", "slack:events", "a b", "ключ", "a{b", "{open"];
 const TAGGED = ["{tenant}:events", "a{t}b", "x{t}{u}"];

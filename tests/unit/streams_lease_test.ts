@@ -1,10 +1,12 @@
 // not on workerd: starts a redis-server
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import { groupKeys } from "../../backends/streams/keys.ts";
 import { startRedis } from "../support/redis_server.ts";
+import { requires } from "../support/services.ts";
 import { startProxy } from "../support/tcp_proxy.ts";
 import { GROUP, KEY, NEVER, numbers, TestDriver } from "../support/streams.ts";
+
+const test = requires("redis-server");
 
 const CAUSE = { name: "Error", message: "no" };
 

@@ -1,10 +1,12 @@
 // not on workerd: starts a redis-server
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import { queueKeys } from "../../backends/streams/keys.ts";
 import { startRedis } from "../support/redis_server.ts";
+import { requires } from "../support/services.ts";
 import { startProxy } from "../support/tcp_proxy.ts";
 import { KEY, message, messages, NEVER, numbers, TestDriver } from "../support/streams.ts";
+
+const test = requires("redis-server");
 
 function outcomes(results: readonly object[]): unknown[] {
   return results.map((result) =>

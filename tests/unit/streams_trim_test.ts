@@ -1,8 +1,10 @@
 // not on workerd: starts a redis-server
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import { startRedis } from "../support/redis_server.ts";
+import { requires } from "../support/services.ts";
 import { GROUP, KEY, message, NEVER, numbers, TestDriver } from "../support/streams.ts";
+
+const test = requires("redis-server");
 
 test("streams: what every group has settled is gone, and nothing else is", async () => {
   await using redis = await startRedis();
