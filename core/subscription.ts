@@ -57,6 +57,8 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
   #handed = 0;
   #failure: unknown;
   #stopped = false;
+  /** Nothing was ready at the last look, and nobody waits for more: it is looked again when somebody does. */
+  #dry = false;
   #onSettled: (() => void) | undefined;
   readonly #onAbort = () => void this.stop();
 
@@ -208,7 +210,7 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
     if (this.#fetching || this.#stopped) return;
     const buffered = this.#buffer.length - this.#head;
     // Half-full: asking for a few at a time would cost a round trip each.
-    if (this.#waiters.length === 0 && buffered > this.#window / 2) return;
+    if (this.#waiters.length === 0 && (this.#dry || buffered > this.#window / 2)) return;
     const room = Math.min(this.#options.prefetch - this.#unsettled, this.#window - buffered);
     if (room <= 0) return;
     this.#fetching = this.#fetch(room).finally(() => {
@@ -226,7 +228,8 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
       try {
         const raws = await driver.receive!(this.key, { group, max, leaseMs, waitMs, signal });
         this.#take(raws, max);
-        if (raws.length === 0 && stopWhenEmpty) this.#runDry();
+        this.#dry = stopWhenEmpty && raws.length === 0;
+        if (this.#dry) this.#runDry();
         return;
       } catch (error) {
         if (signal.aborted) return;

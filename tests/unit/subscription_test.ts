@@ -365,3 +365,16 @@ test("subscription: consumers of one group settle in the same round trips, and o
   await Promise.all([...a, ...b, ...c].map((delivery) => delivery.ack()));
   assert.deepEqual(driver.settled.map((batch) => batch.length), [4, 2]);
 });
+
+test("subscription: with stopWhenEmpty an empty answer is not asked for again before somebody waits", async () => {
+  const { backend, driver } = setUp();
+  driver.put(...bodies(5));
+  const deliveries = backend.receive("k", { stopWhenEmpty: true });
+  const [first] = await take(deliveries, 1);
+  await turn();
+  assert.equal(driver.asked.length, 2, "the five, and a look ahead that brought nothing");
+  const rest = await take(deliveries, 4);
+  assert.equal((await deliveries.next()).done, true);
+  assert.ok(driver.asked.length <= 4, `asked ${driver.asked.length} times`);
+  for (const delivery of [first!, ...rest]) await delivery.ack();
+});
