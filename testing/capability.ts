@@ -1,0 +1,59 @@
+/**
+ * The capabilities by name: the columns of the matrix.
+ *
+ * @module
+ */
+import type { Capabilities, LeasingBackend, QueueBackend } from "../core/protocol.ts";
+
+/** The columns of the matrix: the members of `Capabilities`, with `order` and `consume` taken apart. */
+export type CapabilityName =
+  | Exclude<keyof Capabilities, "order" | "consume">
+  | "fifo"
+  | "pull"
+  | "push";
+
+/** Every capability, in the order of the matrix, with what it says. */
+export const capabilityNames: Readonly<Record<CapabilityName, string>> = {
+  pull: "consumers ask for messages",
+  push: "the platform brings messages",
+  durable: "messages outlive the process that published them",
+  delay: "a publish or a retry can wait",
+  ttl: "a message can leave by itself after a time",
+  dedup: "an id published again adds nothing",
+  groups: "each group gets every message",
+  deadLetters: "what was given up is kept and listed",
+  replay: "dead letters can be put back",
+  fencing: "a late settlement touches nothing",
+  extend: "a lease can be renewed",
+  release: "a delivery can be given back uncounted",
+  attempts: "the broker counts deliveries, killed consumers included",
+  headers: "headers arrive as they were sent",
+  maxLength: "the queue can be bounded",
+  depth: "the queue can be counted",
+  fifo: "messages come in the order of their publishing",
+  maxPayloadBytes: "payloads up to the declared size arrive whole, larger ones are refused",
+  idleCostPerHour: "an idle consumer costs no more than is declared",
+};
+
+/** Whether a backend declares a capability. One without `capabilities` declares that consumers ask, and no more. */
+export function declares(capabilities: Capabilities | undefined, name: CapabilityName): boolean {
+  if (!capabilities) return name === "pull";
+  switch (name) {
+    case "fifo":
+      return capabilities.order === "fifo";
+    case "pull":
+      return capabilities.consume !== "push";
+    case "push":
+      return capabilities.consume !== "pull";
+    case "maxPayloadBytes":
+    case "idleCostPerHour":
+      return typeof capabilities[name] === "number";
+    default:
+      return capabilities[name] === true;
+  }
+}
+
+/** Whether a backend offers more than the smallest contract. */
+export function isLeasing(backend: QueueBackend): backend is LeasingBackend {
+  return "capabilities" in backend && "receive" in backend;
+}

@@ -1,0 +1,140 @@
+/**
+ * Rule 10: no more is taken than can be held.
+ *
+ * @module
+ */
+import { createConsumer } from "../../core/consumer.ts";
+import { casesOf, type ConformanceCase } from "../case.ts";
+import { atMost, check, equal } from "../check.ts";
+import { ack, ackAll, ns, numbers, putNumbers, sorted } from "./support.ts";
+
+/** The cases of rule 10. */
+export const backpressure: readonly ConformanceCase[] = casesOf(10, [
+  {
+    id: "prefetch",
+    title: "a consumer holds no more than its prefetch: the rest is there for the others",
+    async run(t) {
+      const [greedy, other] = [await t.connect(), await t.connect()];
+      const key = t.key();
+      await putNumbers(t, greedy, key, 20);
+      const reader = t.receive(greedy, key, { prefetch: 5 });
+      const held = await reader.take(5, "as many as may be held");
+      await reader.quiet(Math.min(t.delayMs, 1_000), "beyond the prefetch");
+      const rest = await t.receive(other, key, { prefetch: 15 }).take(15, "the rest");
+      equal(sorted([...held, ...rest]), numbers(20), "all of them");
+      await ackAll(t, [...held, ...rest]);
+    },
+  },
+  {
+    id: "settling-makes-room",
+    title: "settling one lets one more come",
+    async run(t) {
+      const backend = await t.connect();
+      const key = t.key();
+      await putNumbers(t, backend, key, 6);
+      const reader = t.receive(backend, key, { prefetch: 2 });
+      const held = await reader.take(2, "as many as may be held");
+      const seen = [...held];
+      for (let n = 0; n < 4; n++) {
+        const pending = reader.ask();
+        await ack(t, held.shift()!);
+        const step = await t.arrives(pending, "one more");
+        check(!step.done, "the iteration ended");
+        reader.forget();
+        held.push(step.value);
+        seen.push(step.value);
+      }
+      equal(sorted(seen), numbers(6), "all of them");
+      await ackAll(t, held);
+    },
+  },
+  {
+    id: "one-at-a-time",
+    title: "with a prefetch of one the next comes only after the one before is settled",
+    async run(t) {
+      const [backend, other] = [await t.connect(), await t.connect()];
+      const key = t.key();
+      await putNumbers(t, backend, key, 3);
+      const reader = t.receive(backend, key, { prefetch: 1 });
+      const first = await reader.next("the first");
+      await reader.quiet(Math.min(t.delayMs, 1_000), "before the first is settled");
+      const rest = await t.receive(other, key, { prefetch: 2 }).take(2, "the others, elsewhere");
+      equal(sorted([first, ...rest]), numbers(3), "all of them");
+      await ackAll(t, [first, ...rest]);
+    },
+  },
+  {
+    id: "in-flight",
+    title: "under a slow handler no more is in flight than the prefetch",
+    needs: ["depth"],
+    async run(t) {
+      const backend = await t.connect();
+      const key = t.key();
+      const count = t.size(100);
+      await putNumbers(t, backend, key, count);
+      const reader = t.receive(backend, key, { prefetch: 10 });
+      for (let n = 0; n < count; n++) {
+        const delivery = await reader.next(`message ${n}`);
+        if (n % 10 === 0) {
+          const { inFlight } = await t.arrives(backend.depth(key), "the depth");
+          atMost(inFlight, 10, "how many are in flight");
+        }
+        await ack(t, delivery);
+      }
+    },
+  },
+  {
+    id: "concurrency",
+    title: "a consumer runs as many handlers at once as it was told, and no more",
+    async run(t) {
+      const backend = await t.connect();
+      const key = t.key();
+      const count = t.size(40);
+      await putNumbers(t, backend, key, count);
+      let running = 0;
+      let most = 0;
+      const seen: unknown[] = [];
+      const stop = new AbortController();
+      const consumer = createConsumer({
+        concurrency: 4,
+        ...t.broker.clock && { clock: t.broker.clock },
+        handler: async ({ payload }) => {
+          most = Math.max(most, ++running);
+          // Long enough for any other handler that may start to have started.
+          await t.pass(1);
+          running--;
+          seen.push(payload.n);
+        },
+      });
+      const run = consumer.run(backend, key, { signal: stop.signal });
+      await t.becomes(() => seen.length >= count, "all messages handled");
+      stop.abort();
+      equal((await t.arrives(run, "the end of the run")).acked, count, "how many were acked");
+      equal(most, 4, "how many ran at once");
+      equal(seen.toSorted((a, b) => Number(a) - Number(b)), numbers(count), "what was handled");
+    },
+  },
+  {
+    id: "large-backlog",
+    title: "a large backlog flows through a small prefetch, each message once",
+    async run(t) {
+      const backend = await t.connect();
+      const key = t.key();
+      const count = t.size(2_000);
+      for (let from = 0; from < count; from += 500) {
+        const messages = numbers(500).map((n) => ({ payload: { n: from + n } }));
+        await t.arrives(backend.publishBatch(key, messages), "a batch");
+      }
+      const reader = t.receive(backend, key, { prefetch: 20 });
+      const seen: unknown[] = [];
+      while (seen.length < count) {
+        const delivery = await reader.next(`message ${seen.length}`);
+        seen.push(delivery.payload.n);
+        void delivery.ack();
+      }
+      equal(new Set(seen).size, count, "different messages");
+      await reader.leave();
+      equal(ns(await t.drain(backend, key)), [], "what is left");
+    },
+  },
+]);

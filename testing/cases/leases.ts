@@ -1,0 +1,196 @@
+/**
+ * Rule 3: leases are kept while a handler runs, and fenced when they are lost.
+ *
+ * @module
+ */
+import { type CaseContext, casesOf, type ConformanceCase } from "../case.ts";
+import { check, equal } from "../check.ts";
+import type { Delivery, LeasingBackend } from "../../core/protocol.ts";
+import { ack, nothingBut, outlive, put } from "./support.ts";
+
+interface Lost {
+  /** Whose lease has run out. */
+  readonly late: Delivery;
+  /** Who has the message now. */
+  readonly current: Delivery;
+  readonly backend: LeasingBackend;
+  readonly key: string;
+}
+
+/** A delivery whose lease has run out while its consumer lives, and the delivery that came after it. */
+async function loseLease(t: CaseContext): Promise<Lost> {
+  const [slow, backend] = [await t.connect({ leaseMs: t.leaseMs }), await t.connect()];
+  const key = t.key();
+  await put(t, slow, key, { n: 1 });
+  const reader = t.receive(slow, key, { prefetch: 1 });
+  const late = await reader.next("the first delivery");
+  // What is in hand when the loop is left can still be settled, but nobody renews it.
+  await reader.leave();
+  const current = await t.receive(backend, key).next("the second delivery");
+  equal(current.payload, { n: 1 }, "the second delivery");
+  return { late, current, backend, key };
+}
+
+/** A late settlement is refused, and the delivery of today is untouched. */
+async function refuses(t: CaseContext, settle: (late: Delivery) => Promise<boolean>): Promise<void> {
+  const { late, current, backend, key } = await loseLease(t);
+  equal(await t.arrives(settle(late), "the late settlement"), false, "its answer");
+  await nothingBut(t, backend, key, "after the late settlement");
+  check(!current.signal.aborted, "the current delivery's signal must not abort");
+  check(await t.arrives(current.ack(), "the current ack"), "the current delivery must still be the holder's to settle");
+  await nothingBut(t, backend, key, "after the current ack");
+  if (backend.capabilities.depth) {
+    const { dead, delayed } = await t.arrives(backend.depth(key), "the depth");
+    equal({ dead, delayed }, { dead: 0, delayed: 0 }, "what the late settlement left behind");
+  }
+}
+
+/** The cases of rule 3. */
+export const leases: readonly ConformanceCase[] = casesOf(3, [
+  {
+    id: "renewed",
+    title: "a message is not delivered again while its handler runs, however long",
+    proves: "extend",
+    async run(t) {
+      const [slow, other] = [await t.connect({ leaseMs: t.leaseMs }), await t.connect()];
+      const key = t.key();
+      await put(t, slow, key, { n: 1 });
+      const held = await t.receive(slow, key).next("the message");
+      const waiting = t.receive(other, key);
+      await waiting.quiet(4 * t.leaseMs, "while the handler runs");
+      await waiting.leave();
+      check(!held.signal.aborted, "the signal must not abort while the lease is kept");
+      check(await t.arrives(held.ack(), "the ack"), "the ack of a kept lease must be taken");
+      await nothingBut(t, slow, key, "after the ack");
+    },
+  },
+  {
+    id: "prefetched-renewed",
+    title: "what waits behind a slow handler is renewed too, and comes once",
+    needs: ["extend"],
+    async run(t) {
+      const [slow, other] = [await t.connect({ leaseMs: t.leaseMs }), await t.connect()];
+      const key = t.key();
+      for (const n of [1, 2, 3]) await put(t, slow, key, { n });
+      const reader = t.receive(slow, key, { prefetch: 3 });
+      const first = await reader.next("the first message");
+      await t.receive(other, key).quiet(3 * t.leaseMs, "while the first handler runs");
+      const rest = await reader.take(2, "the other messages");
+      equal(rest.map(({ attempts }) => attempts), [1, 1], "their attempts");
+      for (const delivery of [first, ...rest]) await ack(t, delivery);
+    },
+  },
+  {
+    id: "extended",
+    title: "a lease that was extended by hand ends no earlier than it says, even if its consumer is killed",
+    proves: "extend",
+    powers: ["kill"],
+    async run(t) {
+      const [victim, heir] = [await t.connect({ leaseMs: t.leaseMs }), await t.connect()];
+      const key = t.key();
+      await put(t, victim, key, { n: 1 });
+      const held = await t.receive(victim, key).next("the message");
+      const before = t.now();
+      check(await t.arrives(held.extend(3 * t.leaseMs), "the extension"), "the extension was refused");
+      await t.kill(victim);
+      await t.receive(heir, key).next("the second delivery");
+      t.notEarlier(t.now(), before + 3 * t.leaseMs, "the second delivery");
+    },
+  },
+  {
+    id: "own-length",
+    title: "a consumer's own leaseMs counts, in place of the backend's",
+    powers: ["kill"],
+    async run(t) {
+      const [victim, heir] = [await t.connect({ leaseMs: t.longMs }), await t.connect()];
+      const key = t.key();
+      await put(t, victim, key, { n: 1 });
+      const before = t.now();
+      await t.receive(victim, key, { leaseMs: t.leaseMs }).next("the message");
+      await t.kill(victim);
+      await t.receive(heir, key).next("the second delivery");
+      t.notEarlier(t.now(), before + t.leaseMs, "the second delivery");
+    },
+  },
+  {
+    id: "late-ack",
+    title: "a late ack is refused and does not settle the delivery that somebody else has",
+    proves: "fencing",
+    run: (t) => refuses(t, (late) => late.ack()),
+  },
+  {
+    id: "late-retry",
+    title: "a late retry is refused and brings nothing back",
+    proves: "fencing",
+    run: (t) => refuses(t, (late) => late.retry({ delayMs: t.delayMs })),
+  },
+  {
+    id: "late-dead-letter",
+    title: "a late dead letter is refused and gives nothing up",
+    proves: "fencing",
+    run: (t) => refuses(t, (late) => late.deadLetter("late")),
+  },
+  {
+    id: "late-extend",
+    title: "a late extension is refused and does not lengthen somebody else's lease",
+    proves: "fencing",
+    needs: ["extend"],
+    async run(t) {
+      const { late, current } = await loseLease(t);
+      equal(await t.arrives(late.extend(t.longMs), "the late extension"), false, "its answer");
+      await ack(t, current);
+    },
+  },
+  {
+    id: "lost",
+    title: "when the lease cannot be renewed and is lost, the signal aborts and the ack answers false",
+    proves: "fencing",
+    needs: ["extend"],
+    powers: ["failNext"],
+    async run(t) {
+      const [slow, heir] = [await t.connect({ leaseMs: t.leaseMs }), await t.connect()];
+      const key = t.key();
+      await put(t, slow, key, { n: 1 });
+      const held = await t.receive(slow, key).next("the first delivery");
+      const aborted = new Promise<void>((resolve) =>
+        held.signal.addEventListener("abort", () => resolve(), { once: true })
+      );
+      t.power("failNext")(slow, "extend", "connection", 1_000);
+      const again = await t.receive(heir, key).next("the second delivery");
+      await t.arrives(aborted, "the abort of the signal");
+      check(held.signal.reason instanceof Error, "the abort needs a reason");
+      equal(await t.arrives(held.ack(), "the ack"), false, "the ack of a lost lease");
+      check(!again.signal.aborted, "the new holder's signal must not abort");
+      await ack(t, again);
+    },
+  },
+  {
+    id: "renewal-retried",
+    title: "a renewal that fails for the moment is tried again, and the lease is kept",
+    needs: ["extend"],
+    powers: ["failNext"],
+    async run(t) {
+      const [slow, other] = [await t.connect({ leaseMs: t.leaseMs }), await t.connect()];
+      const key = t.key();
+      await put(t, slow, key, { n: 1 });
+      const held = await t.receive(slow, key).next("the message");
+      t.power("failNext")(slow, "extend", "unavailable", 1);
+      await t.receive(other, key).quiet(3 * t.leaseMs, "while the handler runs");
+      await ack(t, held);
+    },
+  },
+  {
+    id: "quiet-signal",
+    title: "the signal of a delivery that is settled in time never aborts",
+    async run(t) {
+      const backend = await t.connect({ leaseMs: t.leaseMs });
+      const key = t.key();
+      await put(t, backend, key, { n: 1 });
+      const delivery = await t.receive(backend, key).next("the message");
+      const { signal } = delivery;
+      await ack(t, delivery);
+      await outlive(t, 2 * t.leaseMs);
+      check(!signal.aborted, "the signal aborted after the ack");
+    },
+  },
+]);

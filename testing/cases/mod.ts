@@ -1,0 +1,46 @@
+/**
+ * All cases, in the order of the rules.
+ *
+ * @module
+ */
+import type { ConformanceCase } from "../case.ts";
+import { atLeastOnce } from "./at_least_once.ts";
+import { attempts } from "./attempts.ts";
+import { backpressure } from "./backpressure.ts";
+import { bounds } from "./bounds.ts";
+import { closing } from "./closing.ts";
+import { confirmed } from "./confirmed.ts";
+import { consuming } from "./consuming.ts";
+import { deadLetters } from "./dead_letters.ts";
+import { dedup } from "./dedup.ts";
+import { delays } from "./delays.ts";
+import { groups } from "./groups.ts";
+import { idle } from "./idle.ts";
+import { leases } from "./leases.ts";
+import { payloads } from "./payloads.ts";
+import { queueing } from "./queueing.ts";
+import { reconnecting } from "./reconnecting.ts";
+import { replay } from "./replay.ts";
+import { secrets } from "./secrets.ts";
+
+/** Every case of the kit. */
+export const conformanceCases: readonly ConformanceCase[] = [
+  ...confirmed,
+  ...dedup,
+  ...atLeastOnce,
+  ...queueing,
+  ...payloads,
+  ...leases,
+  ...attempts,
+  ...delays,
+  ...deadLetters,
+  ...replay,
+  ...bounds,
+  ...groups,
+  ...consuming,
+  ...backpressure,
+  ...closing,
+  ...reconnecting,
+  ...idle,
+  ...secrets,
+];

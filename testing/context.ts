@@ -1,0 +1,180 @@
+/**
+ * What a case is given, made of a broker: see {@link CaseContext}.
+ *
+ * @module
+ */
+import type {
+  ConsumeOptions,
+  Delivery,
+  JsonObject,
+  LeasingBackend,
+  QueueBackend,
+  ReceiveOptions,
+} from "../core/protocol.ts";
+import { isLeasing } from "./capability.ts";
+import type { CaseContext } from "./case.ts";
+import { check, ConformanceError, show } from "./check.ts";
+import type { Broker, ConnectOptions, Harness, Powers } from "./harness.ts";
+import type { SeededRandom } from "./random.ts";
+import { Reader } from "./reader.ts";
+
+/** Milliseconds of a lease or a delay that no case lives to see the end of. */
+const LONG_MS = 3_600_000;
+
+/** Milliseconds between two looks at something that is not announced. */
+const LOOK_MS = { fake: 250, real: 25 } as const;
+
+/** What a context is made with. */
+export interface ContextSettings {
+  readonly random: SeededRandom;
+  readonly stress: boolean;
+  /** Milliseconds; overrides the harness's. */
+  readonly patienceMs?: number;
+}
+
+type Outcome<T> = { readonly value: T } | { readonly error: unknown };
+
+/** The context of one case. */
+export class Context implements CaseContext {
+  readonly broker: Broker;
+  readonly leaseMs: number;
+  readonly delayMs: number;
+  readonly longMs: number = LONG_MS;
+  readonly random: SeededRandom;
+  readonly stress: boolean;
+  readonly #patienceMs: number;
+  readonly #skewMs: number;
+  readonly #open: QueueBackend[] = [];
+  readonly #killed = new Set<QueueBackend>();
+
+  /** A context over a broker that nobody else uses. */
+  constructor(harness: Harness, broker: Broker, settings: ContextSettings) {
+    const fake = broker.clock !== undefined;
+    this.broker = broker;
+    this.leaseMs = harness.leaseMs ?? (fake ? 30_000 : 1_000);
+    this.delayMs = harness.delayMs ?? (fake ? 5_000 : 300);
+    this.#skewMs = harness.skewMs ?? (fake ? 0 : 5);
+    this.#patienceMs = settings.patienceMs ?? harness.patienceMs ?? (fake ? 600_000 : 15_000);
+    this.random = settings.random;
+    this.stress = settings.stress;
+  }
+
+  size(n: number): number {
+    return this.stress ? n * 10 : n;
+  }
+
+  async connectQueue(options: ConnectOptions = {}): Promise<QueueBackend> {
+    const { clock } = this.broker;
+    const backend = await this.broker.connect({
+      leaseMs: LONG_MS,
+      // What a case leaves in hand must not hold up its end.
+      closeDeadlineMs: 50,
+      ...clock && { clock },
+      ...options,
+    });
+    this.#open.push(backend);
+    return backend;
+  }
+
+  async connect(options: ConnectOptions = {}): Promise<LeasingBackend> {
+    const backend = await this.connectQueue(options);
+    check(isLeasing(backend), "the backend offers no leases");
+    return backend;
+  }
+
+  key(name = "orders"): string {
+    return this.broker.key?.(name) ?? name;
+  }
+
+  power<Name extends keyof Powers>(name: Name): NonNullable<Powers[Name]> {
+    const power = this.broker[name];
+    check(power !== undefined && power !== null, `the harness has no ${name}`);
+    return (typeof power === "function" ? power.bind(this.broker) : power) as NonNullable<Powers[Name]>;
+  }
+
+  async kill(backend: QueueBackend): Promise<void> {
+    this.#killed.add(backend);
+    await this.power("kill")(backend);
+  }
+
+  now(): number {
+    return this.broker.clock?.now() ?? Date.now();
+  }
+
+  async pass(ms: number): Promise<void> {
+    if (this.broker.clock) await this.broker.clock.advance(ms);
+    else await new Promise((resolve) => setTimeout(resolve, ms));
+  }
+
+  async arrives<T>(promise: PromiseLike<T>, what: string): Promise<T> {
+    const outcome = await this.#outcome(promise, what);
+    if ("error" in outcome) throw outcome.error;
+    return outcome.value;
+  }
+
+  async rejects(promise: PromiseLike<unknown>, what: string): Promise<Error> {
+    const outcome = await this.#outcome(promise, what);
+    if (!("error" in outcome)) throw new ConformanceError(`${what}: expected a rejection, got ${show(outcome.value)}`);
+    check(outcome.error instanceof Error, `${what}: expected an Error, got ${show(outcome.error)}`);
+    return outcome.error;
+  }
+
+  async becomes(probe: () => boolean | Promise<boolean>, what: string): Promise<void> {
+    const end = this.now() + this.#patienceMs;
+    while (!await this.arrives(Promise.resolve(probe()), what)) {
+      check(this.now() < end, `${what}: did not become true within ${this.#patienceMs} ms`);
+      await this.pass(this.broker.clock ? LOOK_MS.fake : LOOK_MS.real);
+    }
+  }
+
+  notEarlier(at: number, earliest: number, what: string): void {
+    const early = earliest - at;
+    check(early <= this.#skewMs, `${what}: came ${early} ms too early`);
+  }
+
+  receive(backend: LeasingBackend, key: string, options: ReceiveOptions = {}): Reader<Delivery> {
+    return new Reader(this, backend.receive(key, { prefetch: 1, ...options }));
+  }
+
+  consume(backend: QueueBackend, key: string, options: ConsumeOptions = {}): Reader<JsonObject> {
+    return new Reader(this, backend.consume(key, { prefetch: 1, ...options }));
+  }
+
+  async drain(backend: LeasingBackend, key: string, options: ReceiveOptions = {}): Promise<Delivery[]> {
+    const taken: Delivery[] = [];
+    const reader = this.receive(backend, key, { prefetch: 100, ...options, stopWhenEmpty: true });
+    for (;;) {
+      const step = await reader.step("draining the queue");
+      if (step.done) return taken;
+      taken.push(step.value);
+      await this.arrives(step.value.ack(), "an ack while draining the queue");
+    }
+  }
+
+  /** Closes what the case left open; the killed are the broker's to clear away. */
+  async dispose(): Promise<void> {
+    const alive = this.#open.filter((backend) => !this.#killed.has(backend));
+    await this.arrives(Promise.all(alive.map((backend) => backend.close())), "closing at the end of the case");
+  }
+
+  async #outcome<T>(promise: PromiseLike<T>, what: string): Promise<Outcome<T>> {
+    const outcome: Promise<Outcome<T>> = Promise.resolve(promise).then((value) => ({ value }), (error) => ({ error }));
+    const late = `${what}: did not happen within ${this.#patienceMs} ms`;
+    if (this.broker.clock) {
+      try {
+        return await this.broker.clock.until(outcome, this.#patienceMs);
+      } catch (error) {
+        throw new ConformanceError(late, { cause: error });
+      }
+    }
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const limit = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new ConformanceError(late)), this.#patienceMs);
+    });
+    try {
+      return await Promise.race([outcome, limit]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
