@@ -199,7 +199,14 @@ test("cloudflare http: no error shows the token or a payload", async () => {
     api.fault(fault, "metrics");
     await note(backend.depth(KEY));
   }
-  assert.ok(errors.length >= 7);
+  const leaky = setup({
+    maxRetries: 0,
+    apiToken: api.token,
+    fetch: () => Promise.reject(new TypeError(`cannot send authorization: Bearer ${api.token}`)),
+  });
+  await note(leaky.backend.depth(KEY));
+  await note(leaky.backend.publish(KEY, { text: secret }));
+  assert.ok(errors.length >= 9);
   for (const error of errors) {
     for (let at = error as Error | undefined; at; at = at.cause as Error | undefined) {
       assert.ok(!`${at.message} ${at.stack} ${JSON.stringify(at)}`.includes(api.token), at.message);

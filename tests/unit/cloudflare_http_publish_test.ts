@@ -42,13 +42,21 @@ test("cloudflare http: concurrent publishes travel as batches of 100, in order, 
   );
 });
 
-test("cloudflare http: batches keep within 256 KB, also with what travels beside the payloads", async () => {
-  const { backend, api, queue } = setup();
-  const text = "x".repeat(60_000);
-  const headers = Object.fromEntries(Array.from({ length: 10 }, (_, n) => [`h${n}`, "y".repeat(2000)]));
-  await backend.publishBatch(KEY, Array.from({ length: 12 }, () => ({ payload: { text }, headers })));
-  assert.equal(queue.size, 12);
-  assert.ok(api.requests.every(({ status }) => status === 200));
+test("cloudflare http: batches keep within 256 KB with all that the platform counts", async () => {
+  const cases: [count: number, textBytes: number, headerBytes: number][] = [
+    [12, 60_000, 9_000], // four a batch by their payloads, three with their headers
+    [12, 60_000, 20_000],
+    [100, 2_440, 1], // one batch by their payloads, two with the platform's own hundred bytes each
+    [2, 127_700, 1],
+  ];
+  for (const [count, textBytes, headerBytes] of cases) {
+    const { backend, api, queue } = setup();
+    const text = "x".repeat(textBytes);
+    const headers = { h: "y".repeat(headerBytes) };
+    await backend.publishBatch(KEY, Array.from({ length: count }, () => ({ payload: { text }, headers })));
+    assert.equal(queue.size, count);
+    assert.ok(api.requests.every(({ status }) => status === 200));
+  }
 });
 
 test("cloudflare http: the largest payload arrives; a larger one, alone or with its headers, is refused before it is sent", async () => {

@@ -11,6 +11,7 @@ const bodies = (deliveries: RawDelivery[]) =>
 test("cloudflare http: bodies of every content type and shape are read, what is no object is left as it is", async () => {
   const cases: [shown: { body: unknown; type?: string }, expected: unknown][] = [
     [{ body: btoa('{"n":1}'), type: "json" }, { n: 1 }],
+    [{ body: btoa('{"n":"\xc3\xbc"}'), type: "json" }, { n: "ü" }],
     [{ body: '{"n":1}', type: "json" }, { n: 1 }],
     [{ body: ' {"n":1}', type: "json" }, { n: 1 }],
     [{ body: { n: 1 }, type: "json" }, { n: 1 }],
