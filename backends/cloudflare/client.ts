@@ -16,6 +16,8 @@ export interface ClientOptions {
   readonly apiToken: string;
   /** Milliseconds to wait for an answer. */
   readonly timeoutMs: number;
+  /** Requests that the API takes in five minutes. */
+  readonly requestLimit: number;
   /** What tells the time. */
   readonly clock: Clock;
   /** What sends. */
@@ -25,21 +27,23 @@ export interface ClientOptions {
 /** A JSON object of the API. */
 export type Result = Readonly<Record<string, unknown>>;
 
-/**
- * The API takes 1,200 requests in five minutes. Half of them at once and half of them evenly over the five minutes
- * never is more, wherever the platform begins to count.
- */
-const INTERVAL_MS = 500;
-const BURST_MS = 600 * INTERVAL_MS;
+/** What the API's limit is counted over. */
+const WINDOW_MS = 300_000;
 
 /** Sends requests for one account. */
 export class CloudflareClient {
   readonly #options: ClientOptions;
+  /**
+   * Half of the requests may go at once, the other half evenly over the window: never more than the limit in it,
+   * wherever the platform begins to count.
+   */
+  readonly #intervalMs: number;
   #paidUntil = 0;
 
   /** A client; nothing is opened. */
   constructor(options: ClientOptions) {
     this.#options = options;
+    this.#intervalMs = 2 * WINDOW_MS / options.requestLimit;
   }
 
   /**
@@ -101,7 +105,7 @@ export class CloudflareClient {
     const retryAfterMs = this.#retryAfter(headers.get("retry-after"));
     // The API's own limit, which all requests share; what only one queue is short of has numbers of its own.
     if (status === 429 && !isOfQueue(error?.code)) {
-      this.#paidUntil = this.#options.clock.now() + BURST_MS + (retryAfterMs ?? 0);
+      this.#paidUntil = this.#options.clock.now() + WINDOW_MS + (retryAfterMs ?? 0);
     }
     // The number alone: what the API says beside it may quote the request.
     throw new CloudflareError(code, `the API answered ${status}${error ? `, error ${error.code}` : ""}`, {
@@ -117,10 +121,11 @@ export class CloudflareClient {
 
   #pace(): void {
     const now = this.#options.clock.now();
-    const retryAfterMs = this.#paidUntil - now - BURST_MS;
+    const retryAfterMs = this.#paidUntil - now - WINDOW_MS;
     if (retryAfterMs > 0) {
-      throw new CloudflareError("rate-limited", "the API takes 1,200 requests in 5 minutes", { retryAfterMs });
+      const limit = `the API takes ${this.#options.requestLimit} requests in 5 minutes`;
+      throw new CloudflareError("rate-limited", limit, { retryAfterMs });
     }
-    this.#paidUntil = Math.max(this.#paidUntil, now) + INTERVAL_MS;
+    this.#paidUntil = Math.max(this.#paidUntil, now) + this.#intervalMs;
   }
 }

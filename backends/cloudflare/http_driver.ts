@@ -81,6 +81,7 @@ export class HttpDriver implements QueueDriver {
       apiToken,
       apiUrl: apiUrl.replace(/\/+$/, ""),
       timeoutMs: options.timeoutMs ?? 5_000,
+      requestLimit: options.requestLimit ?? 1_200,
       clock: this.#clock,
       // Called without a receiver: a Worker's fetch is particular about it.
       fetch: options.fetch ?? ((input, init) => fetch(input, init)),

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { callable, type Check, type Checks, positive, text } from "../../core/check.ts";
+import { callable, type Check, type Checks, count, positive, text } from "../../core/check.ts";
 import { BACKEND_CHECKS, type BackendOptions } from "../../core/host.ts";
 
 /** One message on its way into a binding. */
@@ -52,6 +52,8 @@ export interface CloudflareHttpOptions extends BackendOptions {
   readonly queues?: ByKey<string | QueueAddress>;
   /** Milliseconds of the longest gap between two pulls of an idle consumer. Default: 10,000. */
   readonly maxPollMs?: number;
+  /** Requests other than pulls and acknowledgements that the API takes of the account in five minutes. Default: 1,200. */
+  readonly requestLimit?: number;
   /** The API's base. Default: `https://api.cloudflare.com/client/v4`. */
   readonly apiUrl?: string;
   /** What sends the requests. Default: the platform's `fetch`. */
@@ -73,6 +75,7 @@ export const HTTP_CHECKS: Checks<CloudflareHttpOptions> = {
   apiToken: text,
   queues: byKey,
   maxPollMs: positive,
+  requestLimit: count,
   apiUrl: text,
   fetch: callable,
 };
