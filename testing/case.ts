@@ -83,6 +83,8 @@ export interface CaseContext {
   readonly leaseMs: number;
   /** Milliseconds of a delay. */
   readonly delayMs: number;
+  /** The most dead letters of a key that can be listed. */
+  readonly maxListed: number;
   /** Milliseconds that no case lives to see the end of: for leases that must not be what brings a message back. */
   readonly longMs: number;
   /** Numbers that depend on the run's seed alone. */

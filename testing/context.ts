@@ -39,6 +39,7 @@ export class Context implements CaseContext {
   readonly broker: Broker;
   readonly leaseMs: number;
   readonly delayMs: number;
+  readonly maxListed: number;
   readonly longMs: number = LONG_MS;
   readonly random: SeededRandom;
   readonly stress: boolean;
@@ -53,6 +54,7 @@ export class Context implements CaseContext {
     this.broker = broker;
     this.leaseMs = harness.leaseMs ?? (fake ? 30_000 : 1_000);
     this.delayMs = harness.delayMs ?? (fake ? 5_000 : 300);
+    this.maxListed = harness.maxListed ?? Infinity;
     this.#skewMs = harness.skewMs ?? (fake ? 0 : 5);
     this.#patienceMs = settings.patienceMs ?? harness.patienceMs ?? (fake ? 600_000 : 15_000);
     this.random = settings.random;

@@ -81,6 +81,8 @@ export interface Harness {
   readonly delayMs?: number;
   /** Milliseconds by which the broker's clock and the kit's may differ. Default: 0 on a fake clock, 5 on a real broker. */
   readonly skewMs?: number;
+  /** The most dead letters of a key that the broker can show. Default: all. */
+  readonly maxListed?: number;
   /** Milliseconds to wait for something that must come. Default: 600,000 on a fake clock, 15,000 on a real broker. */
   readonly patienceMs?: number;
 }

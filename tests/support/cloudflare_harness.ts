@@ -7,6 +7,9 @@ import { CloudflareApi } from "./cloudflare_api.ts";
 /** The platform's own limits are not what the cases are about; their tests are in tests/unit. */
 const PLENTY = 1_000_000;
 
+/** What the API shows in one peek, which has no next page. */
+export const MAX_LISTED = 100;
+
 /** What both harnesses share: a queue for each key, made when it is asked for, whatever the key is. */
 export function brokerOf(api: CloudflareApi, options: Partial<CloudflareHttpOptions>): DriverBroker {
   const names = new Map<string, string>();
@@ -38,6 +41,7 @@ export function brokerOf(api: CloudflareApi, options: Partial<CloudflareHttpOpti
 export function cloudflareHarness(): Harness {
   return driverHarness({
     name: "cloudflare",
+    maxListed: MAX_LISTED,
     open: () => {
       const clock = new FakeClock();
       const api = new CloudflareApi({ clock, rateLimit: { requests: PLENTY, windowMs: 300_000 } });
