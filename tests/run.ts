@@ -21,7 +21,7 @@ import { installServices, type Service } from "./support/services.ts";
 import { parseJUnit, type TestCase } from "./support/junit.ts";
 import { formatTable } from "./support/table.ts";
 import { bunProgram } from "./runtimes/bun/program.ts";
-import { docFiles, excludedFiles, ROOT, RUNTIMES, suiteFiles, testFiles } from "./suites.ts";
+import { docFiles, excludedFiles, ROOT, RUNTIMES, sharedFiles, suiteFiles, testFiles } from "./suites.ts";
 
 /** One row of the summary. */
 interface Row {
@@ -136,24 +136,44 @@ function count(rows: readonly Row[], status: TestCase["status"]): number {
   return rows.flatMap(({ cases }) => cases).filter((one) => one.status === status).length;
 }
 
+/** Each case that could not be run anywhere or somewhere, once, with the runtimes. */
+function listUnproven(rows: readonly Row[]): void {
+  const where = new Map<string, string[]>();
+  for (const row of rows) {
+    for (const { name } of row.cases.filter(({ status }) => status === "unproven")) {
+      const plain = name.replace(/^tests\/\S+: /, ""); // workerd's names begin with the file
+      where.set(plain, [...where.get(plain) ?? [], row.name]);
+    }
+  }
+  for (const [name, runtimes] of where) console.log(`unproven on ${runtimes.join(", ")}: ${name}`);
+}
+
 function summarize(rows: readonly Row[], missing: readonly Service[]): boolean {
   console.log("\n=== summary");
   for (const runtime of RUNTIMES.filter((name) => runtimes.includes(name) && !narrowed)) {
     for (const [file, reason] of excludedFiles(runtime)) console.log(`not on ${runtime}: ${file}: ${reason}`);
   }
+  listUnproven(rows);
   for (const service of missing) console.log(`SKIPPED what needs ${service}: it is not on this machine`);
   for (const { name, cases, problems } of rows) {
     for (const { status, name: test } of cases) {
-      if (status !== "passed") console.log(`${status.toUpperCase()} ${name}: ${test}`);
+      if (status === "failed" || status === "skipped") console.log(`${status.toUpperCase()} ${name}: ${test}`);
     }
     for (const problem of problems) console.log(`FAILED ${name}: ${problem}`);
   }
   const failures = (row: Row) => count([row], "failed") + row.problems.length + (strict ? count([row], "skipped") : 0);
   console.log();
   console.log(formatTable(
-    ["runtime", "files", "passed", "failed", "skipped", "seconds"],
+    ["runtime", "files", "passed", "failed", "skipped", "unproven", "seconds"],
     rows.map((row) => [
-      ...[row.name, row.files, count([row], "passed"), failures(row), count([row], "skipped")],
+      ...[
+        row.name,
+        row.files,
+        count([row], "passed"),
+        failures(row),
+        count([row], "skipped"),
+        count([row], "unproven"),
+      ],
       row.seconds.toFixed(1),
     ]),
   ));
@@ -172,6 +192,10 @@ process.on("SIGINT", () => process.exit(130));
 const unknown = runtimes.filter((name) => !(name in SUITES));
 if (unknown.length > 0) {
   console.error(`Unknown runtime: ${unknown.join(", ")}. Known: ${Object.keys(SUITES).join(", ")}`);
+  process.exit(2);
+}
+if (chosen([...sharedFiles(), ...docFiles(), ...["tests/runtimes", "tests/e2e"].flatMap(testFiles)]).length === 0) {
+  console.error(`No file has "${only}" in its path`);
   process.exit(2);
 }
 rmSync(reports, { recursive: true, force: true });
