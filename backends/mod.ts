@@ -23,9 +23,11 @@ import type { BackendModule } from "../core/registry.ts";
 export const backends: {
   readonly memory: () => Promise<BackendModule>;
   readonly redis: () => Promise<BackendModule>;
+  readonly upstash: () => Promise<BackendModule>;
   readonly cloudflare: () => Promise<BackendModule>;
 } = {
   memory: () => import("./memory/mod.ts"),
   redis: () => import("./redis/mod.ts"),
+  upstash: () => import("./upstash/mod.ts"),
   cloudflare: () => import("./cloudflare/mod.ts"),
 };

@@ -5,7 +5,7 @@
  * @module
  */
 import type { DriverMessage, SendResult } from "./driver.ts";
-import { PublishError, QueueError } from "./errors.ts";
+import { ConfigError, PublishError, QueueError } from "./errors.ts";
 import type { Host } from "./host.ts";
 import { tell } from "./observer.ts";
 import { Parcel } from "./parcel.ts";
@@ -136,6 +136,11 @@ export class Outbox {
         const wrapped = this.#wrap(error, batch.messages);
         doubt ||= wrapped.code === "unknown-outcome";
         this.#host.tellFailed("publish", this.#key, failures, wrapped);
+        if (error instanceof ConfigError && !doubt) {
+          // Not of any message: credentials that turn out to be wrong.
+          for (const { parcel } of batch.parts) if (!parcel.over) parcel.reject(error);
+          break;
+        }
         for (const { parcel } of batch.parts) {
           parcel.inDoubt ||= doubt;
           parcel.lastError = wrapped;

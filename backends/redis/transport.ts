@@ -58,15 +58,15 @@ export class RedisTransport implements StreamsTransport {
   ): Promise<unknown> {
     const rest = [String(keys.length), ...keys, ...args];
     try {
-      return await this.#send("EVALSHA", [await script.sha(), ...rest], signal);
+      return await this.#send("EVALSHA", [await script.sha(), ...rest], script.repeatable, signal);
     } catch (error) {
       if (!isReply(error) || !error.message.includes("NOSCRIPT")) throw error;
-      return await this.#send("EVAL", [script.source, ...rest], signal);
+      return await this.#send("EVAL", [script.source, ...rest], script.repeatable, signal);
     }
   }
 
   async ping(signal: AbortSignal): Promise<void> {
-    await this.#send("PING", [], signal);
+    await this.#send("PING", [], true, signal);
   }
 
   async wait({ keys, streamId, wakeId }: News, ms: number, signal: AbortSignal): Promise<void> {
@@ -105,7 +105,7 @@ export class RedisTransport implements StreamsTransport {
   }
 
   /** Sends a command once there is a connection; what goes wrong is named by whether it was sent. */
-  async #send(command: string, args: string[], signal: AbortSignal): Promise<unknown> {
+  async #send(command: string, args: string[], repeatable: boolean, signal: AbortSignal): Promise<unknown> {
     if (this.#client.status !== "ready") await this.#ready(signal);
     signal.throwIfAborted();
     return await new Promise((resolve, reject) => {
@@ -119,7 +119,8 @@ export class RedisTransport implements StreamsTransport {
       };
       const timer = setTimeout(() => {
         end();
-        reject(new QueueError("unknown-outcome", `no answer to ${command} within ${this.#options.replyWaitMs} ms`));
+        const code = repeatable ? "timeout" : "unknown-outcome";
+        reject(new QueueError(code, `no answer to ${command} within ${this.#options.replyWaitMs} ms`));
         this.#client.disconnect(true);
       }, this.#options.replyWaitMs);
       signal.addEventListener("abort", onAbort);
@@ -128,16 +129,16 @@ export class RedisTransport implements StreamsTransport {
         resolve(value);
       }, (error) => {
         end();
-        reject(isReply(error) ? error : this.#broken(error));
+        reject(isReply(error) ? error : this.#broken(error, repeatable));
       });
     });
   }
 
-  #broken(error: unknown): QueueError {
+  #broken(error: unknown, repeatable: boolean): QueueError {
     const message = error instanceof Error ? error.message : String(error);
-    return NOT_WRITTEN.test(message)
-      ? this.#unreachable()
-      : new QueueError("unknown-outcome", "the connection broke before the answer came", { cause: error });
+    if (NOT_WRITTEN.test(message)) return this.#unreachable();
+    const code = repeatable ? "connection" : "unknown-outcome";
+    return new QueueError(code, "the connection broke before the answer came", { cause: error });
   }
 
   #unreachable(): QueueError {

@@ -117,7 +117,7 @@ export const SETTLE = new Script(
  * wants longer or knows of, keeps them and its end, and these move to the new lease.
  * Answers for each lease one text: `k` where it was kept, or `m` where its entries moved, then a `1` or a `0` for each.
  */
-export const EXTEND = new Script(
+export const EXTEND: Script = Script.repeatable(
   TIME,
   `
   local stream, leases, replay = unpack(KEYS)

@@ -12,7 +12,7 @@ const COUNTED = 2_000;
  * KEYS: stream, delayed, expiring, leases, again, replay, dead. ARGV: group.
  * Answers ready, in flight, delayed, dead. Changes nothing.
  */
-export const DEPTH = new Script(
+export const DEPTH: Script = Script.repeatable(
   TIME,
   HOLD,
   `
@@ -78,10 +78,10 @@ export const DEPTH = new Script(
 );
 
 /** KEYS: dead. ARGV: where to start, how many. Answers entries. */
-export const LIST = new Script(`return redis.call('XRANGE', KEYS[1], ARGV[1], '+', 'COUNT', ARGV[2])`);
+export const LIST: Script = Script.repeatable(`return redis.call('XRANGE', KEYS[1], ARGV[1], '+', 'COUNT', ARGV[2])`);
 
 /** KEYS: dead. ARGV: ids. Answers those entries that are there. */
-export const PICK = new Script(`
+export const PICK: Script = Script.repeatable(`
   local found = {}
   for _, id in ipairs(ARGV) do
     local entry = redis.call('XRANGE', KEYS[1], id, id)[1]

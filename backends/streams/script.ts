@@ -8,11 +8,18 @@
 export class Script {
   /** What is sent: without comments and indentation. */
   readonly source: string;
+  /** Running it again, because its answer was lost, does no harm and answers the same. */
+  readonly repeatable: boolean = false;
   #sha: Promise<string> | undefined;
 
   /** A script made of pieces of Lua. */
   constructor(...pieces: readonly string[]) {
     this.source = pieces.join("\n").replace(/^[ \t]*(--.*)?\n/gm, "").replace(/^[ \t]+/gm, "").trim();
+  }
+
+  /** The same script, known to be repeatable. */
+  static repeatable(...pieces: readonly string[]): Script {
+    return new RepeatableScript(...pieces);
   }
 
   /** SHA-1 of the source, in hex. */
@@ -21,6 +28,10 @@ export class Script {
       Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("")
     );
   }
+}
+
+class RepeatableScript extends Script {
+  override readonly repeatable = true;
 }
 
 /**

@@ -2,7 +2,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { createBackend } from "../../core/backend.ts";
 import type { SendResult } from "../../core/driver.ts";
-import type { PublishError } from "../../core/errors.ts";
+import { ConfigError, type PublishError } from "../../core/errors.ts";
 import type { BackendOptions } from "../../core/host.ts";
 import type { PublishReceipt } from "../../core/protocol.ts";
 import { countedSignal } from "../support/counted_signal.ts";
@@ -436,4 +436,19 @@ test("outbox: no error has the payload in it, neither as it is nor as a part of 
     assert.doesNotMatch(text!, /private/);
   }
   assert.match(error.message, /ERR, command was \["XADD","k","\*","data","<redacted>"\] or <redacted>$/);
+});
+
+test("outbox: an error of configuration is nobody's message's: it ends the publish as it is", async () => {
+  const error = new ConfigError("the token is not accepted");
+  const { backend, driver } = setUp({ send: () => Promise.reject(error) });
+  assert.equal(await rejected(backend.publish("k", { n: 1 })), error);
+  assert.equal(await rejected(backend.publishBatch("k", payloads(3))), error);
+  assert.equal(driver.sent.length, 2);
+});
+
+test("outbox: a driver's own id takes the place of one that was made", async () => {
+  const { backend } = setUp({
+    send: (messages) => Promise.resolve(messages.map((_, i) => ({ outcome: "added", id: `b${i}` }))),
+  });
+  assert.deepEqual(await backend.publish("k", { n: 1 }), { id: "b0", outcome: "added" });
 });

@@ -1,0 +1,109 @@
+/**
+ * The two ways to a database: its URL and token, or a client of the vendor's that somebody else made.
+ *
+ * @module
+ */
+import { ConfigError, QueueError } from "../../core/errors.ts";
+import type { Script } from "../streams/script.ts";
+import { classifyReply } from "../streams/transport.ts";
+import { refused, type RestOptions, UpstashRest } from "./rest.ts";
+import type { UpstashConnection } from "./transport.ts";
+
+/**
+ * The part of `@upstash/redis` that is used: its `Redis`, made with `automaticDeserialization: false`.
+ *
+ * @example
+ * ```ts
+ * import { Redis } from "@upstash/redis";
+ * import { UpstashBackend } from "@slack-mcp/queue/upstash";
+ *
+ * const client = new Redis({ url: "https://example.upstash.io", token: "secret", automaticDeserialization: false });
+ * await using backend = new UpstashBackend({ client });
+ * ```
+ */
+export interface UpstashClient {
+  /** Runs a script. */
+  eval(script: string, keys: string[], args: string[]): Promise<unknown>;
+  /** Asks for an answer. */
+  ping(): Promise<unknown>;
+}
+
+/** A database by URL and token. */
+export function restConnection(options: RestOptions): UpstashConnection {
+  const rest = new UpstashRest(options);
+  return {
+    run: (script, keys, args, signal) =>
+      rest.command(["EVAL", script.source, String(keys.length), ...keys, ...args], script.repeatable, signal),
+    ping: async (signal) => {
+      await rest.command(["PING"], true, signal);
+    },
+    subscribe: (channel, onEvent, signal) => rest.subscribe(channel, onEvent, signal),
+  };
+}
+
+/** What a client that turns texts into numbers and objects makes of it is something else. Slack's timestamps look so. */
+const PROBE = "1700000000.123456";
+
+/**
+ * A database through the vendor's client.
+ *
+ * @param rest Where URL and token are known too: for the subscription. The vendor's own neither tells when it breaks nor
+ *   always ends when it is told to (on Deno, aborting a fetch may not reach a body that is being read).
+ */
+export function clientConnection(client: UpstashClient, rest: RestOptions | undefined): UpstashConnection {
+  let probed: Promise<void> | undefined;
+  async function probe(): Promise<void> {
+    const answer = await client.eval("return ARGV[1]", [], [PROBE]);
+    if (answer === PROBE) return;
+    throw new ConfigError("client must be made with automaticDeserialization: false, or it changes payloads", {
+      backend: "upstash",
+    });
+  }
+  async function run(
+    script: Script,
+    keys: readonly string[],
+    args: readonly string[],
+    signal: AbortSignal,
+  ): Promise<unknown> {
+    signal.throwIfAborted();
+    try {
+      await (probed ??= probe());
+      return await unlessAborted(client.eval(script.source, [...keys], [...args]), signal);
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      probed = undefined;
+      throw named(error, script.repeatable);
+    }
+  }
+  return {
+    run,
+    ping: async (signal) => {
+      try {
+        await unlessAborted(client.ping(), signal);
+      } catch (error) {
+        throw signal.aborted ? signal.reason : named(error, true);
+      }
+    },
+    subscribe: rest ? restConnection(rest).subscribe : () => Promise.reject(new Error("there is no subscription")),
+  };
+}
+
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    signal.addEventListener("abort", onAbort);
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+  });
+}
+
+/** An error of the vendor's client, without the command that it quotes. */
+function named(error: unknown, repeatable: boolean): QueueError {
+  if (error instanceof QueueError) return error;
+  const whole = error instanceof Error ? error.message : String(error);
+  const message = whole.replace(/,? command was:[^]*$/, "");
+  if (error instanceof Error && error.name === "UpstashError") {
+    if (/unauthorized|auth token|WRONGPASS/i.test(message)) return refused(message);
+    return new QueueError(classifyReply(message), message);
+  }
+  return new QueueError(repeatable ? "connection" : "unknown-outcome", message.slice(0, 200));
+}

@@ -1,0 +1,140 @@
+/**
+ * Queues on Upstash Redis over HTTP, for Workers and wherever there is `fetch` and nothing else.
+ *
+ * The streams and scripts are those of `@slack-mcp/queue/redis`, so both can work on one queue of one database, over HTTP
+ * here and over TCP there, and so can the Python Slack MCP Server.
+ *
+ * ## Delivery semantics
+ *
+ * Every operation is one `EVAL`: one request, one command as Upstash counts it, and it happens whole or not at all.
+ *
+ * 1. *Confirmed*: a publish resolves on the server's answer. A request whose answer was lost is sent again by itself, and the
+ *    server remembers the batch: it adds nothing twice.
+ * 2. *At least once*: what is delivered is pending in the group until it is settled. The lease of a consumer who is gone
+ *    ends after `leaseMs` since its last receive or renewal, and at most an eighth of it later; then the next who receives
+ *    takes it over.
+ * 3. *Leases* are renewed together, in one request. Settling is fenced: a late settlement answers `false` and changes nothing.
+ * 4. *Attempts* are the group's own delivery counter.
+ * 5. *Delays*, of any length, are by the server's clock, and never early.
+ * 6. *Dead letters* are a stream for each group; replaying puts one back for that group alone.
+ * 7. *Bounded*: what every group of the stream has settled is trimmed at once, and nothing else ever is. `maxLength` refuses
+ *    with `"queue-full"`, or drops the oldest with `overflow: "drop-oldest"`.
+ * 8. *Groups* are the stream's own. A new one starts with the oldest entry still there.
+ * 9. *`consume`* acknowledges by asking; leaving the loop releases, uncounted, to the place that the message had.
+ * 10. *Backpressure*: no more than `prefetch` are pending, and no more than 900 under one name, since Upstash stops reading
+ *     for a consumer who has about a thousand.
+ * 11. *Abort and close*: a receive that is on its way is waited for and what it leased is given back.
+ * 12. *Reconnects*: each request is on its own. 429 and 503 are tried again after the server's `Retry-After`.
+ * 13. *Idle cost*: at most 120 commands an hour for each key and group that is waited for. A subscription
+ *     (`/subscribe`) wakes the consumer as soon as one of this module's publishers sends; since others tell nobody, there is
+ *     a look every 45 s too. Where there is no subscription, there is one after 250 ms, 500 ms and so on up to 40 s.
+ *     A message costs a part of three commands: up to 1,000 travel in one. Whether Upstash counts what runs within an `EVAL`
+ *     is not documented; the scripts run about two commands for each message, and about ten for each look.
+ * 14. *Secrets*: the token travels in a header, and is taken out of every error. A token that is not accepted is a
+ *     `ConfigError` at the first use.
+ *
+ * Order: first in, first out per key. Dedup: a publisher's id is remembered for an hour (`dedupWindowMs`).
+ *
+ * ## Configuration
+ *
+ * | variable | what |
+ * |---|---|
+ * | `UPSTASH_REDIS_REST_URL`, `UPSTASH_REDIS_REST_TOKEN` | from the database's page in the console |
+ * | `UPSTASH_TIMEOUT` (s), `UPSTASH_MAX_RETRIES`, `UPSTASH_RETRY_DELAY` (s) | 5, 3, 0.1 |
+ * | `UPSTASH_MESSAGE_TTL` (s) | unsettled messages leave by themselves; default: never |
+ * | `UPSTASH_MAX_LENGTH`, `UPSTASH_OVERFLOW` | the most unsettled messages of a key; `reject` (default) or `drop-oldest` |
+ * | `UPSTASH_DEDUP_WINDOW` (s) | 3600 |
+ *
+ * ## Runtimes
+ *
+ * Workers, Deno, Bun, Node, browsers. In a Worker make the backend within the request or the scheduled event that uses it:
+ * a subscription cannot outlive them. `createConsumer(…).drain(…)` takes what is there and opens none.
+ *
+ * @example
+ * ```ts
+ * import { createConsumer } from "@slack-mcp/queue";
+ * import { fromEnv } from "@slack-mcp/queue/upstash";
+ *
+ * const consumer = createConsumer({ handler: ({ payload }) => void payload });
+ *
+ * const worker = {
+ *   async scheduled(_event: unknown, env: Record<string, unknown>): Promise<void> {
+ *     await using backend = fromEnv(env);
+ *     await consumer.drain(backend, "slack_events", { deadlineMs: 25_000 });
+ *   },
+ * };
+ *
+ * if (typeof worker.scheduled !== "function") throw new Error("a Worker needs a handler");
+ * ```
+ *
+ * @module
+ */
+import { PortableBackend } from "../../core/backend.ts";
+import { checkOptions } from "../../core/check.ts";
+import { systemClock } from "../../core/clock.ts";
+import { ConfigError } from "../../core/errors.ts";
+import { backendOptions } from "../../core/host.ts";
+import type { Env } from "../../core/protocol.ts";
+import { StreamsDriver } from "../streams/driver.ts";
+import type { StreamsOptions } from "../streams/options.ts";
+import { clientConnection, restConnection, type UpstashClient } from "./client.ts";
+import { optionsFromEnv, UPSTASH_CHECKS, type UpstashOptions } from "./options.ts";
+import { UpstashTransport } from "./transport.ts";
+
+export type { StreamsOptions, UpstashClient, UpstashOptions };
+
+/** Bytes of the largest payload and of one batch: as text within JSON it may be twice as long, and a request 10 MB. */
+const MAX_PAYLOAD = 4 * 1024 * 1024;
+
+/** Milliseconds of the longest wait for a message, which costs what `listener.ts` says and nothing by itself. */
+const MAX_WAIT_MS = 1_800_000;
+
+function createDriver(options: UpstashOptions): StreamsDriver {
+  checkOptions("upstash options", options, UPSTASH_CHECKS);
+  const { url, token, client, clock = systemClock, timeoutMs = 5_000, fetch: send = fetch } = options;
+  if (client === undefined || url !== undefined) checkAddress(url, token);
+  const rest = url === undefined
+    ? undefined
+    : { url, token: token!, fetch: send, timeoutMs: Math.max(timeoutMs, 1_000) };
+  const connection = client ? clientConnection(client, rest) : restConnection(rest!);
+  return new StreamsDriver(new UpstashTransport(connection, clock, token === undefined ? [] : [token]), {
+    ...options,
+    name: "upstash",
+    maxPayloadBytes: MAX_PAYLOAD,
+    maxBatchBytes: MAX_PAYLOAD,
+    maxWaitMs: MAX_WAIT_MS,
+    idleCostPerHour: 120,
+  });
+}
+
+function checkAddress(url: string | undefined, token: string | undefined): void {
+  const problems: string[] = [];
+  if (url === undefined) problems.push("url is not set: give the database's REST URL, or a client");
+  else if (!/^https?:$/.test(URL.canParse(url) ? new URL(url).protocol : "")) {
+    problems.push("url must be a URL that starts with https:// or http://");
+  }
+  if (token === undefined) problems.push("token is not set: give the database's REST token, or a client");
+  if (problems.length > 0) throw new ConfigError(problems, { backend: "upstash" });
+}
+
+/** Queues on Upstash Redis over HTTP. */
+export class UpstashBackend extends PortableBackend {
+  /**
+   * A backend that sends its first request when it is first used.
+   *
+   * @throws {TypeError | RangeError} An option that is not as described.
+   * @throws {ConfigError} No URL or token, and no client.
+   */
+  constructor(options: UpstashOptions) {
+    super(createDriver(options), backendOptions(options));
+  }
+}
+
+/**
+ * A backend as the `UPSTASH_…` variables describe it.
+ *
+ * @throws {ConfigError} A variable that is missing or wrong.
+ */
+export function fromEnv(env: Env): UpstashBackend {
+  return new UpstashBackend(optionsFromEnv(env));
+}

@@ -1,0 +1,67 @@
+/**
+ * Options of the Upstash backend, and how the environment gives them.
+ *
+ * @module
+ */
+import { callable, type Check, type Checks, text } from "../../core/check.ts";
+import { EnvReader, readQueueFields } from "../../core/config.ts";
+import { BACKEND_CHECKS, type BackendOptions } from "../../core/host.ts";
+import type { Env } from "../../core/protocol.ts";
+import { STREAMS_CHECKS, type StreamsOptions } from "../streams/options.ts";
+import type { UpstashClient } from "./client.ts";
+
+/** Options of `UpstashBackend`. */
+export interface UpstashOptions extends BackendOptions, StreamsOptions {
+  /** The database's REST URL, `https://….upstash.io`. Needed unless there is a `client`. */
+  readonly url?: string;
+  /** The database's REST token. Needed unless there is a `client`. */
+  readonly token?: string;
+  /**
+   * A client of `@upstash/redis` to send commands with. Whoever makes it keeps it. Give URL and token too and a consumer is
+   * woken by a subscription; without them it polls.
+   */
+  readonly client?: UpstashClient;
+  /** Default: the platform's `fetch`. */
+  readonly fetch?: typeof fetch;
+}
+
+const client: Check = (value) =>
+  callable((value as Partial<UpstashClient> | null)?.eval) && { allowed: "a client of @upstash/redis" };
+
+/** The checks of {@link UpstashOptions}. */
+export const UPSTASH_CHECKS: Checks<UpstashOptions> = {
+  ...BACKEND_CHECKS,
+  ...STREAMS_CHECKS,
+  url: text,
+  token: text,
+  client,
+  fetch: callable,
+};
+
+/**
+ * Reads `UPSTASH_…`.
+ *
+ * @throws {ConfigError} Anything missing or wrong, all of it at once, never with a secret.
+ */
+export function optionsFromEnv(env: Env): UpstashOptions {
+  const reader = new EnvReader(env);
+  const where = "it is on the database's page in the Upstash console, under REST API";
+  reader.required("UPSTASH_REDIS_REST_URL", where);
+  const url = reader.url("UPSTASH_REDIS_REST_URL", ["https:", "http:"]);
+  const token = reader.required("UPSTASH_REDIS_REST_TOKEN", where);
+  const { timeoutMs, maxRetries, retryDelayMs, messageTtlMs, maxLength } = readQueueFields(reader, "UPSTASH");
+  const overflow = reader.oneOf("UPSTASH_OVERFLOW", ["reject", "drop-oldest"]);
+  const dedupWindowMs = reader.seconds("UPSTASH_DEDUP_WINDOW", { min: 1 });
+  reader.check();
+  return {
+    url: url?.href,
+    token: token.trim(),
+    timeoutMs,
+    maxRetries,
+    retryDelayMs,
+    messageTtlMs,
+    maxLength,
+    overflow,
+    dedupWindowMs,
+  };
+}

@@ -1,0 +1,75 @@
+/**
+ * The streams engine's way to Upstash: each operation one request, and a subscription in place of a blocking read.
+ *
+ * @module
+ */
+import type { Clock } from "../../core/clock.ts";
+import { type ErrorCode, QueueError } from "../../core/errors.ts";
+import type { GroupKeys } from "../streams/keys.ts";
+import type { Script } from "../streams/script.ts";
+import type { News, StreamsTransport } from "../streams/transport.ts";
+import { Listener, type Subscribe } from "./listener.ts";
+
+/** A database, however it is reached. */
+export interface UpstashConnection {
+  /** Runs a script in one request. */
+  run(script: Script, keys: readonly string[], args: readonly string[], signal: AbortSignal): Promise<unknown>;
+  /** Resolves where the database answers. */
+  ping(signal: AbortSignal): Promise<void>;
+  /** Listens to a channel. */
+  readonly subscribe: Subscribe;
+}
+
+/** Runs scripts over HTTP. */
+export class UpstashTransport implements StreamsTransport {
+  readonly secrets: readonly string[];
+  readonly #connection: UpstashConnection;
+  readonly #clock: Clock;
+  readonly #listeners: Map<string, Listener> = new Map();
+
+  /** Over this connection. */
+  constructor(connection: UpstashConnection, clock: Clock, secrets: readonly string[]) {
+    this.#connection = connection;
+    this.#clock = clock;
+    this.secrets = secrets;
+  }
+
+  run(script: Script, keys: readonly string[], args: readonly string[], signal: AbortSignal): Promise<unknown> {
+    return this.#connection.run(script, keys, args, signal);
+  }
+
+  ping(signal: AbortSignal): Promise<void> {
+    return this.#connection.ping(signal);
+  }
+
+  mark(keys: GroupKeys): number {
+    return this.#listener(keys).mark();
+  }
+
+  async wait({ keys, mark }: News, ms: number, signal: AbortSignal): Promise<void> {
+    await this.#listener(keys).wait(mark as number, ms, signal);
+  }
+
+  /** One for each group that waits: what one group finds says nothing about another. */
+  #listener({ channel, leases }: GroupKeys): Listener {
+    let listener = this.#listeners.get(leases);
+    if (listener === undefined) {
+      listener = new Listener(channel, this.#connection.subscribe, this.#clock);
+      this.#listeners.set(leases, listener);
+    }
+    return listener;
+  }
+
+  close(): Promise<void> {
+    for (const listener of this.#listeners.values()) listener.close();
+    return Promise.resolve();
+  }
+
+  classify(error: unknown): ErrorCode {
+    return error instanceof QueueError ? error.code : "internal";
+  }
+
+  retryAfterMs(error: unknown): number | undefined {
+    return error instanceof QueueError ? error.retryAfterMs : undefined;
+  }
+}
