@@ -9,35 +9,30 @@
  * library may lean on it.
  */
 import { type Clock, delay, systemClock } from "../../core/clock.ts";
+import { contentBytes, hex, METADATA_BYTES, type QueueSettings, StoredQueue } from "./cloudflare_queue.ts";
 import {
-  type Content,
-  contentBytes,
-  type ContentType,
-  hex,
-  METADATA_BYTES,
-  type QueueSettings,
-  type StoredMessage,
-  StoredQueue,
-} from "./cloudflare_queue.ts";
+  acknowledge,
+  actionOf,
+  answer,
+  type ApiAnswer,
+  type ApiRequest,
+  BATCH_LIMIT,
+  contentOf,
+  describeQueue,
+  type Fault,
+  list,
+  MAX_DELAY_SECONDS,
+  MAX_VISIBILITY_MS,
+  MESSAGE_LIMIT,
+  metrics,
+  optionalInteger,
+  readJson,
+  Refusal,
+  refuse,
+  show,
+} from "./cloudflare_shapes.ts";
 
-/** What befalls one request. */
-export type Fault =
-  /** The request never arrives: the connection breaks. */
-  | { readonly kind: "cut" }
-  /** The request is carried out, its reply is lost. */
-  | { readonly kind: "lost" }
-  /** The request is carried out after `ms`. */
-  | { readonly kind: "latency"; readonly ms: number }
-  /** The request is refused. */
-  | {
-    readonly kind: "refuse";
-    readonly status: number;
-    readonly code?: number;
-    readonly message?: string;
-    readonly retryAfter?: number | string;
-    /** In place of the API's JSON. */
-    readonly body?: string;
-  };
+export type { ApiAnswer, ApiRequest, Fault } from "./cloudflare_shapes.ts";
 
 export interface SeenRequest {
   readonly method: string;
@@ -59,28 +54,13 @@ export interface CloudflareApiOptions {
 /** Thrown in place of an answer: the transport breaks the connection. */
 export class Disconnect extends TypeError {
   /** What is lost on the way. */
-  readonly reply: Response | undefined;
+  readonly reply: ApiAnswer | undefined;
 
-  constructor(message: string, reply?: Response) {
+  constructor(message: string, reply?: ApiAnswer) {
     super(message);
     this.reply = reply;
   }
 }
-
-class Refusal extends Error {
-  readonly status: number;
-  readonly code: number;
-  constructor(status: number, code: number, message: string) {
-    super(message);
-    this.status = status;
-    this.code = code;
-  }
-}
-
-const MESSAGE_LIMIT = 128_000;
-const BATCH_LIMIT = 256_000;
-const MAX_DELAY_SECONDS = 86_400;
-const MAX_VISIBILITY_MS = 43_200_000;
 
 export class CloudflareApi {
   readonly accountId: string;
@@ -128,11 +108,28 @@ export class CloudflareApi {
   }
 
   /** The API as a `fetch` function. */
-  readonly fetch = (input: Request | URL | string, init?: RequestInit): Promise<Response> =>
-    this.handle(new Request(input, init));
+  readonly fetch = async (input: Request | URL | string, init?: RequestInit): Promise<Response> => {
+    const request = new Request(input, init);
+    const { method, url, headers } = request;
+    const authorization = headers.get("authorization");
+    const { status, text, ...rest } = await this.handle({ method, url, authorization, body: await request.text() });
+    return new Response(text, { status, headers: rest.headers });
+  };
+
+  /**
+   * The same without streams, for a client that gives and takes text: it needs no turn of the event loop, so it keeps
+   * step with a clock that is turned by hand, on every runtime.
+   */
+  readonly textFetch = async (input: Request | URL | string, init: RequestInit = {}): Promise<Response> => {
+    const authorization = new Headers(init.headers).get("authorization");
+    const { method = "GET", body } = init;
+    const answer = await this.handle({ method, url: String(input), authorization, body: String(body ?? "") });
+    const { status, text, headers } = answer;
+    return { ok: status < 300, status, headers: new Headers(headers), text: () => Promise.resolve(text) } as Response;
+  };
 
   /** Answers a request. Rejects with {@link Disconnect} where the connection is to break. */
-  async handle(request: Request): Promise<Response> {
+  async handle(request: ApiRequest): Promise<ApiAnswer> {
     const { pathname, searchParams } = new URL(request.url);
     const [account, queueId, ...rest] = (/^\/client\/v4\/accounts\/(.*)$/.exec(pathname)?.[1] ?? "")
       .split("/").filter((part, index) => index !== 1 || part !== "queues");
@@ -144,21 +141,21 @@ export class CloudflareApi {
     if (fault?.kind === "latency") await delay(fault.ms, this.#clock);
     const response = fault?.kind === "refuse"
       ? refuse(fault)
-      : await this.#answer(request, action, account, queueId, searchParams);
+      : this.#answer(request, action, account, queueId, searchParams);
     seen.status = response.status;
     if (fault?.kind === "lost") throw new Disconnect("reply lost", response);
     return response;
   }
 
-  async #answer(
-    request: Request,
+  #answer(
+    request: ApiRequest,
     action: string,
     account: string | undefined,
     queueId: string | undefined,
     query: URLSearchParams,
-  ): Promise<Response> {
+  ): ApiAnswer {
     try {
-      if (request.headers.get("authorization") !== `Bearer ${this.token}` || account !== this.accountId) {
+      if (request.authorization !== `Bearer ${this.token}` || account !== this.accountId) {
         throw new Refusal(403, 10000, "Authentication error");
       }
       if (action === "unknown") throw new Refusal(404, 7003, "No route for the URI");
@@ -168,7 +165,7 @@ export class CloudflareApi {
           return refuse({ kind: "refuse", status: 429, code: 971, message: "Please wait", retryAfter });
         }
       }
-      const body = request.method === "GET" ? {} : await readJson(request);
+      const body = request.method === "GET" ? {} : readJson(request.body);
       return answer(200, this.#run(action, queueId, body, query));
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
@@ -269,130 +266,4 @@ export class CloudflareApi {
     this.#window.used++;
     return 0;
   }
-}
-
-const ACTIONS: Readonly<Record<string, string>> = {
-  "GET ": "get",
-  "POST messages": "send",
-  "POST messages/batch": "batch",
-  "POST messages/pull": "pull",
-  "POST messages/ack": "ack",
-  "POST messages/peek": "peek",
-  "POST messages/purge": "purge-refs",
-  "POST purge": "purge",
-  "GET metrics": "metrics",
-};
-
-function actionOf(method: string, queueId: string | undefined, rest: string): string {
-  if (queueId === undefined) return method === "GET" ? "list" : method === "POST" ? "create" : "unknown";
-  return ACTIONS[`${method} ${rest}`] ?? "unknown";
-}
-
-function answer(status: number, result: unknown): Response {
-  return Response.json({ success: true, errors: [], messages: [], result }, { status });
-}
-
-function refuse({ status, code, message, retryAfter, body }: Extract<Fault, { kind: "refuse" }>): Response {
-  const headers = new Headers({ "content-type": body === undefined ? "application/json" : "text/html" });
-  if (retryAfter !== undefined) headers.set("retry-after", String(retryAfter));
-  const errors = code === undefined ? [] : [{ code, message: message ?? "refused" }];
-  return new Response(body ?? JSON.stringify({ success: false, errors, messages: [], result: null }), {
-    status,
-    headers,
-  });
-}
-
-async function readJson(request: Request): Promise<Record<string, unknown>> {
-  let value: unknown;
-  try {
-    value = JSON.parse(await request.text());
-  } catch {
-    throw new Refusal(400, 10208, "request body is not valid JSON"); // the parser's own words add nothing
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new Refusal(400, 10207, "request body is not an object");
-  }
-  return value as Record<string, unknown>;
-}
-
-function list(value: unknown, name: string): Record<string, unknown>[] {
-  if (!Array.isArray(value) || value.some((item) => typeof item !== "object" || item === null)) {
-    throw new Refusal(400, 10207, `${name} is not a list of objects`);
-  }
-  return value;
-}
-
-function optionalInteger(
-  body: Record<string, unknown>,
-  name: string,
-  max: number,
-  code: number,
-): number | undefined {
-  const value = body[name];
-  if (value === undefined || value === null) return undefined;
-  if (typeof value !== "number" || !Number.isInteger(value) || value < 0 || value > max) {
-    throw new Refusal(400, code, `${name} is not a whole number from 0 to ${max}`);
-  }
-  return value;
-}
-
-function contentOf(message: Record<string, unknown>): Content {
-  const type = (message.content_type ?? "json") as ContentType;
-  if (type === "json" && message.body !== undefined) return { type, text: JSON.stringify(message.body) };
-  if (type === "text" && typeof message.body === "string") return { type, text: message.body };
-  if (type === "json" || type === "text") throw new Refusal(400, 10207, `body does not fit content_type ${type}`);
-  throw new Refusal(400, 10203, `content_type ${type} is invalid`);
-}
-
-function base64(text: string): string {
-  return btoa(Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join(""));
-}
-
-function show({ id, content, timestamp, attempts, source }: StoredMessage): Record<string, unknown> {
-  return {
-    id,
-    body: content.type === "json" ? base64(content.text) : content.text,
-    timestamp_ms: timestamp,
-    attempts,
-    metadata: { "CF-sourceMessageSource": source, "CF-Content-Type": content.type },
-  };
-}
-
-function metrics(queue: StoredQueue): Record<string, number> {
-  return { backlog_bytes: queue.bytes, backlog_count: queue.size, oldest_message_timestamp_ms: queue.oldest };
-}
-
-function acknowledge(queue: StoredQueue, body: Record<string, unknown>): unknown {
-  const warnings: Record<string, string> = {};
-  const counts = { ack: 0, retry: 0 };
-  const take = (kind: "ack" | "retry", item: Record<string, unknown>) => {
-    const lease = String(item.lease_id);
-    const seconds = optionalInteger(item, "delay_seconds", MAX_DELAY_SECONDS, 10203);
-    const warning = kind === "ack" ? queue.ack(lease) : queue.retry(lease, seconds);
-    if (warning === undefined) counts[kind]++;
-    else warnings[lease] = warning;
-  };
-  for (const item of list(body.acks ?? [], "acks")) take("ack", item);
-  for (const item of list(body.retries ?? [], "retries")) take("retry", item);
-  return { ackCount: counts.ack, retryCount: counts.retry, warnings };
-}
-
-function describeQueue({ id, name, settings }: StoredQueue): Record<string, unknown> {
-  return {
-    queue_id: id,
-    queue_name: name,
-    consumers_total_count: 1,
-    consumers: [{
-      type: "http_pull",
-      dead_letter_queue: settings.deadLetterQueue ?? "",
-      settings: { max_retries: settings.maxRetries ?? 3, retry_delay: settings.retryDelay ?? 0 },
-    }],
-    producers: [],
-    producers_total_count: 0,
-    settings: {
-      delivery_delay: settings.deliveryDelay ?? 0,
-      delivery_paused: false,
-      message_retention_period: 345_600,
-    },
-  };
 }

@@ -53,22 +53,17 @@ export class CloudflareApiServer {
     try {
       const chunks: Uint8Array[] = [];
       for await (const chunk of request) chunks.push(chunk);
-      const body = request.method === "GET" || request.method === "HEAD"
-        ? undefined
-        : await new Blob(chunks as BlobPart[]).text();
-      const headers = new Headers();
-      for (const [name, value] of Object.entries(request.headers)) headers.set(name, String(value));
-      const answer = await this.api.handle(
-        new Request(`http://127.0.0.1:${this.#port}${request.url}`, { method: request.method, headers, body }),
-      );
-      response.writeHead(answer.status, Object.fromEntries(answer.headers));
-      response.end(await answer.text());
+      const { method = "GET", headers: { authorization = null } } = request;
+      const body = await new Blob(chunks as BlobPart[]).text();
+      const answer = await this.api.handle({ method, url: `http://127.0.0.1${request.url}`, authorization, body });
+      response.writeHead(answer.status, answer.headers);
+      response.end(answer.text);
     } catch (error) {
       // Deno's fetch sends a request again when a connection that it had used before closes without a byte of an
       // answer. So a reply is lost midway: the head arrives, the body never does.
       if (error instanceof Disconnect && error.reply) {
         response.writeHead(error.reply.status, {
-          ...Object.fromEntries(error.reply.headers),
+          ...error.reply.headers,
           "content-length": "1000",
         });
         await new Promise<void>((resolve) => response.write("{", () => resolve()));

@@ -45,7 +45,7 @@ export function cloudflareHarness(): Harness {
     open: () => {
       const clock = new FakeClock();
       const api = new CloudflareApi({ clock, rateLimit: { requests: PLENTY, windowMs: 300_000 } });
-      return { ...brokerOf(api, { fetch: api.fetch as typeof fetch, clock }), clock };
+      return { ...brokerOf(api, { fetch: api.textFetch as typeof fetch, clock }), clock };
     },
   });
 }

@@ -35,7 +35,7 @@ export function setup({ settings, api: apiOptions, ...options }: SetupOptions = 
   const made = {
     accountId: api.accountId,
     apiToken: api.token,
-    fetch: api.fetch as typeof fetch,
+    fetch: api.textFetch as typeof fetch,
     clock,
     random: () => 0.5,
     ...options,
