@@ -2,7 +2,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import type { RawDelivery } from "../../core/driver.ts";
-import { type ConsumeError } from "../../core/errors.ts";
+import type { ConsumeError } from "../../core/errors.ts";
 import { asked, code, KEY, message, never, setup } from "../support/cloudflare_setup.ts";
 
 const bodies = (deliveries: RawDelivery[]) =>
