@@ -22,20 +22,15 @@ async function check(name: string, source: string): Promise<{ code: number; stde
   return result;
 }
 
-const REFUSED: Readonly<Record<string, string>> = {
-  Deno: "export const x: unknown = Deno.pid;",
-  process: "export const x: unknown = process.pid;",
-  Buffer: "export const x: unknown = Buffer.alloc(1);",
-  Bun: "export const x: unknown = Bun.version;",
-};
-
-for (const [name, source] of Object.entries(REFUSED)) {
-  test(`weblib: ${name} is refused`, async () => {
-    const { code, stderr } = await check(name, source);
-    assert.notEqual(code, 0);
-    assert.match(stderr, new RegExp(`Cannot find name.*'${name}'`));
-  });
-}
+test("weblib: Deno, process, Buffer and Bun are refused, each by name", async () => {
+  const names = ["Deno", "process", "Buffer", "Bun"];
+  const { code, stderr } = await check(
+    "ambient",
+    names.map((name) => `export const x${name}: unknown = ${name};\n`).join(""),
+  );
+  assert.notEqual(code, 0);
+  for (const name of names) assert.match(stderr, new RegExp(`Cannot find name.*'${name}'`));
+});
 
 test("weblib: what the web has is there", async () => {
   const source = "export const x: unknown[] = [fetch, crypto.subtle, setTimeout, AbortSignal, TextEncoder, URL];";
