@@ -21,8 +21,8 @@ import { Reader } from "./reader.ts";
 /** Milliseconds of a lease or a delay that no case lives to see the end of. */
 const LONG_MS = 3_600_000;
 
-/** Milliseconds between two looks at something that is not announced. */
-const LOOK_MS = { fake: 250, real: 25 } as const;
+/** Milliseconds between the first two looks at something that is not announced; the waits grow, up to the second. */
+const LOOK_MS = { fake: [250, 20_000], real: [20, 250] } as const;
 
 /** What a context is made with. */
 export interface ContextSettings {
@@ -123,9 +123,10 @@ export class Context implements CaseContext {
 
   async becomes(probe: () => boolean | Promise<boolean>, what: string): Promise<void> {
     const end = this.now() + this.#patienceMs;
-    while (!await this.arrives(Promise.resolve(probe()), what)) {
+    const [first, longest] = this.broker.clock ? LOOK_MS.fake : LOOK_MS.real;
+    for (let waitMs: number = first; !await this.arrives(Promise.resolve(probe()), what); waitMs *= 1.2) {
       check(this.now() < end, `${what}: did not become true within ${this.#patienceMs} ms`);
-      await this.pass(this.broker.clock ? LOOK_MS.fake : LOOK_MS.real);
+      await this.pass(Math.min(waitMs, longest));
     }
   }
 

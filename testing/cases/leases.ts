@@ -6,10 +6,11 @@
 import { type CaseContext, casesOf, type ConformanceCase } from "../case.ts";
 import { check, equal } from "../check.ts";
 import type { Delivery, LeasingBackend } from "../../core/protocol.ts";
+import { FakeClock } from "../fake_clock.ts";
 import { ack, nothingBut, outlive, put } from "./support.ts";
 
 interface Lost {
-  /** Whose lease has run out. */
+  /** Of a consumer that has slept through the end of its lease, and does not know. */
   readonly late: Delivery;
   /** Who has the message now. */
   readonly current: Delivery;
@@ -17,32 +18,41 @@ interface Lost {
   readonly key: string;
 }
 
-/** A delivery whose lease has run out while its consumer lives, and the delivery that came after it. */
-async function loseLease(t: CaseContext): Promise<Lost> {
-  const [slow, backend] = [await t.connect({ leaseMs: t.leaseMs }), await t.connect()];
+/**
+ * A delivery whose lease has run out while its process stood still, and the one that came after it. The sleeper goes by a
+ * clock that stands: it renews nothing and believes that it holds the message, so it is the broker that must refuse.
+ */
+async function afterSleep(t: CaseContext, step: (lost: Lost) => Promise<void>): Promise<void> {
+  const stopped = new FakeClock(t.now());
+  const [sleeper, backend] = [await t.connect({ leaseMs: t.leaseMs, clock: stopped }), await t.connect()];
   const key = t.key();
-  await put(t, slow, key, { n: 1 });
-  const reader = t.receive(slow, key, { prefetch: 1 });
-  const late = await reader.next("the first delivery");
-  // What is in hand when the loop is left can still be settled, but nobody renews it.
-  await reader.leave();
+  await put(t, backend, key, { n: 1 });
+  const late = await t.receive(sleeper, key).next("the first delivery");
   const current = await t.receive(backend, key).next("the second delivery");
   equal(current.payload, { n: 1 }, "the second delivery");
-  return { late, current, backend, key };
+  try {
+    await step({ late, current, backend, key });
+  } finally {
+    await stopped.advance(t.longMs);
+  }
 }
 
 /** A late settlement is refused, and the delivery of today is untouched. */
-async function refuses(t: CaseContext, settle: (late: Delivery) => Promise<boolean>): Promise<void> {
-  const { late, current, backend, key } = await loseLease(t);
-  equal(await t.arrives(settle(late), "the late settlement"), false, "its answer");
-  await nothingBut(t, backend, key, "after the late settlement");
-  check(!current.signal.aborted, "the current delivery's signal must not abort");
-  check(await t.arrives(current.ack(), "the current ack"), "the current delivery must still be the holder's to settle");
-  await nothingBut(t, backend, key, "after the current ack");
-  if (backend.capabilities.depth) {
-    const { dead, delayed } = await t.arrives(backend.depth(key), "the depth");
-    equal({ dead, delayed }, { dead: 0, delayed: 0 }, "what the late settlement left behind");
-  }
+function refuses(t: CaseContext, settle: (late: Delivery) => Promise<boolean>): Promise<void> {
+  return afterSleep(t, async ({ late, current, backend, key }) => {
+    equal(await t.arrives(settle(late), "the late settlement"), false, "its answer");
+    await nothingBut(t, backend, key, "after the late settlement");
+    check(!current.signal.aborted, "the current delivery's signal must not abort");
+    check(
+      await t.arrives(current.ack(), "the current ack"),
+      "the current delivery must still be its holder's to settle",
+    );
+    await nothingBut(t, backend, key, "after the current ack");
+    if (backend.capabilities.depth) {
+      const { dead, delayed } = await t.arrives(backend.depth(key), "the depth");
+      equal({ dead, delayed }, { dead: 0, delayed: 0 }, "what the late settlement left behind");
+    }
+  });
 }
 
 /** The cases of rule 3. */
@@ -135,9 +145,25 @@ export const leases: readonly ConformanceCase[] = casesOf(3, [
     title: "a late extension is refused and does not lengthen somebody else's lease",
     proves: "fencing",
     needs: ["extend"],
+    run: (t) =>
+      afterSleep(t, async ({ late, current }) => {
+        equal(await t.arrives(late.extend(t.longMs), "the late extension"), false, "its answer");
+        check(late.signal.aborted, "the late delivery's signal must abort");
+        await ack(t, current);
+      }),
+  },
+  {
+    id: "left",
+    title: "what is in hand when a loop is left is not renewed: its lease ends, and its ack answers false",
     async run(t) {
-      const { late, current } = await loseLease(t);
-      equal(await t.arrives(late.extend(t.longMs), "the late extension"), false, "its answer");
+      const [slow, heir] = [await t.connect({ leaseMs: t.leaseMs }), await t.connect()];
+      const key = t.key();
+      await put(t, slow, key, { n: 1 });
+      const reader = t.receive(slow, key);
+      const late = await reader.next("the first delivery");
+      await reader.leave();
+      const current = await t.receive(heir, key).next("the second delivery");
+      equal(await t.arrives(late.ack(), "the late ack"), false, "its answer");
       await ack(t, current);
     },
   },

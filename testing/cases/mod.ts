@@ -17,6 +17,7 @@ import { delays } from "./delays.ts";
 import { groups } from "./groups.ts";
 import { idle } from "./idle.ts";
 import { leases } from "./leases.ts";
+import { model } from "./model.ts";
 import { payloads } from "./payloads.ts";
 import { queueing } from "./queueing.ts";
 import { reconnecting } from "./reconnecting.ts";
@@ -30,6 +31,7 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...atLeastOnce,
   ...queueing,
   ...payloads,
+  ...model,
   ...leases,
   ...attempts,
   ...delays,

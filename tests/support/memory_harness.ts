@@ -14,6 +14,10 @@ import type { Harness } from "../../testing/harness.ts";
 export interface MemoryCase {
   readonly clock: FakeClock;
   readonly broker: MemoryBroker;
+  /** As the case set it. */
+  readonly maxLength: number | undefined;
+  /** Counts one command. */
+  spend(): void;
 }
 
 /** A text that the driver declares as secret, as one with a password would. */
@@ -29,26 +33,27 @@ export function memoryHarness(
     open: () => {
       const clock = new FakeClock();
       const broker = new MemoryBroker({ clock });
-      let calls = 0;
+      let cost = 0;
+      const spend = () => void cost++;
       return {
         clock,
         secrets: [SECRET],
         inject: (key, body) => broker.inject(key, body),
-        // Nothing goes over a wire, and a wait that brings nothing is one timer of the process: it is not counted.
-        cost: () => calls,
+        cost: () => cost,
         driver: ({ maxLength }) => {
           const memory: QueueDriver = new MemoryDriver({ broker, clock, maxLength });
           const counting = alterDriver(memory, {
             secrets: [SECRET],
-            settle: (...args) => (calls++, memory.settle!(...args)),
-            send: (...args) => (calls++, memory.send(...args)),
+            settle: (...args) => (spend(), memory.settle!(...args)),
+            send: (...args) => (spend(), memory.send(...args)),
+            // Nothing goes over a wire, and a wait that brings nothing is one timer of the process: it is not counted.
             receive: async (...args) => {
               const deliveries = await memory.receive!(...args);
-              if (deliveries.length > 0) calls++;
+              if (deliveries.length > 0) spend();
               return deliveries;
             },
           });
-          return alter(counting, { clock, broker });
+          return alter(counting, { clock, broker, maxLength, spend });
         },
       };
     },
