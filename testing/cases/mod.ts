@@ -19,6 +19,7 @@ import { idle } from "./idle.ts";
 import { leases } from "./leases.ts";
 import { model } from "./model.ts";
 import { payloads } from "./payloads.ts";
+import { pushing } from "./pushing.ts";
 import { queueing } from "./queueing.ts";
 import { reconnecting } from "./reconnecting.ts";
 import { replay } from "./replay.ts";
@@ -42,6 +43,7 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...consuming,
   ...backpressure,
   ...closing,
+  ...pushing,
   ...reconnecting,
   ...idle,
   ...secrets,
