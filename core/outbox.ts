@@ -151,7 +151,7 @@ export class Outbox {
           const error = doubt && wrapped.code !== "unknown-outcome"
             ? this.#inDoubt("no answer came", undefined, wrapped)
             : wrapped;
-          this.#deliver(batch, error);
+          this.#refuse(batch, error);
           break;
         }
         // Where all of them have given up meanwhile, the next batch need not wait.
@@ -176,19 +176,19 @@ export class Outbox {
     });
   }
 
-  /** Hands out what the broker said of each message, or one error of ours for all. */
-  #deliver(batch: Batch, results: readonly SendResult[] | PublishError): void {
+  /** Hands out what the broker said of each message. */
+  #deliver(batch: Batch, results: readonly SendResult[]): void {
     const { observer } = this.#host.options;
     let at = 0;
     for (const { parcel, from, count } of batch.parts) {
       for (let i = from; i < from + count; i++, at++) {
         const message = parcel.messages[i]!;
-        const result = results instanceof PublishError ? results : results[at] ?? UNANSWERED;
-        if (result instanceof PublishError || "error" in result) {
-          parcel.answer(i, result instanceof PublishError ? result : this.#wrap(result.error, [message]));
+        const result = results[at] ?? UNANSWERED;
+        if ("error" in result) {
+          parcel.refuse(i, this.#wrap(result.error, [message]));
         } else {
           const id = result.id ?? message.id;
-          parcel.answer(i, { id, outcome: result.outcome });
+          parcel.confirm(i, { id, outcome: result.outcome });
           if (observer?.published) {
             const durationMs = this.#host.clock.now() - parcel.startedAt;
             tell(observer, "published", {
@@ -200,10 +200,22 @@ export class Outbox {
           }
         }
       }
-      parcel.answered += count;
-      parcel.inDoubt = false;
-      if (parcel.answered === parcel.messages.length) parcel.finish(this.#about());
+      this.#answered(parcel, count);
     }
+  }
+
+  /** Tells everybody of the batch that it failed. */
+  #refuse({ parts }: Batch, error: PublishError): void {
+    for (const { parcel, from, count } of parts) {
+      parcel.fill(from + count, error);
+      this.#answered(parcel, count);
+    }
+  }
+
+  #answered(parcel: Parcel, count: number): void {
+    parcel.answered += count;
+    parcel.inDoubt = false;
+    if (parcel.answered === parcel.messages.length) parcel.finish(this.#about());
   }
 
   /** The caller's patience is over: because of time, a signal, or the end of the backend. */

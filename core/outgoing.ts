@@ -76,7 +76,7 @@ export class Composer {
       id !== undefined,
       copy,
       body,
-      headers === undefined ? options : { ...options, headers: { ...headers } },
+      headers === undefined ? options : { ...options, headers: Object.freeze({ ...headers }) },
       ttlMs,
     );
   }

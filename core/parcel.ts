@@ -23,6 +23,7 @@ export class Parcel {
   readonly #resolve: (receipts: PublishReceipt[]) => void;
   readonly #reject: (error: unknown) => void;
   readonly #onAbort: () => void;
+  #refused = false;
 
   /** Messages, when they came, how long somebody waits for them, and how that ends. */
   constructor(
@@ -42,14 +43,21 @@ export class Parcel {
     signal?.addEventListener("abort", this.#onAbort, { once: true });
   }
 
-  /** The outcome of one; too late where the caller has them already. */
-  answer(i: number, outcome: PublishReceipt | PublishError): void {
-    if (!this.over) this.outcomes[i] = outcome;
+  /** One message is in the queue. */
+  confirm(i: number, receipt: PublishReceipt): void {
+    if (!this.over) this.outcomes[i] = receipt; // else the caller has the outcomes already
   }
 
-  /** The outcome of those before `end` that have none. */
+  /** One message is not, or may not be. */
+  refuse(i: number, error: PublishError): void {
+    if (this.over) return;
+    this.outcomes[i] = error;
+    this.#refused = true;
+  }
+
+  /** As `refuse`, for those before `end` that have no outcome. */
   fill(end: number, error: PublishError): void {
-    for (let i = 0; i < end; i++) this.outcomes[i] ??= error;
+    for (let i = 0; i < end; i++) if (this.outcomes[i] === undefined) this.refuse(i, error);
   }
 
   /** Ends it as a whole: nothing of it is in the queue. */
@@ -63,10 +71,10 @@ export class Parcel {
     if (this.over) return;
     this.#end();
     const { outcomes } = this;
+    if (!this.#refused) return this.#resolve(outcomes as PublishReceipt[]);
     const errors = outcomes.filter((outcome) => outcome instanceof PublishError);
     // What may be there has the last word: whoever reads the code alone must not take it for gone.
-    const error = errors.find(({ code }) => code === "unknown-outcome") ?? errors[0];
-    if (error === undefined) return this.#resolve(outcomes as PublishReceipt[]);
+    const error = errors.find(({ code }) => code === "unknown-outcome") ?? errors[0]!;
     if (outcomes.length === 1) return this.#reject(error);
     const message = `${errors.length} of ${outcomes.length} messages were not confirmed: ${error.message}`;
     this.#reject(new PublishError(error.code, message, { ...about, cause: error, outcomes }));

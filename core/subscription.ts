@@ -216,6 +216,7 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
     this.#fetching = this.#fetch(room).finally(() => {
       this.#fetching = undefined;
       this.#pump();
+      this.#checkOver();
     });
   }
 

@@ -17,7 +17,7 @@ import type {
 import type { ErrorCode } from "../../core/errors.ts";
 import type { Capabilities, DeadLetter, QueueDepth } from "../../core/protocol.ts";
 import { type Intake, MemoryBroker } from "./broker.ts";
-import type { Group } from "./group.ts";
+import type { Dead, Group } from "./group.ts";
 import { MEMORY_CHECKS, type MemoryOptions } from "./options.ts";
 
 const CAPABILITIES: Capabilities = Object.freeze<Capabilities>({
@@ -65,7 +65,7 @@ export class MemoryDriver implements QueueDriver {
     this.#broker = broker ?? new MemoryBroker({ ...clock && { clock } });
     this.#intake = { maxLength, dropOldest: overflow === "drop-oldest", dedupWindowMs };
     this.deadLetters = {
-      list: (key, query, cursor) => Promise.resolve(page([...this.#select(key, query)], cursor)),
+      list: (key, query, cursor) => Promise.resolve(page(this.#select(key, query), cursor)),
       replay: (key, query) => Promise.resolve(this.#take(key, query, (group, id) => group.revive(id))),
       purge: (key, query) => Promise.resolve(this.#take(key, query, (group, id) => void group.dead.delete(id))),
     };
@@ -106,23 +106,31 @@ export class MemoryDriver implements QueueDriver {
   #take(key: string, query: DriverDeadLetterQuery, each: (group: Group, id: string) => void): number {
     const group = this.#broker.existing(key, query.group);
     if (group === undefined) return 0;
-    const letters = [...this.#select(key, query)].slice(0, query.limit);
-    for (const { id } of letters) each(group, id);
-    return letters.length;
+    const dead = [...this.#select(key, query)].slice(0, query.limit);
+    for (const { letter } of dead) each(group, letter.id);
+    return dead.length;
   }
 
-  *#select(key: string, { group, ids }: DriverDeadLetterQuery): Iterable<DeadLetter> {
-    for (const { letter } of this.#broker.existing(key, group)?.dead.values() ?? []) {
-      if (ids === undefined || ids.includes(letter.id)) yield letter;
+  *#select(key: string, { group, ids }: DriverDeadLetterQuery): Iterable<Dead> {
+    const wanted = ids && new Set(ids);
+    for (const dead of this.#broker.existing(key, group)?.dead.values() ?? []) {
+      if (wanted === undefined || wanted.has(dead.letter.id)) yield dead;
     }
   }
 }
 
 type DeadLetterPage = { readonly letters: readonly DeadLetter[]; readonly cursor: string | undefined };
 
-/** A page of what there is: the cursor is how many came before. */
-function page(letters: readonly DeadLetter[], cursor: string | undefined): DeadLetterPage {
-  const from = Number(cursor ?? 0);
-  const to = from + PAGE;
-  return { letters: letters.slice(from, to), cursor: to < letters.length ? String(to) : undefined };
+/** A page of what there is: the cursor names the last letter before it, which may be gone by now. */
+function page(all: Iterable<Dead>, cursor: string | undefined): DeadLetterPage {
+  const after = Number(cursor ?? 0);
+  const letters: DeadLetter[] = [];
+  let last = after;
+  for (const { n, letter } of all) {
+    if (n <= after) continue;
+    if (letters.length === PAGE) return { letters, cursor: String(last) };
+    letters.push(letter);
+    last = n;
+  }
+  return { letters, cursor: undefined };
 }

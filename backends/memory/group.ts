@@ -8,7 +8,7 @@ import type { RawDelivery } from "../../core/driver.ts";
 import { cloneJson } from "../../core/json.ts";
 import type { DeadLetter, FailureCause, JsonObject, QueueDepth } from "../../core/protocol.ts";
 import { TimeHeap } from "./heap.ts";
-import type { Kept, Node, Topic } from "./topic.ts";
+import { type Kept, type Node, STALE, type Topic } from "./topic.ts";
 
 /** Lists of leases of so many lengths are kept while they are empty. */
 const LENGTHS_KEPT = 4;
@@ -75,7 +75,9 @@ interface Again {
 }
 
 /** A dead letter, and the message that it was. */
-interface Dead {
+export interface Dead {
+  /** The n-th of its group. */
+  readonly n: number;
   readonly letter: DeadLetter;
   readonly message: Kept;
 }
@@ -89,6 +91,8 @@ export class Group {
   #cursor: Node;
   #inFlight = 0;
   #died = 0;
+  /** How many were removed since they were seen: some of them still stand among what comes again. */
+  #stale = 0;
   readonly #leases: Map<number, LeaseList> = new Map();
   /** Seen before and deliverable now, by their place in the order. */
   readonly #again: TimeHeap<Again> = new TimeHeap();
@@ -102,20 +106,23 @@ export class Group {
     this.#cursor = cursor;
   }
 
-  /** Leases up to `max` messages, those that come again first. */
+  /** Leases up to `max` messages, in the order of their places: what comes again has its old one. */
   take(max: number, leaseMs: number, now: number): RawDelivery[] {
     this.advance(now);
     const taken: RawDelivery[] = [];
     while (taken.length < max) {
-      const again = this.#again.popDue(Infinity);
-      if (again === undefined) break;
-      if (!again.node.gone) taken.push(this.#lease(again.node, again.attempts + 1, leaseMs, now));
-    }
-    while (taken.length < max && this.#cursor.next) {
-      this.#cursor = this.#cursor.next;
-      if (this.#cursor.gone) continue;
-      this.fresh -= 1;
-      taken.push(this.#lease(this.#cursor, 1, leaseMs, now));
+      const { next } = this.#cursor;
+      const again = this.#again.popDue(next === undefined ? Infinity : next.seq);
+      if (again !== undefined) {
+        if (!again.node.gone) taken.push(this.#lease(again.node, again.attempts + 1, leaseMs, now));
+      } else if (next !== undefined) {
+        this.#cursor = next;
+        if (next.gone) continue;
+        this.fresh -= 1;
+        taken.push(this.#lease(next, 1, leaseMs, now));
+      } else {
+        break;
+      }
     }
     return taken;
   }
@@ -174,9 +181,11 @@ export class Group {
   bury(lease: Lease, key: string, name: string, cause: FailureCause, now: number): boolean {
     if (!this.#holds(lease, now)) return false;
     const { node: message, attempts } = lease;
-    const id = `${message.seq}-${++this.#died}`;
+    const n = ++this.#died;
+    const id = `${message.seq}-${n}`;
     const { payload } = message;
     this.dead.set(id, {
+      n,
       message,
       letter: {
         id,
@@ -230,9 +239,19 @@ export class Group {
     if (this.#waiters.size > 0) this.wake();
   }
 
-  /** A message of the log is gone. */
+  /** A message of the log is gone, though this group has not settled it. */
   removed(node: Node): void {
-    if (node.seq > this.#cursor.seq) this.fresh -= 1;
+    if (node.seq > this.#cursor.seq) {
+      this.fresh -= 1;
+    } else if (++this.#stale >= STALE && this.#stale * 2 >= this.#again.size + this.#later.size) {
+      this.#stale = 0;
+      for (const heap of [this.#again, this.#later]) heap.keep((again) => !again.node.gone);
+    }
+  }
+
+  /** A place is about to leave the log: who stands there steps back, to what is before it and was seen before it. */
+  unlinked(node: Node): void {
+    if (this.#cursor === node) this.#cursor = node.before!;
   }
 
   /** Resolves when something may have come, at the latest at the time or when the signal aborts. */

@@ -19,9 +19,9 @@ export class TimeHeap<T> {
     return this.#items[0]?.at ?? Infinity;
   }
 
-  /** The earliest item. */
-  first(): T | undefined {
-    return this.#items[0]?.item;
+  /** Throws out all others. */
+  keep(wanted: (item: T) => boolean): void {
+    this.#items = this.#items.filter(({ item }) => wanted(item)).sort((a, b) => before(a, b) ? -1 : 1);
   }
 
   /** All items, in no order. */

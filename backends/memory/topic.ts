@@ -27,7 +27,6 @@ export class Node implements Kept {
   /** Not to be delivered again: settled by all, expired or dropped. */
   gone = false;
   before: Node | undefined;
-  /** Kept when the place is taken out of the log: a group may still stand here. */
   next: Node | undefined;
 
   /** A message, not yet in the log. */
@@ -39,6 +38,9 @@ export class Node implements Kept {
     readonly expiresAt: number | undefined,
   ) {}
 }
+
+/** So many that are gone may stand in a heap without being looked for. */
+export const STALE = 1_000;
 
 /** A key's log and its groups. */
 export class Topic {
@@ -53,6 +55,8 @@ export class Topic {
   #delayedGone = 0;
   readonly #delayed: TimeHeap<Node> = new TimeHeap();
   readonly #expiring: TimeHeap<Node> = new TimeHeap();
+  /** Those among the expiring that went before their time. */
+  #expiringGone = 0;
 
   /** The group of a name; a new one starts at the oldest message kept. */
   group(name: string): Group {
@@ -106,7 +110,10 @@ export class Topic {
       if (node.gone) this.#delayedGone -= 1;
       else this.#append(node);
     }
-    for (let node = this.#expiring.popDue(now); node; node = this.#expiring.popDue(now)) this.remove(node);
+    for (let node = this.#expiring.popDue(now); node; node = this.#expiring.popDue(now)) {
+      if (node.gone) this.#expiringGone -= 1;
+      else this.remove(node);
+    }
   }
 
   /** One group is done with a message. */
@@ -115,6 +122,7 @@ export class Topic {
     if (node.pending > 0 || node.gone) return;
     node.gone = true;
     this.#leave(node);
+    this.#forget(node);
   }
 
   /** Takes a message out for all groups: its time is over, or it is dropped for a newer one. */
@@ -129,10 +137,19 @@ export class Topic {
   /** Drops the oldest message. */
   dropOldest(): void {
     for (let node = this.#start.next; node; node = node.next) {
-      if (!node.gone) return this.remove(node);
+      if (node.gone) continue;
+      this.remove(node);
+      return this.#forget(node);
     }
-    const delayed = this.#delayed.first();
-    if (delayed) this.remove(delayed);
+    for (let node = this.#delayed.popDue(Infinity); node; node = this.#delayed.popDue(Infinity)) {
+      if (node.gone) {
+        this.#delayedGone -= 1;
+        continue;
+      }
+      node.gone = true;
+      this.#forget(node);
+      return this.#leave(node);
+    }
   }
 
   #append(node: Node): void {
@@ -150,10 +167,23 @@ export class Topic {
     if (node.before && node !== this.#last) this.#unlink(node);
   }
 
-  /** Takes a place out of the log; never the last one, from where a group that stands there finds what comes next. */
+  /**
+   * Takes a place out of the log; never the last one, from where a group that stands there finds what comes next. It
+   * points nowhere afterwards: whoever still holds it, such as a dead letter, would else hold all that came later.
+   */
   #unlink(node: Node): void {
+    for (const group of this.groups.values()) group.unlinked(node);
     node.before!.next = node.next;
     node.next!.before = node.before;
-    node.before = undefined;
+    node.before = node.next = undefined;
+  }
+
+  /** What was settled before its time would wait among the expiring until then: at times they are thrown out together. */
+  #forget(node: Node): void {
+    if (node.expiresAt === undefined) return;
+    this.#expiringGone += 1;
+    if (this.#expiringGone < STALE || this.#expiringGone * 2 < this.#expiring.size) return;
+    this.#expiring.keep(({ gone }) => !gone);
+    this.#expiringGone = 0;
   }
 }
