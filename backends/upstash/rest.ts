@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { ConfigError, type ErrorCode, QueueError } from "../../core/errors.ts";
+import { ConfigError, QueueError } from "../../core/errors.ts";
 import { classifyReply } from "../streams/transport.ts";
 
 /** Where the database is, and who may use it. */

@@ -1,5 +1,5 @@
 /** What Cloudflare's API takes and answers, as `cloudflare_api.ts` speaks it. */
-import { type Content, type ContentType, type StoredMessage, type StoredQueue } from "./cloudflare_queue.ts";
+import type { Content, ContentType, StoredMessage, StoredQueue } from "./cloudflare_queue.ts";
 
 /** A request, whatever brought it. */
 export interface ApiRequest {

@@ -1,9 +1,11 @@
 // not on workerd: starts a redis-server
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import { UpstashBackend } from "../../backends/upstash/mod.ts";
 import { HandClock, turn } from "../support/hand_clock.ts";
+import { requires } from "../support/services.ts";
 import { startUpstash, type UpstashServer } from "../support/upstash_server.ts";
+
+const test = requires("redis-server");
 
 const HOUR_MS = 3_600_000;
 

@@ -1,11 +1,13 @@
 // not on workerd: starts a redis-server
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import { Redis } from "@upstash/redis";
 import { ConfigError, PublishError, QueueError } from "../../core/errors.ts";
 import { UpstashBackend, type UpstashClient, type UpstashOptions } from "../../backends/upstash/mod.ts";
 import { freePort } from "../support/redis_server.ts";
+import { requires } from "../support/services.ts";
 import { startUpstash, type UpstashServer } from "../support/upstash_server.ts";
+
+const test = requires("redis-server");
 
 const KEY = "slack_events";
 
