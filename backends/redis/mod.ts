@@ -11,8 +11,9 @@
  *
  * Every operation is one Lua script: one round trip, and it happens whole or not at all.
  *
- * 1. *Confirmed*: a publish resolves on the server's answer. How much a confirmation is worth when the server dies is the
- *    server's `appendfsync`: with `always` nothing confirmed is lost, with `everysec` a dying *machine* may lose a second.
+ * 1. *Confirmed*: a publish resolves on the server's answer. With an append-only file that is synced `always` nothing
+ *    confirmed is lost. With `everysec` nothing is lost when the server is killed, since a publish waits until its write has
+ *    left the server (see `durable`), and up to a second when the machine dies. Without such a file a restart loses all.
  *    A send whose answer was lost is repeated by itself, and the server remembers the batch: it adds nothing twice.
  * 2. *At least once*: what is delivered is pending in the group until it is settled. The lease of a consumer who is gone
  *    ends after `leaseMs` since its last receive or renewal, and at most an eighth of it later; then the next who receives
@@ -50,9 +51,10 @@
  * | `REDIS_OVERFLOW` | `reject` (default) or `drop-oldest` |
  * | `REDIS_DEDUP_WINDOW` (s) | 3600 |
  * | `REDIS_MAX_CONNECTIONS` | 10, of which two are used; more on a cluster, one for each key that is waited for |
+ * | `REDIS_DURABLE` | `false`: do not wait for a write to leave a server that syncs `everysec` |
  *
- * `REDIS_DURABLE` changes nothing here: whether messages outlive a restart is the server's configuration. Sentinel,
- * Cluster and anything else that ioredis can reach: `new RedisBackend({ client })`.
+ * Whether messages outlive a restart is the server's own configuration. Sentinel, Cluster and anything else that ioredis
+ * can reach: `new RedisBackend({ client })`.
  *
  * ## Runtimes
  *
@@ -78,47 +80,14 @@
  * @module
  */
 import { PortableBackend } from "../../core/backend.ts";
-import { checkOptions } from "../../core/check.ts";
 import { backendOptions } from "../../core/host.ts";
 import type { Env } from "../../core/protocol.ts";
-import { StreamsDriver } from "../streams/driver.ts";
 import type { StreamsOptions } from "../streams/options.ts";
-import { createClient, type RedisClient } from "./client.ts";
-import { addressOf, optionsFromEnv, REDIS_CHECKS, type RedisOptions } from "./options.ts";
-import { RedisTransport } from "./transport.ts";
+import type { RedisClient } from "./client.ts";
+import { createDriver } from "./driver.ts";
+import { optionsFromEnv, type RedisOptions } from "./options.ts";
 
 export type { RedisClient, RedisOptions, StreamsOptions };
-
-/** Bytes of the largest payload. Redis would take 512 MB, and serve nobody else while it does. */
-const MAX_PAYLOAD = 16 * 1024 * 1024;
-
-/** Milliseconds of the longest wait for a message. */
-const MAX_WAIT_MS = 30_000;
-
-function createDriver(options: RedisOptions): StreamsDriver {
-  checkOptions("redis options", options, REDIS_CHECKS);
-  const { timeoutMs = 5_000, maxRetries = 3, maxConnections = 10 } = options;
-  const address = options.client ? undefined : addressOf(options);
-  const client = options.client ?? createClient(address!, Math.max(timeoutMs, 1_000));
-  const password = address?.password;
-  const transport = new RedisTransport(client, {
-    injected: options.client !== undefined,
-    // So that every try has its part of the time in which a publish must be confirmed.
-    connectWaitMs: timeoutMs / (maxRetries + 2),
-    replyWaitMs: Math.max(timeoutMs, 1_000),
-    maxConnections,
-    secrets: password === undefined ? [] : [password, encodeURIComponent(password)],
-  });
-  return new StreamsDriver(transport, {
-    ...options,
-    name: "redis",
-    maxPayloadBytes: MAX_PAYLOAD,
-    maxBatchBytes: MAX_PAYLOAD,
-    maxWaitMs: MAX_WAIT_MS,
-    // A look and a blocking read for each of the waits.
-    idleCostPerHour: 2 * 3_600_000 / MAX_WAIT_MS,
-  });
-}
 
 /** Queues on Redis Streams over TCP. */
 export class RedisBackend extends PortableBackend {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { callable, type Check, type Checks, count, object, text } from "../../core/check.ts";
+import { callable, type Check, type Checks, count, flag, object, text } from "../../core/check.ts";
 import { EnvReader, readQueueFields } from "../../core/config.ts";
 import { ConfigError } from "../../core/errors.ts";
 import { BACKEND_CHECKS, type BackendOptions } from "../../core/host.ts";
@@ -25,6 +25,11 @@ export interface RedisOptions extends BackendOptions, StreamsOptions {
   readonly client?: RedisClient;
   /** The most connections: one sends, the others wait. More than two are used on a cluster only. Default: 10. */
   readonly maxConnections?: number;
+  /**
+   * Whether a publish is confirmed only when it is out of the server's hands, where the server keeps an append-only file
+   * that it syncs once a second: a second round trip there, and none elsewhere. Default: true.
+   */
+  readonly durable?: boolean;
 }
 
 const tls: Check = (value) =>
@@ -47,6 +52,7 @@ export const REDIS_CHECKS: Checks<RedisOptions> = {
   tls,
   client,
   maxConnections,
+  durable: flag,
 };
 
 const SCHEMES = ["redis:", "rediss:"];
@@ -101,7 +107,7 @@ export function optionsFromEnv(env: Env): RedisOptions {
       reader.problem('REDIS_SSL must not be false where REDIS_URL starts with rediss://, found "false"');
     }
   }
-  const { username, password, ssl, timeoutMs, maxRetries, retryDelayMs, messageTtlMs, maxLength } = config;
+  const { username, password, ssl, timeoutMs, maxRetries, retryDelayMs, messageTtlMs, maxLength, durable } = config;
   const pythonLength = reader.integer("REDIS_STREAM_MAXLEN", { min: 1 });
   const overflow = reader.oneOf("REDIS_OVERFLOW", ["reject", "drop-oldest"]);
   const maxConnections = reader.integer("REDIS_MAX_CONNECTIONS", { min: 2 });
@@ -117,6 +123,7 @@ export function optionsFromEnv(env: Env): RedisOptions {
     retryDelayMs,
     messageTtlMs,
     maxLength: maxLength ?? pythonLength,
+    durable,
     overflow,
     maxConnections,
     dedupWindowMs,

@@ -7,6 +7,7 @@ import { type ErrorCode, QueueError } from "../../core/errors.ts";
 import type { Script } from "../streams/script.ts";
 import { classifyReply, type News, type StreamsTransport } from "../streams/transport.ts";
 import type { RedisClient } from "./client.ts";
+import { WriteGuard } from "./durability.ts";
 import { BlockingReader } from "./reader.ts";
 
 /** How a transport behaves. */
@@ -19,8 +20,21 @@ export interface RedisTransportOptions {
   readonly replyWaitMs: number;
   /** The most connections. */
   readonly maxConnections: number;
+  /** Whether what was published must be out of the server's hands before it counts as confirmed. */
+  readonly durable: boolean;
   /** Texts that must never be seen. */
   readonly secrets: readonly string[];
+}
+
+/** For what is bounded by the wait for a reply alone. */
+const NEVER = new AbortController().signal;
+
+function unlessAborted(promise: Promise<void>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    signal.addEventListener("abort", onAbort);
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+  });
 }
 
 function isReply(error: unknown): error is Error {
@@ -36,16 +50,24 @@ export class RedisTransport implements StreamsTransport {
   readonly #client: RedisClient;
   readonly #options: RedisTransportOptions;
   readonly #readers: Map<string, BlockingReader> = new Map();
+  readonly #guard: WriteGuard | undefined;
   #lastError: unknown;
   #closed = false;
   readonly #onError = (error: unknown) => this.#lastError = error;
-  readonly #onReady = () => this.#lastError = undefined;
+  readonly #onReady = () => {
+    this.#lastError = undefined;
+    this.#guard?.reset();
+  };
 
   /** Over this client. */
   constructor(client: RedisClient, options: RedisTransportOptions) {
     this.#client = client;
     this.#options = options;
     this.secrets = options.secrets;
+    // A cluster answers from whichever node, which says nothing about the one that was written to.
+    if (options.durable && !client.isCluster) {
+      this.#guard = new WriteGuard((command, args) => this.#send(command, args, false, NEVER));
+    }
     client.on("error", this.#onError);
     client.on("ready", this.#onReady);
   }
@@ -56,7 +78,12 @@ export class RedisTransport implements StreamsTransport {
     args: readonly string[],
     signal: AbortSignal,
   ): Promise<unknown> {
-    const rest = [String(keys.length), ...keys, ...args];
+    const answer = await this.#run(script, [String(keys.length), ...keys, ...args], signal);
+    if (this.#guard && script.publishes) await unlessAborted(this.#guard.written(), signal);
+    return answer;
+  }
+
+  async #run(script: Script, rest: readonly string[], signal: AbortSignal): Promise<unknown> {
     try {
       return await this.#send("EVALSHA", [await script.sha(), ...rest], script.repeatable, signal);
     } catch (error) {

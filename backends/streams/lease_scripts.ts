@@ -33,7 +33,7 @@ end
  * Any but an acknowledgement is done only where the entry is still this lease's, since doing it twice could take the
  * entry from whoever got it next. Not there although the lease lasts: it was settled by a call whose reply was lost.
  */
-export const SETTLE = new Script(
+export const SETTLE = new Script([
   TIME,
   TELL,
   WAKE,
@@ -109,7 +109,7 @@ export const SETTLE = new Script(
   if given then wake(waking, channel) end
   return table.concat(answer)
   `,
-);
+]);
 
 /**
  * KEYS: stream, leases, replay. ARGV: group, milliseconds, then for each lease: its name, the name of a new lease, how
@@ -117,7 +117,7 @@ export const SETTLE = new Script(
  * wants longer or knows of, keeps them and its end, and these move to the new lease.
  * Answers for each lease one text: `k` where it was kept, or `m` where its entries moved, then a `1` or a `0` for each.
  */
-export const EXTEND: Script = Script.repeatable(
+export const EXTEND = new Script([
   TIME,
   `
   local stream, leases, replay = unpack(KEYS)
@@ -159,4 +159,4 @@ export const EXTEND: Script = Script.repeatable(
   end
   return answers
   `,
-);
+], { repeatable: true });

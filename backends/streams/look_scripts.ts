@@ -12,7 +12,7 @@ const COUNTED = 2_000;
  * KEYS: stream, delayed, expiring, leases, again, replay, dead. ARGV: group.
  * Answers ready, in flight, delayed, dead. Changes nothing.
  */
-export const DEPTH: Script = Script.repeatable(
+export const DEPTH = new Script([
   TIME,
   HOLD,
   `
@@ -75,20 +75,22 @@ export const DEPTH: Script = Script.repeatable(
   local waiting = c('ZCOUNT', delayed, '(' .. int(now), '+inf') + c('ZCOUNT', again, '(' .. int(now), '+inf')
   return { ready, flying, waiting, c('XLEN', dead) }
   `,
-);
+], { repeatable: true });
 
 /** KEYS: dead. ARGV: where to start, how many. Answers entries. */
-export const LIST: Script = Script.repeatable(`return redis.call('XRANGE', KEYS[1], ARGV[1], '+', 'COUNT', ARGV[2])`);
+export const LIST = new Script([`return redis.call('XRANGE', KEYS[1], ARGV[1], '+', 'COUNT', ARGV[2])`], {
+  repeatable: true,
+});
 
 /** KEYS: dead. ARGV: ids. Answers those entries that are there. */
-export const PICK: Script = Script.repeatable(`
+export const PICK = new Script([`
   local found = {}
   for _, id in ipairs(ARGV) do
     local entry = redis.call('XRANGE', KEYS[1], id, id)[1]
     if entry then found[#found + 1] = entry end
   end
   return found
-`);
+`], { repeatable: true });
 
 const CHOSEN = `
 local ids, limit = {}, tonumber(ARGV[3])
@@ -103,7 +105,7 @@ end
  * KEYS: dead, replay, wake. ARGV: group, channel, how many, ids (none: the oldest).
  * Puts dead letters back, for this group alone, and answers how many. A time to live ended with the message's death.
  */
-export const REPLAY = new Script(
+export const REPLAY = new Script([
   TIME,
   TELL,
   WAKE,
@@ -142,10 +144,10 @@ export const REPLAY = new Script(
   if count > 0 then wake(waking, ARGV[2]) end
   return count
   `,
-);
+]);
 
 /** KEYS: dead. ARGV: group, channel, how many, ids (none: the oldest). Answers how many were removed. */
-export const PURGE = new Script(
+export const PURGE = new Script([
   `local c, dead = redis.call, KEYS[1]`,
   CHOSEN,
   `
@@ -153,4 +155,4 @@ export const PURGE = new Script(
   for _, id in ipairs(ids) do count = count + c('XDEL', dead, id) end
   return count
   `,
-);
+]);

@@ -60,7 +60,7 @@ end
  * of a replayed entry starts with `r`. Where there is nothing: the milliseconds until something becomes due (-1: nothing
  * will), and the ids of the last entries of the stream and of the wake stream.
  */
-export const RECEIVE = new Script(
+export const RECEIVE = new Script([
   TIME,
   TELL,
   HOLD,
@@ -191,4 +191,4 @@ export const RECEIVE = new Script(
   end
   return { now, wait, last(stream), last(wake) }
   `,
-);
+]);

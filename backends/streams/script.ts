@@ -4,22 +4,29 @@
  * @module
  */
 
+/** What is known of a script. */
+export interface ScriptTraits {
+  /** Running it again, because its answer was lost, does no harm and answers the same. Default: false. */
+  readonly repeatable?: boolean;
+  /** It brings messages, which are then to be kept. Default: false. */
+  readonly publishes?: boolean;
+}
+
 /** A script, and the name under which a server remembers it. */
 export class Script {
   /** What is sent: without comments and indentation. */
   readonly source: string;
-  /** Running it again, because its answer was lost, does no harm and answers the same. */
-  readonly repeatable: boolean = false;
+  /** See {@link ScriptTraits}. */
+  readonly repeatable: boolean;
+  /** See {@link ScriptTraits}. */
+  readonly publishes: boolean;
   #sha: Promise<string> | undefined;
 
   /** A script made of pieces of Lua. */
-  constructor(...pieces: readonly string[]) {
+  constructor(pieces: readonly string[], { repeatable = false, publishes = false }: ScriptTraits = {}) {
     this.source = pieces.join("\n").replace(/^[ \t]*(--.*)?\n/gm, "").replace(/^[ \t]+/gm, "").trim();
-  }
-
-  /** The same script, known to be repeatable. */
-  static repeatable(...pieces: readonly string[]): Script {
-    return new RepeatableScript(...pieces);
+    this.repeatable = repeatable;
+    this.publishes = publishes;
   }
 
   /** SHA-1 of the source, in hex. */
@@ -28,10 +35,6 @@ export class Script {
       Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("")
     );
   }
-}
-
-class RepeatableScript extends Script {
-  override readonly repeatable = true;
 }
 
 /**

@@ -30,7 +30,7 @@ end
  * KEYS: stream, ring. ARGV: slot, token, channel, then the bodies.
  * Answers the entries' ids as runs, `first*count first*count …`: what is added within one millisecond is consecutive.
  */
-export const SEND_PLAIN = new Script(
+export const SEND_PLAIN = new Script([
   RING,
   TELL,
   `
@@ -52,7 +52,7 @@ export const SEND_PLAIN = new Script(
   tell(ARGV[3])
   return runs
   `,
-);
+], { publishes: true });
 
 /** How a message that is not due waits: sorts by when it was sent, and unpacks again. */
 export const PACK = `
@@ -119,7 +119,7 @@ end
  * `slot token` of an earlier batch that may have brought this id already.
  * Answers one word for each: `=` a duplicate, `!` full, `+` delayed, else the entry's id.
  */
-export const SEND = new Script(
+export const SEND = new Script([
   TIME,
   TELL,
   RING,
@@ -178,4 +178,4 @@ export const SEND = new Script(
   tell(channel)
   return answer
   `,
-);
+], { publishes: true });

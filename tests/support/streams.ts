@@ -47,6 +47,7 @@ export class TestDriver extends StreamsDriver {
       connectWaitMs: 1_000,
       replyWaitMs: 5_000,
       maxConnections: 10,
+      durable: true,
       secrets: [],
     });
     const limits = { maxPayloadBytes: 1e6, maxBatchBytes: 1e6, maxWaitMs: 30_000, idleCostPerHour: 240 };

@@ -9,12 +9,13 @@
  *
  * @module
  */
+import { CommandCounter } from "./resp.ts";
 import { connect, createServer, type Server, type Socket } from "node:net";
 
 /** A request that a fault is meant for: every one, unless the bytes must hold a text. */
 interface Fault {
   readonly kind: "reply" | "request";
-  readonly matching: string;
+  readonly matching: readonly string[];
   readonly done: () => void;
 }
 
@@ -24,6 +25,7 @@ interface Pair {
   readonly server: Socket;
   /** The answer that comes next is to be lost. */
   losing: Fault | undefined;
+  readonly counter: CommandCounter;
 }
 
 /** A running proxy. */
@@ -34,6 +36,7 @@ export class TcpProxy implements AsyncDisposable {
   readonly #server: Server;
   readonly #pairs = new Set<Pair>();
   readonly #faults: Fault[] = [];
+  #gone = 0;
   #refusing = false;
 
   constructor(target: number) {
@@ -60,13 +63,18 @@ export class TcpProxy implements AsyncDisposable {
     return this.#pairs.size;
   }
 
-  /** Lets the next request that holds the text through and loses its answer; resolves when that has happened. */
-  loseNextReply(matching = ""): Promise<void> {
+  /** Commands that clients have sent. */
+  get commands(): number {
+    return [...this.#pairs].reduce((sum, { counter }) => sum + counter.count, this.#gone);
+  }
+
+  /** Lets the next request that holds one of the texts through and loses its answer; resolves when that has happened. */
+  loseNextReply(...matching: readonly string[]): Promise<void> {
     return new Promise((done) => this.#faults.push({ kind: "reply", matching, done }));
   }
 
-  /** Loses the next request that holds the text; resolves when that has happened. */
-  loseNextRequest(matching = ""): Promise<void> {
+  /** Loses the next request that holds one of the texts; resolves when that has happened. */
+  loseNextRequest(...matching: readonly string[]): Promise<void> {
     return new Promise((done) => this.#faults.push({ kind: "request", matching, done }));
   }
 
@@ -87,10 +95,10 @@ export class TcpProxy implements AsyncDisposable {
   #accept(client: Socket): void {
     if (this.#refusing) return void client.destroy();
     const server = connect({ port: this.#target, host: "127.0.0.1" });
-    const pair: Pair = { client, server, losing: undefined };
+    const pair: Pair = { client, server, losing: undefined, counter: new CommandCounter() };
     this.#pairs.add(pair);
     const end = () => {
-      this.#pairs.delete(pair);
+      if (this.#pairs.delete(pair)) this.#gone += pair.counter.count;
       client.destroy();
       server.destroy();
     };
@@ -104,8 +112,9 @@ export class TcpProxy implements AsyncDisposable {
   }
 
   #onRequest(pair: Pair, chunk: Uint8Array): void {
+    pair.counter.add(chunk);
     const text = this.#faults.length > 0 ? new TextDecoder().decode(chunk) : "";
-    const at = this.#faults.findIndex(({ matching }) => text.includes(matching));
+    const at = this.#faults.findIndex(({ matching }) => matching.some((part) => text.includes(part)));
     const fault = at < 0 ? undefined : this.#faults.splice(at, 1)[0];
     if (fault?.kind === "request") {
       pair.client.destroy();

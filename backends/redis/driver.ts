@@ -1,0 +1,48 @@
+/**
+ * The driver of the Redis backend: the streams engine over ioredis.
+ *
+ * @module
+ */
+import { checkOptions } from "../../core/check.ts";
+import { StreamsDriver } from "../streams/driver.ts";
+import { createClient } from "./client.ts";
+import { addressOf, REDIS_CHECKS, type RedisOptions } from "./options.ts";
+import { RedisTransport } from "./transport.ts";
+
+/** Bytes of the largest payload. Redis would take 512 MB, and serve nobody else while it does. */
+const MAX_PAYLOAD = 16 * 1024 * 1024;
+
+/** Milliseconds of the longest wait for a message. */
+const MAX_WAIT_MS = 30_000;
+
+/**
+ * A driver as the options describe it. It connects when it is first used.
+ *
+ * @throws {TypeError | RangeError} An option that is not as described.
+ * @throws {ConfigError} A URL that is not of Redis.
+ */
+export function createDriver(options: RedisOptions): StreamsDriver {
+  checkOptions("redis options", options, REDIS_CHECKS);
+  const { timeoutMs = 5_000, maxRetries = 3, maxConnections = 10 } = options;
+  const address = options.client ? undefined : addressOf(options);
+  const client = options.client ?? createClient(address!, Math.max(timeoutMs, 1_000));
+  const password = address?.password;
+  const transport = new RedisTransport(client, {
+    injected: options.client !== undefined,
+    // So that every try has its part of the time in which a publish must be confirmed.
+    connectWaitMs: timeoutMs / (maxRetries + 2),
+    replyWaitMs: Math.max(timeoutMs, 1_000),
+    maxConnections,
+    durable: options.durable ?? true,
+    secrets: password === undefined ? [] : [password, encodeURIComponent(password)],
+  });
+  return new StreamsDriver(transport, {
+    ...options,
+    name: "redis",
+    maxPayloadBytes: MAX_PAYLOAD,
+    maxBatchBytes: MAX_PAYLOAD,
+    maxWaitMs: MAX_WAIT_MS,
+    // A look and a blocking read for each of the waits.
+    idleCostPerHour: 2 * 3_600_000 / MAX_WAIT_MS,
+  });
+}

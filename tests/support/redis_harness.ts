@@ -1,0 +1,106 @@
+/**
+ * The Redis backend as the conformance kit meets it: a real redis-server that the run starts, kills and brings back,
+ * and a proxy for each backend, so that what breaks is the network and not a pretence of it.
+ *
+ * @module
+ */
+import { createDriver } from "../../backends/redis/driver.ts";
+import { EXTEND, SETTLE } from "../../backends/streams/lease_scripts.ts";
+import { DEPTH, LIST, PICK, PURGE, REPLAY } from "../../backends/streams/look_scripts.ts";
+import { RECEIVE } from "../../backends/streams/receive_script.ts";
+import type { Script } from "../../backends/streams/script.ts";
+import { SEND, SEND_PLAIN } from "../../backends/streams/send_scripts.ts";
+import type { LeasingBackend, QueueBackend } from "../../core/protocol.ts";
+import { driverHarness } from "../../testing/driver_harness.ts";
+import type { DriverOperation } from "../../testing/faulty_driver.ts";
+import type { Broker, Harness } from "../../testing/harness.ts";
+import { type RedisServer, startRedis } from "./redis_server.ts";
+import { startProxy, type TcpProxy } from "./tcp_proxy.ts";
+
+/** The scripts of each operation. */
+export const SCRIPTS: Readonly<Record<Exclude<DriverOperation, "ping">, readonly Script[]>> = {
+  send: [SEND_PLAIN, SEND],
+  receive: [RECEIVE],
+  settle: [SETTLE],
+  extend: [EXTEND],
+  depth: [DEPTH],
+  deadLetters: [LIST, PICK, REPLAY, PURGE],
+};
+
+const PASSWORD = "correct-horse-battery-staple";
+
+async function loadScripts(server: RedisServer): Promise<void> {
+  for (const script of Object.values(SCRIPTS).flat()) await server.call("SCRIPT", "LOAD", script.source);
+}
+
+async function openBroker(server: RedisServer, namespace: string): Promise<Broker> {
+  const proxies: TcpProxy[] = [];
+  const own = new Map<QueueBackend, TcpProxy>();
+  const base = await driverHarness({
+    name: "redis",
+    open: () => ({
+      secrets: [PASSWORD],
+      driver: async (options) => {
+        const proxy = await startProxy(server.port);
+        proxies.push(proxy);
+        return createDriver({ ...options, url: `redis://:${PASSWORD}@127.0.0.1:${proxy.port}` });
+      },
+      restartBroker: async () => {
+        await server.kill();
+        await server.restart();
+        await loadScripts(server);
+      },
+      inject: async (key, body) => {
+        await server.call("XADD", key, "*", "data", body);
+      },
+      cost: () => proxies.reduce((sum, proxy) => sum + proxy.commands, 0),
+      close: async () => {
+        for (const proxy of proxies) await proxy[Symbol.asyncDispose]();
+      },
+    }),
+  }).open();
+  const through = (backend: QueueBackend) => own.get(backend)!;
+  return {
+    ...base,
+    key: (name) => `${namespace}:${name}`,
+    connect: async (options) => {
+      const backend = await base.connect(options);
+      own.set(backend, proxies.at(-1)!);
+      await (backend as LeasingBackend).health(); // connected, so that what is late or lost is what the case means
+      return backend;
+    },
+    kill: (backend) => {
+      through(backend).refuse();
+      return base.kill!(backend);
+    },
+    dropConnections: () => proxies.forEach((proxy) => proxy.dropConnections()),
+    delayResponses: (backend, ms) => {
+      through(backend).delayMs = ms;
+    },
+    loseNextReply: async (backend, operation) => {
+      const names = operation === "ping"
+        ? ["PING"]
+        : await Promise.all(SCRIPTS[operation].map((script) => script.sha()));
+      void through(backend).loseNextReply(...names);
+    },
+  };
+}
+
+/** A harness over one redis-server, which `close` ends. */
+export function redisHarness(): Harness & { close(): Promise<void> } {
+  let starting: Promise<RedisServer> | undefined;
+  let cases = 0;
+  return {
+    name: "redis",
+    leaseMs: 600,
+    open: async () => {
+      starting ??= startRedis({ appendonly: "everysec", requirepass: PASSWORD });
+      const server = await starting;
+      if (cases === 0) await loadScripts(server);
+      return await openBroker(server, `case${++cases}`);
+    },
+    close: async () => {
+      await (await starting)?.[Symbol.asyncDispose]();
+    },
+  };
+}
