@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { call } from "./call.ts";
 import { abortSignal, checkKey, checkOptions, type Checks, count, text, texts } from "./check.ts";
 import type { DriverDeadLetterQuery, DriverDeadLetters } from "./driver.ts";
 import type { Host } from "./host.ts";
@@ -23,15 +24,16 @@ function prepare(host: Host, key: string, query: DeadLetterQuery): [DriverDeadLe
 
 async function* list(host: Host, key: string, query: DeadLetterQuery): AsyncGenerator<DeadLetter, undefined> {
   const [letters, asked] = prepare(host, key, query);
-  const about = { key, ...query.signal && { signal: query.signal } };
   let cursor: string | undefined;
   let left = asked.limit;
   do {
     const from = cursor;
-    const page = await host.call(
+    const page = await call(
+      host,
       `Cannot list the dead letters of "${key}"`,
-      (limit) => letters.list(key, { ...asked, limit: left }, from, limit),
-      about,
+      (signal) => letters.list(key, { ...asked, limit: left }, from, signal),
+      key,
+      query.signal,
     );
     for (const letter of page.letters.slice(0, left)) yield withPayload(letter);
     left -= page.letters.length;
@@ -52,17 +54,13 @@ export function deadLettersOf(host: Host): DeadLetters {
     replay: async (key, query = {}) => {
       const [letters, asked] = prepare(host, key, query);
       if (!letters.replay) throw host.unsupported("replaying dead letters");
-      const about = { key, ...query.signal && { signal: query.signal } };
-      return await host.call(
-        `Cannot replay the dead letters of "${key}"`,
-        (s) => letters.replay!(key, asked, s),
-        about,
-      );
+      const what = `Cannot replay the dead letters of "${key}"`;
+      return await call(host, what, (signal) => letters.replay!(key, asked, signal), key, query.signal);
     },
     purge: async (key, query = {}) => {
       const [letters, asked] = prepare(host, key, query);
-      const about = { key, ...query.signal && { signal: query.signal } };
-      return await host.call(`Cannot purge the dead letters of "${key}"`, (s) => letters.purge(key, asked, s), about);
+      const what = `Cannot purge the dead letters of "${key}"`;
+      return await call(host, what, (signal) => letters.purge(key, asked, signal), key, query.signal);
     },
   };
 }

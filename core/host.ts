@@ -5,12 +5,13 @@
  * @module
  */
 import { type Clock, systemClock } from "./clock.ts";
-import type { DriverMessage, QueueDriver } from "./driver.ts";
-import { ConfigError, ConsumeError, type ErrorCode, QueueError, type QueueErrorOptions } from "./errors.ts";
+import type { QueueDriver } from "./driver.ts";
+import { ConfigError, type ErrorCode, QueueError, type QueueErrorOptions } from "./errors.ts";
+import { Limit, unlessAborted } from "./limit.ts";
 import { type FailureEvent, type QueueObserver, tell } from "./observer.ts";
 import { DEFAULT_GROUP } from "./protocol.ts";
 import { messageOf, redactError, redactText } from "./redact.ts";
-import { backoffMs, retry } from "./retry.ts";
+import { backoffMs } from "./retry.ts";
 import { callable, checkOptions, type Checks, count, nonNegative, object, positive, wholeNumber } from "./check.ts";
 
 /** Options of every backend that is made of a driver. */
@@ -73,8 +74,6 @@ type Defaulted =
 /** {@link BackendOptions} with their defaults. */
 export type ResolvedOptions = BackendOptions & Required<Pick<BackendOptions, Defaulted>>;
 
-const encoder = new TextEncoder();
-
 /** The driver and what surrounds it. */
 export class Host {
   readonly driver: QueueDriver;
@@ -99,11 +98,6 @@ export class Host {
       maxPayloadBytes: options.maxPayloadBytes ?? driver.capabilities.maxPayloadBytes,
       random: options.random ?? Math.random,
     };
-  }
-
-  /** The bytes of a message's body. */
-  bytesOf(message: DriverMessage): number {
-    return encoder.encode(message.body).byteLength;
   }
 
   /** Names an error. */
@@ -156,30 +150,6 @@ export class Host {
     }
   }
 
-  /**
-   * Calls the broker: bounded in time, tried again while it fails transiently, its errors made ours.
-   *
-   * @throws {QueueError} `"closed"`, or what the broker answered.
-   */
-  async call<T>(
-    what: string,
-    fn: (signal: AbortSignal) => Promise<T>,
-    about: { readonly key?: string; readonly signal?: AbortSignal | undefined } = {},
-  ): Promise<T> {
-    if (this.closed) throw this.closedError(what, about.key);
-    const { clock, options: { timeoutMs, maxRetries, retryDelayMs: baseMs, random } } = this;
-    const { signal } = about;
-    const once = async (): Promise<T> => {
-      try {
-        return await this.limited(fn, timeoutMs, "timeout", signal);
-      } catch (error) {
-        if (signal?.aborted) throw signal.reason;
-        throw this.wrap(ConsumeError, what, error, about);
-      }
-    };
-    return await retry(once, { maxRetries, baseMs, random, clock, signal });
-  }
-
   /** An error that says that the backend is closed. */
   closedError(what: string, key?: string): QueueError {
     return new QueueError("closed", `${what}: the ${this.driver.name} backend is closed`, {
@@ -213,27 +183,16 @@ export class Host {
     signal?: AbortSignal,
   ): Promise<T> {
     if (this.driver.inProcess) return await fn(signal ?? (this.#never ??= new AbortController().signal));
-    const limit = new AbortController();
-    const onAbort = () => limit.abort(signal?.reason);
-    signal?.addEventListener("abort", onAbort, { once: true });
-    const timer = this.clock.setTimeout(() => {
-      limit.abort(new QueueError(code, "no answer came in time", { backend: this.driver.name }));
-    }, timeoutMs);
+    const limit = new Limit(this.clock, timeoutMs, () => this.lateError(code), signal);
     try {
-      return await this.unlessAborted(fn(limit.signal), limit.signal);
+      return await unlessAborted(fn(limit.signal), limit.signal);
     } finally {
-      this.clock.clearTimeout(timer);
-      signal?.removeEventListener("abort", onAbort);
+      limit.release();
     }
   }
 
-  /** The promise's outcome, unless the signal aborts first: a driver that ignores its signal must not hold us up. */
-  unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const onAbort = () => reject(signal.reason);
-      if (signal.aborted) onAbort();
-      else signal.addEventListener("abort", onAbort);
-      promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
-    });
+  /** An error that says that the time is up. */
+  lateError(code: ErrorCode): QueueError {
+    return new QueueError(code, "no answer came in time", { backend: this.driver.name });
   }
 }

@@ -105,9 +105,9 @@ function problemOf(payload: unknown): Error {
 
 const encoder = new TextEncoder();
 
-/** Whether a text is over so many bytes of UTF-8; counts only where it could be. */
-export function isOver(text: string, bytes: number): boolean {
-  return text.length > bytes || text.length * 3 > bytes && encoder.encode(text).byteLength > bytes;
+/** Bytes of UTF-8. */
+export function bytesOf(text: string): number {
+  return encoder.encode(text).length;
 }
 
 /** The payload in a body, or why there is none. Never the body's content. */

@@ -4,39 +4,39 @@
  *
  * @module
  */
-import type { DriverMessage, SendResult } from "./driver.ts";
-import { ConfigError, PublishError, QueueError } from "./errors.ts";
+import { roomOf, type Sender, type SendOptions } from "./direct.ts";
+import type { DriverMessage } from "./driver.ts";
+import type { QueueError } from "./errors.ts";
+import { Flight, type Outcome } from "./flight.ts";
 import type { Host } from "./host.ts";
-import { tell } from "./observer.ts";
 import { Parcel } from "./parcel.ts";
 import type { PublishReceipt } from "./protocol.ts";
 
-/** A batch on its way: which messages of which parcels. */
-interface Batch {
-  readonly messages: DriverMessage[];
-  readonly parts: { readonly parcel: Parcel; readonly from: number; readonly count: number }[];
+/** Whoever waits for a parcel. */
+interface Caller {
+  readonly parcel: Parcel;
+  readonly deadline: number;
+  /** Has been told; what the broker still answers is of no interest. */
+  over: boolean;
+  /** Tells what `receipts` answers or throws. */
+  end(receipts: () => PublishReceipt[]): void;
 }
 
-/** The batch of those who still wait. */
-function without({ parts }: Batch): Batch {
-  const left = parts.filter(({ parcel }) => !parcel.over);
-  return {
-    parts: left,
-    messages: left.flatMap(({ parcel, from, count }) => parcel.messages.slice(from, from + count)),
-  };
+interface Item {
+  readonly caller: Caller;
+  readonly message: DriverMessage;
 }
-
-const UNANSWERED: SendResult = { error: new Error("the driver answered fewer results than messages") };
 
 /** Publishes of one key on their way to the driver. */
-export class Outbox {
+export class Outbox implements Sender {
   readonly #host: Host;
   readonly #key: string;
   readonly #onIdle: () => void;
-  #parcels: Parcel[] = [];
-  #flying: Parcel[] = [];
+  readonly #waiting: Item[] = [];
+  /** What the flight carries. */
+  #batch: Item[] = [];
+  #flight: Flight | undefined;
   #abort: AbortController | undefined;
-  #inAir = false;
   #running: Promise<void> | undefined;
   #timer: unknown;
   #timerAt = Infinity;
@@ -49,20 +49,29 @@ export class Outbox {
   }
 
   /** Sends messages after all that came before; resolves when the broker has confirmed every one. */
-  add(
-    messages: readonly DriverMessage[],
-    options: { readonly timeoutMs: number; readonly signal?: AbortSignal | undefined },
-  ): Promise<PublishReceipt[]> {
+  add(messages: readonly DriverMessage[], { timeoutMs, signal }: SendOptions): Promise<PublishReceipt[]> {
     return new Promise((resolve, reject) => {
-      const now = this.#host.clock.now();
-      const { timeoutMs, signal } = options;
-      const parcel: Parcel = new Parcel(messages, now, now + timeoutMs, signal, resolve, reject, (reason) => {
-        this.#giveUp(parcel, reason, true);
-      });
-      this.#parcels.push(parcel);
+      const parcel = new Parcel(this.#host, this.#key, messages);
+      const onAbort = () => this.#giveUp(caller, signal?.reason, true);
+      const caller: Caller = {
+        parcel,
+        deadline: parcel.startedAt + timeoutMs,
+        over: false,
+        end: (receipts) => {
+          caller.over = true;
+          signal?.removeEventListener("abort", onAbort);
+          try {
+            resolve(receipts());
+          } catch (error) {
+            reject(error);
+          }
+        },
+      };
+      signal?.addEventListener("abort", onAbort, { once: true });
+      for (const message of messages) this.#waiting.push({ caller, message });
       // A microtask later, so that what is published in the same turn travels together.
       this.#running ??= Promise.resolve().then(() => this.#run());
-      this.#arm(parcel.deadline);
+      this.#arm(caller.deadline);
     });
   }
 
@@ -73,13 +82,13 @@ export class Outbox {
 
   /** Gives up all that is still waiting or in the air. */
   abandon(reason: QueueError): void {
-    for (const parcel of [...this.#flying, ...this.#parcels]) this.#giveUp(parcel, reason, false);
+    for (const { caller } of [...this.#batch, ...this.#waiting]) this.#giveUp(caller, reason, false);
   }
 
   async #run(): Promise<void> {
-    while (this.#parcels.length > 0) {
-      const batch = this.#take();
-      if (batch.messages.length > 0) await this.#send(batch);
+    while (this.#waiting.length > 0) {
+      this.#take();
+      if (this.#batch.length > 0) await this.#send();
     }
     this.#running = undefined;
     this.#host.clock.clearTimeout(this.#timer);
@@ -87,162 +96,60 @@ export class Outbox {
     this.#onIdle();
   }
 
-  #take(): Batch {
-    const { maxBatchMessages = 1_000, maxBatchBytes = Infinity } = this.#host.driver;
-    const batch: Batch = { messages: [], parts: [] };
-    let bytes = 0;
+  /** Fills the batch. */
+  #take(): void {
+    const fits = roomOf(this.#host);
     let spent = 0;
-    for (const parcel of this.#parcels) {
-      if (!parcel.over) {
-        const from = parcel.taken;
-        while (parcel.taken < parcel.messages.length && batch.messages.length < maxBatchMessages) {
-          const message = parcel.messages[parcel.taken]!;
-          // Three bytes is the most that UTF-8 needs for one unit of a JavaScript string.
-          if (maxBatchBytes < Infinity) bytes += this.#host.bytesOf(message);
-          if (bytes > maxBatchBytes && batch.messages.length > 0) break;
-          batch.messages.push(message);
-          parcel.taken += 1;
-        }
-        if (parcel.taken > from) batch.parts.push({ parcel, from, count: parcel.taken - from });
-        if (parcel.taken < parcel.messages.length) break;
+    for (const item of this.#waiting) {
+      if (!item.caller.over) {
+        if (!fits(item.message)) break;
+        item.caller.parcel.taken += 1;
+        this.#batch.push(item);
       }
       spent += 1;
     }
-    this.#parcels.splice(0, spent);
-    this.#flying = batch.parts.map((part) => part.parcel);
-    return batch;
+    this.#waiting.splice(0, spent);
   }
 
-  async #send(batch: Batch): Promise<void> {
-    const { driver, options } = this.#host;
-    for (let failures = 0, doubt = false;;) {
-      if (batch.parts.every(({ parcel }) => parcel.over)) break;
-      // Whoever gave up before anything left was told that nothing was sent. A batch in doubt stays what it was: the
-      // broker knows it again by its ids.
-      if (failures > 0 && !doubt) batch = without(batch);
-      this.#abort = new AbortController();
-      try {
-        this.#inAir = true;
-        const results = await this.#host.unlessAborted(
-          driver.send(this.#key, batch.messages, this.#abort.signal),
-          this.#abort.signal,
-        );
-        this.#inAir = false;
-        this.#deliver(batch, results);
-        break;
-      } catch (error) {
-        this.#inAir = false;
-        failures += 1;
-        const wrapped = this.#wrap(error, batch.messages);
-        doubt ||= wrapped.code === "unknown-outcome";
-        this.#host.tellFailed("publish", this.#key, failures, wrapped);
-        if (error instanceof ConfigError && !doubt) {
-          // Not of any message: credentials that turn out to be wrong.
-          for (const { parcel } of batch.parts) if (!parcel.over) parcel.reject(error);
-          break;
-        }
-        for (const { parcel } of batch.parts) {
-          parcel.inDoubt ||= doubt;
-          parcel.lastError = wrapped;
-        }
-        const again = wrapped.code === "unknown-outcome" ? driver.capabilities.dedup : wrapped.retryable;
-        if (!again || failures > options.maxRetries) {
-          // Not sent the last time says nothing of the time before, whose answer was lost.
-          const error = doubt && wrapped.code !== "unknown-outcome"
-            ? this.#inDoubt("no answer came", undefined, wrapped)
-            : wrapped;
-          this.#refuse(batch, error);
-          break;
-        }
-        // Where all of them have given up meanwhile, the next batch need not wait.
-        if (!this.#abort.signal.aborted) await this.#pause(this.#host.backoffMs(failures, wrapped));
-      }
-    }
-    this.#abort = undefined;
-    this.#flying = [];
-  }
-
-  /** Waits, unless everybody who waits for this batch has given up. */
-  #pause(ms: number): Promise<void> {
-    const { clock } = this.#host;
+  async #send(): Promise<void> {
     this.#abort = new AbortController();
-    const { signal } = this.#abort;
-    return new Promise((resolve) => {
-      const timer = clock.setTimeout(resolve, ms);
-      signal.addEventListener("abort", () => {
-        clock.clearTimeout(timer);
-        resolve();
-      }, { once: true });
-    });
-  }
-
-  /** Hands out what the broker said of each message. */
-  #deliver(batch: Batch, results: readonly SendResult[]): void {
-    const { observer } = this.#host.options;
-    let at = 0;
-    for (const { parcel, from, count } of batch.parts) {
-      for (let i = from; i < from + count; i++, at++) {
-        const message = parcel.messages[i]!;
-        const result = results[at] ?? UNANSWERED;
-        if ("error" in result) {
-          parcel.refuse(i, this.#wrap(result.error, [message]));
-        } else {
-          const id = result.id ?? message.id;
-          parcel.confirm(i, { id, outcome: result.outcome });
-          if (observer?.published) {
-            const durationMs = this.#host.clock.now() - parcel.startedAt;
-            tell(observer, "published", {
-              backend: this.#host.driver.name,
-              key: this.#key,
-              id,
-              durationMs,
-            });
-          }
-        }
-      }
-      this.#answered(parcel, count);
+    this.#flight = new Flight(this.#host, this.#key, this.#abort.signal);
+    const messages = () => this.#batch.map(({ message }) => message);
+    try {
+      this.#deliver(
+        await this.#flight.send(messages(), () => {
+          this.#batch = this.#batch.filter(({ caller }) => !caller.over);
+          return messages();
+        }),
+      );
+    } catch {
+      // Nobody waits for it: each was told when it gave up.
     }
+    this.#batch = [];
+    this.#flight = this.#abort = undefined;
   }
 
-  /** Tells everybody of the batch that it failed. */
-  #refuse({ parts }: Batch, error: PublishError): void {
-    for (const { parcel, from, count } of parts) {
-      parcel.fill(from + count, error);
-      this.#answered(parcel, count);
+  /** Hands out what became of each message. */
+  #deliver(outcomes: readonly Outcome[]): void {
+    for (let i = 0; i < outcomes.length; i++) {
+      const { caller } = this.#batch[i]!;
+      if (caller.over) continue;
+      const { parcel } = caller;
+      parcel.answer(outcomes[i]!);
+      if (parcel.answered) caller.end(() => parcel.receipts());
     }
-  }
-
-  #answered(parcel: Parcel, count: number): void {
-    parcel.answered += count;
-    parcel.inDoubt = false;
-    if (parcel.answered === parcel.messages.length) parcel.finish(this.#about());
   }
 
   /** The caller's patience is over: because of time, a signal, or the end of the backend. */
-  #giveUp(parcel: Parcel, reason: unknown, aborted: boolean): void {
-    if (parcel.over) return;
-    const flying = this.#flying.includes(parcel);
-    const doubt = parcel.inDoubt || flying && this.#inAir;
-    const id = parcel.messages.length === 1 ? parcel.messages[0]!.id : undefined;
-    const why = aborted
-      ? "it was aborted"
-      : reason instanceof QueueError
-      ? "the backend closed"
-      : "no answer came in time";
-    if (!doubt && parcel.answered === 0 && reason !== undefined) {
-      parcel.reject(reason);
-    } else {
-      const code = reason instanceof QueueError ? reason.code : "timeout";
-      const about = { ...this.#about(), id, cause: reason };
-      const unsent = reason === undefined && parcel.lastError ||
-        new PublishError(code, `Cannot publish to "${this.#key}": ${why}, and nothing was sent`, about);
-      if (doubt) parcel.fill(parcel.taken, this.#inDoubt(why, id, reason ?? parcel.lastError));
-      parcel.fill(parcel.messages.length, unsent);
-      parcel.finish(this.#about());
-    }
-    if (flying && this.#flying.every((one) => one.over)) {
-      this.#abort?.abort(new DOMException("Nobody waits for it", "AbortError"));
-    }
+  #giveUp(caller: Caller, reason: unknown, aborted: boolean): void {
+    if (caller.over) return;
+    const { parcel } = caller;
+    const { flying } = parcel;
+    caller.end(() => {
+      parcel.giveUp(reason, aborted, this.#flight);
+      return parcel.receipts();
+    });
+    if (flying && this.#batch.every((item) => item.caller.over)) this.#abort?.abort();
   }
 
   /** One timer for all that wait: set for the earliest deadline. */
@@ -256,32 +163,11 @@ export class Outbox {
       // A timer is never early: where the clock says so, somebody has set it back.
       const now = Math.max(clock.now(), deadline);
       let next = Infinity;
-      for (const parcel of [...this.#flying, ...this.#parcels]) {
-        if (parcel.deadline <= now) this.#giveUp(parcel, undefined, false);
-        else if (!parcel.over) next = Math.min(next, parcel.deadline);
+      for (const { caller } of [...this.#batch, ...this.#waiting]) {
+        if (caller.deadline <= now) this.#giveUp(caller, this.#host.lateError("timeout"), false);
+        else if (!caller.over) next = Math.min(next, caller.deadline);
       }
       if (next < Infinity) this.#arm(next);
     }, deadline - clock.now());
-  }
-
-  #inDoubt(why: string, id: string | undefined, cause: unknown): PublishError {
-    return new PublishError(
-      "unknown-outcome",
-      `Cannot tell whether the message reached "${this.#key}": ${why} after it was sent`,
-      { ...this.#about(), id, cause },
-    );
-  }
-
-  #about(): { backend: string; key: string } {
-    return { backend: this.#host.driver.name, key: this.#key };
-  }
-
-  #wrap(error: unknown, messages: readonly DriverMessage[]): PublishError {
-    return this.#host.wrap(PublishError, `Cannot publish to "${this.#key}"`, error, {
-      key: this.#key,
-      id: messages.length === 1 ? messages[0]!.id : undefined,
-      // As it is, and as it stands within a command or a request that is JSON itself.
-      hide: messages.flatMap(({ body }) => [body, JSON.stringify(body).slice(1, -1)]),
-    }) as PublishError;
   }
 }

@@ -5,7 +5,7 @@
  */
 import type { DriverMessage } from "./driver.ts";
 import type { Host } from "./host.ts";
-import { copyPayload, isOver } from "./json.ts";
+import { bytesOf, copyPayload } from "./json.ts";
 import type { JsonObject, OutgoingMessage } from "./protocol.ts";
 
 /** A message that was found good. */
@@ -64,10 +64,12 @@ export class Composer {
     const { driver, options: { messageTtlMs, maxPayloadBytes } } = this.#host;
     const copy = copyPayload(payload);
     const body = driver.structured && maxPayloadBytes === Infinity ? undefined : JSON.stringify(copy);
-    if (body !== undefined && maxPayloadBytes < Infinity && isOver(body, maxPayloadBytes)) {
-      throw new RangeError(
-        `payload must be at most ${maxPayloadBytes} bytes as JSON, found ${new TextEncoder().encode(body).length}`,
-      );
+    // Three bytes is the most that UTF-8 needs for one unit of a JavaScript string.
+    if (body !== undefined && body.length * 3 > maxPayloadBytes) {
+      const bytes = bytesOf(body);
+      if (bytes > maxPayloadBytes) {
+        throw new RangeError(`payload must be at most ${maxPayloadBytes} bytes as JSON, found ${bytes}`);
+      }
     }
     const { delayMs, ttlMs = messageTtlMs, headers, id } = options;
     if (delayMs || ttlMs !== undefined || headers !== undefined) this.#checkOffered(delayMs, options.ttlMs, headers);

@@ -4,27 +4,26 @@
  * @module
  */
 import { abortSignal, checkKey, checkOptions, type Checks, nonNegative, positive, text, textRecord } from "./check.ts";
+import { Direct, type Sender } from "./direct.ts";
 import type { QueueDriver } from "./driver.ts";
 import { ConnectionError, QueueError } from "./errors.ts";
 import { type BackendOptions, Host } from "./host.ts";
 import { kindOf } from "./json.ts";
-import { Outbox } from "./outbox.ts";
 import { Composer, type Outgoing } from "./outgoing.ts";
-import {
-  type BatchOptions,
-  type Capabilities,
-  type ConsumeOptions,
-  type DeadLetters,
-  DEFAULT_GROUP,
-  type Delivery,
-  type Health,
-  type JsonObject,
-  type LeasingBackend,
-  type OutgoingMessage,
-  type PublishOptions,
-  type PublishReceipt,
-  type QueueDepth,
-  type ReceiveOptions,
+import type {
+  BatchOptions,
+  Capabilities,
+  ConsumeOptions,
+  DeadLetters,
+  Delivery,
+  Health,
+  JsonObject,
+  LeasingBackend,
+  OutgoingMessage,
+  PublishOptions,
+  PublishReceipt,
+  QueueDepth,
+  ReceiveOptions,
 } from "./protocol.ts";
 
 const PUBLISH_CHECKS: Checks<PublishOptions> = {
@@ -46,13 +45,18 @@ const MESSAGE_CHECKS: Checks<OutgoingMessage> = {
 
 const BATCH_CHECKS: Checks<BatchOptions> = { signal: abortSignal, timeoutMs: positive };
 
-const DEPTH_CHECKS: Checks<{ group?: string; signal?: AbortSignal }> = { group: text, signal: abortSignal };
-
 const NO_OPTIONS = {};
+
+/** What a backend has beside what only publishes: a receiving side, and an outbox where publishes travel together. */
+export interface PullingParts {
+  readonly Receiving: new (host: Host) => ReceivingSide;
+  readonly Outbox: new (host: Host, key: string, onIdle: () => void) => Sender;
+}
 
 /** The receiving side, as the publishing side knows it. */
 export interface ReceivingSide {
   readonly deadLetters: DeadLetters;
+  depth: LeasingBackend["depth"];
   consume(key: string, options: ConsumeOptions): AsyncIterableIterator<JsonObject>;
   receive(key: string, options: ReceiveOptions): AsyncIterableIterator<Delivery>;
   stop(): Promise<void>;
@@ -67,20 +71,22 @@ export class PublishingBackend implements LeasingBackend {
   /** List, replay, purge. */
   readonly deadLetters: DeadLetters;
   readonly #host: Host;
-  readonly #outboxes: Map<unknown, Outbox> = new Map();
+  readonly #senders: Map<unknown, Sender> = new Map();
+  readonly #Outbox: PullingParts["Outbox"] | undefined;
   readonly #receiving: ReceivingSide | undefined;
   readonly #composer: Composer;
   #closing: Promise<void> | undefined;
 
   /**
-   * A backend over a driver. `Receiving` makes its receiving side, where it has one.
+   * A backend over a driver.
    *
    * @throws {TypeError | RangeError} An option that is not as described.
    */
-  constructor(driver: QueueDriver, options: BackendOptions = {}, Receiving?: new (host: Host) => ReceivingSide) {
+  constructor(driver: QueueDriver, options: BackendOptions = {}, parts?: PullingParts) {
     this.#host = new Host(driver, options);
     this.#composer = new Composer(this.#host);
-    this.#receiving = Receiving && new Receiving(this.#host);
+    this.#Outbox = driver.separate ? undefined : parts?.Outbox;
+    this.#receiving = parts && new parts.Receiving(this.#host);
     this.deadLetters = this.#receiving?.deadLetters ?? this.#noDeadLetters();
   }
 
@@ -139,7 +145,7 @@ export class PublishingBackend implements LeasingBackend {
    * @throws {QueueError} `"unsupported"` where the backend offers no groups, or no pulling at all.
    */
   consume(key: string, options: ConsumeOptions = NO_OPTIONS): AsyncIterableIterator<JsonObject> {
-    return this.#pulling().consume(key, options);
+    return this.#pulling("pulling messages").consume(key, options);
   }
 
   /**
@@ -148,7 +154,7 @@ export class PublishingBackend implements LeasingBackend {
    * @throws As `consume`.
    */
   receive(key: string, options: ReceiveOptions = NO_OPTIONS): AsyncIterableIterator<Delivery> {
-    return this.#pulling().receive(key, options);
+    return this.#pulling("pulling messages").receive(key, options);
   }
 
   /**
@@ -161,17 +167,7 @@ export class PublishingBackend implements LeasingBackend {
     key: string,
     options: { readonly group?: string; readonly signal?: AbortSignal } = NO_OPTIONS,
   ): Promise<QueueDepth> {
-    checkKey(key);
-    checkOptions("depth options", options, DEPTH_CHECKS);
-    const { driver } = this.#host;
-    if (!driver.depth) throw this.#host.unsupported("depth");
-    const { group = DEFAULT_GROUP, signal } = options;
-    this.#host.checkGroup(group);
-    return await this.#host.call(
-      `Cannot look into "${key}"`,
-      (limit) => driver.depth!(key, group, limit),
-      { key, ...signal && { signal } },
-    );
+    return await this.#pulling("depth").depth(key, options);
   }
 
   /**
@@ -220,27 +216,24 @@ export class PublishingBackend implements LeasingBackend {
   }
 
   async #close(): Promise<void> {
-    const { options, clock } = this.#host;
+    const { options } = this.#host;
     this.#host.closed = true;
-    const deadline = Promise.withResolvers<void>();
-    const timer = clock.setTimeout(deadline.resolve, options.closeDeadlineMs);
-    const outboxes = [...this.#outboxes.values()];
-    try {
-      // All stop before any is waited for; what nobody settles by the deadline goes back.
-      await Promise.race([
-        Promise.all([this.#receiving?.stop(), ...outboxes.map((outbox) => outbox.idle())]),
-        deadline.promise,
-      ]);
-      for (const outbox of outboxes) outbox.abandon(this.#host.closedError("Cannot publish"));
-      const limit = Promise.withResolvers<void>();
-      const last = clock.setTimeout(limit.resolve, options.timeoutMs);
-      const reason = this.#host.closedError("The lease was given back");
-      await Promise.race([this.#receiving?.revoke(reason), limit.promise]);
-      clock.clearTimeout(last);
-    } finally {
-      clock.clearTimeout(timer);
-      await this.#closeDriver();
-    }
+    const senders = [...this.#senders.values()];
+    // All stop before any is waited for; what nobody settles by the deadline goes back.
+    const stopping = [this.#receiving?.stop(), ...senders.map((sender) => sender.idle())];
+    await this.#waitFor(Promise.all(stopping), options.closeDeadlineMs);
+    for (const sender of senders) sender.abandon(this.#host.closedError("Cannot publish"));
+    const revoking = this.#receiving?.revoke(this.#host.closedError("The lease was given back"));
+    await this.#waitFor(revoking, options.timeoutMs);
+    await this.#closeDriver();
+  }
+
+  async #waitFor(work: Promise<unknown> | undefined, ms: number): Promise<void> {
+    const { clock } = this.#host;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = clock.setTimeout(resolve, ms);
+    await Promise.race([work, promise]);
+    clock.clearTimeout(timer);
   }
 
   async #closeDriver(): Promise<void> {
@@ -255,21 +248,19 @@ export class PublishingBackend implements LeasingBackend {
   async #send(key: string, messages: readonly Outgoing[], options: BatchOptions): Promise<PublishReceipt[]> {
     if (this.#host.closed) throw this.#host.closedError(`Cannot publish to "${key}"`, key);
     options.signal?.throwIfAborted();
-    const name = this.#host.driver.separate ? {} : key;
-    let outbox = this.#outboxes.get(name);
-    if (outbox === undefined) {
-      // A key that falls silent costs nothing: its outbox goes when it is empty.
-      outbox = new Outbox(this.#host, key, () => this.#outboxes.delete(name));
-      this.#outboxes.set(name, outbox);
+    const name = this.#Outbox ? key : {};
+    let sender = this.#senders.get(name);
+    if (sender === undefined) {
+      // A key that falls silent costs nothing: its sender goes when it has nothing left to send.
+      sender = new (this.#Outbox ?? Direct)(this.#host, key, () => this.#senders.delete(name));
+      this.#senders.set(name, sender);
     }
-    return await outbox.add(messages, {
-      timeoutMs: options.timeoutMs ?? this.#host.options.timeoutMs,
-      signal: options.signal,
-    });
+    const { timeoutMs = this.#host.options.timeoutMs, signal } = options;
+    return await sender.add(messages, { timeoutMs, signal });
   }
 
-  #pulling(): ReceivingSide {
-    if (this.#receiving === undefined || !this.#host.driver.receive) throw this.#host.unsupported("pulling messages");
+  #pulling(what: string): ReceivingSide {
+    if (this.#receiving === undefined) throw this.#host.unsupported(what);
     return this.#receiving;
   }
 

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { call } from "./call.ts";
 import { abortSignal, checkKey, checkOptions, type Checks, count, flag, positive, text } from "./check.ts";
 import { deadLettersOf } from "./dead_letters.ts";
 import type { LeasedDelivery } from "./delivery.ts";
@@ -16,6 +17,7 @@ import {
   DEFAULT_GROUP,
   type Delivery,
   type JsonObject,
+  type QueueDepth,
   type ReceiveOptions,
 } from "./protocol.ts";
 import { Settler } from "./settler.ts";
@@ -28,6 +30,10 @@ const RECEIVE_CHECKS: Checks<ReceiveOptions> = {
   signal: abortSignal,
   stopWhenEmpty: flag,
 };
+
+type DepthOptions = { readonly group?: string; readonly signal?: AbortSignal };
+
+const DEPTH_CHECKS: Checks<DepthOptions> = { group: text, signal: abortSignal };
 
 /** What is asked of a subscription, whatever it hands out. */
 type Stoppable = Pick<Subscription<never>, "stop" | "empty" | "revoke">;
@@ -53,6 +59,23 @@ export class Receiving {
   /** Deliveries, to be settled one by one. */
   receive(key: string, options: ReceiveOptions): AsyncIterableIterator<Delivery> {
     return this.#subscribe<Delivery>(key, options, (delivery) => delivery);
+  }
+
+  /** How many messages are where. */
+  async depth(key: string, options: DepthOptions = {}): Promise<QueueDepth> {
+    checkKey(key);
+    checkOptions("depth options", options, DEPTH_CHECKS);
+    const { driver } = this.#host;
+    if (!driver.depth) throw this.#host.unsupported("depth");
+    const { group = DEFAULT_GROUP, signal } = options;
+    this.#host.checkGroup(group);
+    return await call(
+      this.#host,
+      `Cannot look into "${key}"`,
+      (limit) => driver.depth!(key, group, limit),
+      key,
+      signal,
+    );
   }
 
   /** Stops taking; resolves when nothing is in hand any more. */

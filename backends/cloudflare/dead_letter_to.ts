@@ -5,7 +5,8 @@
  */
 import type { DeadLetterSink } from "../../core/consumer.ts";
 import { seal, sealUnreadable } from "../../core/envelope.ts";
-import { bytesOf, MAX_BYTES } from "./messages.ts";
+import { bytesOf } from "../../core/json.ts";
+import { MAX_BYTES } from "./messages.ts";
 import type { QueueBinding } from "./options.ts";
 
 /**

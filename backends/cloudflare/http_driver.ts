@@ -24,7 +24,6 @@ import {
   type ApiMessage,
   batchText,
   bodyText,
-  bytesOf,
   inBatches,
   MAX_BYTES,
   mayBeEnvelope,
@@ -37,6 +36,7 @@ import { type CloudflareHttpOptions, HTTP_CHECKS } from "./options.ts";
 import { Poll, pullsPerHour } from "./poll.ts";
 import { Queues } from "./queues.ts";
 import { sealUnreadable } from "../../core/envelope.ts";
+import { bytesOf } from "../../core/json.ts";
 import { wholeSeconds } from "../../core/push.ts";
 
 /** The longest lease: 12 hours. */

@@ -13,6 +13,7 @@ import {
   type Opened,
   sealText,
 } from "../../core/envelope.ts";
+import { bytesOf } from "../../core/json.ts";
 import { wholeSeconds } from "../../core/push.ts";
 import { CloudflareError } from "./errors.ts";
 
@@ -35,13 +36,6 @@ export interface Packed {
   readonly plain?: boolean;
   /** Undefined: the queue's own. */
   readonly delaySeconds?: number;
-}
-
-const encoder = new TextEncoder();
-
-/** Bytes of UTF-8. */
-export function bytesOf(text: string): number {
-  return encoder.encode(text).length;
 }
 
 /** Cuts a list into batches that the platform takes, in order. */

@@ -1,0 +1,33 @@
+/**
+ * Looks into a queue: calls of the broker that are neither a send, nor a receive, nor a settlement.
+ *
+ * @module
+ */
+import { ConsumeError } from "./errors.ts";
+import type { Host } from "./host.ts";
+import { retry } from "./retry.ts";
+
+/**
+ * Calls the broker: bounded in time, tried again while it fails transiently, its errors made ours.
+ *
+ * @throws {QueueError} `"closed"`, or what the broker answered.
+ */
+export async function call<T>(
+  host: Host,
+  what: string,
+  fn: (signal: AbortSignal) => Promise<T>,
+  key: string,
+  signal: AbortSignal | undefined,
+): Promise<T> {
+  if (host.closed) throw host.closedError(what, key);
+  const { clock, options: { timeoutMs, maxRetries, retryDelayMs: baseMs, random } } = host;
+  const once = async (): Promise<T> => {
+    try {
+      return await host.limited(fn, timeoutMs, "timeout", signal);
+    } catch (error) {
+      if (signal?.aborted) throw signal.reason;
+      throw host.wrap(ConsumeError, what, error, { key });
+    }
+  };
+  return await retry(once, { maxRetries, baseMs, random, clock, signal });
+}
