@@ -76,25 +76,20 @@ export function sealUnreadable(body: unknown, fields: EnvelopeFields): JsonObjec
   return { [ENVELOPE]: { v: 1, ...fields }, body } as unknown as JsonObject;
 }
 
+/** What is taken from an envelope as it is, by its type. */
+const TYPES = { id: "string", key: "string", attempts: "number", publishedAt: "number", diedAt: "number" };
+
 /** Opens a body, given as a value. Members of an envelope that are of another type than they should be are left out. */
 export function open(body: unknown): Opened {
   if (!isObject(body)) return { payload: undefined, body };
   if (!isEnvelope(body)) return { payload: body };
-  const { id, headers, cause, attempts, key, publishedAt, diedAt } = body[ENVELOPE] as JsonObject;
-  const text = (value: unknown) => typeof value === "string" ? value : undefined;
-  const count = (value: unknown) => typeof value === "number" ? value : undefined;
+  const fields = body[ENVELOPE] as JsonObject;
+  const { headers, cause } = fields;
   const payload = isObject(body.payload) ? body.payload : undefined;
-  return {
-    payload,
-    body: payload ? undefined : body.body,
-    id: text(id),
-    headers: isObject(headers) && Object.values(headers).every((value) => typeof value === "string")
-      ? headers as Record<string, string>
-      : undefined,
-    cause: isObject(cause) ? { name: text(cause.name) ?? "Error", message: text(cause.message) ?? "" } : undefined,
-    attempts: count(attempts),
-    key: text(key),
-    publishedAt: count(publishedAt),
-    diedAt: count(diedAt),
-  };
+  const opened: Record<string, unknown> = { payload };
+  if (!payload) opened.body = body.body;
+  for (const [name, type] of Object.entries(TYPES)) if (typeof fields[name] === type) opened[name] = fields[name];
+  if (isObject(headers) && Object.values(headers).every((value) => typeof value === "string")) opened.headers = headers;
+  if (isObject(cause)) opened.cause = { name: `${cause.name ?? "Error"}`, message: `${cause.message ?? ""}` };
+  return opened as unknown as Opened;
 }

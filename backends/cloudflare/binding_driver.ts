@@ -3,13 +3,13 @@
  *
  * @module
  */
-import { checkOptions } from "../../core/check.ts";
+import { checkOptions, checkValue } from "../../core/check.ts";
 import type { DriverMessage, QueueDriver, SendResult } from "../../core/driver.ts";
 import type { ErrorCode } from "../../core/errors.ts";
 import type { Capabilities } from "../../core/protocol.ts";
 import { CloudflareError, codeOfBinding } from "./errors.ts";
 import { MAX_BATCH_MESSAGES, MAX_BYTES, sendAll } from "./messages.ts";
-import { BINDING_CHECKS, type CloudflareOptions, lookUp } from "./options.ts";
+import { BINDING_CHECKS, byKey, type CloudflareOptions, lookUp } from "./options.ts";
 
 /** What both transports can do. */
 export const CAPABILITIES: Capabilities = {
@@ -45,6 +45,7 @@ export function bindingName(key: string): string {
 export function bindingDriver(options: CloudflareOptions): QueueDriver {
   checkOptions("cloudflare options", options, BINDING_CHECKS);
   const { bindings } = options;
+  checkValue("bindings", bindings, byKey);
   return {
     ...LIMITS,
     name: "cloudflare",

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { checkOptions } from "../../core/check.ts";
+import { callable, checkOptions, type Checks, checkValue, count, positive, text } from "../../core/check.ts";
+import { BACKEND_CHECKS } from "../../core/host.ts";
 import { type Clock, systemClock } from "../../core/clock.ts";
 import type {
   DriverMessage,
@@ -32,12 +33,23 @@ import {
   repack,
   sendAll,
 } from "./messages.ts";
-import { type CloudflareHttpOptions, HTTP_CHECKS } from "./options.ts";
+import { byKey, type CloudflareHttpOptions } from "./options.ts";
 import { Poll, pullsPerHour } from "./poll.ts";
 import { Queues } from "./queues.ts";
 import { sealUnreadable } from "../../core/envelope.ts";
 import { bytesOf } from "../../core/json.ts";
 import { wholeSeconds } from "../../core/push.ts";
+
+const HTTP_CHECKS: Checks<CloudflareHttpOptions> = {
+  ...BACKEND_CHECKS,
+  accountId: text,
+  apiToken: text,
+  queues: byKey,
+  maxPollMs: positive,
+  requestLimit: count,
+  apiUrl: text,
+  fetch: callable,
+};
 
 /** The longest lease: 12 hours. */
 const MAX_LEASE_MS = 43_200_000;
@@ -73,6 +85,8 @@ export class HttpDriver implements QueueDriver {
   /** Nothing is opened and nothing asked before it is needed. */
   constructor(options: CloudflareHttpOptions) {
     checkOptions("cloudflare options", options, HTTP_CHECKS);
+    checkValue("accountId", options.accountId, text);
+    checkValue("apiToken", options.apiToken, text);
     const { accountId, apiToken, apiUrl = "https://api.cloudflare.com/client/v4", maxPollMs = 10_000 } = options;
     this.#clock = options.clock ?? systemClock;
     this.#maxPollMs = maxPollMs;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { callable, type Check, type Checks, count, positive, text } from "../../core/check.ts";
+import type { Check, Checks } from "../../core/check.ts";
 import { BACKEND_CHECKS, type BackendOptions } from "../../core/host.ts";
 
 /** One message on its way into a binding. */
@@ -60,25 +60,14 @@ export interface CloudflareHttpOptions extends BackendOptions {
   readonly fetch?: typeof fetch;
 }
 
-const byKey: Check = (value) =>
+/** Of options that go by key. */
+export const byKey: Check = (value) =>
   typeof value === "function" || typeof value === "object" && value !== null
     ? undefined
     : { allowed: "an object by key, or a function of the key" };
 
 /** The checks of {@link CloudflareOptions}. */
 export const BINDING_CHECKS: Checks<CloudflareOptions> = { ...BACKEND_CHECKS, bindings: byKey };
-
-/** The checks of {@link CloudflareHttpOptions}. */
-export const HTTP_CHECKS: Checks<CloudflareHttpOptions> = {
-  ...BACKEND_CHECKS,
-  accountId: text,
-  apiToken: text,
-  queues: byKey,
-  maxPollMs: positive,
-  requestLimit: count,
-  apiUrl: text,
-  fetch: callable,
-};
 
 /** Looks a key up. */
 export function lookUp<T>(map: ByKey<T> | undefined, key: string): T | undefined {

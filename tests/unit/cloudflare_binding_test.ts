@@ -173,7 +173,6 @@ test("cloudflare binding: deadLetterTo keeps the whole message and why it died",
   assert.ok(diedAt! > 5000);
   assert.deepEqual(rest, {
     payload: { n: 1 },
-    body: undefined,
     id: "Ev1",
     headers: { h: "1" },
     cause: { name: "TypeError", message: "poison" },
@@ -183,6 +182,18 @@ test("cloudflare binding: deadLetterTo keeps the whole message and why it died",
   });
   assert.deepEqual([two!.payload, two!.body, two!.cause!.name], [undefined, "no object", "ConsumeError"]);
   assert.deepEqual([three!.payload, three!.cause], [large, undefined]);
+});
+
+test("cloudflare: options that are missing or of another type are refused when the backend is made", () => {
+  const http = { accountId: "0123456789abcdef0123456789abcdef", apiToken: "token" };
+  const made = (options: unknown) => () => new CloudflareHttpBackend(options as typeof http);
+  for (
+    const options of [{ apiToken: "token" }, { accountId: "a" }, { ...http, maxPollMs: "1" }, { ...http, queue: {} }]
+  ) {
+    assert.throws(made(options), TypeError, JSON.stringify(options));
+  }
+  assert.throws(made({ ...http, maxPollMs: 0 }), RangeError);
+  assert.throws(() => new CloudflareBackend({} as ConstructorParameters<typeof CloudflareBackend>[0]), TypeError);
 });
 
 test("cloudflare env: all problems in one error, without the token", () => {
