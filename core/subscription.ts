@@ -90,6 +90,10 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
     this.#checkOver();
   }
 
+  get maxDelayMs(): number {
+    return this.#host.driver.maxDelayMs ?? Infinity;
+  }
+
   [Symbol.asyncIterator](): this {
     return this;
   }

@@ -110,6 +110,17 @@ test("cloudflare http: a delayed retry is pulled when it is due, not a gap later
   assert.equal(clock.now() - at, 15_000);
 });
 
+test("cloudflare http: a retry's delay over 24 hours is refused, not shortened, and settles nothing", async () => {
+  const { backend, queue } = setup();
+  await backend.publish(KEY, { n: 1 });
+  for await (const delivery of backend.receive(KEY)) {
+    await assert.rejects(delivery.retry({ delayMs: 86_400_001 }), RangeError);
+    assert.equal(await delivery.ack(), true);
+    break;
+  }
+  assert.equal(queue.size, 0);
+});
+
 test("cloudflare http: a wait ends at once when its signal aborts, and nothing is leased afterwards", async () => {
   const { driver, backend, api, queue, clock } = setup();
   const stop = new AbortController();
