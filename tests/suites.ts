@@ -24,7 +24,13 @@ export interface Companion extends AsyncDisposable {
 }
 
 /** The servers that a suite file needs beside workerd, started by the runner. */
-export const COMPANIONS: Readonly<Record<string, () => Promise<Companion>>> = {};
+export const COMPANIONS: Readonly<Record<string, () => Promise<Companion>>> = {
+  "tests/conformance/upstash_test.ts": async () => {
+    const { startUpstashControl } = await import("./support/upstash_control.ts");
+    const control = await startUpstashControl();
+    return { env: { UPSTASH_CONTROL: control.url }, [Symbol.asyncDispose]: () => control[Symbol.asyncDispose]() };
+  },
+};
 
 /** The files under a folder, sorted, named from the repository's folder. */
 export function filesUnder(folder: string): string[] {

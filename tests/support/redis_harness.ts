@@ -5,27 +5,12 @@
  * @module
  */
 import { createDriver } from "../../backends/redis/driver.ts";
-import { EXTEND, SETTLE } from "../../backends/streams/lease_scripts.ts";
-import { DEPTH, LIST, PICK, PURGE, REPLAY } from "../../backends/streams/look_scripts.ts";
-import { RECEIVE } from "../../backends/streams/receive_script.ts";
-import type { Script } from "../../backends/streams/script.ts";
-import { SEND, SEND_PLAIN } from "../../backends/streams/send_scripts.ts";
 import type { LeasingBackend, QueueBackend } from "../../core/protocol.ts";
 import { driverHarness } from "../../testing/driver_harness.ts";
-import type { DriverOperation } from "../../testing/faulty_driver.ts";
 import type { Broker, Harness } from "../../testing/harness.ts";
 import { type RedisServer, startRedis } from "./redis_server.ts";
+import { SCRIPTS } from "./scripts.ts";
 import { startProxy, type TcpProxy } from "./tcp_proxy.ts";
-
-/** The scripts of each operation. */
-export const SCRIPTS: Readonly<Record<Exclude<DriverOperation, "ping">, readonly Script[]>> = {
-  send: [SEND_PLAIN, SEND],
-  receive: [RECEIVE],
-  settle: [SETTLE],
-  extend: [EXTEND],
-  depth: [DEPTH],
-  deadLetters: [LIST, PICK, REPLAY, PURGE],
-};
 
 const PASSWORD = "correct-horse-battery-staple";
 

@@ -15,6 +15,14 @@ import { Buffer } from "node:buffer";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { type RedisServer, startRedis } from "./redis_server.ts";
 import { type RespClient, RespError, type RespValue } from "./resp.ts";
+import {
+  answerFailure,
+  cutConnection,
+  type Failure,
+  FaultQueue,
+  type Matching,
+  type SeenRequest,
+} from "./upstash_faults.ts";
 import { envelope, readRequest, refusal, type RestCommand, RestError } from "./upstash_rest.ts";
 
 /** How the server is to be. */
@@ -25,33 +33,6 @@ export interface UpstashServerOptions {
   readonly token?: string;
   /** Bytes of the largest request. Default: 10 MiB. */
   readonly maxRequestBytes?: number;
-}
-
-/** An answer in place of the right one. */
-export interface Failure {
-  readonly status: number;
-  readonly headers?: Readonly<Record<string, string>>;
-  /** Default: a JSON error. */
-  readonly body?: string;
-  /** How many requests fail. Default: 1. */
-  readonly times?: number;
-}
-
-/** One request, as it was counted. */
-export interface SeenRequest {
-  readonly path: string;
-  readonly commands: readonly RestCommand[];
-}
-
-type Cut = "before" | "after" | "half";
-
-/**
- * Ends the connection within an answer that says nothing. It has begun, because of a kept-alive connection
- * that just closes, `fetch` sends the request again by itself.
- */
-function cutConnection(response: ServerResponse): void {
-  response.writeHead(200, { "content-type": "application/json", "content-length": 1_000 });
-  response.write(" ", () => response.destroy());
 }
 
 /** A running server. */
@@ -67,8 +48,8 @@ export class UpstashServer implements AsyncDisposable {
   readonly #ownRedis: boolean;
   readonly #maxRequestBytes: number;
   readonly #subscriptions = new Set<{ response: ServerResponse; client: RespClient }>();
-  readonly #failures: { failure: Failure; left: number }[] = [];
-  readonly #cuts: Cut[] = [];
+  readonly #faults = new FaultQueue();
+  readonly #latencies = new Map<string, number>();
   readonly #watchers = new Set<() => void>();
   #client: Promise<RespClient> | undefined;
   #noSubscriptions = false;
@@ -134,23 +115,34 @@ export class UpstashServer implements AsyncDisposable {
   }
 
   /** The next requests, subscriptions not counted, fail without running anything. */
-  failNext(failure: Failure): void {
-    this.#failures.push({ failure, left: failure.times ?? 1 });
+  failNext(failure: Failure, matching?: Matching): void {
+    this.#faults.add(failure, matching);
   }
 
   /** Runs the next request's commands, then cuts the connection. */
-  loseNextReply(): void {
-    this.#cuts.push("after");
+  loseNextReply(matching?: Matching): void {
+    this.#faults.add("after", matching);
   }
 
   /** Cuts the connection of the next request without running anything. */
-  cutNextRequest(): void {
-    this.#cuts.push("before");
+  cutNextRequest(matching?: Matching): void {
+    this.#faults.add("before", matching);
   }
 
   /** Runs the next request's commands and cuts the connection in the middle of the answer. */
-  truncateNextReply(): void {
-    this.#cuts.push("half");
+  truncateNextReply(matching?: Matching): void {
+    this.#faults.add("half", matching);
+  }
+
+  /** From now on answers to this token come so much later. */
+  delayFor(token: string, ms: number): void {
+    this.#latencies.set(token, ms);
+  }
+
+  /** Cuts every connection, whatever it is doing. */
+  dropConnections(): void {
+    this.dropSubscriptions();
+    this.#http.closeAllConnections();
   }
 
   /** From now on subscriptions are refused, or served again. */
@@ -170,7 +162,7 @@ export class UpstashServer implements AsyncDisposable {
     try {
       const url = new URL(request.url ?? "/", "http://127.0.0.1");
       const body = await this.#readBody(request);
-      this.#authorize(request, url);
+      const token = this.#authorize(request, url);
       if (request.method !== "POST" && request.method !== "GET") throw new RestError(405, "ERR method not allowed");
       const asked = readRequest(url, body);
       const base64 = request.headers["upstash-encoding"] === "base64";
@@ -179,16 +171,17 @@ export class UpstashServer implements AsyncDisposable {
         : asked.kind === "command"
         ? [asked.command]
         : asked.commands;
-      this.seen.push({ path: url.pathname, commands });
+      const seen: SeenRequest = { path: url.pathname, commands, token };
+      this.seen.push(seen);
       if (asked.kind === "subscribe") return await this.#subscribe(asked.channel, request, response);
-      if (this.latencyMs > 0) await new Promise((resolve) => setTimeout(resolve, this.latencyMs));
-      const failure = this.#takeFailure();
-      if (failure) return this.#fail(response, failure);
-      const cut = this.#cuts.shift();
-      if (cut === "before") return cutConnection(response);
+      const fault = this.#faults.take(seen);
+      if (typeof fault === "object") return answerFailure(response, fault);
+      if (fault === "before") return cutConnection(response);
       const answer = await this.#run(asked.kind, commands, base64);
-      if (cut === "after") return cutConnection(response);
-      this.#answer(response, answer.status, answer.body, cut === "half");
+      const ms = this.#latencies.get(token) ?? this.latencyMs;
+      if (ms > 0) await new Promise((resolve) => setTimeout(resolve, ms));
+      if (fault === "after") return cutConnection(response);
+      this.#answer(response, answer.status, answer.body, fault === "half");
     } catch (error) {
       const status = error instanceof RestError ? error.status : 500;
       const message = error instanceof Error ? error.message : String(error);
@@ -214,25 +207,16 @@ export class UpstashServer implements AsyncDisposable {
     return Buffer.concat(chunks).toString("utf8");
   }
 
-  #authorize(request: IncomingMessage, url: URL): void {
-    const given = request.headers.authorization?.replace(/^Bearer /, "") ?? url.searchParams.get("_token");
-    if (given === this.token) return;
+  /** The token that came: the right one, or that with a name behind a dot, to tell one client from another. */
+  #authorize(request: IncomingMessage, url: URL): string {
+    const given = request.headers.authorization?.replace(/^Bearer /, "") ?? url.searchParams.get("_token") ?? "";
+    if (given === this.token || given.startsWith(`${this.token}.`)) return given;
     throw new RestError(401, "WRONGPASS invalid or missing auth token");
   }
 
-  #takeFailure(): Failure | undefined {
-    const first = this.#failures[0];
-    if (!first) return undefined;
-    if (--first.left <= 0) this.#failures.shift();
-    return first.failure;
-  }
-
-  #fail(response: ServerResponse, { status, headers, body }: Failure): void {
-    response.writeHead(status, { "content-type": "application/json", ...headers });
-    response.end(body ?? JSON.stringify({ error: `ERR injected failure ${status}` }));
-  }
-
   #answer(response: ServerResponse, status: number, body: string, half = false): void {
+    // Somebody has cut it meanwhile, or it is a subscription that has begun.
+    if (response.destroyed || response.headersSent) return void response.destroy();
     const bytes = Buffer.from(body);
     response.writeHead(status, {
       "content-type": "application/json",
@@ -299,6 +283,7 @@ export class UpstashServer implements AsyncDisposable {
     response.on("close", end);
     client.onMessage = ([, from, text]) => response.write(`data: message,${from},${text}\n\n`);
     await client.call("SUBSCRIBE", channel);
+    if (response.destroyed) return client.close();
     response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-cache" });
     response.write(`data: subscribe,${channel},1\n\n`);
     this.#subscriptions.add(subscription);
