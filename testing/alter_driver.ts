@@ -25,26 +25,13 @@ import type { QueueDriver } from "../core/driver.ts";
  * ```
  */
 export function alterDriver(driver: QueueDriver, members: Partial<QueueDriver>): QueueDriver {
-  return {
-    name: driver.name,
-    capabilities: driver.capabilities,
-    maxBatchMessages: driver.maxBatchMessages,
-    maxBatchBytes: driver.maxBatchBytes,
-    maxSettleBatch: driver.maxSettleBatch,
-    maxWaitMs: driver.maxWaitMs,
-    maxDelayMs: driver.maxDelayMs,
-    structured: driver.structured,
-    secrets: driver.secrets,
-    deadLetters: driver.deadLetters,
-    send: (...args) => driver.send(...args),
-    receive: driver.receive && ((...args) => driver.receive!(...args)),
-    settle: driver.settle && ((...args) => driver.settle!(...args)),
-    extend: driver.extend && ((...args) => driver.extend!(...args)),
-    depth: driver.depth && ((...args) => driver.depth!(...args)),
-    ping: driver.ping && ((...args) => driver.ping!(...args)),
-    retryAfterMs: driver.retryAfterMs && ((error) => driver.retryAfterMs!(error)),
-    close: () => driver.close(),
-    classify: (error) => driver.classify(error),
-    ...members,
-  };
+  return new Proxy(driver, {
+    get(target, name) {
+      if (Object.hasOwn(members, name)) return members[name as keyof QueueDriver];
+      const member: unknown = Reflect.get(target, name, target);
+      // A method keeps its own `this`: a proxy has no private fields.
+      return typeof member === "function" ? member.bind(target) : member;
+    },
+    has: (target, name) => Object.hasOwn(members, name) || name in target,
+  });
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { alterDriver } from "./alter_driver.ts";
 import { type Clock, delay, systemClock } from "../core/clock.ts";
 import type { DriverMessage, QueueDriver, SendResult } from "../core/driver.ts";
 import type { ErrorCode } from "../core/errors.ts";
@@ -158,16 +159,9 @@ export function faultyDriver(driver: QueueDriver, options: FaultOptions = {}): F
   }
 
   const letters = driver.deadLetters;
-  const faulty: FaultyDriver = {
-    name: driver.name,
-    capabilities: driver.capabilities,
-    maxBatchMessages: driver.maxBatchMessages,
-    maxBatchBytes: driver.maxBatchBytes,
-    maxSettleBatch: driver.maxSettleBatch,
-    maxWaitMs: driver.maxWaitMs,
-    maxDelayMs: driver.maxDelayMs,
-    structured: driver.structured,
-    secrets: driver.secrets,
+  const members: Partial<FaultyDriver> = {
+    // A reply may be late or never come here, whatever the driver promises.
+    inProcess: false,
     calls: state.calls,
     send(key, messages, signal) {
       const failing = places(messages.length);
@@ -223,9 +217,7 @@ export function faultyDriver(driver: QueueDriver, options: FaultOptions = {}): F
       purge: (key, query, signal) => run("deadLetters", signal, () => 0, (linked) => letters.purge(key, query, linked)),
     },
     ping: driver.ping && ((signal) => run("ping", signal, () => undefined, (linked) => driver.ping!(linked))),
-    close: () => driver.close(),
     classify: (error) => error instanceof InjectedFault ? error.code : driver.classify(error),
-    retryAfterMs: driver.retryAfterMs && ((error) => driver.retryAfterMs!(error)),
     failNext(operation, fault = "connection", times = 1) {
       const error = typeof fault === "string" ? new InjectedFault(fault) : fault;
       for (let count = 0; count < times; count++) state.plan(operation, { kind: "fail", error });
@@ -244,5 +236,5 @@ export function faultyDriver(driver: QueueDriver, options: FaultOptions = {}): F
     kill: () => state.kill(),
     bury: () => state.bury(),
   };
-  return faulty;
+  return alterDriver(driver, members) as FaultyDriver;
 }
