@@ -211,6 +211,7 @@ export const confirmed: readonly ConformanceCase[] = casesOf(1, [
   {
     id: "refuses-wrong-calls",
     title: "a wrong key, payload or option is a TypeError or RangeError, before anything is sent",
+    sendOnly: true,
     async run(t) {
       const backend = await t.connect();
       const key = t.key();
@@ -229,7 +230,7 @@ export const confirmed: readonly ConformanceCase[] = casesOf(1, [
         const error = await t.rejects(backend.publish(key, { n: 1 }, options), `the options ${Object.keys(options)}`);
         check(error instanceof TypeError || error instanceof RangeError, `a wrong option rejected with ${error.name}`);
       }
-      equal(ns(await t.drain(backend, key)), [], "what is queued");
+      if (backend.capabilities.consume !== "push") equal(ns(await t.drain(backend, key)), [], "what is queued");
     },
   },
 ]);

@@ -47,4 +47,5 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...reconnecting,
   ...idle,
   ...secrets,
+  ...pushing,
 ];

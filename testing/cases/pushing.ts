@@ -132,7 +132,7 @@ export const pushing: readonly ConformanceCase[] = [
     {
       id: "push-headers",
       title: "headers and a chosen id are pushed as they were published",
-      needs: ["headers"],
+      proves: "headers",
       async run(t) {
         const backend = await t.connect();
         const key = t.key();
@@ -147,7 +147,7 @@ export const pushing: readonly ConformanceCase[] = [
     {
       id: "push-largest",
       title: "a payload of exactly the declared size is pushed whole",
-      needs: ["maxPayloadBytes"],
+      proves: "maxPayloadBytes",
       async run(t) {
         const backend = await t.connect();
         const key = t.key();
@@ -165,7 +165,7 @@ export const pushing: readonly ConformanceCase[] = [
     {
       id: "push-attempts",
       title: "each push counts one, by the platform",
-      needs: ["attempts"],
+      proves: "attempts",
       async run(t) {
         const backend = await t.connect();
         const key = t.key();
@@ -184,7 +184,7 @@ export const pushing: readonly ConformanceCase[] = [
     {
       id: "push-delay",
       title: "a delay of a publish is over before the message is pushed",
-      needs: ["delay"],
+      proves: "delay",
       async run(t) {
         const backend = await t.connect();
         const key = t.key();
@@ -201,7 +201,7 @@ export const pushing: readonly ConformanceCase[] = [
     {
       id: "push-retry-delay",
       title: "a failed message is pushed again when its backoff is over, not before",
-      needs: ["delay"],
+      proves: "delay",
       async run(t) {
         const backend = await t.connect();
         const key = t.key();
