@@ -43,7 +43,6 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...consuming,
   ...backpressure,
   ...closing,
-  ...pushing,
   ...reconnecting,
   ...idle,
   ...secrets,
