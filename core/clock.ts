@@ -15,7 +15,7 @@ export interface Clock {
 }
 
 /** The longest wait that one timer of the platforms takes: 2³¹ − 1 ms. */
-const LONGEST = 2 ** 31 - 1;
+export const LONGEST = 2 ** 31 - 1;
 
 /** The platform's own clock. */
 export const systemClock: Clock = {

@@ -4,6 +4,7 @@
  * @module
  */
 import type { LeasedDelivery } from "./delivery.ts";
+import { LONGEST } from "./clock.ts";
 import { ConsumeError } from "./errors.ts";
 import type { Host } from "./host.ts";
 import { tell } from "./observer.ts";
@@ -71,8 +72,12 @@ export class LeaseKeeper {
   }
 
   /** Makes leases end `leaseMs` from now; answers which were still ours. */
-  async extend(deliveries: readonly LeasedDelivery[], leaseMs: number): Promise<boolean[]> {
-    const { driver, clock, options } = this.#host;
+  async extend(
+    deliveries: readonly LeasedDelivery[],
+    leaseMs: number,
+    withinMs: number = this.#host.options.timeoutMs,
+  ): Promise<boolean[]> {
+    const { driver, clock } = this.#host;
     if (!driver.extend) throw this.#host.unsupported("extending a lease");
     const { maxSettleBatch = 1_000 } = driver;
     const kept: boolean[] = [];
@@ -81,7 +86,7 @@ export class LeaseKeeper {
       const startedAt = clock.now();
       const answers = await this.#host.limited(
         (signal) => driver.extend!(this.#key, this.#group, some.map((delivery) => delivery.raw.lease), leaseMs, signal),
-        Math.min(options.timeoutMs, this.#leaseMs / 3),
+        withinMs,
         "unknown-outcome",
       );
       for (const [i, delivery] of some.entries()) {
@@ -97,9 +102,15 @@ export class LeaseKeeper {
   #arm(): void {
     if (this.#armed || !this.#first) return;
     this.#armed = true;
-    // After a failed renewal there is less time left, so the next try comes sooner.
-    const waitMs = this.#leaseMs * RENEW_AT / (this.#failures > 0 ? 4 : 1);
-    this.#timer = this.#host.clock.setTimeout(() => {
+    const { clock } = this.#host;
+    // After a failed renewal there is less time left, so the next try comes sooner; and no lease ends unnoticed.
+    const regular = Math.min(this.#leaseMs * RENEW_AT / (this.#failures > 0 ? 4 : 1), LONGEST);
+    const waitMs = Math.max(0, Math.min(regular, this.#endsAt(this.held()) - clock.now()));
+    const dueAt = clock.now() + waitMs;
+    this.#timer = clock.setTimeout(() => {
+      // A timer is never early: where the clock says so, somebody has set it back, and the leases end by it as much sooner.
+      const setBy = dueAt - clock.now();
+      if (setBy > 1) { for (const delivery of this.held()) delivery.leasedUntil -= setBy; }
       this.#renew().finally(() => {
         this.#armed = false;
         this.#arm();
@@ -116,14 +127,19 @@ export class LeaseKeeper {
       else if (delivery.leasedUntil - now <= this.#leaseMs * (1 - RENEW_AT) + 1) due.push(delivery);
     }
     if (due.length === 0 || !this.renewing || !driver.extend) return;
+    const withinMs = Math.min(this.#host.options.timeoutMs, this.#leaseMs * RENEW_AT, this.#endsAt(due) - now);
     try {
-      await this.extend(due, this.#leaseMs);
+      await this.extend(due, this.#leaseMs, withinMs);
       this.#failures = 0;
     } catch (error) {
       this.#failures += 1;
       const wrapped = this.#host.wrap(ConsumeError, `Cannot renew leases on "${this.#key}"`, error, { key: this.#key });
       this.#host.tellFailed("extend", this.#key, this.#failures, wrapped);
     }
+  }
+
+  #endsAt(deliveries: readonly LeasedDelivery[]): number {
+    return deliveries.reduce((at, { leasedUntil }) => Math.min(at, leasedUntil), Infinity);
   }
 
   #lose(delivery: LeasedDelivery): void {

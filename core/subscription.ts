@@ -284,7 +284,8 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
   }
 
   #runDry(): void {
-    if (this.#head < this.#buffer.length || this.#stopped) return;
+    // What is still in hand may come back to be asked for: only who waits for more is told that it is over.
+    if (this.#waiters.length === 0 || this.#stopped) return;
     this.#stopped = true;
     this.#options.signal?.removeEventListener("abort", this.#onAbort);
     for (const waiter of this.#waiters.splice(0)) waiter.resolve(DONE);

@@ -1,70 +1,53 @@
 /**
- * A clock that stands still until a test turns it.
+ * The kit's clock, which also tells what it waits for, and can be set back.
  *
  * @module
  */
-import type { Clock } from "../../core/clock.ts";
+import { FakeClock } from "../../testing/fake_clock.ts";
 
-interface Timer {
-  readonly at: number;
-  readonly callback: () => void;
-}
+const standing = new FakeClock();
 
 /** Lets everything run that can run without time passing. */
 export function turn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 0));
+  return standing.flush();
 }
 
-/** Time by hand: timers fire in `advance` alone, each at its own time. */
-export class HandClock implements Clock {
-  /** What is armed, and would keep a process from ending. */
-  readonly timers: Set<Timer> = new Set();
-  #now: number;
+/** Time by hand. Begins at a time that is easy to read. */
+export class HandClock extends FakeClock {
+  /** When each timer fires, by the clock as it was never set. */
+  readonly #timers: Map<unknown, number> = new Map();
+  #setBy = 0;
 
-  /** A clock that begins at a time. */
-  constructor(now = 1_000_000) {
-    this.#now = now;
+  constructor() {
+    super(1_000_000);
   }
 
-  now(): number {
-    return this.#now;
+  override now(): number {
+    return super.now() + this.#setBy;
   }
 
-  setTimeout(callback: () => void, ms: number): unknown {
+  override setTimeout(callback: () => void, ms: number): unknown {
     if (Number.isNaN(ms)) throw new TypeError("a timer of NaN milliseconds");
-    const timer = { at: this.#now + Math.max(0, ms), callback };
-    this.timers.add(timer);
+    const timer: unknown = super.setTimeout(() => {
+      this.#timers.delete(timer);
+      callback();
+    }, ms);
+    this.#timers.set(timer, super.now() + Math.max(0, ms));
     return timer;
   }
 
-  clearTimeout(timer: unknown): void {
-    this.timers.delete(timer as Timer);
+  override clearTimeout(timer: unknown): void {
+    this.#timers.delete(timer);
+    super.clearTimeout(timer);
   }
 
-  /** Milliseconds until each timer, the soonest first. */
+  /** Milliseconds until each timer, the soonest first: what would keep a process from ending. */
   waits(): number[] {
-    return [...this.timers].map(({ at }) => at - this.#now).sort((a, b) => a - b);
+    return [...this.#timers.values()].map((at) => at - super.now()).sort((a, b) => a - b);
   }
 
-  /** Lets time pass, and all that is due run, one after the other. */
-  async advance(ms: number): Promise<void> {
-    await turn();
-    const until = this.#now + ms;
-    for (;;) {
-      const due = [...this.timers].filter(({ at }) => at <= until).sort((a, b) => a.at - b.at)[0];
-      if (due === undefined) break;
-      this.timers.delete(due);
-      this.#now = Math.max(this.#now, due.at);
-      due.callback();
-      await turn();
-    }
-    this.#now = until;
-  }
-
-  /** Sets the clock, as somebody would who corrects it: what waits keeps waiting as long as before. */
+  /** Sets the clock, as somebody would who corrects it: timers fire as if nothing had happened. */
   step(ms: number): void {
-    const timers = [...this.timers].map((timer) => ({ ...timer, timer }));
-    for (const { at, timer } of timers) Object.assign(timer, { at: at + ms });
-    this.#now += ms;
+    this.#setBy += ms;
   }
 }
