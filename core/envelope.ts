@@ -76,8 +76,8 @@ export function sealUnreadable(body: unknown, fields: EnvelopeFields): JsonObjec
   return { [ENVELOPE]: { v: 1, ...fields }, body } as unknown as JsonObject;
 }
 
-/** What is taken from an envelope as it is, by its type. */
-const TYPES = { id: "string", key: "string", attempts: "number", publishedAt: "number", diedAt: "number" };
+const TEXTS = ["id", "key"] as const;
+const NUMBERS = ["attempts", "publishedAt", "diedAt"] as const;
 
 /** Opens a body, given as a value. Members of an envelope that are of another type than they should be are left out. */
 export function open(body: unknown): Opened {
@@ -88,7 +88,8 @@ export function open(body: unknown): Opened {
   const payload = isObject(body.payload) ? body.payload : undefined;
   const opened: Record<string, unknown> = { payload };
   if (!payload) opened.body = body.body;
-  for (const [name, type] of Object.entries(TYPES)) if (typeof fields[name] === type) opened[name] = fields[name];
+  for (const name of TEXTS) if (typeof fields[name] === "string") opened[name] = fields[name];
+  for (const name of NUMBERS) if (typeof fields[name] === "number") opened[name] = fields[name];
   if (isObject(headers) && Object.values(headers).every((value) => typeof value === "string")) opened.headers = headers;
   if (isObject(cause)) opened.cause = { name: `${cause.name ?? "Error"}`, message: `${cause.message ?? ""}` };
   return opened as unknown as Opened;

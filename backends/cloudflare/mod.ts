@@ -9,7 +9,8 @@
  * ## Delivery semantics
  *
  * 1. *Confirmed*: a publish resolves when the platform has the message on disk. A reply that is lost is
- *    `"unknown-outcome"`. There is no dedup: publishing again may add the message a second time.
+ *    `"unknown-outcome"`. There is no dedup: publishing again may add the message a second time. So may Deno's own
+ *    `fetch`, which sends a request again when a connection that it had used before closes without an answer.
  * 2. *At least once*: a pulled message comes back when its lease (visibility timeout) is over; a pushed one when its
  *    batch ends without it being settled by an error. The platform deletes what is older than the queue's retention.
  * 3. *Leases* last `leaseMs` (default 30 s, at most 12 h) and cannot be renewed, so choose one that is longer than
