@@ -17,8 +17,10 @@ import { type CaseResult, type CaseStatus, type ConformanceReport, currentRuntim
 export interface ConformanceOptions {
   /** The backend under test, or what makes its harness. */
   readonly harness: Harness | (() => Harness | Promise<Harness>);
-  /** The same cases ten times larger and all at once. Default: false. */
+  /** The same cases ten times larger, and sixteen at once. Default: false. */
   readonly stress?: boolean;
+  /** How many cases run at once, each on a broker of its own. Default: 1; 16 under stress. */
+  readonly atOnce?: number;
   /** Repeats a run's randomness. Default: a new one, which every failure names. */
   readonly seed?: number;
   /** The ids of the cases to run. Default: all. */
@@ -94,8 +96,9 @@ class Suite {
 
   /** Runs one case, or waits for it where all run at once. */
   run(plan: Plan): Promise<CaseResult> {
-    if (!this.#options.stress) return this.#run(plan);
-    this.#lanes ??= this.#runAll();
+    const { stress, atOnce = stress ? 16 : 1 } = this.#options;
+    if (atOnce === 1) return this.#run(plan);
+    this.#lanes ??= this.#runAll(atOnce);
     return this.#lanes.get(plan.case.id)!;
   }
 
@@ -109,9 +112,9 @@ class Suite {
     return makeReport(about, this.#capabilities, results);
   }
 
-  /** Every case begins now; each waits for one of sixteen lanes. */
-  #runAll(): Map<string, Promise<CaseResult>> {
-    const lanes: Promise<unknown>[] = Array.from({ length: 16 }, () => Promise.resolve());
+  /** All are begun; each waits for the one before in its lane. */
+  #runAll(atOnce: number): Map<string, Promise<CaseResult>> {
+    const lanes: Promise<unknown>[] = Array.from({ length: atOnce }, () => Promise.resolve());
     const runs = new Map<string, Promise<CaseResult>>();
     for (const [index, plan] of this.plans.filter(({ skip }) => !skip).entries()) {
       const lane = index % lanes.length;
