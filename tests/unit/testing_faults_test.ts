@@ -4,7 +4,8 @@ import type { DriverMessage, DriverReceiveOptions } from "../../core/driver.ts";
 import { alterDriver, FakeClock, faultyDriver, InjectedFault, seededRandom } from "../../testing/mod.ts";
 import { MemoryBroker, MemoryDriver } from "../../backends/memory/mod.ts";
 
-const never = new AbortController().signal;
+/** Made where it is asked for: workerd ties it to the request. */
+const never = (): AbortSignal => new AbortController().signal;
 
 function message(n: number): DriverMessage {
   const payload = { n };
@@ -13,7 +14,7 @@ function message(n: number): DriverMessage {
 }
 
 function asking(options: Partial<DriverReceiveOptions> = {}): DriverReceiveOptions {
-  return { group: "g", max: 10, leaseMs: 1_000, waitMs: 0, signal: never, ...options };
+  return { group: "g", max: 10, leaseMs: 1_000, waitMs: 0, signal: never(), ...options };
 }
 
 function setUp(options: Parameters<typeof faultyDriver>[1] = {}) {
@@ -29,9 +30,9 @@ async function ready(inner: MemoryDriver): Promise<number> {
 
 test("faulty driver: without faults it does what the driver does, and counts", async () => {
   const { driver } = setUp();
-  assert.deepEqual(await driver.send("k", [message(1)], never), [{ outcome: "added" }]);
+  assert.deepEqual(await driver.send("k", [message(1)], never()), [{ outcome: "added" }]);
   const [raw] = await driver.receive!("k", asking());
-  assert.deepEqual(await driver.settle!("k", "g", [{ kind: "ack", lease: raw!.lease }], never), [true]);
+  assert.deepEqual(await driver.settle!("k", "g", [{ kind: "ack", lease: raw!.lease }], never()), [true]);
   assert.deepEqual([driver.calls.send, driver.calls.receive, driver.calls.settle, driver.calls.ping], [1, 1, 1, 0]);
 });
 
@@ -40,11 +41,11 @@ test("faulty driver: failNext fails so many calls before they reach the broker, 
   driver.failNext("send", "rate-limited", 2);
   driver.failNext("receive", new TypeError("its own"));
   for (let n = 0; n < 2; n++) {
-    const error = await driver.send("k", [message(1)], never).then(() => undefined, (error) => error);
+    const error = await driver.send("k", [message(1)], never()).then(() => undefined, (error) => error);
     assert.equal(driver.classify(error), "rate-limited");
   }
   assert.equal(await ready(inner), 0);
-  await driver.send("k", [message(1)], never);
+  await driver.send("k", [message(1)], never());
   await assert.rejects(driver.receive!("k", asking()), /its own/);
   assert.equal((await driver.receive!("k", asking())).length, 1);
 });
@@ -59,7 +60,7 @@ test("faulty driver: an error that is not a fault is the wrapped driver's to cla
 test("faulty driver: a lost reply leaves what was done", async () => {
   const { driver, inner } = setUp();
   driver.loseNextReply("send");
-  const error = await driver.send("k", [message(1)], never).then(() => undefined, (error) => error);
+  const error = await driver.send("k", [message(1)], never()).then(() => undefined, (error) => error);
   assert.equal(driver.classify(error), "unknown-outcome");
   assert.equal(await ready(inner), 1);
 });
@@ -67,7 +68,7 @@ test("faulty driver: a lost reply leaves what was done", async () => {
 test("faulty driver: a duplicated call reaches the broker twice; a duplicated receive brings everything twice", async () => {
   const { driver, inner } = setUp();
   driver.duplicateNext("send");
-  assert.deepEqual(await driver.send("k", [message(1)], never), [{ outcome: "duplicate" }]);
+  assert.deepEqual(await driver.send("k", [message(1)], never()), [{ outcome: "duplicate" }]);
   assert.equal(await ready(inner), 1);
   driver.duplicateNext("receive");
   assert.deepEqual((await driver.receive!("k", asking())).map(({ id }) => id), ["id-1", "id-1"]);
@@ -76,7 +77,7 @@ test("faulty driver: a duplicated call reaches the broker twice; a duplicated re
 test("faulty driver: of a send that fails in part, the others are sent, and each result stands in its place", async () => {
   const { driver, inner } = setUp();
   driver.failSomeOfNext([0, 2]);
-  const results = await driver.send("k", [1, 2, 3].map(message), never);
+  const results = await driver.send("k", [1, 2, 3].map(message), never());
   assert.deepEqual(results.map((result) => "error" in result ? "error" : result.outcome), ["error", "added", "error"]);
   assert.equal(await ready(inner), 1);
 });
@@ -85,7 +86,7 @@ test("faulty driver: late responses come by the clock", async () => {
   const { driver, clock } = setUp();
   driver.delayResponses(300);
   let answered = false;
-  const sending = driver.send("k", [message(1)], never).then(() => answered = true);
+  const sending = driver.send("k", [message(1)], never()).then(() => answered = true);
   await clock.advance(299);
   assert.equal(answered, false);
   await clock.advance(1);
@@ -105,7 +106,7 @@ test("faulty driver: a killed consumer sends and gets nothing, until it is burie
   const { driver, inner, clock } = setUp();
   const waiting = driver.receive!("k", asking({ waitMs: 30_000 }));
   driver.kill();
-  const settling = driver.settle!("k", "g", [{ kind: "ack", lease: 1 }], never);
+  const settling = driver.settle!("k", "g", [{ kind: "ack", lease: 1 }], never());
   let answered = 0;
   void waiting.then(() => answered++);
   void settling.then(() => answered++);
@@ -115,7 +116,7 @@ test("faulty driver: a killed consumer sends and gets nothing, until it is burie
   assert.equal(await ready(inner), 1);
   driver.bury();
   assert.deepEqual([await waiting, await settling], [[], [false]]);
-  await assert.rejects(driver.send("k", [message(2)], never), InjectedFault);
+  await assert.rejects(driver.send("k", [message(2)], never()), InjectedFault);
 });
 
 test("faulty driver: chance depends on the seed and the calls alone", async () => {
@@ -123,7 +124,7 @@ test("faulty driver: chance depends on the seed and the calls alone", async () =
     const { driver } = setUp({ seed, fail: 0.2, loseReply: 0.2, duplicate: 0.2, partial: 0.3 });
     let text = "";
     for (let n = 0; n < 60; n++) {
-      text += await driver.send("k", [message(n), message(n + 100)], never).then(
+      text += await driver.send("k", [message(n), message(n + 100)], never()).then(
         (results) => results.map((result) => "error" in result ? "p" : result.outcome[0]).join(""),
         (error) => driver.classify(error) === "connection" ? "F" : "L",
       );
