@@ -54,7 +54,20 @@ export interface ConsumerSummary {
 export type Outcome = keyof ConsumerSummary;
 
 /** A summary to count in. */
-export function noCounts(): { -readonly [Name in Outcome]: number } {
+export type Counts = { -readonly [Name in Outcome]: number };
+
+/** How a delivery is settled by its handler's outcome: as the delivery itself does it, or in some other way. */
+export interface Settling {
+  /** As {@link Delivery.ack}. */
+  ack(): Promise<boolean>;
+  /** As {@link Delivery.retry}. */
+  retry(options: RetryDeliveryOptions): Promise<boolean>;
+  /** As {@link Delivery.deadLetter}. */
+  deadLetter(reason: unknown): Promise<boolean>;
+}
+
+/** A summary of nothing, to count in. */
+export function noCounts(): Counts {
   return { acked: 0, retried: 0, deadLettered: 0, lost: 0 };
 }
 
@@ -74,27 +87,45 @@ export class Policy {
     this.#random = options.random ?? Math.random;
   }
 
-  /** Runs the handler and settles. `keepsDead`: the delivery's own `deadLetter` keeps the message. */
-  async apply(delivery: Delivery, backend: string, keepsDead: boolean, ending?: AbortSignal): Promise<Outcome> {
+  /** Runs the handler and settles. */
+  async apply(
+    delivery: Delivery,
+    backend: string,
+    ending?: AbortSignal,
+    settling: Settling = delivery,
+  ): Promise<Outcome> {
     const startedAt = this.clock.now();
     this.#tell("delivered", delivery, backend, {});
-    const failure = await this.attempt(delivery, ending);
+    const failure = await this.#attempt(delivery, ending);
     const durationMs = this.clock.now() - startedAt;
     if (failure === undefined) {
-      return this.#settled("acked", await delivery.ack(), delivery, backend, { durationMs });
+      return this.#settled("acked", await settling.ack(), delivery, backend, { durationMs });
     }
     const { error } = failure;
     const event = { durationMs, reason: error };
-    if (this.isFinal(error, delivery.attempts)) {
-      const dead = await this.#bury(delivery, error, keepsDead);
+    if (this.#isFinal(error, delivery.attempts)) {
+      const dead = await settling.deadLetter(error);
       return this.#settled("deadLettered", dead, delivery, backend, event);
     }
-    const again = await delivery.retry({ delayMs: this.waitMs(delivery.attempts, error), reason: error });
+    const again = await settling.retry({ delayMs: this.#waitMs(delivery.attempts, error), reason: error });
     return this.#settled("retried", again, delivery, backend, event);
   }
 
-  /** Runs the handler; answers its failure. */
-  async attempt(delivery: Delivery, ending?: AbortSignal): Promise<{ readonly error: unknown } | undefined> {
+  /** Settles as the delivery does, but for the dead: the sink keeps them, where there is one. */
+  withSink(delivery: Delivery): Settling {
+    const { deadLetter } = this.options;
+    if (deadLetter === undefined) return delivery;
+    return {
+      ack: () => delivery.ack(),
+      retry: (options) => delivery.retry(options),
+      deadLetter: async (reason) => {
+        await deadLetter(delivery, toCause(reason));
+        return await delivery.ack();
+      },
+    };
+  }
+
+  async #attempt(delivery: Delivery, ending?: AbortSignal): Promise<{ readonly error: unknown } | undefined> {
     const { handler, timeoutMs } = this.options;
     if (delivery.attempts > this.maxAttempts) {
       // Every delivery before this one ended with the consumer: running it once more could end this one too.
@@ -110,22 +141,15 @@ export class Policy {
     }
   }
 
-  /** Whether a failure is the last one. */
-  isFinal(error: unknown, attempts: number): boolean {
+  #isFinal(error: unknown, attempts: number): boolean {
     return error instanceof QueueError && error.code === "permanent" || attempts >= this.maxAttempts;
   }
 
-  /** Milliseconds until the next try. */
-  waitMs(attempts: number, error: unknown): number {
-    const { backoff = DEFAULT_BACKOFF } = this.options;
-    return typeof backoff === "function" ? backoff(attempts, error) : backoffMs(attempts, backoff, this.#random);
-  }
-
-  async #bury(delivery: Delivery, error: unknown, keepsDead: boolean): Promise<boolean> {
-    const { deadLetter } = this.options;
-    if (keepsDead || deadLetter === undefined) return await delivery.deadLetter(error);
-    await deadLetter(delivery, toCause(error));
-    return await delivery.ack();
+  #waitMs(attempts: number, error: unknown): number {
+    const { backoff = {} } = this.options;
+    return typeof backoff === "function"
+      ? backoff(attempts, error)
+      : backoffMs(attempts, { ...DEFAULT_BACKOFF, ...backoff }, this.#random);
   }
 
   async #within(delivery: Delivery, timeoutMs: number | undefined, ending: AbortSignal | undefined): Promise<void> {

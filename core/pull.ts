@@ -6,8 +6,8 @@
 import { delay } from "./clock.ts";
 import { toCause } from "./delivery.ts";
 import { ConsumeError } from "./errors.ts";
-import { type ConsumerSummary, noCounts, type Policy } from "./policy.ts";
-import type { Delivery, JsonObject, LeasingBackend, QueueBackend, ReceiveOptions } from "./protocol.ts";
+import { type ConsumerSummary, type Counts, noCounts, type Policy, type Settling } from "./policy.ts";
+import type { Delivery, LeasingBackend, QueueBackend, ReceiveOptions } from "./protocol.ts";
 
 function isLeasing(backend: QueueBackend): backend is LeasingBackend {
   return typeof (backend as Partial<LeasingBackend>).receive === "function";
@@ -22,53 +22,83 @@ export async function pull(
   options: ReceiveOptions,
   ending?: AbortSignal,
 ): Promise<ConsumerSummary> {
-  if (!isLeasing(backend)) return await pullPayloads(policy, backend, key, options, ending);
   const counts = noCounts();
-  const { name, capabilities } = backend;
-  // Twice what runs: a handler that is done finds the next message here, and no more are held back from others.
-  const deliveries = backend.receive(key, { prefetch: concurrency * 2, ...dropUndefined(options) });
-  const keepsDead = capabilities?.deadLetters !== false;
-  const leave = () => void deliveries.return?.();
-  ending?.addEventListener("abort", leave, { once: true });
-  const work = each(deliveries, concurrency, async (delivery) => {
-    counts[await policy.apply(delivery, name, keepsDead, ending)] += 1;
-  });
+  const stopping = new AbortController();
+  const stop = () => stopping.abort();
+  const { signal } = options;
+  if (signal?.aborted) stop();
+  else signal?.addEventListener("abort", stop, { once: true });
+  const settings = { ...dropUndefined(options), signal: stopping.signal };
+  const [iterator, work] = isLeasing(backend)
+    ? pullDeliveries(policy, concurrency, backend, key, settings, stop, counts, ending)
+    : pullPayloads(policy, backend, key, settings, counts, ending);
   try {
     await (ending ? Promise.race([work, aborted(ending)]) : work);
   } finally {
-    ending?.removeEventListener("abort", leave);
+    signal?.removeEventListener("abort", stop);
+    // What nobody settles any more must not stay leased: a failure has left it, or the time is over.
+    const left = leave(iterator);
+    if (!ending?.aborted) await left;
   }
   return { ...counts };
 }
 
+/** What is pulled from, and the work that ends when it does. */
+type Pulling = [iterator: AsyncIterator<unknown>, work: Promise<void>];
+
+function pullDeliveries(
+  policy: Policy,
+  concurrency: number,
+  backend: LeasingBackend,
+  key: string,
+  options: ReceiveOptions,
+  stop: () => void,
+  counts: Counts,
+  ending: AbortSignal | undefined,
+): Pulling {
+  // Twice what runs: a handler that is done finds the next message here, and no more are held back from others.
+  const deliveries = backend.receive(key, { prefetch: concurrency * 2, ...options });
+  const keepsDead = backend.capabilities?.deadLetters !== false;
+  const work = each(deliveries, concurrency, stop, async (delivery) => {
+    const settling = keepsDead ? delivery : policy.withSink(delivery);
+    counts[await policy.apply(delivery, backend.name, ending, settling)] += 1;
+  });
+  return [deliveries, work];
+}
+
 /**
- * Runs `handle` on each item, so many at a time. The first failure ends the iteration and is thrown, once all that
- * runs is done.
+ * Runs `handle` on each item, so many at a time. The first failure stops the iteration, also one that waits for an
+ * item, and is thrown once all that runs is done.
  */
-export async function each<T>(
+async function each<T>(
   items: AsyncIterableIterator<T>,
   concurrency: number,
+  stop: () => void,
   handle: (item: T) => Promise<void>,
 ): Promise<void> {
   const failures: unknown[] = [];
   let running = 0;
   let freed: (() => void) | undefined;
+  const fail = (error: unknown) => {
+    failures.push(error);
+    stop();
+  };
   const start = (item: T) => {
     running += 1;
-    handle(item).catch((error) => failures.push(error)).finally(() => {
+    handle(item).catch(fail).finally(() => {
       running -= 1;
       freed?.();
     });
   };
   const slot = () => new Promise<void>((resolve) => freed = resolve);
   try {
-    for await (const item of items) {
-      start(item);
+    // Not `for await`: leaving it would leave the leases of all that still runs.
+    for (let next = await items.next(); !next.done; next = await items.next()) {
+      start(next.value);
       while (running >= concurrency) await slot();
-      if (failures.length > 0) break;
     }
   } catch (error) {
-    failures.push(error);
+    fail(error);
   }
   while (running > 0) await slot();
   if (failures.length > 0) throw failures[0];
@@ -79,78 +109,109 @@ function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
 
+async function leave(iterator: AsyncIterator<unknown>): Promise<void> {
+  try {
+    await iterator.return?.();
+  } catch {
+    // It is over all the same, and what it was about has been told already.
+  }
+}
+
 /** A backend without leases: one payload at a time, tried again in place, acknowledged by asking for the next. */
-async function pullPayloads(
+function pullPayloads(
   policy: Policy,
   backend: QueueBackend,
   key: string,
-  options: ReceiveOptions,
+  options: ReceiveOptions & { readonly signal: AbortSignal },
+  counts: Counts,
   ending: AbortSignal | undefined,
-): Promise<ConsumerSummary> {
-  const counts = noCounts();
-  const payloads = backend.consume(key, dropUndefined(options));
+): Pulling {
   const { signal } = options;
-  const stop = () => void payloads.return?.();
-  signal?.addEventListener("abort", stop, { once: true });
-  let n = 0;
-  try {
-    for await (const payload of payloads) {
-      n += 1;
-      for (let attempts = 1;; attempts++) {
-        const delivery = implicitDelivery(key, payload, attempts, String(n), signal);
-        const failure = await policy.attempt(delivery, ending);
-        if (failure === undefined) {
-          counts.acked += 1;
-          break;
-        }
-        if (policy.isFinal(failure.error, attempts)) {
-          await buryImplicit(policy, delivery, failure.error);
-          counts.deadLettered += 1;
-          break;
-        }
-        counts.retried += 1;
-        await delay(policy.waitMs(attempts, failure.error), policy.clock, signal);
-      }
-      if (signal?.aborted) break;
+  const payloads = backend.consume(key, options);
+  const name = (backend as Partial<LeasingBackend>).name ?? "queue";
+  let waiting = false;
+  // While a handler runs its payload stays in hand: leaving now would give it to another.
+  const stop = () => waiting && void leave(payloads);
+  const next = async () => {
+    waiting = true;
+    try {
+      const asked = payloads.next();
+      if (signal.aborted) stop();
+      return await asked;
+    } finally {
+      waiting = false;
     }
-  } catch (error) {
-    // An abort during a wait is the end that was asked for: the message in hand goes back.
-    if (!signal?.aborted) throw error;
-  } finally {
-    signal?.removeEventListener("abort", stop);
-  }
-  return counts;
+  };
+  const work = async () => {
+    signal.addEventListener("abort", stop, { once: true });
+    try {
+      let n = 0;
+      for (let result = await next(); !result.done && !signal.aborted; result = await next()) {
+        n += 1;
+        await handleInPlace(policy, name, counts, { key, payload: result.value, id: String(n) }, signal, ending);
+      } // asked for once more after an abort: that acknowledges the last
+    } catch (error) {
+      // An abort during a wait is the end that was asked for: the message in hand goes back.
+      if (!signal.aborted) throw error;
+    } finally {
+      signal.removeEventListener("abort", stop);
+    }
+  };
+  return [payloads, work()];
 }
 
-async function buryImplicit(policy: Policy, delivery: Delivery, error: unknown): Promise<void> {
+async function handleInPlace(
+  policy: Policy,
+  name: string,
+  counts: Counts,
+  message: Pick<Delivery, "id" | "key" | "payload">,
+  signal: AbortSignal,
+  ending: AbortSignal | undefined,
+): Promise<void> {
+  for (let attempts = 1;; attempts++) {
+    const delivery = implicitDelivery(message, attempts, signal);
+    let againMs: number | undefined;
+    const settling: Settling = {
+      ack: () => Promise.resolve(true),
+      retry: ({ delayMs }) => {
+        againMs = delayMs;
+        return Promise.resolve(true);
+      },
+      deadLetter: (reason) => buryImplicit(policy, delivery, reason),
+    };
+    counts[await policy.apply(delivery, name, ending, settling)] += 1;
+    if (againMs === undefined) return;
+    await delay(againMs, policy.clock, signal);
+  }
+}
+
+async function buryImplicit(policy: Policy, delivery: Delivery, reason: unknown): Promise<boolean> {
   const { deadLetter } = policy.options;
   if (deadLetter === undefined) {
     throw new ConsumeError(
       "unsupported",
       `Cannot give up a message of "${delivery.key}": the backend keeps no dead letters, and createConsumer has no deadLetter`,
-      { key: delivery.key, cause: error },
+      { key: delivery.key, cause: reason },
     );
   }
-  await deadLetter(delivery, toCause(error));
+  await deadLetter(delivery, toCause(reason));
+  return true;
 }
 
 function implicitDelivery(
-  key: string,
-  payload: JsonObject,
+  message: Pick<Delivery, "id" | "key" | "payload">,
   attempts: number,
-  id: string,
-  signal?: AbortSignal,
+  signal: AbortSignal,
 ): Delivery {
+  const { key } = message;
   const unsupported = (what: string) =>
     Promise.reject(new ConsumeError("unsupported", `Cannot ${what}: the backend acknowledges by itself`, { key }));
   return {
-    id,
-    key,
-    payload,
+    ...message,
     attempts,
     headers: {},
     publishedAt: undefined,
-    signal: signal ?? new AbortController().signal,
+    signal,
     ack: () => Promise.resolve(true),
     retry: () => unsupported("retry a single message"),
     deadLetter: () => unsupported("dead-letter a single message"),

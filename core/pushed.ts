@@ -9,6 +9,7 @@ import { kindOf } from "./json.ts";
 import { tell } from "./observer.ts";
 import { type ConsumerOptions, type ConsumerSummary, noCounts, Policy } from "./policy.ts";
 import { type PushBatch, pushDelivery, type PushMessage } from "./push.ts";
+import { BACKOFF_CHECKS } from "./retry.ts";
 
 /** Options of one pushed batch. */
 export interface HandleBatchOptions {
@@ -46,6 +47,7 @@ export function policyOf(options: ConsumerOptions): Policy {
   }
   checkValue("handler", options.handler, callable);
   checkOptions("consumer options", options, CONSUMER_CHECKS);
+  if (typeof options.backoff === "object") checkOptions("backoff", options.backoff, BACKOFF_CHECKS);
   return new Policy(options);
 }
 
@@ -98,7 +100,7 @@ export async function handlePushed(
       counts.deadLettered += 1;
     } else {
       // A handler that outlives the batch must not take the platform's own limit along: its message goes back now.
-      const outcome = await Promise.race([policy.apply(delivery, queue, true), ended]);
+      const outcome = await Promise.race([policy.apply(delivery, queue), ended]);
       if (!delivery.settled) await delivery.retry();
       counts[outcome] += 1;
     }

@@ -67,11 +67,16 @@ export interface RetryOptions extends BackoffOptions {
   readonly random?: () => number;
 }
 
-const CHECKS: Checks<RetryOptions> = {
+/** The checks of {@link BackoffOptions}. */
+export const BACKOFF_CHECKS: Checks<BackoffOptions> = {
   baseMs: nonNegative,
   maxMs: nonNegative,
   factor: positive,
   jitter: oneOf("full", "none"),
+};
+
+const CHECKS: Checks<RetryOptions> = {
+  ...BACKOFF_CHECKS,
   maxRetries: (value) => value === Infinity ? undefined : wholeNumber(value),
   shouldRetry: callable,
   retryAfterMs: callable,
