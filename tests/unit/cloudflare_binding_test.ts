@@ -1,10 +1,8 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import type { MessageBatch, Queue } from "@cloudflare/workers-types";
 import { createConsumer } from "../../core/consumer.ts";
 import { open } from "../../core/envelope.ts";
 import { ConfigError, type QueueError } from "../../core/errors.ts";
-import type { PushBatch } from "../../core/push.ts";
 import {
   type BindingMessage,
   CloudflareBackend,
@@ -34,12 +32,6 @@ class Binding implements QueueBinding {
 }
 
 const code = (expected: string) => (error: unknown) => (error as QueueError).code === expected;
-
-test("cloudflare binding: the platform's own types fit", () => {
-  // What counts is that this is type-checked.
-  const fits = (queue: Queue, batch: MessageBatch): [QueueBinding, PushBatch] => [queue, batch];
-  assert.equal(fits.length, 2);
-});
 
 test("cloudflare binding: a key's binding is its name in capitals, or the one that the map names", async () => {
   const env = { SLACK_EVENTS: new Binding(), OTHER: new Binding() };

@@ -7,7 +7,10 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import type { MessageBatch, Queue } from "@cloudflare/workers-types";
+import type { QueueBinding } from "../../../backends/cloudflare/mod.ts";
 import type { OutgoingMessage } from "../../../core/protocol.ts";
+import type { PushBatch } from "../../../core/push.ts";
 import { slackRequest } from "../../../examples/server/sign.ts";
 import type { Seen } from "../../support/queue_handler.ts";
 import { bundle, fetcher, ROOT, startWorkers } from "../../support/workerd.ts";
@@ -220,4 +223,10 @@ test("workerd push: a backend that all requests of an isolate share keeps none o
   } finally {
     await miniflare.dispose();
   }
+});
+
+test("workerd push: the platform's own types fit", () => {
+  // What counts is that this is type-checked.
+  const fits = (queue: Queue, batch: MessageBatch): [QueueBinding, PushBatch] => [queue, batch];
+  assert.equal(fits.length, 2);
 });
