@@ -36,7 +36,7 @@ interface Row {
 const { values } = parseArgs({
   args: process.argv.slice(2).filter((arg) => arg !== "--"),
   options: {
-    runtime: { type: "string", default: "deno,docs,bun,workerd" },
+    runtime: { type: "string", default: "deno,bun,workerd,docs" },
     only: { type: "string" },
     filter: { type: "string" },
     quick: { type: "boolean", default: false },
@@ -46,6 +46,8 @@ const { values } = parseArgs({
 const { only, filter, quick } = values;
 const narrowed = quick || only !== undefined || filter !== undefined;
 const runtimes = quick ? ["deno"] : values.runtime.split(",");
+/** One that runs alone shows what it does as it goes; of several, each shows it when it has ended. */
+const alone = runtimes.length === 1;
 const strict = process.env.CI === "true";
 const deno = Deno.execPath();
 const reports = join(ROOT, "coverage");
@@ -68,11 +70,12 @@ async function runSuite(
   const problems: string[] = [];
   const cases: TestCase[] = [];
   if (files.length > 0) {
-    console.log(`\n=== ${name}: ${files.length} files`);
+    console.log(`=== ${name}: ${files.length} files`);
     const [program, ...args] = command.map((arg) => arg === "REPORT" ? report : arg.replace("=REPORT", `=${report}`));
     const log = join(reports, `${name}.log`);
-    const options = { cwd: ROOT, env: { ...env, GUARD_LOG: log }, inherit: true, timeoutMs: DEADLINE_MS };
-    const { code, timedOut } = await run(program!, args, options);
+    const options = { cwd: ROOT, env: { ...env, GUARD_LOG: log }, inherit: alone, timeoutMs: DEADLINE_MS };
+    const { code, timedOut, stdout, stderr } = await run(program!, args, options);
+    if (!alone) console.log(`\n=== ${name} has ended with ${code}\n${stdout}${stderr}`);
     if (existsSync(log)) problems.push(...readFileSync(log, "utf8").trim().split("\n"));
     try {
       const all = parseJUnit(readFileSync(report, "utf8"));
@@ -203,6 +206,12 @@ mkdirSync(reports, { recursive: true });
 const rows: Row[] = [];
 if (values.checks) rows.push({ name: "checks", files: 0, problems: [], ...await runChecks() });
 const missing = await installServices({ log: console.log });
-for (const name of runtimes) rows.push(await SUITES[name]!());
+// Two at a time: most of a run is waiting for leases of real brokers, and every suite starts brokers of its own.
+const suites = runtimes.map((name) => SUITES[name]!);
+const lane = async () => {
+  for (let suite = suites.shift(); suite; suite = suites.shift()) rows.push(await suite());
+};
+await Promise.all([lane(), lane()]);
+rows.sort((a, b) => runtimes.indexOf(a.name) - runtimes.indexOf(b.name));
 if (runtimes.includes("deno") && !narrowed) console.log(`\n=== coverage\n${await coverageTable(profile)}`);
 process.exit(summarize(rows, missing) ? 0 : 1);
