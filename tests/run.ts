@@ -6,6 +6,7 @@
  * deno task test --runtime bun,workerd           # some of deno, docs, bun, workerd
  * deno task test --only redis --filter "lease"   # files by a part of their path, tests by a part of their name
  * deno task test --checks                        # and `deno task ok` before
+ * deno task test --jobs 1                        # one runtime after the other, with its output as it comes
  * ```
  *
  * @module
@@ -17,21 +18,11 @@ import { parseArgs } from "node:util";
 import { runChecks } from "./ok.ts";
 import { coverageTable } from "./support/coverage.ts";
 import { run } from "./support/child.ts";
-import { installServices, type Service } from "./support/services.ts";
+import { installServices } from "./support/services.ts";
 import { parseJUnit, type TestCase } from "./support/junit.ts";
-import { formatTable } from "./support/table.ts";
+import { printSummary, type Row } from "./support/summary.ts";
 import { bunProgram } from "./runtimes/bun/program.ts";
-import { docFiles, excludedFiles, ROOT, RUNTIMES, sharedFiles, suiteFiles, testFiles } from "./suites.ts";
-
-/** One row of the summary. */
-interface Row {
-  readonly name: string;
-  readonly files: number;
-  readonly cases: readonly TestCase[];
-  readonly seconds: number;
-  /** What went wrong beside the tests themselves. */
-  readonly problems: readonly string[];
-}
+import { docFiles, ROOT, RUNTIMES, sharedFiles, suiteFiles, testFiles } from "./suites.ts";
 
 const { values } = parseArgs({
   args: process.argv.slice(2).filter((arg) => arg !== "--"),
@@ -41,13 +32,16 @@ const { values } = parseArgs({
     filter: { type: "string" },
     quick: { type: "boolean", default: false },
     checks: { type: "boolean", default: false },
+    jobs: { type: "string", default: "2" },
   },
 });
 const { only, filter, quick } = values;
 const narrowed = quick || only !== undefined || filter !== undefined;
+/** Two at a time: most of a run is waiting for leases of real brokers, and every suite starts brokers of its own. */
+const jobs = Number(values.jobs);
 const runtimes = quick ? ["deno"] : values.runtime.split(",");
 /** One that runs alone shows what it does as it goes; of several, each shows it when it has ended. */
-const alone = runtimes.length === 1;
+const alone = jobs === 1 || runtimes.length === 1;
 const strict = process.env.CI === "true";
 const deno = Deno.execPath();
 const reports = join(ROOT, "coverage");
@@ -135,66 +129,14 @@ const SUITES: Readonly<Record<string, () => Promise<Row>>> = {
   },
 };
 
-function count(rows: readonly Row[], status: TestCase["status"]): number {
-  return rows.flatMap(({ cases }) => cases).filter((one) => one.status === status).length;
-}
-
-/** Each case that could not be run anywhere or somewhere, once, with the runtimes. */
-function listUnproven(rows: readonly Row[]): void {
-  const where = new Map<string, string[]>();
-  for (const row of rows) {
-    for (const { name } of row.cases.filter(({ status }) => status === "unproven")) {
-      const plain = name.replace(/^tests\/\S+: /, ""); // workerd's names begin with the file
-      where.set(plain, [...where.get(plain) ?? [], row.name]);
-    }
-  }
-  for (const [name, runtimes] of where) console.log(`unproven on ${runtimes.join(", ")}: ${name}`);
-}
-
-function summarize(rows: readonly Row[], missing: readonly Service[]): boolean {
-  console.log("\n=== summary");
-  for (const runtime of RUNTIMES.filter((name) => runtimes.includes(name) && !narrowed)) {
-    for (const [file, reason] of excludedFiles(runtime)) console.log(`not on ${runtime}: ${file}: ${reason}`);
-  }
-  listUnproven(rows);
-  for (const service of missing) console.log(`SKIPPED what needs ${service}: it is not on this machine`);
-  for (const { name, cases, problems } of rows) {
-    for (const { status, name: test } of cases) {
-      if (status === "failed" || status === "skipped") console.log(`${status.toUpperCase()} ${name}: ${test}`);
-    }
-    for (const problem of problems) console.log(`FAILED ${name}: ${problem}`);
-  }
-  const failures = (row: Row) => count([row], "failed") + row.problems.length + (strict ? count([row], "skipped") : 0);
-  console.log();
-  console.log(formatTable(
-    ["runtime", "files", "passed", "failed", "skipped", "unproven", "seconds"],
-    rows.map((row) => [
-      ...[
-        row.name,
-        row.files,
-        count([row], "passed"),
-        failures(row),
-        count([row], "skipped"),
-        count([row], "unproven"),
-      ],
-      row.seconds.toFixed(1),
-    ]),
-  ));
-  const skipped = count(rows, "skipped");
-  const failed = rows.reduce((sum, row) => sum + failures(row), 0);
-  if (strict && skipped > 0) {
-    console.log(`\nWith CI=true nothing may be skipped: the ${skipped} skipped count as failed`);
-  }
-  console.log(
-    `\n${count(rows, "passed")} passed, ${failed} failed${skipped > 0 && !strict ? `, ${skipped} skipped` : ""}`,
-  );
-  return failed === 0;
-}
-
 process.on("SIGINT", () => process.exit(130));
 const unknown = runtimes.filter((name) => !(name in SUITES));
 if (unknown.length > 0) {
   console.error(`Unknown runtime: ${unknown.join(", ")}. Known: ${Object.keys(SUITES).join(", ")}`);
+  process.exit(2);
+}
+if (!Number.isInteger(jobs) || jobs < 1) {
+  console.error(`--jobs must be a positive integer, found "${values.jobs}"`);
   process.exit(2);
 }
 if (chosen([...sharedFiles(), ...docFiles(), ...["tests/runtimes", "tests/e2e"].flatMap(testFiles)]).length === 0) {
@@ -206,12 +148,12 @@ mkdirSync(reports, { recursive: true });
 const rows: Row[] = [];
 if (values.checks) rows.push({ name: "checks", files: 0, problems: [], ...await runChecks() });
 const missing = await installServices({ log: console.log });
-// Two at a time: most of a run is waiting for leases of real brokers, and every suite starts brokers of its own.
-const suites = runtimes.map((name) => SUITES[name]!);
-const lane = async () => {
-  for (let suite = suites.shift(); suite; suite = suites.shift()) rows.push(await suite());
-};
-await Promise.all([lane(), lane()]);
+const waiting = runtimes.map((name) => SUITES[name]!);
+async function lane(): Promise<void> {
+  for (let suite = waiting.shift(); suite; suite = waiting.shift()) rows.push(await suite());
+}
+await Promise.all(Array.from({ length: jobs }, lane));
 rows.sort((a, b) => runtimes.indexOf(a.name) - runtimes.indexOf(b.name));
 if (runtimes.includes("deno") && !narrowed) console.log(`\n=== coverage\n${await coverageTable(profile)}`);
-process.exit(summarize(rows, missing) ? 0 : 1);
+const without = narrowed ? [] : RUNTIMES.filter((name) => runtimes.includes(name));
+process.exit(printSummary(rows, { missing, without, strict }) ? 0 : 1);
