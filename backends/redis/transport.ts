@@ -51,6 +51,7 @@ export class RedisTransport implements StreamsTransport {
   readonly #options: RedisTransportOptions;
   readonly #readers: Map<string, BlockingReader> = new Map();
   readonly #guard: WriteGuard | undefined;
+  #opening: Promise<void> | undefined;
   #lastError: unknown;
   #closed = false;
   readonly #onError = (error: unknown) => this.#lastError = error;
@@ -133,31 +134,23 @@ export class RedisTransport implements StreamsTransport {
 
   /** Sends a command once there is a connection; what goes wrong is named by whether it was sent. */
   async #send(command: string, args: string[], repeatable: boolean, signal: AbortSignal): Promise<unknown> {
-    if (this.#client.status !== "ready") await this.#ready(signal);
+    if (this.#client.status !== "ready") await unlessAborted(this.#ready(), signal);
     signal.throwIfAborted();
     return await new Promise((resolve, reject) => {
-      const end = () => {
-        clearTimeout(timer);
-        signal.removeEventListener("abort", onAbort);
-      };
-      const onAbort = () => {
-        end();
-        reject(signal.reason);
-      };
+      const onAbort = () => reject(signal.reason);
+      signal.addEventListener("abort", onAbort);
+      // Also when nobody waits for the answer any more: a connection that does not answer is of no use to the next.
       const timer = setTimeout(() => {
-        end();
         const code = repeatable ? "timeout" : "unknown-outcome";
         reject(new QueueError(code, `no answer to ${command} within ${this.#options.replyWaitMs} ms`));
         this.#client.disconnect(true);
       }, this.#options.replyWaitMs);
-      signal.addEventListener("abort", onAbort);
-      this.#client.call(command, args).then((value) => {
-        end();
-        resolve(value);
-      }, (error) => {
-        end();
-        reject(isReply(error) ? error : this.#broken(error, repeatable));
-      });
+      this.#client.call(command, args)
+        .then(resolve, (error) => reject(isReply(error) ? error : this.#broken(error, repeatable)))
+        .finally(() => {
+          clearTimeout(timer);
+          signal.removeEventListener("abort", onAbort);
+        });
     });
   }
 
@@ -175,18 +168,17 @@ export class RedisTransport implements StreamsTransport {
     return new QueueError(denied ? "unauthorized" : "connection", `no connection: ${reason}`, { cause: error });
   }
 
-  /** Resolves when the client is connected. */
-  #ready(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
+  /** Resolves when the client is connected; one wait for all who want to send. */
+  #ready(): Promise<void> {
+    return this.#opening ??= new Promise<void>((resolve, reject) => {
       if (this.#closed) return reject(new QueueError("closed", "the connection is closed"));
-      if (signal.aborted) return reject(signal.reason);
       const client = this.#client;
       const end = (error?: unknown) => {
         clearTimeout(timer);
         client.off("ready", onReady);
         client.off("end", onEnd);
         client.off("error", onError);
-        signal.removeEventListener("abort", onAbort);
+        this.#opening = undefined;
         if (error === undefined) resolve();
         else reject(error);
       };
@@ -196,12 +188,10 @@ export class RedisTransport implements StreamsTransport {
         // Credentials do not become right by waiting.
         if (isReply(error) && classifyReply(error.message) === "unauthorized") onEnd();
       };
-      const onAbort = () => end(signal.reason);
       const timer = setTimeout(onEnd, this.#options.connectWaitMs);
       client.on("ready", onReady);
       client.on("end", onEnd);
       client.on("error", onError);
-      signal.addEventListener("abort", onAbort);
       // It connects again by itself; what fails is told by its error event.
       if (client.status === "wait" || client.status === "end") client.connect().catch(() => undefined);
     });

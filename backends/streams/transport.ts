@@ -66,7 +66,7 @@ export function classifyReply(message: string): ErrorCode {
     ?.[1];
   const code = word === undefined ? undefined : REPLIES[word];
   if (code !== undefined) return code;
-  if (/invalid password|without any password|AUTH/i.test(message)) return "unauthorized";
+  if (/invalid password|without any password|AUTH|can't (run|access)/i.test(message)) return "unauthorized";
   if (/max number of clients|max requests|rate limit|too many/i.test(message)) return "rate-limited";
   if (/maxmemory|max.*(database|data) size/i.test(message)) return "queue-full";
   if (/max request size|too large|exceeds/i.test(message)) return "too-large";

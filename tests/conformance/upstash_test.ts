@@ -16,4 +16,4 @@ async function startControl(): Promise<UpstashControl> {
 const outside = process.env.UPSTASH_CONTROL;
 const control = outside ? undefined : await startControl();
 await testBackend({ test, harness: upstashHarness(outside ?? control!.url) });
-if (control) test("upstash: the test server ends", () => control[Symbol.asyncDispose]());
+if (control) test("upstash: the test server ends", async () => await control[Symbol.asyncDispose]());

@@ -30,6 +30,8 @@ export interface RedisServerOptions {
   readonly tls?: boolean;
   /** Makes it a read-only replica of the server at this loopback port. */
   readonly replicaOf?: number;
+  /** Default: a free one. */
+  readonly port?: number;
   /** Starts a cluster node. */
   readonly cluster?: boolean;
   /** Further arguments of redis-server. */
@@ -98,7 +100,7 @@ export class RedisServer implements AsyncDisposable {
       ...maxmemory ? ["--maxmemory", maxmemory, "--maxmemory-policy", "noeviction"] : [],
       ...requirepass === undefined ? [] : ["--requirepass", requirepass],
       ...replicaOf === undefined ? [] : ["--replicaof", "127.0.0.1", String(replicaOf)],
-      ...cluster ? ["--cluster-enabled", "yes"] : [],
+      ...cluster ? ["--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1"] : [],
       ...args,
     ];
   }
@@ -191,7 +193,7 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
   const dir = await mkdtemp(join(tmpdir(), "queue-redis-"));
   if (options.tls) makeCertificate(dir);
   for (let left = 3;; left--) {
-    const server = new RedisServer(await freePort(), dir, options);
+    const server = new RedisServer(options.port ?? await freePort(), dir, options);
     try {
       await server.restart();
       return server;
