@@ -1,0 +1,219 @@
+/**
+ * Redis: what the backend costs beside plain ioredis, the raw commands, and BullMQ, on one redis-server of its own.
+ *
+ * Every pair is measured in turns, several times, and the best of each counts: what else the machine does only makes a
+ * turn slower. `deno task bench redis` runs it; a redis-server must be on the PATH.
+ *
+ * @module
+ */
+import { RedisBackend } from "@slack-mcp/queue/redis";
+import { Queue, Worker } from "bullmq";
+import { Redis } from "ioredis";
+import { startRedis } from "../tests/support/redis_server.ts";
+
+const BATCH = 1_000;
+const ROUNDS = 5;
+const payload = { type: "event_callback", event_id: "Ev0PV52K21", event: { type: "message", ts: "1700000000.123456" } };
+const text = JSON.stringify(payload);
+const messages = Array.from({ length: BATCH }, () => ({ payload }));
+
+await using server = await startRedis();
+const connection = { host: "127.0.0.1", port: server.port };
+const redis = new Redis(connection);
+await using backend = new RedisBackend({ url: `redis://127.0.0.1:${server.port}`, prefetch: BATCH });
+
+/** Messages a second. */
+type Rate = (count: number) => Promise<number>;
+
+async function rate(count: number, work: () => Promise<unknown>): Promise<number> {
+  const startedAt = performance.now();
+  await work();
+  return count / (performance.now() - startedAt) * 1_000;
+}
+
+/** Inputs come and go between turns, outside of what is timed. */
+const emptied = () => redis.flushall();
+
+const plainPipelined: Rate = async (count) => {
+  await emptied();
+  return await rate(count, async () => {
+    for (let i = 0; i < count; i += BATCH) {
+      const pipeline = redis.pipeline();
+      for (let n = 0; n < BATCH; n++) pipeline.xadd("q", "*", "data", JSON.stringify(payload));
+      await pipeline.exec();
+    }
+  });
+};
+
+const batched: Rate = async (count) => {
+  await emptied();
+  return await rate(count, async () => {
+    for (let i = 0; i < count; i += BATCH) await backend.publishBatch("q", messages);
+  });
+};
+
+const concurrent: Rate = async (count) => {
+  await emptied();
+  return await rate(count, async () => {
+    for (let i = 0; i < count; i += BATCH) {
+      await Promise.all(Array.from({ length: BATCH }, () => backend.publish("q", payload)));
+    }
+  });
+};
+
+const bullAdd: Rate = async (count) => {
+  await emptied();
+  const queue = new Queue("q", { connection });
+  try {
+    await queue.waitUntilReady();
+    return await rate(count, async () => {
+      for (let i = 0; i < count; i += BATCH) {
+        await queue.addBulk(messages.map((message) => ({ name: "event", data: message.payload })));
+      }
+    });
+  } finally {
+    await queue.close();
+  }
+};
+
+const plainAwaited: Rate = async (count) => {
+  await emptied();
+  return await rate(count, async () => {
+    for (let i = 0; i < count; i++) await redis.xadd("q", "*", "data", JSON.stringify(payload));
+  });
+};
+
+const awaited: Rate = async (count) => {
+  await emptied();
+  return await rate(count, async () => {
+    for (let i = 0; i < count; i++) await backend.publish("q", payload);
+  });
+};
+
+async function filled(count: number): Promise<void> {
+  await emptied();
+  for (let i = 0; i < count; i += BATCH) {
+    const pipeline = redis.pipeline();
+    for (let n = 0; n < BATCH; n++) pipeline.xadd("q", "*", "data", text);
+    await pipeline.exec();
+  }
+}
+
+const plainConsume: Rate = async (count) => {
+  await filled(count);
+  await redis.xgroup("CREATE", "q", "raw", "0");
+  return await rate(count, async () => {
+    for (let seen = 0; seen < count;) {
+      const answer = await redis.xreadgroup("GROUP", "raw", "one", "COUNT", 500, "STREAMS", "q", ">") as
+        | [string, [string, string[]][]][]
+        | null;
+      const entries = answer?.[0]?.[1] ?? [];
+      for (const [, fields] of entries) JSON.parse(fields[1]!);
+      await redis.xack("q", "raw", ...entries.map(([id]) => id));
+      seen += entries.length;
+    }
+  });
+};
+
+const consume: Rate = async (count) => {
+  await filled(count);
+  return await rate(count, async () => {
+    let seen = 0;
+    for await (const _ of backend.consume("q")) if (++seen === count) break;
+  });
+};
+
+const bullWork: Rate = async (count) => {
+  await emptied();
+  const queue = new Queue("q", { connection });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let seen = 0;
+  const handle = () => {
+    if (++seen === count) resolve();
+    return Promise.resolve();
+  };
+  const worker = new Worker("q", handle, { connection, concurrency: 100, autorun: false });
+  try {
+    for (let i = 0; i < count; i += BATCH) {
+      await queue.addBulk(messages.map((message) => ({ name: "event", data: message.payload })));
+    }
+    await worker.waitUntilReady();
+    return await rate(count, () => {
+      worker.run();
+      return promise;
+    });
+  } finally {
+    await worker.close();
+    await queue.close();
+  }
+};
+
+/** Nanoseconds a message that is published and consumed while so many others wait; and the heap after over before. */
+async function withBacklog(backlog: number): Promise<number> {
+  await filled(backlog);
+  const steps = 50_000;
+  const consumer = backend.consume("q");
+  await consumer.next();
+  const perSecond = await rate(steps, async () => {
+    for (let i = 0; i < steps; i += BATCH) {
+      await backend.publishBatch("q", messages);
+      for (let n = 0; n < BATCH; n++) await consumer.next();
+    }
+  });
+  await consumer.return?.();
+  return 1e9 / perSecond;
+}
+
+async function heapWhileDraining(count: number): Promise<number> {
+  await filled(count);
+  const collect = (globalThis as { gc?: () => void }).gc ?? (() => {});
+  collect();
+  let most = 0;
+  let seen = 0;
+  let first = 0;
+  for await (const _ of backend.consume("q")) {
+    seen += 1;
+    if (seen % 50_000 === 0) {
+      collect();
+      first ||= Deno.memoryUsage().heapUsed;
+      most = Math.max(most, Deno.memoryUsage().heapUsed);
+    }
+    if (seen === count) break;
+  }
+  return most / first;
+}
+
+let missed = false;
+function row(name: string, value: string, budget: string, ok: boolean): void {
+  missed ||= !ok;
+  console.log(`${name.padEnd(60)} ${value.padEnd(38)} ${budget.padEnd(8)} ${ok ? "ok" : "MISSED"}`);
+}
+
+const figure = (n: number) => Math.round(n).toLocaleString("en");
+
+async function compare(name: string, ours: [Rate, number], theirs: [Rate, number], budget: number): Promise<void> {
+  let [best, other] = [0, 0];
+  for (let round = 0; round <= ROUNDS; round++) {
+    const [a, b] = [await ours[0](ours[1]), await theirs[0](theirs[1])];
+    if (round > 0) [best, other] = [Math.max(best, a), Math.max(other, b)]; // the first warms up
+  }
+  const ratio = best / other;
+  row(name, `${ratio.toFixed(2)}× (${figure(best)}/s to ${figure(other)}/s)`, `≥ ${budget}×`, ratio >= budget);
+}
+
+await compare("publishBatch / ioredis pipelined XADD", [batched, 50_000], [plainPipelined, 50_000], 3);
+await compare("concurrent publish / ioredis pipelined XADD", [concurrent, 50_000], [plainPipelined, 50_000], 3);
+await compare("publishBatch / BullMQ addBulk", [batched, 50_000], [bullAdd, 5_000], 10);
+await compare("concurrent publish / BullMQ addBulk", [concurrent, 50_000], [bullAdd, 5_000], 10);
+await compare("consume + ack / XREADGROUP 500 + XACK", [consume, 100_000], [plainConsume, 100_000], 0.7);
+await compare("consume + ack / BullMQ worker, 100 at once", [consume, 100_000], [bullWork, 5_000], 10);
+await compare("one awaited publish / one awaited XADD", [awaited, 5_000], [plainAwaited, 5_000], 0.9);
+const [few, many] = [await withBacklog(1_000), await withBacklog(1_000_000)];
+row("cost a message: 10⁶ waiting / 10³ waiting", `${(many / few).toFixed(2)}×`, "≤ 1.5×", many / few <= 1.5);
+const heap = await heapWhileDraining(1_000_000);
+row("heap while draining 10⁶: most / first", `${heap.toFixed(2)}×`, "≤ 1.5×", heap <= 1.5);
+await redis.quit();
+// Not Deno.exit here: it would pass by what closes the backend and ends the server.
+globalThis.addEventListener("unload", () => {
+  if (missed) Deno.exit(1);
+});
