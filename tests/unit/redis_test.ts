@@ -1,13 +1,15 @@
 // not on workerd: starts a redis-server
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { test } from "node:test";
 import { inspect } from "node:util";
 import { Cluster, Redis } from "ioredis";
 import { fromEnv, RedisBackend, type RedisOptions } from "../../backends/redis/mod.ts";
 import { ConfigError, ConnectionError, type ErrorCode, QueueError } from "../../core/errors.ts";
 import { freePort, type RedisServer, startRedis } from "../support/redis_server.ts";
+import { requires } from "../support/services.ts";
 import { startProxy } from "../support/tcp_proxy.ts";
+
+const test = requires("redis-server", "openssl");
 
 const KEY = "slack_events";
 
