@@ -2,7 +2,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { createBackend } from "../../core/backend.ts";
 import { type ConsumerOptions, createConsumer } from "../../core/consumer.ts";
-import { ConsumeError, PermanentError } from "../../core/errors.ts";
+import { type ConsumeError, PermanentError } from "../../core/errors.ts";
 import type { BackendOptions } from "../../core/host.ts";
 import type { Delivery, FailureCause } from "../../core/protocol.ts";
 import { countedSignal } from "../support/counted_signal.ts";
