@@ -131,7 +131,7 @@ export class EnvReader {
     return found;
   }
 
-  /** A URL of one of these schemes, such as `["redis:", "rediss:"]`. Neither it nor its parts are ever shown. */
+  /** A URL of one of these schemes, such as `["redis:", "rediss:"]`. Of what was found, no more than a scheme is ever shown. */
   url(name: string, schemes?: readonly string[]): URL | undefined {
     const value = this.string(name);
     if (value === undefined) return undefined;
@@ -142,6 +142,11 @@ export class EnvReader {
     } catch {
       // The parser's error would quote the URL, and with it a password.
       this.problem(`${name} must be a URL${allowed ? ` that starts with ${allowed}` : ""}, found text that is not one`);
+      return undefined;
+    }
+    if (url.host === "" && (schemes !== undefined || url.href.includes("@"))) {
+      // "user:password@host:6379" is a URL too, of the scheme "user:": its parts would pass for harmless.
+      this.problem(`${name} must be a URL that starts with ${allowed ?? "a scheme and //"}, found text that does not`);
       return undefined;
     }
     if (schemes !== undefined && !schemes.includes(url.protocol)) {

@@ -50,9 +50,10 @@ function copyObject(source: Record<string, unknown>, root: unknown, depth: numbe
   // A spread keeps the shape, which is several times faster than adding one property after the other, and makes a
   // property of __proto__ like any other; writing to it below then changes that property, and no prototype.
   const copy = { ...source };
-  for (const name in source) {
-    const value = source[name];
-    if (typeof value === "string" || typeof value === "boolean" || !Object.hasOwn(source, name)) continue;
+  // What was read is what is checked: a getter could answer something else the second time.
+  for (const name in copy) {
+    const value = copy[name];
+    if (typeof value === "string" || typeof value === "boolean" || !Object.hasOwn(copy, name)) continue;
     const copied = copyValue(value, root, depth + 1);
     if (!Object.is(copied, value)) copy[name] = copied;
   }

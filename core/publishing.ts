@@ -128,7 +128,7 @@ export class PublishingBackend implements LeasingBackend {
     checkKey(key);
     if (!Array.isArray(messages)) throw new TypeError(`messages must be an array, found ${kindOf(messages)}`);
     checkOptions("batch options", options, BATCH_CHECKS);
-    const outgoing = messages.map((message: OutgoingMessage, i) => {
+    const outgoing = Array.from(messages, (message: OutgoingMessage, i) => { // not map, which passes over holes
       checkOptions(`messages[${i}]`, message, MESSAGE_CHECKS);
       if (message === undefined) throw new TypeError(`messages[${i}] must be an object, found undefined`);
       return this.#composer.compose(message.payload, message);

@@ -83,6 +83,9 @@ export function defineRegistry(backends: BackendMap, options: RegistryOptions = 
       throw new ConfigError(`QUEUE_BACKEND must be a string, found ${kindOf(asked)}`);
     }
     const name = asked?.trim() || FALLBACK;
+    if (!asked?.trim() && !names.includes(name)) {
+      throw new ConfigError(`QUEUE_BACKEND is not set: it must be one of ${listed(names)}`);
+    }
     if (!names.includes(name)) throw unknownName(name, names);
     if (!asked?.trim() && !warned) {
       warned = true;
@@ -123,12 +126,16 @@ async function importModule(name: string, load: () => Promise<unknown>): Promise
   return module as BackendModule;
 }
 
+function listed(names: readonly string[]): string {
+  return names.join(", ") || "(the registry is empty)";
+}
+
 function unknownName(name: string, names: readonly string[]): ConfigError {
   const near = nearest(name, names);
   const shown = JSON.stringify(name.length > 40 ? `${name.slice(0, 40)}…` : name);
   const identifier = /^[A-Za-z_]\w{0,39}$/.test(name) ? name : "my_queue";
   return new ConfigError(
-    `QUEUE_BACKEND must be one of ${names.join(", ") || "(the registry is empty)"}, found ${shown}` +
+    `QUEUE_BACKEND must be one of ${listed(names)}, found ${shown}` +
       (near === undefined ? "" : `; did you mean "${near}"?`) +
       `\nTo add a backend of that name, write one line in defineRegistry and one in the import map:` +
       `\n  ${identifier}: () => import("@acme/${identifier}"),` +
