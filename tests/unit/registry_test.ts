@@ -1,6 +1,5 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { backends } from "../../backends/mod.ts";
 import { MemoryBackend } from "../../backends/memory/mod.ts";
 import { ConfigError } from "../../core/errors.ts";
 import type { Env } from "../../core/protocol.ts";
@@ -196,8 +195,8 @@ test("registry: what is no map of functions is refused when it is defined", () =
   );
 });
 
-test("registry: memory loads from the first-party map, and two loads in one process meet", async () => {
-  const registry = defineRegistry({ memory: backends.memory });
+test("registry: two loads of memory in one process meet", async () => {
+  const registry = defineRegistry({ memory: () => import("../../backends/memory/mod.ts") });
   const key = `registry ${crypto.randomUUID()}`;
   await using webhook = await registry.load({ QUEUE_BACKEND: "memory" });
   await using worker = await registry.load({ QUEUE_BACKEND: "memory", MEMORY_TIMEOUT: "2" });
