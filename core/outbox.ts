@@ -163,8 +163,9 @@ export class Outbox implements Sender {
       // A timer is never early: where the clock says so, somebody has set it back.
       const now = Math.max(clock.now(), deadline);
       let next = Infinity;
+      const late = this.#host.lateError("timeout");
       for (const { caller } of [...this.#batch, ...this.#waiting]) {
-        if (caller.deadline <= now) this.#giveUp(caller, this.#host.lateError("timeout"), false);
+        if (caller.deadline <= now) this.#giveUp(caller, late, false);
         else if (!caller.over) next = Math.min(next, caller.deadline);
       }
       if (next < Infinity) this.#arm(next);
