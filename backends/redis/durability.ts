@@ -26,6 +26,8 @@ function numberOf(info: string, name: string): number {
 export class WriteGuard {
   readonly #call: (command: string, args: string[]) => Promise<unknown>;
   #needed: Promise<boolean> | undefined;
+  /** The server is known to lose nothing that it has answered. */
+  idle = false;
 
   /** A guard that asks by these means. */
   constructor(call: (command: string, args: string[]) => Promise<unknown>) {
@@ -35,13 +37,17 @@ export class WriteGuard {
   /** To be called when the connection is a new one: it may lead to another server. */
   reset(): void {
     this.#needed = undefined;
+    this.idle = false;
   }
 
   /** Resolves when what was written so far is out of the server's hands. */
   async written(): Promise<void> {
     this.#needed ??= this.#isNeeded();
     try {
-      if (!await this.#needed) return;
+      if (!await this.#needed) {
+        this.idle = true;
+        return;
+      }
     } catch (error) {
       this.#needed = undefined;
       throw error;

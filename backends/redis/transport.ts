@@ -26,9 +26,6 @@ export interface RedisTransportOptions {
   readonly secrets: readonly string[];
 }
 
-/** For what is bounded by the wait for a reply alone. */
-const NEVER = new AbortController().signal;
-
 function unlessAborted(promise: Promise<void>, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(signal.reason);
@@ -52,6 +49,9 @@ export class RedisTransport implements StreamsTransport {
   readonly #readers: Map<string, BlockingReader> = new Map();
   readonly #guard: WriteGuard | undefined;
   #opening: Promise<void> | undefined;
+  #unanswered = 0;
+  #answeredAt = 0;
+  #watchdog: ReturnType<typeof setTimeout> | undefined;
   #lastError: unknown;
   #closed = false;
   readonly #onError = (error: unknown) => this.#lastError = error;
@@ -67,34 +67,45 @@ export class RedisTransport implements StreamsTransport {
     this.secrets = options.secrets;
     // A cluster answers from whichever node, which says nothing about the one that was written to.
     if (options.durable && !client.isCluster) {
-      this.#guard = new WriteGuard((command, args) => this.#send(command, args, false, NEVER));
+      this.#guard = new WriteGuard((command, args) => this.#call(command, args, false));
     }
     client.on("error", this.#onError);
     client.on("ready", this.#onReady);
   }
 
-  async run(
+  run(script: Script, keys: readonly string[], args: readonly string[], signal: AbortSignal): Promise<unknown> {
+    const rest = [String(keys.length), ...keys, ...args];
+    const guard = script.publishes && !this.#guard?.idle ? this.#guard : undefined;
+    // What is ready is sent in this very turn.
+    if (script.sha !== undefined && this.#client.status === "ready" && !guard && !signal.aborted) {
+      return this.#evaluate(script, rest);
+    }
+    return this.#runSlowly(script, rest, signal, guard);
+  }
+
+  async #runSlowly(
     script: Script,
-    keys: readonly string[],
-    args: readonly string[],
+    rest: readonly string[],
     signal: AbortSignal,
+    guard: WriteGuard | undefined,
   ): Promise<unknown> {
-    const answer = await this.#run(script, [String(keys.length), ...keys, ...args], signal);
-    if (this.#guard && script.publishes) await unlessAborted(this.#guard.written(), signal);
+    if (script.sha === undefined) await script.prepare();
+    await this.#ready(signal);
+    const answer = await this.#evaluate(script, rest);
+    await guard?.written();
     return answer;
   }
 
-  async #run(script: Script, rest: readonly string[], signal: AbortSignal): Promise<unknown> {
-    try {
-      return await this.#send("EVALSHA", [await script.sha(), ...rest], script.repeatable, signal);
-    } catch (error) {
-      if (!isReply(error) || !error.message.includes("NOSCRIPT")) throw error;
-      return await this.#send("EVAL", [script.source, ...rest], script.repeatable, signal);
-    }
+  #evaluate(script: Script, rest: readonly string[]): Promise<unknown> {
+    return this.#call("EVALSHA", [script.sha!, ...rest], script.repeatable, (error) => {
+      if (!error.message.includes("NOSCRIPT")) throw error;
+      return this.#call("EVAL", [script.source, ...rest], script.repeatable);
+    });
   }
 
   async ping(signal: AbortSignal): Promise<void> {
-    await this.#send("PING", [], true, signal);
+    await this.#ready(signal);
+    await this.#call("PING", [], true);
   }
 
   async wait({ keys, streamId, wakeId }: News, ms: number, signal: AbortSignal): Promise<void> {
@@ -119,6 +130,7 @@ export class RedisTransport implements StreamsTransport {
 
   close(): Promise<void> {
     this.#closed = true;
+    clearTimeout(this.#watchdog);
     for (const reader of this.#readers.values()) reader.close();
     if (!this.#options.injected) this.#client.disconnect();
     this.#client.off("ready", this.#onReady);
@@ -132,27 +144,42 @@ export class RedisTransport implements StreamsTransport {
     return "internal";
   }
 
-  /** Sends a command once there is a connection; what goes wrong is named by whether it was sent. */
-  async #send(command: string, args: string[], repeatable: boolean, signal: AbortSignal): Promise<unknown> {
-    if (this.#client.status !== "ready") await unlessAborted(this.#ready(), signal);
-    signal.throwIfAborted();
-    return await new Promise((resolve, reject) => {
-      const onAbort = () => reject(signal.reason);
-      signal.addEventListener("abort", onAbort);
-      // Also when nobody waits for the answer any more: a connection that does not answer is of no use to the next.
-      const timer = setTimeout(() => {
-        const code = repeatable ? "timeout" : "unknown-outcome";
-        reject(new QueueError(code, `no answer to ${command} within ${this.#options.replyWaitMs} ms`));
-        this.#client.disconnect(true);
-      }, this.#options.replyWaitMs);
-      this.#client.call(command, args)
-        .then(resolve, (error) => reject(isReply(error) ? error : this.#broken(error, repeatable)))
-        .finally(() => {
-          clearTimeout(timer);
-          signal.removeEventListener("abort", onAbort);
-        });
+  /** Sends a command now; what goes wrong is named by whether it was sent. */
+  #call(
+    command: string,
+    args: string[],
+    repeatable: boolean,
+    refused: (error: Error) => unknown = (error) => Promise.reject(error),
+  ): Promise<unknown> {
+    this.#watch();
+    return this.#client.call(command, args).then((answer) => {
+      this.#onAnswer();
+      return answer;
+    }, (error) => {
+      this.#onAnswer();
+      return isReply(error) ? refused(error) : Promise.reject(this.#broken(error, repeatable));
     });
   }
+
+  /** One timer for all that wait: a connection that answers nothing for so long is of no use to anybody. */
+  #watch(): void {
+    if (this.#unanswered++ > 0) return;
+    this.#answeredAt = performance.now();
+    this.#watchdog ??= setTimeout(this.#onWatch, this.#options.replyWaitMs);
+  }
+
+  #onAnswer(): void {
+    this.#unanswered -= 1;
+    this.#answeredAt = performance.now();
+  }
+
+  readonly #onWatch = (): void => {
+    this.#watchdog = undefined;
+    if (this.#unanswered === 0 || this.#closed) return;
+    const left = this.#answeredAt + this.#options.replyWaitMs - performance.now();
+    if (left <= 0) this.#client.disconnect(true);
+    this.#watchdog = setTimeout(this.#onWatch, left > 0 ? left : this.#options.replyWaitMs);
+  };
 
   #broken(error: unknown, repeatable: boolean): QueueError {
     const message = error instanceof Error ? error.message : String(error);
@@ -168,8 +195,14 @@ export class RedisTransport implements StreamsTransport {
     return new QueueError(denied ? "unauthorized" : "connection", `no connection: ${reason}`, { cause: error });
   }
 
-  /** Resolves when the client is connected; one wait for all who want to send. */
-  #ready(): Promise<void> {
+  /** Resolves when the client is connected. */
+  async #ready(signal: AbortSignal): Promise<void> {
+    if (this.#client.status !== "ready") await unlessAborted(this.#open(), signal);
+    signal.throwIfAborted();
+  }
+
+  /** One wait for all who want to send. */
+  #open(): Promise<void> {
     return this.#opening ??= new Promise<void>((resolve, reject) => {
       if (this.#closed) return reject(new QueueError("closed", "the connection is closed"));
       const client = this.#client;

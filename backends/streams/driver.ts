@@ -22,7 +22,7 @@ import type { Capabilities, QueueDepth } from "../../core/protocol.ts";
 import { StreamsDeadLetters } from "./dead_letters.ts";
 import { readDeliveries } from "./entries.ts";
 import { byEpoch, Epochs, type Lease } from "./epochs.ts";
-import { type GroupKeys, groupKeys, queueKeys, sentKey } from "./keys.ts";
+import { type GroupKeys, groupKeys, type QueueKeys, queueKeys } from "./keys.ts";
 import { EXTEND, SETTLE } from "./lease_scripts.ts";
 import { DEPTH } from "./look_scripts.ts";
 import type { StreamsOptions } from "./options.ts";
@@ -49,11 +49,28 @@ export interface StreamsDriverOptions extends StreamsOptions {
 /** Every so many batches of a key, a publisher trims what consumers who do not trim have settled. */
 const TRIM_EVERY = 128;
 
+/** So many keys that are published to are kept in mind, whose names would have to be made anew. */
+const MAX_QUEUES = 1_000;
+
 /** The most ids that are remembered because their batch was never answered. */
 const MAX_SUSPECTS = 10_000;
 
 function unique(): string {
   return crypto.randomUUID().replaceAll("-", "");
+}
+
+/** A batch on its way. */
+interface Batch {
+  readonly messages: readonly DriverMessage[];
+  readonly token: string;
+  readonly signal: AbortSignal;
+}
+
+/** What is known of a key that is published to. */
+interface Queue {
+  readonly keys: QueueKeys;
+  readonly flying: Set<Batch>;
+  batches: number;
 }
 
 interface Group {
@@ -75,7 +92,7 @@ export class StreamsDriver implements QueueDriver {
   readonly #groups: Map<string, Group> = new Map();
   readonly #tokens: WeakMap<DriverMessage, string> = new WeakMap();
   readonly #suspects: Map<string, string> = new Map();
-  readonly #batches: Map<string, number> = new Map();
+  readonly #queues: Map<string, Queue> = new Map();
   #publisher: string | undefined;
 
   /** A driver over a transport. */
@@ -120,17 +137,40 @@ export class StreamsDriver implements QueueDriver {
 
   /** Sends a batch with one script. */
   async send(key: string, messages: readonly DriverMessage[], signal: AbortSignal): Promise<SendResult[]> {
-    const token = this.#tokenOf(messages);
-    const ring = sentKey(key, this.#publisher ??= unique());
-    const call = sendCall(queueKeys(key), ring, token, messages, this.#intake, this.#suspects, this.#isTrimDue(key));
-    let answer: unknown;
+    const queue = this.#queue(key);
+    const batch: Batch = { messages, token: this.#tokenOf(messages), signal };
+    // Whoever publishes with an id of a batch that was given up, but may still arrive, is told of by that batch's token.
+    for (const other of queue.flying) if (other.signal.aborted) this.#suspect(other);
+    queue.flying.add(batch);
     try {
-      answer = await this.#transport.run(call.script, call.keys, call.args, signal);
+      const sender = {
+        publisher: this.#publisher ??= unique(),
+        token: batch.token,
+        suspects: this.#suspects,
+        trim: ++queue.batches % TRIM_EVERY === 0,
+      };
+      const call = sendCall(queue.keys, messages, this.#intake, sender);
+      const answer = await this.#transport.run(call.script, call.keys, call.args, signal);
+      if (signal.aborted) this.#suspect(batch);
+      return readSent(call, answer, messages, { backend: this.name, key, maxLength: this.#intake.maxLength });
     } catch (error) {
-      if (signal.aborted || this.classify(error) === "unknown-outcome") this.#suspect(messages, token);
+      if (signal.aborted || this.classify(error) === "unknown-outcome") this.#suspect(batch);
       throw error;
+    } finally {
+      queue.flying.delete(batch);
     }
-    return readSent(call, answer, messages, { backend: this.name, key, maxLength: this.#intake.maxLength });
+  }
+
+  #queue(key: string): Queue {
+    let queue = this.#queues.get(key);
+    if (queue === undefined) {
+      for (const [silent, { flying }] of this.#queues) {
+        if (this.#queues.size < MAX_QUEUES) break;
+        if (flying.size === 0) this.#queues.delete(silent);
+      }
+      this.#queues.set(key, queue = { keys: queueKeys(key), flying: new Set(), batches: 0 });
+    }
+    return queue;
   }
 
   /** What names a batch: the first id that was made for it, else a token that its first message keeps. */
@@ -142,18 +182,12 @@ export class StreamsDriver implements QueueDriver {
     return token;
   }
 
-  #suspect(messages: readonly DriverMessage[], token: string): void {
+  #suspect({ messages, token }: Batch): void {
     for (const { id, explicitId } of messages) if (!explicitId) this.#suspects.set(id, token);
     for (const id of this.#suspects.keys()) {
       if (this.#suspects.size <= MAX_SUSPECTS) break;
       this.#suspects.delete(id);
     }
-  }
-
-  #isTrimDue(key: string): boolean {
-    const sent = (this.#batches.get(key) ?? 0) + 1;
-    this.#batches.set(key, sent % TRIM_EVERY);
-    return sent === TRIM_EVERY;
   }
 
   #group(key: string, group: string): Group {

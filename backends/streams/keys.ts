@@ -69,7 +69,12 @@ export function groupKeys(key: string, group: string): GroupKeys {
   };
 }
 
-/** Where a publisher's last batches are remembered, so that sending one again adds nothing. */
-export function sentKey(key: string, publisher: string): string {
-  return `${helperPrefix(key)}sent:${publisher}`;
+/** How many of a publisher's batches are remembered at a time. */
+const SLOTS = 16;
+
+/** Where a publisher's batch is remembered, by its token: the same place for the same token. */
+export function slotKey(key: string, publisher: string, token: string): string {
+  let hash = 0;
+  for (let i = 0; i < token.length; i++) hash = (hash * 31 + token.charCodeAt(i)) | 0;
+  return `${helperPrefix(key)}sent:${publisher}:${(hash >>> 0) % SLOTS}`;
 }

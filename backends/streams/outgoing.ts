@@ -5,19 +5,9 @@
  */
 import type { DriverMessage, SendResult } from "../../core/driver.ts";
 import { QueueError } from "../../core/errors.ts";
-import type { QueueKeys } from "./keys.ts";
+import { type QueueKeys, slotKey } from "./keys.ts";
 import type { Script } from "./script.ts";
 import { SEND, SEND_PLAIN } from "./send_scripts.ts";
-
-/** How many batches of one publisher the server remembers. */
-const SLOTS = 32;
-
-/** The place of a token in the ring: the same for the same token. */
-export function slotOf(token: string): string {
-  let hash = 0;
-  for (let i = 0; i < token.length; i++) hash = (hash * 31 + token.charCodeAt(i)) | 0;
-  return String((hash >>> 0) % SLOTS);
-}
 
 /** How a queue takes messages. */
 export interface Intake {
@@ -51,30 +41,30 @@ function pushMessage(args: string[], message: DriverMessage, suspect: string): v
   );
 }
 
-/**
- * What sends a batch.
- *
- * @param suspects What may have brought an id already: ids and tokens of batches that were never answered.
- * @param trim Whether to trim what is settled while at it.
- */
-export function sendCall(
-  keys: QueueKeys,
-  ring: string,
-  token: string,
-  messages: readonly DriverMessage[],
-  intake: Intake,
-  suspects: ReadonlyMap<string, string>,
-  trim: boolean,
-): Call {
+/** Who sends, and what is known of what was sent. */
+export interface Sender {
+  /** Names the publisher. */
+  readonly publisher: string;
+  /** What names the batch. */
+  readonly token: string;
+  /** Ids that a batch may have brought which was never answered, with its token. */
+  readonly suspects: ReadonlyMap<string, string>;
+  /** Whether to trim what is settled while at it. */
+  readonly trim: boolean;
+}
+
+/** What sends a batch. */
+export function sendCall(keys: QueueKeys, messages: readonly DriverMessage[], intake: Intake, sender: Sender): Call {
   const { stream, delayed, ids, expiring, wake, channel } = keys;
-  const slot = slotOf(token);
+  const { publisher, token, suspects, trim } = sender;
+  const slot = slotKey(stream, publisher, token);
   if (!trim && intake.maxLength === undefined && messages.every(isPlain)) {
-    const args = [slot, token, channel];
+    const args = [token, channel];
     for (const message of messages) args.push(message.body);
-    return { script: SEND_PLAIN, keys: [stream, ring], args };
+    return { script: SEND_PLAIN, keys: [stream, slot], args };
   }
+  const names = [stream, slot, delayed, ids, expiring, wake];
   const args = [
-    slot,
     token,
     channel,
     String(intake.maxLength ?? 0),
@@ -84,13 +74,14 @@ export function sendCall(
   ];
   for (const message of messages) {
     const from = message.explicitId ? suspects.get(message.id) : undefined;
-    pushMessage(args, message, from === undefined ? "" : `${slotOf(from)} ${from}`);
+    pushMessage(args, message, from === undefined ? "" : `${names.push(slotKey(stream, publisher, from))} ${from}`);
   }
-  return { script: SEND, keys: [stream, ring, delayed, ids, expiring, wake], args };
+  return { script: SEND, keys: names, args };
 }
 
 /** Reads `first*count first*count …`. */
 function readRuns(answer: string): SendResult[] {
+  if (answer.endsWith("*1") && !answer.includes(" ")) return [{ outcome: "added", id: answer.slice(0, -2) }];
   const results: SendResult[] = [];
   for (const run of answer.split(" ")) {
     const [first = "", count] = run.split("*");

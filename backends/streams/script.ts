@@ -20,7 +20,8 @@ export class Script {
   readonly repeatable: boolean;
   /** See {@link ScriptTraits}. */
   readonly publishes: boolean;
-  #sha: Promise<string> | undefined;
+  /** SHA-1 of the source, in hex, once {@link prepare} has made it. */
+  sha: string | undefined;
 
   /** A script made of pieces of Lua. */
   constructor(pieces: readonly string[], { repeatable = false, publishes = false }: ScriptTraits = {}) {
@@ -29,11 +30,10 @@ export class Script {
     this.publishes = publishes;
   }
 
-  /** SHA-1 of the source, in hex. */
-  sha(): Promise<string> {
-    return this.#sha ??= crypto.subtle.digest("SHA-1", new TextEncoder().encode(this.source)).then((digest) =>
-      Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("")
-    );
+  /** Makes the name under which servers remember the script. */
+  async prepare(): Promise<string> {
+    const digest = await crypto.subtle.digest("SHA-1", new TextEncoder().encode(this.source));
+    return this.sha = Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
   }
 }
 

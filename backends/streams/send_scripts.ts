@@ -1,56 +1,71 @@
 /**
  * The scripts that publish.
  *
- * A publisher numbers nothing and remembers nothing: each batch has a token, and the server keeps the last few tokens
- * of each publisher with the answers, in a ring. A batch that is sent again, because its reply was lost or a client
- * sent it twice, gets the first answer and adds nothing.
+ * A batch has a token, and the server keeps the last few tokens of each publisher with the answers, in slots that are used
+ * again and again. A batch that is sent once more, because its answer was lost or a client sent it twice, gets the first
+ * answer and adds nothing.
  *
  * @module
  */
 import { Script, TELL, TIME, TRIM } from "./script.ts";
 
-/** Milliseconds for which a publisher's last batches are remembered after the newest of them. */
-export const RING_MS = 600_000;
+/** Milliseconds for which a batch is remembered, unless later ones of its publisher take its slot. */
+const REMEMBERED_MS = 600_000;
 
-const RING = `
-local function sent(ring, slot, token)
-  local known = redis.call('HGET', ring, slot)
+const REMEMBER = `
+local function answered(known, token)
   local mark = token .. '|'
   return known and string.sub(known, 1, #mark) == mark and string.sub(known, #mark + 1)
 end
-local function remember(ring, slot, token, answer)
-  redis.call('HSET', ring, slot, token .. '|' .. answer)
-  redis.call('PEXPIRE', ring, ${RING_MS})
+local function remember(slot, token, answer)
+  return redis.call('SET', slot, token .. '|' .. answer, 'PX', ${REMEMBERED_MS}, 'GET')
 end
 `;
 
 /**
  * Messages with a body and nothing else.
  *
- * KEYS: stream, ring. ARGV: slot, token, channel, then the bodies.
+ * KEYS: stream, slot. ARGV: token, channel, then the bodies.
  * Answers the entries' ids as runs, `first*count first*count …`: what is added within one millisecond is consecutive.
+ *
+ * It adds before it knows whether it should, and takes back what it should not have: that is rare, and nobody has seen it.
  */
 export const SEND_PLAIN = new Script([
-  RING,
+  REMEMBER,
   TELL,
   `
-  local known = sent(KEYS[2], ARGV[1], ARGV[2])
-  if known then return known end
   local add, find, stream = redis.call, string.find, KEYS[1]
-  local runs, first, prefix, n = '', nil, nil, 0
-  for i = 4, #ARGV do
-    local id = add('XADD', stream, '*', 'data', ARGV[i])
-    if n > 0 and find(id, prefix, 1, true) == 1 then
-      n = n + 1
-    else
-      if n > 0 then runs = runs .. first .. '*' .. n .. ' ' end
-      first, prefix, n = id, string.match(id, '^%d+%-'), 1
+  local first = add('XADD', stream, '*', 'data', ARGV[3])
+  local answer = first .. '*1'
+  if ARGV[4] then
+    local runs, n, ids = '', 1, { first }
+    local prefix = string.match(first, '^%d+%-')
+    for i = 4, #ARGV do
+      local id = add('XADD', stream, '*', 'data', ARGV[i])
+      ids[i - 2] = id
+      if find(id, prefix, 1, true) == 1 then
+        n = n + 1
+      else
+        runs = runs .. first .. '*' .. n .. ' '
+        first, prefix, n = id, string.match(id, '^%d+%-'), 1
+      end
+    end
+    answer = runs .. first .. '*' .. n
+    local known = remember(KEYS[2], ARGV[1], answer)
+    local before = answered(known, ARGV[1])
+    if before then
+      for _, id in ipairs(ids) do add('XDEL', stream, id) end
+      return remember(KEYS[2], ARGV[1], before) and before
+    end
+  else
+    local before = answered(remember(KEYS[2], ARGV[1], answer), ARGV[1])
+    if before then
+      add('XDEL', stream, first)
+      return remember(KEYS[2], ARGV[1], before) and before
     end
   end
-  runs = runs .. first .. '*' .. n
-  remember(KEYS[2], ARGV[1], ARGV[2], runs)
-  tell(ARGV[3])
-  return runs
+  tell(ARGV[2])
+  return answer
   `,
 ], { publishes: true });
 
@@ -113,36 +128,36 @@ end
 /**
  * Messages with ids, headers, delays, times to live, or a bound on the queue.
  *
- * KEYS: stream, ring, delayed, ids, expiring, wake. ARGV: slot, token, channel, the most messages (0: any number), what
- * to do then (`reject` or `drop`), the milliseconds for which ids are remembered, `1` to trim; then six for each message:
- * body; id (`=id` chosen by the publisher, `~id` made and to be carried, or nothing); headers; delay; time to live; and
- * `slot token` of an earlier batch that may have brought this id already.
+ * KEYS: stream, slot, delayed, ids, expiring, wake, then the slots of suspects. ARGV: token, channel, the most messages
+ * (0: any number), what to do then (`reject` or `drop`), the milliseconds for which ids are remembered, `1` to trim; then six
+ * for each message: body; id (`=id` chosen by the publisher, `~id` made and to be carried, or nothing); headers; delay; time
+ * to live; and `n token` of an earlier batch that may have brought this id already, its slot the nth of KEYS.
  * Answers one word for each: `=` a duplicate, `!` full, `+` delayed, else the entry's id.
  */
 export const SEND = new Script([
   TIME,
   TELL,
-  RING,
+  REMEMBER,
   TRIM,
   PACK,
   CLEAR,
   `
-  local stream, ring, delayed, ids, expiring, wake = unpack(KEYS)
-  local slot, token, channel, limit, overflow, window, trimming = unpack(ARGV, 1, 7)
-  local known = sent(ring, slot, token)
-  if known then return known end
+  local stream, slot, delayed, ids, expiring, wake = unpack(KEYS)
+  local token, channel, limit, overflow, window, trimming = unpack(ARGV, 1, 6)
+  local before = answered(c('GET', slot), token)
+  if before then return before end
   local used = c('XLEN', stream) + c('ZCARD', delayed) -- refuses a key of another type before anything is written
   limit = tonumber(limit)
   if trimming == '1' then trim(stream) end
   for _, old in ipairs(c('ZRANGEBYSCORE', ids, '-inf', now - window, 'LIMIT', 0, #ARGV)) do c('ZREM', ids, old) end
   local words, cleared, later, chosen = {}, false, false, false
-  for i = 8, #ARGV, 6 do
+  for i = 7, #ARGV, 6 do
     local body, id, headers, delay, ttl, suspect = unpack(ARGV, i, i + 5)
     local mark, name = string.sub(id, 1, 1), string.sub(id, 2)
     local word
     if suspect ~= '' then
-      local from, what = string.match(suspect, '^(%d+) (.*)$')
-      if sent(ring, from, what) then word = '=' end
+      local n, what = string.match(suspect, '^(%d+) (.*)$')
+      if answered(c('GET', KEYS[tonumber(n)]), what) then word = '=' end
     end
     if not word and mark == '=' and c('ZSCORE', ids, name) then word = '=' end
     if not word and limit > 0 and overflow == 'reject' and used >= limit then
@@ -173,7 +188,7 @@ export const SEND = new Script([
   if chosen then c('PEXPIRE', ids, window) end
   if limit > 0 and overflow == 'drop' and used > limit then c('XTRIM', stream, 'MAXLEN', limit) end
   local answer = table.concat(words, ' ')
-  remember(ring, slot, token, answer)
+  remember(slot, token, answer)
   if later then c('XADD', wake, 'MAXLEN', '1', '*', 'w', '') end
   tell(channel)
   return answer

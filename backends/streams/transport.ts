@@ -23,7 +23,10 @@ export interface News {
 export interface StreamsTransport {
   /** Texts that must never be seen. */
   readonly secrets: readonly string[];
-  /** Runs a script in one round trip. Rejects where it is certain, or possible, that it did not run: see `classify`. */
+  /**
+   * Runs a script in one round trip. Rejects where it is certain, or possible, that it did not run: see `classify`. What has
+   * not left when the signal aborts must not leave; an answer that is on its way is waited for, within the transport's bounds.
+   */
   run(script: Script, keys: readonly string[], args: readonly string[], signal: AbortSignal): Promise<unknown>;
   /** Called before a queue is looked at, so that nothing that comes between the look and the wait is missed. */
   mark?(keys: GroupKeys): unknown;

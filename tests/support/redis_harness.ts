@@ -65,7 +65,7 @@ async function openBroker(server: RedisServer, namespace: string): Promise<Broke
     loseNextReply: async (backend, operation) => {
       const names = operation === "ping"
         ? ["PING"]
-        : await Promise.all(SCRIPTS[operation].map((script) => script.sha()));
+        : await Promise.all(SCRIPTS[operation].map((script) => script.prepare()));
       void through(backend).loseNextReply(...names);
     },
   };

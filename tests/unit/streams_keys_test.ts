@@ -1,6 +1,6 @@
 // not on workerd: starts a redis-server
 import assert from "node:assert/strict";
-import { groupKeys, helperPrefix, queueKeys, sentKey } from "../../backends/streams/keys.ts";
+import { groupKeys, helperPrefix, queueKeys, slotKey } from "../../backends/streams/keys.ts";
 import { startRedis } from "../support/redis_server.ts";
 import { requires } from "../support/services.ts";
 
@@ -13,7 +13,7 @@ test("streams: helper keys start with a brace, so that no pattern of plain keys 
   for (const key of [...PLAIN, ...TAGGED, "a}b", "{}x"]) {
     const { stream, channel: _, group: __, ...helpers } = groupKeys(key, "slack:group");
     assert.equal(stream, key);
-    for (const helper of [...Object.values(helpers), sentKey(key, "p")]) assert.ok(helper.startsWith("{"), helper);
+    for (const helper of [...Object.values(helpers), slotKey(key, "p", "t")]) assert.ok(helper.startsWith("{"), helper);
   }
   assert.equal(helperPrefix("slack:events"), "{slack:events}:");
 });
