@@ -59,7 +59,7 @@ export const payloads: readonly ConformanceCase[] = casesOf(2, [
   },
   {
     id: "payload-names",
-    title: "awkward names arrive: __proto__, constructor, the empty name, digits; no prototype is changed",
+    title: "awkward names arrive, those of prototypes, empty ones and digits among them, and no prototype is changed",
     face: "queue",
     async run(t) {
       const awkward = JSON.parse(

@@ -5,9 +5,11 @@ import { driverHarness, testBackend } from "../../testing/mod.ts";
 import { CloudflareApi } from "../support/cloudflare_api.ts";
 import { CloudflareApiServer } from "../support/cloudflare_api_server.ts";
 import { brokerOf, MAX_LISTED } from "../support/cloudflare_harness.ts";
+import { reportAs } from "../support/report_as.ts";
 
 await testBackend({
   test,
+  onReport: reportAs("cloudflare over HTTP"),
   harness: driverHarness({
     name: "cloudflare over http",
     maxListed: MAX_LISTED,

@@ -2,12 +2,14 @@ import { test } from "node:test";
 import { MemoryBackend, MemoryBroker } from "../../backends/memory/mod.ts";
 import { FakeClock, testBackend } from "../../testing/mod.ts";
 import { memoryHarness } from "../support/memory_harness.ts";
+import { reportAs } from "../support/report_as.ts";
 
-await testBackend({ test, harness: memoryHarness() });
+await testBackend({ test, harness: memoryHarness(), onReport: reportAs("memory") });
 
 // The class as its users have it, without the wrapper that brings the powers.
 await testBackend({
   test,
+  onReport: reportAs("memory"),
   harness: {
     name: "MemoryBackend",
     open: () => {

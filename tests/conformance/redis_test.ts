@@ -2,8 +2,9 @@
 import { after, test } from "node:test";
 import { testBackend } from "../../testing/mod.ts";
 import { redisHarness } from "../support/redis_harness.ts";
+import { reportAs } from "../support/report_as.ts";
 
 const harness = redisHarness();
 after(() => harness.close());
 
-await testBackend({ test, harness });
+await testBackend({ test, harness, onReport: reportAs("redis") });

@@ -1,6 +1,7 @@
 import process from "node:process";
 import { test } from "node:test";
 import { testBackend } from "../../testing/mod.ts";
+import { reportAs } from "../support/report_as.ts";
 import type { UpstashControl } from "../support/upstash_control.ts";
 import { upstashHarness } from "../support/upstash_harness.ts";
 
@@ -15,5 +16,5 @@ async function startControl(): Promise<UpstashControl> {
 // In workerd the runner has started it outside.
 const outside = process.env.UPSTASH_CONTROL;
 const control = outside ? undefined : await startControl();
-await testBackend({ test, harness: upstashHarness(outside ?? control!.url) });
+await testBackend({ test, harness: upstashHarness(outside ?? control!.url), onReport: reportAs("upstash") });
 if (control) test("upstash: the test server ends", async () => await control[Symbol.asyncDispose]());

@@ -8,6 +8,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { CaseResult, ConformanceReport } from "../../../testing/mod.ts";
+import { reportAs } from "../../support/report_as.ts";
 import { bundle, fetcher, ROOT, startWorkers } from "../../support/workerd.ts";
 
 /** More than the kit asks for: each case takes a queue for each of its keys, also while it is planned. */
@@ -41,3 +42,5 @@ test("cloudflare push: every case about pushing was run, and what is missing is 
     assert.equal(report.capabilities[name], "not declared", name);
   }
 });
+
+test("cloudflare push: the report is the one that is written down", () => reportAs("cloudflare in a Worker")(report));

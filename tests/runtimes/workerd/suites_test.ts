@@ -16,8 +16,16 @@ const only = process.env.SUITE_FILES?.split(",");
 const files = suiteFiles("workerd").filter((file) => only?.includes(file) ?? true);
 const companions = await Promise.all(files.map((file) => COMPANIONS[file]?.()));
 
+/** Where reports of the conformance kit are asked for, a worker sends its own there. */
+const { CONFORMANCE_REPORTS } = process.env;
+const reports = CONFORMANCE_REPORTS ? { CONFORMANCE_REPORTS } : {};
+
 async function worker(file: string, index: number): Promise<TestWorker> {
-  return { name: file, code: await bundleSuite(join(ROOT, file)), bindings: { ...companions[index]?.env } };
+  return {
+    name: file,
+    code: await bundleSuite(join(ROOT, file)),
+    bindings: { ...companions[index]?.env, ...reports },
+  };
 }
 
 if (files.length > 0) {

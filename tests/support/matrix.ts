@@ -1,0 +1,147 @@
+/**
+ * The capability matrix: what the runs of the conformance kit found, by backend and runtime, and how it is shown.
+ *
+ * @module
+ */
+import { type CapabilityName, capabilityNames } from "../../testing/capability.ts";
+import { conformanceCases } from "../../testing/cases/mod.ts";
+import type { CapabilityStatus, ConformanceReport } from "../../testing/report.ts";
+import { formatTable } from "./markdown_table.ts";
+
+/** One backend on one runtime. */
+export interface MatrixRow {
+  readonly backend: string;
+  readonly runtime: string;
+  readonly capabilities: Readonly<Record<CapabilityName, CapabilityStatus>>;
+  /** As declared; `null` where there is no limit. */
+  readonly maxPayloadBytes: number | null;
+  readonly idleCostPerHour: number;
+}
+
+/** What a run sends. */
+export type SentReport = Pick<ConformanceReport, "backend" | "runtime" | "capabilities"> & {
+  readonly limits?: { readonly maxPayloadBytes: number | null; readonly idleCostPerHour: number };
+};
+
+const names = Object.keys(capabilityNames) as CapabilityName[];
+
+/** Of two runs of one backend, one may have been able to prove what the other was not. */
+const RANK: readonly CapabilityStatus[] = [
+  "failed",
+  "proven",
+  "works though undeclared",
+  "not proven",
+  "not declared",
+];
+
+/** One row per backend and runtime. */
+export function mergeReports(reports: readonly SentReport[]): MatrixRow[] {
+  const rows = new Map<string, MatrixRow>();
+  for (const { backend, runtime, capabilities, limits } of reports) {
+    const before = rows.get(`${backend} ${runtime}`);
+    const merged = names.map((name) => {
+      const found = [capabilities[name], ...before ? [before.capabilities[name]] : []];
+      return [name, RANK.find((status) => found.includes(status))!] as const;
+    });
+    rows.set(`${backend} ${runtime}`, {
+      backend,
+      runtime,
+      capabilities: Object.fromEntries(merged) as MatrixRow["capabilities"],
+      maxPayloadBytes: limits?.maxPayloadBytes ?? null,
+      idleCostPerHour: limits?.idleCostPerHour ?? 0,
+    });
+  }
+  return [...rows.values()].sort((a, b) => order(a) < order(b) ? -1 : 1);
+}
+
+const BACKENDS = ["memory", "redis", "upstash", "rabbitmq", "cloudflare over HTTP", "cloudflare in a Worker"];
+const RUNTIMES = ["deno", "bun", "workerd", "node"];
+
+function order({ backend, runtime }: MatrixRow): string {
+  return `${BACKENDS.indexOf(backend) + 1} ${backend} ${RUNTIMES.indexOf(runtime)}`;
+}
+
+/** What is wrong between a run and the matrix that is written down; a run that could prove less is not. */
+export function contradictions(row: MatrixRow | undefined, report: SentReport): string[] {
+  if (!row) return [`docs/matrix.json has no ${report.backend} on ${report.runtime}`];
+  return names.flatMap((name) => {
+    const [written, found] = [row.capabilities[name], report.capabilities[name]];
+    const less = found === "not proven" && written === "proven" ||
+      found === "not declared" && written === "works though undeclared";
+    return written === found || less
+      ? []
+      : [`${report.backend} on ${report.runtime}: ${name} is ${found}, docs/matrix.json says ${written}`];
+  });
+}
+
+const MARKS: Readonly<Record<CapabilityStatus, string>> = {
+  "proven": "✓",
+  "failed": "✗",
+  "not proven": "?",
+  "not declared": "–",
+  "works though undeclared": "(✓)",
+};
+
+const RUNTIME_NAMES: Readonly<Record<string, string>> = { deno: "Deno", bun: "Bun", workerd: "Workers", node: "Node" };
+
+/** A number of bytes for a reader. */
+function bytes(count: number | null): string {
+  if (count === null) return "any";
+  return count >= 1_000_000 ? `${Math.floor(count / 1_000_000)} MB` : `${Math.floor(count / 1_000)} KB`;
+}
+
+function cell(name: CapabilityName, rows: readonly MatrixRow[]): string {
+  const marks = new Map<string, string[]>();
+  for (const row of rows) {
+    const status = row.capabilities[name];
+    const value = name === "maxPayloadBytes"
+      ? ` ${bytes(row.maxPayloadBytes)}`
+      : name === "idleCostPerHour"
+      ? ` ${row.idleCostPerHour}`
+      : "";
+    const mark = `${MARKS[status]}${status === "not declared" ? "" : value}`;
+    marks.set(mark, [...marks.get(mark) ?? [], RUNTIME_NAMES[row.runtime] ?? row.runtime]);
+  }
+  if (marks.size === 1) return [...marks.keys()][0]!;
+  return [...marks].map(([mark, runtimes]) => `${mark} ${runtimes.join(", ")}`).join("; ");
+}
+
+/** The matrix as a table: a line for each capability, a column for each backend. */
+export function matrixTable(rows: readonly MatrixRow[]): string {
+  const backends = [...new Set(rows.map(({ backend }) => backend))];
+  const of = (backend: string) => rows.filter((row) => row.backend === backend);
+  return formatTable([
+    ["", ...backends],
+    [
+      "proven on",
+      ...backends.map((backend) => of(backend).map(({ runtime }) => RUNTIME_NAMES[runtime] ?? runtime).join(", ")),
+    ],
+    ...names.map((
+      name,
+    ) => [`\`${name}\`: ${capabilityNames[name]}`, ...backends.map((backend) => cell(name, of(backend)))]),
+  ]);
+}
+
+/** Every case, by its rule. */
+export function casesTable(): string {
+  const ordered = [...conformanceCases].sort((a, b) => a.rule - b.rule);
+  return formatTable([
+    ["rule", "case", "what must be true", "stands for", "needs of the backend", "needs of the harness"],
+    ...ordered.map(({ id, rule, title, proves, needs, lacks, powers }) => [
+      String(rule),
+      `\`${id}\``,
+      title,
+      proves ?? "",
+      [...needs.filter((name) => name !== "pull"), ...lacks ? [`no ${lacks}`] : []].join(", "),
+      powers.join(", "),
+    ]),
+  ]);
+}
+
+/** The text with what stands between two marks replaced. */
+export function between(text: string, mark: string, content: string): string {
+  const [start, end] = [`<!-- ${mark} -->`, `<!-- /${mark} -->`];
+  const [from, to] = [text.indexOf(start), text.indexOf(end)];
+  if (from < 0 || to < from) throw new Error(`There is no ${start} … ${end}`);
+  return `${text.slice(0, from)}${start}\n\n${content}\n\n${text.slice(to)}`;
+}
