@@ -7,6 +7,7 @@ import { ROOT } from "../suites.ts";
 import { run } from "../support/child.ts";
 import { startRedis } from "../support/redis_server.ts";
 import { requires } from "../support/services.ts";
+import { startUpstash } from "../support/upstash_server.ts";
 
 const withRedis = requires("redis-server");
 const deno = [Deno.execPath(), "run", "-A"];
@@ -35,6 +36,24 @@ for (const [name, command] of [["Deno", deno], ["Bun", [bunProgram()]]] as const
       await using redis = await startRedis();
       const [program, ...args] = [...command, "examples/server/demo.ts"];
       const more = { QUEUE_BACKEND: "redis", REDIS_URL: redis.url };
+      const { code, stdout, stderr } = await run(program!, args, { cwd: ROOT, env: { ...env, ...more } });
+      assert.equal(code, 0, stdout + stderr);
+      assert.ok(!stdout.includes("✗") && !stdout.includes("die with this process"), stdout);
+    },
+  );
+}
+
+for (const [name, command] of [["Deno", deno], ["Bun", [bunProgram()]]] as const) {
+  withRedis(
+    `the demo ends with 0 on ${name} over Upstash`,
+    async () => {
+      await using upstash = await startUpstash();
+      const [program, ...args] = [...command, "examples/server/demo.ts"];
+      const more = {
+        QUEUE_BACKEND: "upstash",
+        UPSTASH_REDIS_REST_URL: upstash.url,
+        UPSTASH_REDIS_REST_TOKEN: upstash.token,
+      };
       const { code, stdout, stderr } = await run(program!, args, { cwd: ROOT, env: { ...env, ...more } });
       assert.equal(code, 0, stdout + stderr);
       assert.ok(!stdout.includes("✗") && !stdout.includes("die with this process"), stdout);
