@@ -21,6 +21,7 @@ export class ServerProcess implements AsyncDisposable {
   readonly #lines: LogLine[] = [];
   readonly #waiting = new Set<() => void>();
   readonly #ended: Promise<number>;
+  #over = false;
   /** What it wrote to its standard error. */
   stderr = "";
 
@@ -38,7 +39,12 @@ export class ServerProcess implements AsyncDisposable {
       this.#lines.push(JSON.parse(line));
       for (const look of this.#waiting) look();
     });
-    this.#ended = new Promise((resolve) => this.#child.once("close", (code) => resolve(code ?? -1)));
+    this.#ended = new Promise((resolve) =>
+      this.#child.once("close", (code) => {
+        this.#over = true;
+        resolve(code ?? -1);
+      })
+    );
   }
 
   /** The exit code, once it has ended. */
@@ -78,7 +84,7 @@ export class ServerProcess implements AsyncDisposable {
   /** Sends a signal. */
   kill(signal: "SIGTERM" | "SIGINT" | "SIGKILL"): void {
     // Not the child's own kill(): after it Deno reports the signal in place of the exit code that came.
-    if (this.#child.exitCode === null && this.#child.pid !== undefined) process.kill(this.#child.pid, signal);
+    if (!this.#over && this.#child.pid !== undefined) process.kill(this.#child.pid, signal);
   }
 
   /** Ends it by force, where it has not ended. */
