@@ -16,20 +16,24 @@
  *
  * A backend without a driver, or a whole one as its users get it, gives {@link Harness} and {@link Broker} by hand:
  *
- * ```ts ignore
+ * ```ts
+ * import { MemoryBackend, MemoryBroker } from "@slack-mcp/queue/memory"; // in their place: yours
+ * import { type Harness, runConformance } from "@slack-mcp/queue/testing";
+ *
  * const harness: Harness = {
- *   name: "my_queue",
- *   leaseMs: 1_000, // a lease that the cases let run out
- *   open: async () => {
- *     const namespace = crypto.randomUUID(); // nobody else's
+ *   name: "memory",
+ *   leaseMs: 500, // a lease that the cases let run out: there is no clock to turn
+ *   open: () => {
+ *     const broker = new MemoryBroker(); // or a namespace of its own on a server, which `key` puts before each name
  *     return {
- *       connect: ({ maxLength, ...options } = {}) => new MyBackend({ url, ...options }),
- *       key: (name) => `${namespace}:${name}`,
- *       kill: (backend) => cut(backend), // and any other power
- *       close: () => removeAll(namespace),
+ *       connect: (options) => new MemoryBackend({ broker, ...options }), // one process, as it were
+ *       inject: (key, body) => broker.inject(key, body), // a power; and so on: kill, restartBroker, …
+ *       close: () => undefined, // remove all that is left
  *     };
  *   },
  * };
+ * const report = await runConformance({ harness, only: ["01-arrives", "06-malformed"] });
+ * if (report.counts.passed !== 2) throw new Error("the backend does not conform");
  * ```
  *
  * A plain {@link QueueBackend}, without leases, runs the cases that publish, consume and close ask for. Where the

@@ -32,19 +32,21 @@ export const reconnecting: readonly ConformanceCase[] = casesOf(12, [
   },
   {
     id: "while-publishing",
-    title: "thousands of messages go through while connections break: what was confirmed arrives, duplicates are few",
+    title: "ten thousand messages go through while connections break: what was confirmed arrives, duplicates are few",
     powers: ["dropConnections"],
     async run(t) {
       const [consumer, publisher] = [await t.connect({ leaseMs: t.leaseMs }), await t.connect({ maxRetries: 10 })];
       const key = t.key();
-      const count = t.size(2_000);
+      const count = t.size(10_000);
       const cuts = 8;
       const seen = new Map<number, number>();
-      const reader = t.receive(consumer, key, { prefetch: 50 });
-      const work = reader.each(async (delivery) => {
+      const prefetch = 100;
+      const reader = t.receive(consumer, key, { prefetch });
+      const work = reader.each((delivery) => {
         const n = Number(delivery.payload.n);
         seen.set(n, (seen.get(n) ?? 0) + 1);
-        await delivery.ack();
+        // Not waited for, so that acks travel together; where one fails for good, the message comes again.
+        delivery.ack().catch(() => undefined);
       });
       const confirmed: number[] = [];
       for (let cut = 0; cut < cuts; cut++) {
@@ -61,7 +63,11 @@ export const reconnecting: readonly ConformanceCase[] = casesOf(12, [
         await t.power("dropConnections")();
         await t.arrives(Promise.all(publishes), "the publishes");
       }
-      await t.becomes(() => confirmed.every((n) => seen.has(n)), "everything that was confirmed was handled");
+      const all = () => confirmed.every((n) => seen.has(n));
+      while (!all()) {
+        const before = seen.size;
+        await t.becomes(() => seen.size > before || all(), `more than ${before} of ${confirmed.length} handled`);
+      }
       await reader.leave();
       await t.arrives(work, "the end of the loop");
       if (publisher.capabilities.dedup) {
@@ -69,7 +75,7 @@ export const reconnecting: readonly ConformanceCase[] = casesOf(12, [
       }
       const duplicates = [...seen.values()].reduce((sum, times) => sum + times - 1, 0);
       // A cut can cost the replies of what is held at that moment, and no more.
-      atMost(duplicates, cuts * 2 * 50, "how many came again");
+      atMost(duplicates, cuts * 2 * prefetch, "how many came again");
     },
   },
   {
