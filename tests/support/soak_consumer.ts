@@ -1,18 +1,34 @@
 /**
- * A consumer to be killed: writes the number of each message that it handles to its standard output, then acknowledges.
+ * A consumer in a process of its own, to be killed: it writes the number of each message that it has handled.
  *
  * @module
  */
 import { writeSync } from "node:fs";
 import process from "node:process";
-import { fromEnv } from "../../backends/redis/mod.ts";
+import { RedisBackend } from "../../backends/redis/mod.ts";
+import { createConsumer } from "../../core/consumer.ts";
 
-const { SOAK_KEY = "", SOAK_LEASE_MS = "1000", SOAK_PREFETCH = "100" } = process.env;
-const backend = fromEnv(process.env);
-const options = { leaseMs: Number(SOAK_LEASE_MS), prefetch: Number(SOAK_PREFETCH) };
+const [url = "", key = ""] = process.argv.slice(2);
+const backend = new RedisBackend({ url, leaseMs: 2_000, closeDeadlineMs: 1_000 });
+let lines: string[] = [];
+let written: Promise<void> | undefined;
 
-for await (const delivery of backend.receive(SOAK_KEY, options)) {
-  // Handled is what the one who counts has in its pipe: it stays there when this process is gone.
-  writeSync(1, `${delivery.payload.n} ${delivery.attempts}\n`);
-  void delivery.ack().catch(() => undefined); // whoever has it next acknowledges it
+/** What is handled in one turn is one write. It is in the pipe, which outlives us, before anything is acknowledged. */
+function tell(line: string): Promise<void> {
+  lines.push(line);
+  return written ??= new Promise((resolve) =>
+    setImmediate(() => {
+      writeSync(1, lines.join(""));
+      lines = [];
+      written = undefined;
+      resolve();
+    })
+  );
 }
+
+const consumer = createConsumer({
+  concurrency: 50,
+  maxAttempts: 1_000, // killed consumers count, and none of these messages is to be given up
+  handler: ({ payload }) => tell(`${payload.n}\n`),
+});
+await consumer.run(backend, key);
