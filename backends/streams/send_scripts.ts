@@ -17,10 +17,8 @@ local function answered(known, token)
   local mark = token .. '|'
   return known and string.sub(known, 1, #mark) == mark and string.sub(known, #mark + 1)
 end
-local function remember(slot, token, answer) -- in two commands, which cost half of one SET with PX and GET
-  local known = redis.call('GETSET', slot, token .. '|' .. answer)
-  redis.call('PEXPIRE', slot, '${REMEMBERED_MS}')
-  return known
+local function remember(slot, token, answer)
+  return redis.call('SET', slot, token .. '|' .. answer, 'PX', ${REMEMBERED_MS}, 'GET')
 end
 `;
 
