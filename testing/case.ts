@@ -109,6 +109,11 @@ export interface CaseContext {
   pass(ms: number): Promise<void>;
   /** Waits for what must happen, with patience, and answers it. */
   arrives<T>(promise: PromiseLike<T>, what: string): Promise<T>;
+  /**
+   * Lets work go on beside the case, to be awaited later: until then a rejection is not unhandled, and a wait that is
+   * in vain tells of it.
+   */
+  beside<T>(work: Promise<T>): Promise<T>;
   /** Waits until the probe answers true, asking again as time passes. */
   becomes(probe: () => boolean | Promise<boolean>, what: string): Promise<void>;
   /** Waits for a rejection, and answers the error. */

@@ -47,6 +47,7 @@ export class Context implements CaseContext {
   readonly #skewMs: number;
   readonly #open: QueueBackend[] = [];
   readonly #killed = new Set<QueueBackend>();
+  readonly #failedBeside: unknown[] = [];
 
   /** A context over a broker that nobody else uses. */
   constructor(harness: Harness, broker: Broker, settings: ContextSettings) {
@@ -121,11 +122,16 @@ export class Context implements CaseContext {
     return outcome.error;
   }
 
+  beside<T>(work: Promise<T>): Promise<T> {
+    work.catch((error) => this.#failedBeside.push(error));
+    return work;
+  }
+
   async becomes(probe: () => boolean | Promise<boolean>, what: string): Promise<void> {
     const end = this.now() + this.#patienceMs;
     const [first, longest] = this.broker.clock ? LOOK_MS.fake : LOOK_MS.real;
     for (let waitMs: number = first; !await this.arrives(Promise.resolve(probe()), what); waitMs *= 1.2) {
-      check(this.now() < end, `${what}: did not become true within ${this.#patienceMs} ms`);
+      if (this.now() >= end) throw this.#late(`${what}: did not become true`);
       await this.pass(Math.min(waitMs, longest));
     }
   }
@@ -162,22 +168,27 @@ export class Context implements CaseContext {
 
   async #outcome<T>(promise: PromiseLike<T>, what: string): Promise<Outcome<T>> {
     const outcome: Promise<Outcome<T>> = Promise.resolve(promise).then((value) => ({ value }), (error) => ({ error }));
-    const late = `${what}: did not happen within ${this.#patienceMs} ms`;
     if (this.broker.clock) {
       try {
         return await this.broker.clock.until(outcome, this.#patienceMs);
       } catch (error) {
-        throw new ConformanceError(late, { cause: error });
+        throw this.#late(`${what}: did not happen`, error);
       }
     }
     let timer: ReturnType<typeof setTimeout> | undefined;
     const limit = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new ConformanceError(late)), this.#patienceMs);
+      timer = setTimeout(() => reject(this.#late(`${what}: did not happen`)), this.#patienceMs);
     });
     try {
       return await Promise.race([outcome, limit]);
     } finally {
       clearTimeout(timer);
     }
+  }
+  /** In vain: perhaps because something beside the case has failed. */
+  #late(what: string, error?: unknown): ConformanceError {
+    const [cause = error] = this.#failedBeside;
+    const reason = this.#failedBeside.length === 0 ? "" : `; beside it failed: ${show(cause)}`;
+    return new ConformanceError(`${what} within ${this.#patienceMs} ms${reason}`, { cause });
   }
 }

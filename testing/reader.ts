@@ -11,6 +11,8 @@ export interface ReaderClock {
   arrives<T>(promise: PromiseLike<T>, what: string): Promise<T>;
   /** Lets time pass. */
   pass(ms: number): Promise<void>;
+  /** Keeps a rejection for whoever awaits the work. */
+  beside<T>(work: Promise<T>): Promise<T>;
 }
 
 /** An iteration, taken step by step. A read that was begun and brought nothing is kept for the next step. */
@@ -27,12 +29,7 @@ export class Reader<T> {
 
   /** Asks for the next without waiting for it. What is asked for already is not asked for again. */
   ask(): Promise<IteratorResult<T>> {
-    if (!this.#pending) {
-      this.#pending = this.#iterator.next();
-      // A rejection is seen by whoever takes the step; until then it is not unhandled.
-      this.#pending.catch(() => undefined);
-    }
-    return this.#pending;
+    return this.#pending ??= this.#clock.beside(this.#iterator.next());
   }
 
   /** The read that was asked for has been seen to: the next step asks anew. */
@@ -41,10 +38,13 @@ export class Reader<T> {
   }
 
   /** Each of the iteration until it ends, for a loop that runs beside the case. */
-  async each(handle: (value: T) => unknown): Promise<void> {
-    for (let step = await this.#iterator.next(); !step.done; step = await this.#iterator.next()) {
-      await handle(step.value);
-    }
+  each(handle: (value: T) => unknown): Promise<void> {
+    const loop = async () => {
+      for (let step = await this.#iterator.next(); !step.done; step = await this.#iterator.next()) {
+        await handle(step.value);
+      }
+    };
+    return this.#clock.beside(loop());
   }
 
   /** The next step, whichever it is. */
@@ -74,12 +74,16 @@ export class Reader<T> {
     check(step.done, `${what}: the iteration went on`);
   }
 
-  /** Lets time pass, in which nothing may come. */
+  /** Lets time pass, in which nothing may come: neither a message, nor the end, nor an error. */
   async quiet(ms: number, what: string): Promise<void> {
-    let came = false;
-    void this.ask().then((step) => came = !step.done, () => undefined);
+    let over = false;
+    const pending = this.ask();
+    const onOver = () => void (over = true);
+    void pending.then(onOver, onOver);
     await this.#clock.pass(ms);
-    check(!came, `${what}: a message came all the same`);
+    if (!over) return;
+    const { done } = await pending;
+    check(false, `${what}: ${done ? "the iteration ended" : "a message came all the same"}`);
   }
 
   /** Leaves the loop, as `break` does. */

@@ -106,7 +106,7 @@ export const backpressure: readonly ConformanceCase[] = casesOf(10, [
           seen.push(payload.n);
         },
       });
-      const run = consumer.run(backend, key, { signal: stop.signal });
+      const run = t.beside(consumer.run(backend, key, { signal: stop.signal }));
       await t.becomes(() => seen.length >= count, "all messages handled");
       stop.abort();
       equal((await t.arrives(run, "the end of the run")).acked, count, "how many were acked");
@@ -127,11 +127,13 @@ export const backpressure: readonly ConformanceCase[] = casesOf(10, [
       }
       const reader = t.receive(backend, key, { prefetch: 20 });
       const seen: unknown[] = [];
+      const acks: Promise<boolean>[] = [];
       while (seen.length < count) {
         const delivery = await reader.next(`message ${seen.length}`);
         seen.push(delivery.payload.n);
-        void delivery.ack();
+        acks.push(t.beside(delivery.ack()));
       }
+      check((await t.arrives(Promise.all(acks), "the acks")).every(Boolean), "an ack was refused");
       equal(new Set(seen).size, count, "different messages");
       await reader.leave();
       equal(ns(await t.drain(backend, key)), [], "what is left");

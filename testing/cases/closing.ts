@@ -90,8 +90,8 @@ export const closing: readonly ConformanceCase[] = casesOf(11, [
     async run(t) {
       const backend = await t.connect({ closeDeadlineMs: 5_000 });
       const key = t.key();
-      const publishes = numbers(50).map((n) => backend.publish(key, { n }));
-      const closed = backend.close();
+      const publishes = numbers(50).map((n) => t.beside(backend.publish(key, { n })));
+      const closed = t.beside(backend.close());
       await t.arrives(Promise.all(publishes), "the publishes");
       await t.arrives(closed, "the close");
       equal(sorted(await t.drain(await t.connect(), key)), numbers(50), "what is queued");
@@ -105,7 +105,7 @@ export const closing: readonly ConformanceCase[] = casesOf(11, [
       const key = t.key();
       await put(t, backend, key, { n: 1 });
       const delivery = await t.receive(backend, key).next("the message");
-      const closed = backend.close();
+      const closed = t.beside(backend.close());
       check(!delivery.signal.aborted, "the signal must not abort before the deadline");
       await ack(t, delivery);
       await t.arrives(closed, "the close");
@@ -202,8 +202,7 @@ export const closing: readonly ConformanceCase[] = casesOf(11, [
       const backend = await t.connect();
       await t.power("delayResponses")(backend, 2_000);
       const abort = new AbortController();
-      const publish = backend.publish(t.key(), { n: 1 }, { signal: abort.signal });
-      publish.catch(() => undefined);
+      const publish = t.beside(backend.publish(t.key(), { n: 1 }, { signal: abort.signal }));
       await t.pass(10);
       abort.abort(new Error("enough"));
       const error = await t.rejects(publish, "the publish");
@@ -231,7 +230,7 @@ export const closing: readonly ConformanceCase[] = casesOf(11, [
           await release;
         },
       });
-      const run = consumer.run(backend, key, { signal: stop.signal });
+      const run = t.beside(consumer.run(backend, key, { signal: stop.signal }));
       await t.arrives(full, "three handlers at work");
       stop.abort();
       finish();
@@ -253,7 +252,7 @@ export const closing: readonly ConformanceCase[] = casesOf(11, [
         ...t.broker.clock && { clock: t.broker.clock },
         handler: () => onHandled(),
       });
-      const run = consumer.run(backend, key);
+      const run = t.beside(consumer.run(backend, key));
       await put(t, backend, key, { n: 1 });
       await t.arrives(handled, "the handler");
       await t.arrives(backend.close(), "the close");

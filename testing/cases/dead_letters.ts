@@ -83,7 +83,7 @@ export const deadLetters: readonly ConformanceCase[] = casesOf(6, [
           throw new TypeError(`failed at ${attempts}`);
         },
       });
-      const run = consumer.run(backend, key, { signal: stop.signal });
+      const run = t.beside(consumer.run(backend, key, { signal: stop.signal }));
       await t.becomes(async () => (await letters(t, backend, key)).length > 0, "a dead letter");
       stop.abort();
       const summary = await t.arrives(run, "the end of the run");

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { createConsumer } from "../../core/consumer.ts";
 import { casesOf, type ConformanceCase } from "../case.ts";
 import { check, equal } from "../check.ts";
 import { ack, ackAll, ns, put } from "./support.ts";
@@ -76,6 +77,33 @@ export const delays: readonly ConformanceCase[] = casesOf(5, [
       const again = await reader.next("the second delivery");
       t.notEarlier(t.now(), before + delayMs, "the second delivery");
       await ack(t, again);
+    },
+  },
+  {
+    id: "backoff",
+    title: "a consumer's backoff is kept between the failures of a handler: no call comes early",
+    needs: ["attempts", "delay"],
+    async run(t) {
+      const backend = await t.connect();
+      const key = t.key();
+      await put(t, backend, key, { n: 1 });
+      const calls: number[] = [];
+      const failures = 2;
+      const stop = new AbortController();
+      const consumer = createConsumer({
+        maxAttempts: failures + 1,
+        backoff: () => t.delayMs,
+        ...t.broker.clock && { clock: t.broker.clock },
+        handler: () => {
+          if (calls.push(t.now()) <= failures) throw new Error("not yet");
+        },
+      });
+      const run = t.beside(consumer.run(backend, key, { signal: stop.signal }));
+      await t.becomes(() => calls.length > failures, "the call that succeeds");
+      stop.abort();
+      const { retried, acked } = await t.arrives(run, "the end of the run");
+      equal([retried, acked], [failures, 1], "what the consumer counted");
+      for (const [n, at] of calls.slice(1).entries()) t.notEarlier(at, calls[n]! + t.delayMs, `call ${n + 2}`);
     },
   },
   {

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { createBackend } from "../../core/backend.ts";
 import type { Capabilities } from "../../core/protocol.ts";
+import type { QueueDriver } from "../../core/driver.ts";
 import { MemoryBroker, MemoryDriver } from "../../backends/memory/mod.ts";
 import {
   alterDriver,
@@ -10,6 +11,7 @@ import {
   type ConformanceReport,
   FakeClock,
   type Harness,
+  Reader,
   runConformance,
   testBackend,
 } from "../../testing/mod.ts";
@@ -177,4 +179,79 @@ test("kit: every case has an id of its own, under its rule, and a title", () => 
     assert.ok(!title.endsWith("."), title);
   }
   assert.equal(new Set(conformanceCases.map(({ rule }) => rule)).size, 14);
+});
+
+/** The bare harness, with some members of its driver altered. */
+function altered(members: Partial<QueueDriver>): Harness {
+  return {
+    name: "altered",
+    open: () => {
+      const clock = new FakeClock();
+      const memory: QueueDriver = new MemoryDriver({ broker: new MemoryBroker({ clock }), clock });
+      return {
+        clock,
+        connect: ({ maxLength: _, ...options } = {}) => createBackend(alterDriver(memory, members), options),
+      };
+    },
+  };
+}
+
+test("kit: where receive throws, every case that reads fails by itself, with the reason", async () => {
+  const harness = altered({
+    receive: () => Promise.reject(new Error("no such queue")),
+    classify: () => "invalid",
+  });
+  const only = ["02-shared", "06-exactly-n", "10-concurrency", "11-consumer-drains", "11-consumer-closes"];
+  const { cases } = await runConformance({ harness, only });
+  assert.deepEqual(cases.map(({ id, status }) => [id, status]), only.map((id) => [id, "failed"]));
+  for (const { id, reason } of cases) assert.match(reason!, /no such queue/, id);
+});
+
+test("kit: where close, publish or ack reject while nobody awaits them, that case alone fails", async () => {
+  const rejects = () => Promise.reject(new Error("the connection is gone"));
+  let closes = 0; // the first is that of the backend which the kit only looks at
+  const close = () => closes++ === 0 ? Promise.resolve() : rejects();
+  for (
+    const [members, only] of [
+      [{ close }, ["11-sends-what-was-published", "11-handlers-finish"]],
+      [{ send: rejects }, ["11-sends-what-was-published", "11-abort-waiting"]],
+      [{ settle: rejects }, ["10-large-backlog"]],
+    ] as const
+  ) {
+    const { cases } = await runConformance({ harness: altered(members), only });
+    assert.deepEqual(cases.map(({ id, status }) => [id, status]), only.map((id) => [id, "failed"]));
+  }
+});
+
+test("kit: nothing comes means that the iteration neither ends nor fails", async () => {
+  const clock = {
+    arrives: <T>(promise: PromiseLike<T>) => Promise.resolve(promise),
+    beside: <T>(work: Promise<T>) => (work.catch(() => undefined), work),
+    pass: () => new Promise<void>((resolve) => setTimeout(resolve)),
+  };
+  async function* quiet() {
+    yield await new Promise<number>(() => {});
+  }
+  async function* ended() {}
+  async function* failed() {
+    yield await Promise.reject(new Error("the read failed"));
+  }
+  async function* came() {
+    yield 1;
+  }
+  await new Reader(clock, quiet()).quiet(1, "then");
+  await assert.rejects(new Reader(clock, ended()).quiet(1, "then"), /then: the iteration ended/);
+  await assert.rejects(new Reader(clock, failed()).quiet(1, "then"), /the read failed/);
+  await assert.rejects(new Reader(clock, came()).quiet(1, "then"), /then: a message came all the same/);
+});
+
+test("kit: a bare backend passes every case about what it lacks", async () => {
+  const lacking = conformanceCases.filter(({ lacks }) => lacks !== undefined);
+  const lacks = lacking.map((one) => one.lacks!);
+  assert.ok(lacks.length >= 5, lacks.join(", "));
+  const { capabilities } = new MemoryDriver();
+  const lacked = Object.fromEntries(lacks.map((name) => [name, false]));
+  const harness = altered({ capabilities: { ...capabilities, ...lacked }, depth: undefined, deadLetters: undefined });
+  const { cases } = await runConformance({ harness, only: lacking.map(({ id }) => id) });
+  assert.deepEqual(cases.map(({ id, status }) => [id, status]), lacking.map(({ id }) => [id, "passed"]));
 });

@@ -105,6 +105,12 @@ export const brokenLeases: readonly Broken[] = [
   brokenDriver("ignores the delay of a retry", "05-retry", (driver) => ({
     settle: settling(driver, (one) => one.kind === "retry" ? { ...one, delayMs: 0 } : one),
   })),
+  brokenDriver("ignores the delay of every retry but the first", "05-backoff", (driver) => {
+    let retries = 0;
+    return {
+      settle: settling(driver, (one) => one.kind === "retry" && ++retries > 1 ? { ...one, delayMs: 0 } : one),
+    };
+  }),
   brokenDriver("lets a delayed message hold up those behind it", "05-holds-nothing-up", (driver, { clock }) => ({
     receive: async (key, options) => {
       for (;;) {
