@@ -11,8 +11,8 @@ import type { Delivery, FailureCause, JsonObject, RetryDeliveryOptions } from ".
 /** What a delivery needs of the subscription that leased it. */
 export interface Lessor {
   readonly key: string;
-  /** Milliseconds: the broker takes no longer delay. */
-  readonly maxDelayMs: number;
+  /** Throws where the broker takes no such delay of a retry, or none at all. */
+  checkDelay(delayMs: number): void;
   /** Passes a settlement on; answers whether the lease was still ours. */
   settle(delivery: LeasedDelivery, settlement: Settlement): Promise<boolean>;
   /** As `settle`, for whoever does not wait for the answer. */
@@ -101,14 +101,11 @@ export class LeasedDelivery implements Delivery {
   retry(options: RetryDeliveryOptions = {}): Promise<boolean> {
     try {
       checkOptions("retry options", options, RETRY_CHECKS);
+      this.#lessor.checkDelay(options.delayMs ?? 0);
     } catch (error) {
       return Promise.reject(error);
     }
     const { delayMs = 0, reason } = options;
-    const { maxDelayMs } = this.#lessor;
-    if (delayMs > maxDelayMs) {
-      return Promise.reject(new RangeError(`delayMs must be at most ${maxDelayMs}, found ${delayMs}`));
-    }
     const cause = reason === undefined ? undefined : toCause(reason);
     return this.#settle({ lease: this.raw.lease, kind: "retry", delayMs, cause });
   }

@@ -172,6 +172,13 @@ export class Host {
     }
   }
 
+  /** Refuses a delay that the driver does not take. */
+  checkDelay(delayMs: number): void {
+    const { capabilities, maxDelayMs = Infinity } = this.driver;
+    if (delayMs && !capabilities.delay) throw this.unsupported("delayMs");
+    if (delayMs > maxDelayMs) throw new RangeError(`delayMs must be at most ${maxDelayMs}, found ${delayMs}`);
+  }
+
   /**
    * Calls the broker, for `timeoutMs` at most; then it rejects with the code. A driver in this process answers at
    * once and needs no limit, nor what a limit costs.

@@ -83,12 +83,9 @@ export class Composer {
     );
   }
 
-  #checkOffered(delayMs: number | undefined, ttlMs: number | undefined, headers: unknown): void {
-    const { capabilities, maxDelayMs = Infinity } = this.#host.driver;
-    if (delayMs && !capabilities.delay) throw this.#host.unsupported("delayMs");
-    if (delayMs && delayMs > maxDelayMs) {
-      throw new RangeError(`delayMs must be at most ${maxDelayMs}, found ${delayMs}`);
-    }
+  #checkOffered(delayMs: number = 0, ttlMs: number | undefined, headers: unknown): void {
+    const { capabilities } = this.#host.driver;
+    this.#host.checkDelay(delayMs);
     if (ttlMs !== undefined && !capabilities.ttl) throw this.#host.unsupported("ttlMs");
     if (headers !== undefined && !capabilities.headers) throw this.#host.unsupported("headers");
   }

@@ -4,8 +4,8 @@
  * @module
  */
 import { type Clock, systemClock } from "./clock.ts";
-import { toCause } from "./delivery.ts";
-import { PermanentError, QueueError } from "./errors.ts";
+import { checkValue, nonNegative } from "./check.ts";
+import { ConsumeError, PermanentError, QueueError } from "./errors.ts";
 import { type MessageEvent, type QueueObserver, tell } from "./observer.ts";
 import type { Delivery, FailureCause, JsonObject, RetryDeliveryOptions } from "./protocol.ts";
 import { backoffMs, type BackoffOptions } from "./retry.ts";
@@ -13,7 +13,10 @@ import { backoffMs, type BackoffOptions } from "./retry.ts";
 /** What a handler is: resolve is done, throw is try again, {@link PermanentError} is give up. */
 export type Handler = (delivery: Delivery) => unknown;
 
-/** Keeps what a queue cannot: resolves when the message is safe elsewhere. `body` is what came, where it could not be read. */
+/**
+ * Keeps what a queue cannot: resolves when the message is safe elsewhere. `body` is what came, where it could not be
+ * read. Where it throws, the message comes again and the sink is asked again.
+ */
 export type DeadLetterSink = (delivery: Delivery, cause: FailureCause, body?: unknown) => Promise<unknown>;
 
 /** Options of `createConsumer`. */
@@ -24,7 +27,7 @@ export interface ConsumerOptions {
   readonly concurrency?: number;
   /** Deliveries after which a message goes to the dead letters. Default: 5. */
   readonly maxAttempts?: number;
-  /** Milliseconds before a failed message comes again: a growing wait with full jitter, or a function of attempts and error. Default: 1 s, doubling, up to 5 min. */
+  /** Milliseconds before a failed message comes again: a growing wait with full jitter, or a function of attempts and error; never more than 24 h. Default: 1 s, doubling, up to 5 min; also where the function throws, or answers what is no finite number of at least 0. */
   readonly backoff?: BackoffOptions | ((attempts: number, error: unknown) => number);
   /** Milliseconds after which a handler counts as failed and its `delivery.signal` aborts. Default: no limit. */
   readonly timeoutMs?: number;
@@ -62,8 +65,8 @@ export interface Settling {
   ack(): Promise<boolean>;
   /** As {@link Delivery.retry}. */
   retry(options: RetryDeliveryOptions): Promise<boolean>;
-  /** As {@link Delivery.deadLetter}. */
-  deadLetter(reason: unknown): Promise<boolean>;
+  /** As {@link Delivery.deadLetter}. `undefined`: it could not be kept now, and must come again. */
+  deadLetter(reason: unknown): Promise<boolean | undefined>;
 }
 
 /** A summary of nothing, to count in. */
@@ -72,6 +75,9 @@ export function noCounts(): Counts {
 }
 
 const DEFAULT_BACKOFF: BackoffOptions = { baseMs: 1_000, maxMs: 300_000 };
+
+/** Milliseconds: what every backend takes as a delay. */
+const LONGEST_WAIT_MS = 86_400_000;
 
 /** Applies a consumer's options to deliveries. */
 export class Policy {
@@ -103,34 +109,29 @@ export class Policy {
     }
     const { error } = failure;
     const event = { durationMs, reason: error };
+    let { backoff } = this.options;
     if (this.#isFinal(error, delivery.attempts)) {
       const dead = await settling.deadLetter(error);
-      return this.#settled("deadLettered", dead, delivery, backend, event);
+      if (dead !== undefined) return this.#settled("deadLettered", dead, delivery, backend, event);
+      backoff = undefined; // as long as the sink is down, whatever the handler's failures call for
     }
-    const again = await settling.retry({ delayMs: this.#waitMs(delivery.attempts, error), reason: error });
+    const delayMs = this.#waitMs(backoff, delivery, error, backend);
+    const again = await settling.retry({ delayMs, reason: error });
     return this.#settled("retried", again, delivery, backend, event);
   }
 
-  /** Settles as the delivery does, but for the dead: the sink keeps them, where there is one. */
-  withSink(delivery: Delivery): Settling {
-    const { deadLetter } = this.options;
-    if (deadLetter === undefined) return delivery;
-    return {
-      ack: () => delivery.ack(),
-      retry: (options) => delivery.retry(options),
-      deadLetter: async (reason) => {
-        await deadLetter(delivery, toCause(reason));
-        return await delivery.ack();
-      },
-    };
+  /** Tells the observer that an option of the consumer failed. */
+  tellFailed(what: string, { key, id, attempts }: Delivery, backend: string, cause: unknown): void {
+    const error = new ConsumeError("internal", `${what} a message of "${key}" failed`, { key, id, backend, cause });
+    tell(this.options.observer, "failed", { backend, key, operation: "settle", failures: attempts, error });
   }
 
   async #attempt(delivery: Delivery, ending?: AbortSignal): Promise<{ readonly error: unknown } | undefined> {
     const { handler, timeoutMs } = this.options;
     if (delivery.attempts > this.maxAttempts) {
-      // Every delivery before this one ended with the consumer: running it once more could end this one too.
+      // Deliveries before this one ended with their consumers, or a sink failed: running it could end this one too.
       const times = delivery.attempts - 1;
-      return { error: new PermanentError(`It was delivered ${times} times and never settled`, { key: delivery.key }) };
+      return { error: new PermanentError(`It was delivered ${times} times in vain`, { key: delivery.key }) };
     }
     try {
       if (timeoutMs === undefined && ending === undefined) await handler(delivery);
@@ -145,11 +146,19 @@ export class Policy {
     return error instanceof QueueError && error.code === "permanent" || attempts >= this.maxAttempts;
   }
 
-  #waitMs(attempts: number, error: unknown): number {
-    const { backoff = {} } = this.options;
-    return typeof backoff === "function"
-      ? backoff(attempts, error)
-      : backoffMs(attempts, { ...DEFAULT_BACKOFF, ...backoff }, this.#random);
+  #waitMs(backoff: ConsumerOptions["backoff"], delivery: Delivery, error: unknown, backend: string): number {
+    const { attempts } = delivery;
+    if (typeof backoff === "function") {
+      try {
+        const waitMs = backoff(attempts, error);
+        checkValue("backoff", waitMs, nonNegative);
+        return Math.min(waitMs, LONGEST_WAIT_MS);
+      } catch (cause) {
+        this.tellFailed("The backoff of", delivery, backend, cause);
+        backoff = undefined;
+      }
+    }
+    return Math.min(backoffMs(attempts, { ...DEFAULT_BACKOFF, ...backoff }, this.#random), LONGEST_WAIT_MS);
   }
 
   async #within(delivery: Delivery, timeoutMs: number | undefined, ending: AbortSignal | undefined): Promise<void> {

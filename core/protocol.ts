@@ -101,7 +101,11 @@ export interface Delivery {
   readonly signal: AbortSignal;
   /** Done. `false`: the lease was lost, and someone else has the message now. */
   ack(): Promise<boolean>;
-  /** Back to the queue, after `delayMs` milliseconds (default 0), never earlier. `false`: the lease was lost. */
+  /**
+   * Back to the queue, after `delayMs` milliseconds (default 0), never earlier. `false`: the lease was lost. Rejects,
+   * settling nothing, with a QueueError `"unsupported"` for a delay where `capabilities.delay` is false, and with a
+   * RangeError for one that is longer than the backend takes.
+   */
   retry(options?: RetryDeliveryOptions): Promise<boolean>;
   /** To the dead letters, whole, with the reason. `false`: the lease was lost. */
   deadLetter(reason: unknown): Promise<boolean>;

@@ -58,12 +58,26 @@ function pullDeliveries(
 ): Pulling {
   // Twice what runs: a handler that is done finds the next message here, and no more are held back from others.
   const deliveries = backend.receive(key, { prefetch: concurrency * 2, ...options });
-  const keepsDead = backend.capabilities?.deadLetters !== false;
   const work = each(deliveries, concurrency, stop, async (delivery) => {
-    const settling = keepsDead ? delivery : policy.withSink(delivery);
+    const settling = settlingOf(policy, backend, delivery);
     counts[await policy.apply(delivery, backend.name, ending, settling)] += 1;
   });
   return [deliveries, work];
+}
+
+/** Settles as the delivery does, but for what the backend does not offer: dead letters are the sink's, delays none. */
+function settlingOf(policy: Policy, backend: LeasingBackend, delivery: Delivery): Settling {
+  const { deadLetters = true, delay: delays = true } = backend.capabilities ?? {};
+  const keepsDead = deadLetters || policy.options.deadLetter === undefined;
+  if (keepsDead && delays) return delivery;
+  return {
+    ack: () => delivery.ack(),
+    retry: ({ delayMs, reason }) => delivery.retry({ delayMs: delays ? delayMs : 0, reason }),
+    deadLetter: async (reason) => {
+      if (keepsDead) return await delivery.deadLetter(reason);
+      return await bury(policy, delivery, backend.name, reason) ? await delivery.ack() : undefined;
+    },
+  };
 }
 
 /**
@@ -177,7 +191,7 @@ async function handleInPlace(
         againMs = delayMs;
         return Promise.resolve(true);
       },
-      deadLetter: (reason) => buryImplicit(policy, delivery, reason),
+      deadLetter: (reason) => bury(policy, delivery, name, reason),
     };
     counts[await policy.apply(delivery, name, ending, settling)] += 1;
     if (againMs === undefined) return;
@@ -185,7 +199,8 @@ async function handleInPlace(
   }
 }
 
-async function buryImplicit(policy: Policy, delivery: Delivery, reason: unknown): Promise<boolean> {
+/** Gives a message to the sink. `undefined`: the sink failed, and the observer was told. */
+async function bury(policy: Policy, delivery: Delivery, name: string, reason: unknown): Promise<true | undefined> {
   const { deadLetter } = policy.options;
   if (deadLetter === undefined) {
     throw new ConsumeError(
@@ -194,8 +209,13 @@ async function buryImplicit(policy: Policy, delivery: Delivery, reason: unknown)
       { key: delivery.key, cause: reason },
     );
   }
-  await deadLetter(delivery, toCause(reason));
-  return true;
+  try {
+    await deadLetter(delivery, toCause(reason));
+    return true;
+  } catch (error) {
+    policy.tellFailed("The deadLetter sink for", delivery, name, error);
+    return undefined;
+  }
 }
 
 function implicitDelivery(

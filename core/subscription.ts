@@ -90,8 +90,8 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
     this.#checkOver();
   }
 
-  get maxDelayMs(): number {
-    return this.#host.driver.maxDelayMs ?? Infinity;
+  checkDelay(delayMs: number): void {
+    this.#host.checkDelay(delayMs);
   }
 
   [Symbol.asyncIterator](): this {

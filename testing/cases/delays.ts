@@ -212,4 +212,18 @@ export const delays: readonly ConformanceCase[] = casesOf(5, [
       equal((error as { code?: unknown }).code, "unsupported", "the code");
     },
   },
+  {
+    id: "retry-unsupported",
+    title: "a retry with a delay that the backend does not offer is refused as unsupported and settles nothing",
+    lacks: "delay",
+    async run(t) {
+      const backend = await t.connect();
+      const key = t.key();
+      await put(t, backend, key, { n: 1 });
+      const delivery = await t.receive(backend, key).next("the message");
+      const error = await t.rejects(delivery.retry({ delayMs: 1_000 }), "a retry with delayMs");
+      equal((error as { code?: unknown }).code, "unsupported", "the code");
+      await ack(t, delivery);
+    },
+  },
 ]);

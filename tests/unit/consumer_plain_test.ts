@@ -106,6 +106,28 @@ test("plain consumer: a failure is tried again in place after its wait, then goe
   assert.deepEqual([backend.acked, clock.waits()], [[1], []]);
 });
 
+test("plain consumer: where the sink fails the message stays in hand, and the sink is asked again", async () => {
+  let asked = 0;
+  const told: string[] = [];
+  const { backend, consumer, clock } = setUp({
+    maxAttempts: 1,
+    backoff: () => NaN,
+    handler: () => {
+      throw new RangeError("fails");
+    },
+    deadLetter: () => ++asked < 3 ? Promise.reject(new Error("the sink is down")) : Promise.resolve(),
+    observer: { failed: ({ error }) => void told.push((error.cause as Error).message) },
+  }, { n: 1 });
+  const draining = consumer.drain(backend, "k");
+  await turn();
+  assert.deepEqual([asked, backend.acked, clock.waits()[0]], [1, [], 500]);
+  await clock.advance(500);
+  assert.deepEqual([asked, backend.acked, clock.waits()[0]], [2, [], 1_000]);
+  await clock.advance(1_000);
+  assert.deepEqual(await draining, { acked: 0, retried: 2, deadLettered: 1, lost: 0 });
+  assert.deepEqual([backend.acked, told], [[1], ["the sink is down", "the sink is down"]]);
+});
+
 test("plain consumer: without a sink the run ends sooner than lose a message, which goes back", async () => {
   const { backend, consumer } = setUp(
     {

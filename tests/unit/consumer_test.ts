@@ -4,6 +4,7 @@ import { createBackend } from "../../core/backend.ts";
 import { type ConsumerOptions, createConsumer } from "../../core/consumer.ts";
 import { type ConsumeError, PermanentError } from "../../core/errors.ts";
 import type { BackendOptions } from "../../core/host.ts";
+import type { FailureEvent } from "../../core/observer.ts";
 import type { Delivery, FailureCause } from "../../core/protocol.ts";
 import { countedSignal } from "../support/counted_signal.ts";
 import { HandClock, turn } from "../support/hand_clock.ts";
@@ -85,7 +86,7 @@ test("consumer: what was delivered more often than allowed is not run once more"
   assert.equal(summary.deadLettered, 1);
   const [settlement] = driver.settled.flat();
   assert.ok(settlement?.kind === "dead");
-  assert.deepEqual(settlement.cause, { name: "PermanentError", message: "It was delivered 5 times and never settled" });
+  assert.deepEqual(settlement.cause, { name: "PermanentError", message: "It was delivered 5 times in vain" });
 });
 
 test("consumer: no more handlers run at once than concurrency allows, and a slow one does not hold up the others", async () => {
@@ -346,19 +347,99 @@ test("consumer: where the backend keeps the dead, the sink is not asked", async 
   assert.deepEqual(driver.settlements, [`dead lease-{"n":0}`]);
 });
 
-test("consumer: a sink that fails ends the run, and its message is neither acknowledged nor kept from others", async () => {
-  const { backend, driver, clock, consumer } = setUp({ capabilities: { deadLetters: false } });
-  driver.put(...bodies(1));
+test("consumer: where a sink fails the message comes again after the default backoff, the observer is told, the run goes on", async () => {
+  const { backend, driver, consumer } = setUp({ capabilities: { deadLetters: false } });
+  driver.put(...bodies(2), { id: "again", body: `{"n":0}`, attempts: 6 });
+  const told: FailureEvent[] = [];
+  const sunk: FailureCause[] = [];
+  const stop = new AbortController();
   const run = consumer({
-    handler: () => {
-      throw new PermanentError("poison");
+    concurrency: 1,
+    backoff: () => 0,
+    handler: ({ payload }) => {
+      if (payload.n === 0) throw new PermanentError("poison");
     },
-    deadLetter: () => Promise.reject(new Error("the sink is down")),
-  }).run(backend, "k");
-  await assert.rejects(run, /the sink is down/);
-  assert.deepEqual(driver.settlements, []);
-  await clock.advance(60_000); // its lease runs out, unrenewed
-  assert.deepEqual([driver.extended.length, clock.waits()], [0, []]);
+    deadLetter: (_delivery, cause) => {
+      if (sunk.push(cause) === 1) throw new Error("the sink is down");
+      return Promise.resolve();
+    },
+    observer: { failed: (event) => void told.push(event) },
+  }).run(backend, "k", { signal: stop.signal });
+  await turn();
+  const cause = { name: "PermanentError", message: "poison" };
+  assert.deepEqual(driver.settled.flat(), [
+    { lease: `lease-{"n":0}`, kind: "retry", delayMs: 500, cause },
+    { lease: `lease-{"n":1}`, kind: "ack" },
+    { lease: "lease-again", kind: "ack" },
+  ]);
+  assert.equal(sunk.length, 2);
+  assert.deepEqual(told.map(({ backend, key, operation, failures }) => [backend, key, operation, failures]), [
+    ["scripted", "k", "settle", 1],
+  ]);
+  assert.equal(told[0]?.error.message, 'The deadLetter sink for a message of "k" failed');
+  assert.equal((told[0]?.error.cause as Error).message, "the sink is down");
+  stop.abort();
+  assert.deepEqual(await run, { acked: 1, retried: 1, deadLettered: 1, lost: 0 });
+});
+
+test("consumer: a backoff that throws or answers nonsense costs no message: the default is taken, and the observer told", async () => {
+  const bad: [unknown, RegExp][] = [
+    [NaN, /^backoff must be a finite number of at least 0, found NaN$/],
+    [-1, /found -1$/],
+    [Infinity, /found Infinity$/],
+    ["5", /found a string$/],
+    [undefined, /found undefined$/],
+  ];
+  const { backend, driver, consumer } = setUp();
+  driver.put(...bodies(bad.length + 1));
+  const told: string[] = [];
+  const stop = new AbortController();
+  const run = consumer({
+    concurrency: 1,
+    handler: ({ payload }) => {
+      throw Object.assign(new Error("fails"), { n: payload.n });
+    },
+    backoff: (_attempts, error) => {
+      const { n } = error as { n: number };
+      if (n === bad.length) throw error;
+      return bad[n]![0] as number;
+    },
+    observer: { failed: ({ error }) => void told.push((error.cause as Error).message) },
+  }).run(backend, "k", { signal: stop.signal });
+  await turn();
+  assert.deepEqual(driver.settled.flat().map((one) => one.kind === "retry" && one.delayMs), Array(6).fill(500));
+  for (const [n, [, message]] of bad.entries()) assert.match(told[n]!, message);
+  assert.deepEqual(told.slice(bad.length), ["fails"]);
+  stop.abort();
+  assert.equal((await run).retried, 6);
+});
+
+test("consumer: no backoff is longer than a day, which every backend takes", async () => {
+  const { backend, driver, consumer } = setUp({ maxDelayMs: 86_400_000 });
+  const handler = () => {
+    throw new Error("fails");
+  };
+  driver.put(...bodies(1));
+  await consumer({ handler, backoff: () => 1e12 }).drain(backend, "k");
+  driver.put({ id: "late", body: "{}", attempts: 60 });
+  const backoff = { maxMs: 1e12, jitter: "none" } as const;
+  await consumer({ handler, maxAttempts: 100, backoff }).drain(backend, "k");
+  assert.deepEqual(driver.settled.flat().map((one) => one.kind === "retry" && one.delayMs), [86_400_000, 86_400_000]);
+});
+
+test("consumer: a backend without delays gets its failures back at once", async () => {
+  const { backend, driver, consumer } = setUp({ capabilities: { delay: false } });
+  driver.put(...bodies(2));
+  const handler = async (delivery: Delivery) => {
+    if (delivery.payload.n === 0) throw new Error("fails");
+    await assert.rejects(delivery.retry({ delayMs: 5 }), (error: ConsumeError) => error.code === "unsupported");
+    assert.equal(await delivery.retry({ delayMs: 0 }), true);
+  };
+  assert.equal((await consumer({ handler }).drain(backend, "k")).retried, 1);
+  assert.deepEqual(driver.settled.flat().map((one) => [one.kind, one.kind === "retry" && one.delayMs]), [
+    ["retry", 0],
+    ["retry", 0],
+  ]);
 });
 
 test("consumer: its observer is told what became of each delivery and how long its handler took", async () => {

@@ -39,6 +39,18 @@ function batchOf(...messages: { readonly body: unknown; readonly attempts?: numb
   return { batch, calls };
 }
 
+test("handleBatch: a backoff of nonsense leaves no message unsettled, which the platform would take as handled", async () => {
+  for (const wait of [NaN, -1, Infinity, 1e12]) {
+    const { batch, calls } = batchOf({ body: { n: 0 } });
+    const handler = () => {
+      throw new Error("poison");
+    };
+    const consumer = createConsumer({ handler, backoff: () => wait, random: () => 0.5 });
+    assert.deepEqual(await consumer.handleBatch(batch), { acked: 0, retried: 1, deadLettered: 0, lost: 0 });
+    assert.deepEqual(calls, { m0: [["retry", wait === 1e12 ? 86_400 : 1]] });
+  }
+});
+
 test("handleBatch: one failing message holds nothing back", async () => {
   const { batch, calls } = batchOf({ body: { n: 0 } }, { body: { n: 1 } }, { body: { n: 2 } });
   const consumer = createConsumer({
