@@ -146,7 +146,10 @@ export interface QueueDriver {
    * A rejection is for the batch as a whole: `classify` says `"unknown-outcome"` where it may have arrived.
    */
   send(key: string, messages: readonly DriverMessage[], signal: AbortSignal): Promise<SendResult[]>;
-  /** Leases up to `max` messages. Absent where the platform only pushes. */
+  /**
+   * Leases up to `max` messages. Absent where the platform only pushes. Where nothing is ready it should wait for
+   * `waitMs`: one that answers with nothing at once is asked no more than ten times a second.
+   */
   receive?(key: string, options: DriverReceiveOptions): Promise<RawDelivery[]>;
   /** Settles in one round trip. `false`: the lease was no longer this consumer's, and nothing was done. */
   settle?(key: string, group: string, settlements: readonly Settlement[], signal: AbortSignal): Promise<boolean[]>;

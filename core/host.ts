@@ -20,7 +20,7 @@ export interface BackendOptions {
   readonly timeoutMs?: number;
   /** How often a transient failure is tried again. Default: 3. */
   readonly maxRetries?: number;
-  /** Milliseconds of the first wait before trying again; doubles, with full jitter, up to 10 s. Default: 100. */
+  /** Milliseconds of the first wait before trying again; doubles, with full jitter, from 10 ms up to 10 s. Default: 100. */
   readonly retryDelayMs?: number;
   /** The most unsettled deliveries of one consumer. Default: 100. */
   readonly prefetch?: number;
@@ -110,10 +110,13 @@ export class Host {
     }
   }
 
-  /** Milliseconds to wait after so many failures, no shorter than the broker asked for. */
+  /**
+   * Milliseconds to wait after so many failures: no shorter than the broker asked for, and never so short that
+   * trying again would keep the process from its other work.
+   */
   backoffMs(failures: number, error: QueueError): number {
     const { retryDelayMs, random } = this.options;
-    return Math.max(backoffMs(failures, { baseMs: retryDelayMs }, random), error.retryAfterMs ?? 0);
+    return Math.max(backoffMs(failures, { baseMs: retryDelayMs }, random), error.retryAfterMs ?? 0, 10);
   }
 
   /** Tells the observer of a failure. */

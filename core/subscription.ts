@@ -10,6 +10,7 @@ import type { Host } from "./host.ts";
 import { parsePayload } from "./json.ts";
 import { LeaseKeeper } from "./leases.ts";
 import { tell } from "./observer.ts";
+import { backoffMs } from "./retry.ts";
 import type { Settler } from "./settler.ts";
 import { delay } from "./clock.ts";
 
@@ -34,6 +35,9 @@ const FIRST_FETCH = 16;
 
 /** Milliseconds between two fetches below which handlers count as fast. */
 const FAST_MS = 50;
+
+/** Milliseconds: a wait of the broker that ends in vain sooner was none, and is made up for, growing up to this. */
+const IDLE_MS = 100;
 
 /** The iterator behind `receive`, and beneath `consume`; `T` is what it hands out. */
 export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Lessor {
@@ -229,21 +233,26 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
     const { group, leaseMs, stopWhenEmpty } = this.#options;
     const { signal } = this.#fetchAbort;
     const waitMs = stopWhenEmpty ? 0 : driver.maxWaitMs ?? 30_000;
-    for (let failures = 0; !signal.aborted;) {
+    // An abort during the wait is what the loop's condition sees next.
+    const idle = (ms: number) => delay(ms, clock, signal).catch(() => undefined);
+    for (let failures = 0, inVain = 0; !signal.aborted;) {
+      const askedAt = clock.now();
       try {
         const raws = await driver.receive!(this.key, { group, max, leaseMs, waitMs, signal });
         this.#take(raws, max);
         this.#dry = stopWhenEmpty && raws.length === 0;
         if (this.#dry) this.#runDry();
-        return;
+        if (raws.length > 0 || stopWhenEmpty || clock.now() - askedAt >= Math.min(waitMs, IDLE_MS)) return;
+        // A driver may wake for nothing, but one that never waits must not take all the time there is.
+        if (inVain > 0) await idle(backoffMs(inVain, { baseMs: 10, maxMs: IDLE_MS, jitter: "none" }));
+        inVain += 1;
       } catch (error) {
         if (signal.aborted) return;
         failures += 1;
         const wrapped = this.#host.wrap(ConsumeError, `Cannot receive from "${this.key}"`, error, { key: this.key });
         this.#host.tellFailed("receive", this.key, failures, wrapped);
         if (!wrapped.retryable && wrapped.code !== "unknown-outcome") return this.#fail(wrapped);
-        // An abort during the wait is what the loop's condition sees next.
-        await delay(this.#host.backoffMs(failures, wrapped), clock, signal).catch(() => undefined);
+        await idle(this.#host.backoffMs(failures, wrapped));
       }
     }
   }

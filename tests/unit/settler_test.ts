@@ -186,7 +186,7 @@ test("settler: an answer that never comes is asked for again; when the lease is 
   const setup = setUp({ settle: hang }, { leaseMs: 10_000, timeoutMs: 3_000, retryDelayMs: 0 });
   const [delivery] = await hold(setup, 1);
   const acked = delivery!.ack();
-  await setup.clock.advance(12_000);
+  await setup.clock.advance(12_030); // four times three seconds, and the least waits between them
   assert.equal(await acked, false);
   assert.equal(setup.driver.settled.length, 4);
   assert.deepEqual(setup.clock.waits(), []);

@@ -1,9 +1,11 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { createBackend } from "../../core/backend.ts";
+import type { QueueDriver } from "../../core/driver.ts";
 import type { BackendOptions } from "../../core/host.ts";
 import type { ConsumeError } from "../../core/errors.ts";
 import type { Delivery, LeasingBackend } from "../../core/protocol.ts";
+import { alterDriver } from "../../testing/alter_driver.ts";
 import { countedSignal } from "../support/counted_signal.ts";
 import { HandClock, turn } from "../support/hand_clock.ts";
 import { failure, hang, type Script, ScriptedDriver } from "../support/scripted_driver.ts";
@@ -377,4 +379,63 @@ test("subscription: with stopWhenEmpty an empty answer is not asked for again be
   assert.equal((await deliveries.next()).done, true);
   assert.ok(driver.asked.length <= 4, `asked ${driver.asked.length} times`);
   for (const delivery of [first!, ...rest]) await delivery.ack();
+});
+
+test("subscription: a driver that never waits is asked ten times a second, and what comes is found", async () => {
+  let calls = 0;
+  const idle: Partial<QueueDriver> = {
+    receive: (key, options) => {
+      if (++calls > 10_000) throw failure("invalid", "asked without end");
+      return driver.receive(key, { ...options, waitMs: 0 });
+    },
+  };
+  const clock = new HandClock();
+  const driver = new ScriptedDriver();
+  const backend = createBackend(alterDriver(driver, idle), { clock });
+  const deliveries = backend.receive("k");
+  const first = deliveries.next();
+  await clock.advance(10_000);
+  assert.ok(calls <= 110 && calls >= 90, `asked ${calls} times in ten seconds`);
+  driver.put("{}");
+  await clock.advance(100);
+  assert.equal(await (await take({ next: () => first }, 1))[0]!.ack(), true);
+  await deliveries.return!();
+});
+
+test("subscription: a driver that woke for nothing is asked again at once, and so is one whose wait is over", async () => {
+  const clock = new HandClock();
+  const driver = new ScriptedDriver();
+  const waits = [0, 30_000, 30_000];
+  const waiting: Partial<QueueDriver> = {
+    receive: async (key, options) => {
+      const ms = waits.shift();
+      if (ms === undefined) return await driver.receive(key, options);
+      if (ms > 0) await new Promise<void>((resolve) => clock.setTimeout(resolve, ms));
+      return [];
+    },
+  };
+  const deliveries = createBackend(alterDriver(driver, waiting), { clock }).receive("k");
+  const first = deliveries.next();
+  await turn();
+  assert.deepEqual(waits, [30_000]);
+  await clock.advance(60_000);
+  assert.deepEqual([waits, driver.asked.length], [[], 1]);
+  driver.put("{}");
+  assert.equal((await first).done, false);
+  await deliveries.return!();
+});
+
+test("subscription: without a delay between tries a broker that is down is still not asked without end", async () => {
+  let calls = 0;
+  const receive = () => {
+    if (++calls > 10_000) throw failure("invalid", "asked without end");
+    throw failure("connection");
+  };
+  const { backend, clock } = setUp({ receive }, { retryDelayMs: 0 });
+  const deliveries = backend.receive("k");
+  const first = deliveries.next();
+  await clock.advance(1_000);
+  assert.equal(calls, 101);
+  await deliveries.return!();
+  assert.equal((await first).done, true);
 });
