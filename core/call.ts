@@ -5,7 +5,19 @@
  */
 import { ConsumeError } from "./errors.ts";
 import type { Host } from "./host.ts";
+import { DEFAULT_GROUP } from "./protocol.ts";
 import { retry } from "./retry.ts";
+
+/**
+ * Refuses a group other than the default where the driver knows none.
+ *
+ * @throws {QueueError} `"unsupported"`.
+ */
+export function checkGroup(host: Host, group: string): void {
+  if (group !== DEFAULT_GROUP && !host.driver.capabilities.groups) {
+    throw host.unsupported(`groups, such as "${group}"`);
+  }
+}
 
 /**
  * Calls the broker: bounded in time, tried again while it fails transiently, its errors made ours.

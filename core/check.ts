@@ -27,12 +27,10 @@ export const count: Check = number("a whole number of at least 1", (n) => Number
 /** A whole number of at least 0. */
 export const wholeNumber: Check = number("a whole number of at least 0", (n) => Number.isSafeInteger(n) && n >= 0);
 /** A text that has something in it and survives UTF-8. */
-export const text: Check = (value) =>
-  typeof value === "string" && value !== "" && isWellFormed(value) ? undefined : {
-    allowed: typeof value === "string" && value !== ""
-      ? "text without lone surrogates, which no broker can carry"
-      : "a non-empty string",
-  };
+export const text: Check = (value) => {
+  if (typeof value !== "string" || value === "") return { allowed: "a non-empty string" };
+  return value.isWellFormed() ? undefined : { allowed: "text without lone surrogates, which no broker can carry" };
+};
 /** An AbortSignal. */
 export const abortSignal: Check = (value) => value instanceof AbortSignal ? undefined : { allowed: "an AbortSignal" };
 /** True or false. */
@@ -47,7 +45,7 @@ export const textRecord: Check = (value) => {
   const allowed = "a plain object whose names and values are strings without lone surrogates";
   if (!isPlainObject(value)) return { allowed };
   for (const [name, entry] of Object.entries(value)) {
-    if (typeof entry !== "string" || !isWellFormed(entry) || !isWellFormed(name)) return { allowed };
+    if (typeof entry !== "string" || !entry.isWellFormed() || !name.isWellFormed()) return { allowed };
   }
   return undefined;
 };
@@ -64,12 +62,6 @@ export function oneOf(...values: readonly string[]): Check {
       : { allowed: values.map((v) => `"${v}"`).join(" or "), range: typeof value === "string" };
 }
 
-const LONE_SURROGATE = /[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/;
-
-function isWellFormed(value: string): boolean {
-  return !LONE_SURROGATE.test(value);
-}
-
 /**
  * Holds an options object against its checks. An option that is `undefined` counts as not given.
  *
@@ -78,9 +70,7 @@ function isWellFormed(value: string): boolean {
  */
 export function checkOptions<T extends object>(what: string, options: T | undefined, checks: Checks<T>): void {
   if (options === undefined) return;
-  if (typeof options !== "object" || options === null) {
-    throw new TypeError(`${what} must be an object, found ${kindOf(options)}`);
-  }
+  checkValue(what, options, object);
   for (const name in options) { // not Object.keys, which makes an array for each message of a batch
     const value: unknown = options[name];
     if (value === undefined) continue;

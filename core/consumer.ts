@@ -44,8 +44,6 @@ const RUN_CHECKS: Checks<RunOptions> = {
   signal: abortSignal,
 };
 
-const DRAIN_CHECKS: Checks<DrainOptions> = { ...RUN_CHECKS, deadlineMs: positive };
-
 /**
  * Makes a consumer of a handler. Resolve is ack; throw is retry with backoff until `maxAttempts`, then dead letter
  * with the cause; `PermanentError` is dead letter at once.
@@ -75,7 +73,11 @@ export function createConsumer(options: ConsumerOptions): Consumer {
       return await pull(policy, concurrency, backend, key, runOptions);
     },
     drain: async (backend, key, drainOptions = {}) => {
-      checkOptions("drain options", drainOptions, DRAIN_CHECKS);
+      checkOptions(
+        "drain options",
+        drainOptions,
+        { ...RUN_CHECKS, deadlineMs: positive } satisfies Checks<DrainOptions>,
+      );
       const { deadlineMs = 25_000, signal, ...rest } = drainOptions;
       const ending = new AbortController();
       const stopping = new AbortController();

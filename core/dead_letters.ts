@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { call } from "./call.ts";
+import { call, checkGroup } from "./call.ts";
 import { abortSignal, checkKey, checkOptions, type Checks, count, text, texts } from "./check.ts";
 import type { DriverDeadLetterQuery, DriverDeadLetters } from "./driver.ts";
 import type { Host } from "./host.ts";
@@ -18,7 +18,7 @@ function prepare(host: Host, key: string, query: DeadLetterQuery): [DriverDeadLe
   const { deadLetters } = host.driver;
   if (deadLetters === undefined) throw host.unsupported("dead letters");
   const { group = DEFAULT_GROUP, ids, limit = Infinity } = query;
-  host.checkGroup(group);
+  checkGroup(host, group);
   return [deadLetters, { group, ids, limit }];
 }
 

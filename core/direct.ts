@@ -8,7 +8,7 @@ import type { QueueError } from "./errors.ts";
 import { Flight } from "./flight.ts";
 import type { Host } from "./host.ts";
 import { bytesOf } from "./json.ts";
-import { Limit } from "./limit.ts";
+import { within } from "./limit.ts";
 import { Parcel } from "./parcel.ts";
 import type { PublishReceipt } from "./protocol.ts";
 
@@ -33,7 +33,7 @@ export class Direct implements Sender {
   readonly #host: Host;
   readonly #key: string;
   readonly #onIdle: () => void;
-  #limit: Limit | undefined;
+  #limit: AbortController | undefined;
   #sending: Promise<unknown> | undefined;
 
   /** Nothing is sent yet; `onIdle` is called when all is. */
@@ -59,25 +59,24 @@ export class Direct implements Sender {
 
   async #send(parcel: Parcel, { timeoutMs, signal: outer }: SendOptions): Promise<PublishReceipt[]> {
     const host = this.#host;
-    const limit = this.#limit = new Limit(host.clock, timeoutMs, () => host.lateError("timeout"), outer);
-    const { signal } = limit;
-    let flight: Flight | undefined;
-    try {
-      while (!parcel.answered) {
-        const fits = roomOf(host);
-        const rest = parcel.messages.slice(parcel.taken);
-        const end = rest.findIndex((message) => !fits(message));
-        const batch = end < 0 ? rest : rest.slice(0, end);
-        parcel.taken += batch.length;
-        flight = new Flight(host, this.#key, signal);
-        for (const outcome of await flight.send(batch)) parcel.answer(outcome);
+    await within(host.clock, timeoutMs, () => host.lateError("timeout"), outer, async (limit) => {
+      this.#limit = limit;
+      let flight: Flight | undefined;
+      try {
+        while (!parcel.answered) {
+          const fits = roomOf(host);
+          const rest = parcel.messages.slice(parcel.taken);
+          const end = rest.findIndex((message) => !fits(message));
+          const batch = end < 0 ? rest : rest.slice(0, end);
+          parcel.taken += batch.length;
+          flight = new Flight(host, this.#key, limit.signal);
+          for (const outcome of await flight.send(batch)) parcel.answer(outcome);
+        }
+      } catch {
+        // A flight that does not answer was ended by the limit.
+        parcel.giveUp(limit.signal.reason, outer?.aborted === true, flight);
       }
-    } catch {
-      // A flight that does not answer was ended by the limit.
-      parcel.giveUp(signal.reason, outer?.aborted === true, flight);
-    } finally {
-      limit.release();
-    }
+    });
     return parcel.receipts();
   }
 }

@@ -10,6 +10,8 @@
  *
  * @module
  */
+import { type Checks, nonNegative, text, textRecord } from "./check.ts";
+import { isPlainObject } from "./json.ts";
 import type { FailureCause, JsonObject } from "./protocol.ts";
 
 /** What an envelope carries. */
@@ -41,17 +43,10 @@ export interface Opened extends EnvelopeFields {
 /** The member that marks an envelope. */
 export const ENVELOPE = "@slack-mcp/queue";
 
-/** Whether a value is a plain object, as JSON makes them. */
-export function isObject(value: unknown): value is JsonObject {
-  if (typeof value !== "object" || value === null) return false;
-  const prototype = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
-}
-
-function isEnvelope(body: JsonObject): boolean {
+function isEnvelope(body: Record<string, unknown>): boolean {
   const fields = body[ENVELOPE];
-  return isObject(fields) && fields.v === 1 && Object.keys(body).length === 2 &&
-    (isObject(body.payload) || Object.hasOwn(body, "body"));
+  return isPlainObject(fields) && fields.v === 1 && Object.keys(body).length === 2 &&
+    (isPlainObject(body.payload) || Object.hasOwn(body, "body"));
 }
 
 /** Whether a payload has to travel in an envelope: there is something to carry, or it looks like an envelope. */
@@ -61,9 +56,7 @@ export function needsEnvelope(payload: JsonObject, fields: EnvelopeFields): bool
 
 /** The body for a payload, as a value; the payload itself where there is nothing to carry. */
 export function seal(payload: JsonObject, fields: EnvelopeFields): JsonObject {
-  return needsEnvelope(payload, fields)
-    ? { [ENVELOPE]: { v: 1, ...fields } as unknown as JsonObject, payload }
-    : payload;
+  return needsEnvelope(payload, fields) ? envelope({ payload }, fields) : payload;
 }
 
 /** As {@link seal}, in text: the payload is given as JSON, and need not be written again. */
@@ -71,26 +64,30 @@ export function sealText(payload: string, fields: EnvelopeFields): string {
   return `{"${ENVELOPE}":${JSON.stringify({ v: 1, ...fields })},"payload":${payload}}`;
 }
 
-/** The body of a dead letter that could not be read: what came is kept whole under `"body"`. */
-export function sealUnreadable(body: unknown, fields: EnvelopeFields): JsonObject {
-  return { [ENVELOPE]: { v: 1, ...fields }, body } as unknown as JsonObject;
+/** An envelope around a payload, or around the body of a dead letter that could not be read: what came is kept whole. */
+export function envelope(content: { payload: JsonObject } | { body: unknown }, fields: EnvelopeFields): JsonObject {
+  return { [ENVELOPE]: { v: 1, ...fields }, ...content } as unknown as JsonObject;
 }
 
-const TEXTS = ["id", "key"] as const;
-const NUMBERS = ["attempts", "publishedAt", "diedAt"] as const;
+const FIELDS: Checks<EnvelopeFields> = {
+  id: text,
+  headers: textRecord,
+  cause: textRecord,
+  attempts: nonNegative,
+  key: text,
+  publishedAt: nonNegative,
+  diedAt: nonNegative,
+};
 
 /** Opens a body, given as a value. Members of an envelope that are of another type than they should be are left out. */
 export function open(body: unknown): Opened {
-  if (!isObject(body)) return { payload: undefined, body };
-  if (!isEnvelope(body)) return { payload: body };
-  const fields = body[ENVELOPE] as JsonObject;
-  const { headers, cause } = fields;
-  const payload = isObject(body.payload) ? body.payload : undefined;
-  const opened: Record<string, unknown> = { payload };
-  if (!payload) opened.body = body.body;
-  for (const name of TEXTS) if (typeof fields[name] === "string") opened[name] = fields[name];
-  for (const name of NUMBERS) if (typeof fields[name] === "number") opened[name] = fields[name];
-  if (isObject(headers) && Object.values(headers).every((value) => typeof value === "string")) opened.headers = headers;
-  if (isObject(cause)) opened.cause = { name: `${cause.name ?? "Error"}`, message: `${cause.message ?? ""}` };
+  if (!isPlainObject(body)) return { payload: undefined, body };
+  if (!isEnvelope(body)) return { payload: body as JsonObject };
+  const fields = body[ENVELOPE] as Record<string, unknown>;
+  const opened: Record<string, unknown> = isPlainObject(body.payload) ? { payload: body.payload } : { body: body.body };
+  for (const [name, check] of Object.entries(FIELDS)) {
+    if (check(fields[name]) === undefined) opened[name] = fields[name];
+  }
+  if (opened.cause) opened.cause = { name: "Error", message: "", ...opened.cause };
   return opened as unknown as Opened;
 }

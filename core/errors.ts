@@ -88,7 +88,7 @@ export class QueueError extends Error {
 
   /** An error with its code, what happened, and what it is about. */
   constructor(code: ErrorCode, message: string, options: QueueErrorOptions = {}) {
-    super(message, "cause" in options ? { cause: options.cause } : undefined);
+    super(message, options);
     this.code = code;
     this.backend = options.backend;
     this.key = options.key;
@@ -157,6 +157,6 @@ export class PermanentError extends QueueError {
 
   /** A `"permanent"` error. */
   constructor(message: string, options: QueueErrorOptions = {}) {
-    super("permanent", message, { retryable: false, ...options });
+    super("permanent", message, options);
   }
 }

@@ -6,10 +6,9 @@
  */
 import { type Clock, systemClock } from "./clock.ts";
 import type { QueueDriver } from "./driver.ts";
-import { ConfigError, type ErrorCode, QueueError, type QueueErrorOptions } from "./errors.ts";
-import { Limit, unlessAborted } from "./limit.ts";
+import { type ErrorCode, QueueError, type QueueErrorOptions } from "./errors.ts";
+import { unlessAborted, within } from "./limit.ts";
 import { type FailureEvent, type QueueObserver, tell } from "./observer.ts";
-import { DEFAULT_GROUP } from "./protocol.ts";
 import { messageOf, redactError, redactText } from "./redact.ts";
 import { backoffMs } from "./retry.ts";
 import { callable, checkOptions, type Checks, count, nonNegative, object, positive, wholeNumber } from "./check.ts";
@@ -131,7 +130,7 @@ export class Host {
     error: unknown,
     about: { readonly key?: string; readonly id?: string | undefined; readonly hide?: readonly string[] } = {},
   ): QueueError {
-    if (error instanceof ConfigError) return error;
+    if (error instanceof QueueError && error.code === "config") return error;
     const hide = [...this.driver.secrets ?? [], ...about.hide ?? []];
     const reason = redactText(messageOf(error), hide);
     return new Kind(this.codeOf(error), `${what} on ${this.driver.name}: ${reason}`, {
@@ -168,13 +167,6 @@ export class Host {
     });
   }
 
-  /** Refuses a group other than the default where the driver knows none. */
-  checkGroup(group: string): void {
-    if (group !== DEFAULT_GROUP && !this.driver.capabilities.groups) {
-      throw this.unsupported(`groups, such as "${group}"`);
-    }
-  }
-
   /** Refuses a delay that the driver does not take. */
   checkDelay(delayMs: number): void {
     const { capabilities, maxDelayMs = Infinity } = this.driver;
@@ -193,12 +185,13 @@ export class Host {
     signal?: AbortSignal,
   ): Promise<T> {
     if (this.driver.inProcess) return await fn(signal ?? (this.#never ??= new AbortController().signal));
-    const limit = new Limit(this.clock, timeoutMs, () => this.lateError(code), signal);
-    try {
-      return await unlessAborted(fn(limit.signal), limit.signal);
-    } finally {
-      limit.release();
-    }
+    return await within(
+      this.clock,
+      timeoutMs,
+      () => this.lateError(code),
+      signal,
+      (limit) => unlessAborted(fn(limit.signal), limit.signal),
+    );
   }
 
   /** An error that says that the time is up. */

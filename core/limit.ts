@@ -5,37 +5,27 @@
  */
 import type { Clock } from "./clock.ts";
 
-/** See the module. */
-export class Limit {
-  readonly #clock: Clock;
-  readonly #outer: AbortSignal | undefined;
-  readonly #controller = new AbortController();
-  readonly #timer: unknown;
-  readonly #onAbort = () => this.abort(this.#outer?.reason);
-
-  /** A limit of so many milliseconds, then aborted with what `late` makes, and of a signal, where there is one. */
-  constructor(clock: Clock, ms: number | undefined, late: () => unknown, outer?: AbortSignal) {
-    this.#clock = clock;
-    this.#outer = outer;
-    if (ms !== undefined) this.#timer = clock.setTimeout(() => this.abort(late()), ms);
-    if (outer?.aborted) this.#onAbort();
-    outer?.addEventListener("abort", this.#onAbort, { once: true });
-  }
-
-  /** Aborts when the limit is reached. */
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  /** Calls it off. */
-  abort(reason: unknown): void {
-    this.#controller.abort(reason);
-  }
-
-  /** Leaves no timer and no listener behind. */
-  release(): void {
-    this.#clock.clearTimeout(this.#timer);
-    this.#outer?.removeEventListener("abort", this.#onAbort);
+/**
+ * What `fn` answers. Its limit aborts with what `late` makes after so many milliseconds, where there are any, and with
+ * `outer`; `fn` may abort it sooner. Leaves no timer and no listener behind.
+ */
+export async function within<T>(
+  clock: Clock,
+  ms: number | undefined,
+  late: () => unknown,
+  outer: AbortSignal | undefined,
+  fn: (limit: AbortController) => Promise<T>,
+): Promise<T> {
+  const limit = new AbortController();
+  const timer = ms === undefined ? undefined : clock.setTimeout(() => limit.abort(late()), ms);
+  const onAbort = () => limit.abort(outer?.reason);
+  if (outer?.aborted) onAbort();
+  outer?.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await fn(limit);
+  } finally {
+    clock.clearTimeout(timer);
+    outer?.removeEventListener("abort", onAbort);
   }
 }
 

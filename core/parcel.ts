@@ -4,7 +4,7 @@
  * @module
  */
 import type { DriverMessage } from "./driver.ts";
-import { ConfigError, PublishError, QueueError } from "./errors.ts";
+import { PublishError, QueueError } from "./errors.ts";
 import { type Flight, onlyId, type Outcome, unknownOutcome } from "./flight.ts";
 import type { Host } from "./host.ts";
 import { tell } from "./observer.ts";
@@ -68,7 +68,7 @@ export class Parcel {
     const error = this.#error;
     if (error === undefined) return outcomes as PublishReceipt[];
     // A wrong configuration, such as credentials that turn out to be no good, is not of any message.
-    if (outcomes.length === 1 || error instanceof ConfigError) throw error;
+    if (outcomes.length === 1 || error.code === "config") throw error;
     const message = `${this.#refused} of ${outcomes.length} messages were not confirmed: ${error.message}`;
     throw new PublishError(error.code, message, { ...this.#about(), cause: error, outcomes });
   }

@@ -6,8 +6,9 @@
 import { type Clock, systemClock } from "./clock.ts";
 import { checkValue, nonNegative } from "./check.ts";
 import { ConsumeError, PermanentError, QueueError } from "./errors.ts";
+import { within } from "./limit.ts";
 import { type MessageEvent, type QueueObserver, tell } from "./observer.ts";
-import type { Delivery, FailureCause, JsonObject, RetryDeliveryOptions } from "./protocol.ts";
+import type { Delivery, FailureCause, RetryDeliveryOptions } from "./protocol.ts";
 import { backoffMs, type BackoffOptions } from "./retry.ts";
 
 /** What a handler is: resolve is done, throw is try again, {@link PermanentError} is give up. */
@@ -162,22 +163,15 @@ export class Policy {
   }
 
   async #within(delivery: Delivery, timeoutMs: number | undefined, ending: AbortSignal | undefined): Promise<void> {
-    const limit = new AbortController();
     const { promise, reject } = Promise.withResolvers<never>();
-    const timer = timeoutMs === undefined ? undefined : this.clock.setTimeout(() => {
+    const late = () => {
       const error = new QueueError("timeout", `The handler took longer than ${timeoutMs} ms`, { key: delivery.key });
-      limit.abort(error);
       reject(error);
-    }, timeoutMs);
-    const onEnding = () => limit.abort(ending?.reason);
-    if (ending?.aborted) onEnding();
-    else ending?.addEventListener("abort", onEnding, { once: true });
-    try {
-      await Promise.race([this.options.handler(new Watched(delivery, limit.signal)), promise]);
-    } finally {
-      this.clock.clearTimeout(timer);
-      ending?.removeEventListener("abort", onEnding);
-    }
+      return error;
+    };
+    await within(this.clock, timeoutMs, late, ending, async ({ signal }) => {
+      await Promise.race([this.options.handler(watched(delivery, signal)), promise]);
+    });
   }
 
   #settled(
@@ -206,48 +200,23 @@ export class Policy {
   }
 }
 
-/** A delivery whose signal also aborts when its handler's time is over. */
-class Watched implements Delivery {
-  readonly #delivery: Delivery;
-  readonly #limit: AbortSignal;
-  #signal: AbortSignal | undefined;
-
-  constructor(delivery: Delivery, limit: AbortSignal) {
-    this.#delivery = delivery;
-    this.#limit = limit;
-  }
-
-  get id(): string {
-    return this.#delivery.id;
-  }
-  get key(): string {
-    return this.#delivery.key;
-  }
-  get payload(): JsonObject {
-    return this.#delivery.payload;
-  }
-  get attempts(): number {
-    return this.#delivery.attempts;
-  }
-  get headers(): Readonly<Record<string, string>> {
-    return this.#delivery.headers;
-  }
-  get publishedAt(): Date | undefined {
-    return this.#delivery.publishedAt;
-  }
-  get signal(): AbortSignal {
-    return this.#signal ??= AbortSignal.any([this.#delivery.signal, this.#limit]);
-  }
-  ack(): Promise<boolean> {
-    return this.#delivery.ack();
-  }
-  retry(options?: RetryDeliveryOptions): Promise<boolean> {
-    return this.#delivery.retry(options);
-  }
-  deadLetter(reason: unknown): Promise<boolean> {
-    return this.#delivery.deadLetter(reason);
-  }
-  extend(leaseMs: number): Promise<boolean> {
-    return this.#delivery.extend(leaseMs);
-  }
+/** The delivery, with a signal that also aborts when its handler's time is over. */
+function watched(delivery: Delivery, limit: AbortSignal): Delivery {
+  const { id, key, payload, attempts, headers, publishedAt } = delivery;
+  let signal: AbortSignal | undefined;
+  return {
+    id,
+    key,
+    payload,
+    attempts,
+    headers,
+    publishedAt,
+    get signal() {
+      return signal ??= AbortSignal.any([delivery.signal, limit]);
+    },
+    ack: () => delivery.ack(),
+    retry: (options) => delivery.retry(options),
+    deadLetter: (reason) => delivery.deadLetter(reason),
+    extend: (leaseMs) => delivery.extend(leaseMs),
+  };
 }

@@ -3,11 +3,23 @@
  *
  * @module
  */
-import { abortSignal, checkKey, checkOptions, type Checks, nonNegative, positive, text, textRecord } from "./check.ts";
+import {
+  abortSignal,
+  checkKey,
+  checkOptions,
+  type Checks,
+  checkValue,
+  nonNegative,
+  object,
+  positive,
+  text,
+  textRecord,
+} from "./check.ts";
 import { Direct, type Sender } from "./direct.ts";
 import type { QueueDriver } from "./driver.ts";
 import { ConnectionError, QueueError } from "./errors.ts";
 import { type BackendOptions, Host } from "./host.ts";
+import { within } from "./limit.ts";
 import { kindOf } from "./json.ts";
 import { Composer, type Outgoing } from "./outgoing.ts";
 import type {
@@ -129,8 +141,8 @@ export class PublishingBackend implements LeasingBackend {
     if (!Array.isArray(messages)) throw new TypeError(`messages must be an array, found ${kindOf(messages)}`);
     checkOptions("batch options", options, BATCH_CHECKS);
     const outgoing = Array.from(messages, (message: OutgoingMessage, i) => { // not map, which passes over holes
+      checkValue(`messages[${i}]`, message, object);
       checkOptions(`messages[${i}]`, message, MESSAGE_CHECKS);
-      if (message === undefined) throw new TypeError(`messages[${i}] must be an object, found undefined`);
       return this.#composer.compose(message.payload, message);
     });
     if (outgoing.length === 0) return [];
@@ -195,8 +207,7 @@ export class PublishingBackend implements LeasingBackend {
       return result();
     } catch (error) {
       const wrapped = this.#host.wrap(QueueError, what, error);
-      const { message, backend, cause } = wrapped;
-      return result(wrapped.code === "connection" ? new ConnectionError(message, { backend, cause }) : wrapped);
+      return result(wrapped.code === "connection" ? new ConnectionError(wrapped.message, wrapped) : wrapped);
     }
   }
 
@@ -229,11 +240,8 @@ export class PublishingBackend implements LeasingBackend {
   }
 
   async #waitFor(work: Promise<unknown> | undefined, ms: number): Promise<void> {
-    const { clock } = this.#host;
     const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = clock.setTimeout(resolve, ms);
-    await Promise.race([work, promise]);
-    clock.clearTimeout(timer);
+    await within(this.#host.clock, ms, resolve, undefined, () => Promise.race([work, promise]));
   }
 
   async #closeDriver(): Promise<void> {

@@ -5,11 +5,12 @@
  *
  * @module
  */
-import { type EnvelopeFields, isObject, open } from "./envelope.ts";
+import { open } from "./envelope.ts";
 import { QueueError } from "./errors.ts";
 import { toCause } from "./delivery.ts";
+import { isPlainObject } from "./json.ts";
 import type { DeadLetterSink } from "./policy.ts";
-import type { Delivery, JsonObject, RetryDeliveryOptions } from "./protocol.ts";
+import type { Delivery } from "./protocol.ts";
 
 /** One message of a pushed batch. The first of `ack` and `retry` wins. */
 export interface PushMessage {
@@ -69,85 +70,58 @@ function parse(body: unknown): unknown {
   if (typeof body !== "string") return body;
   try {
     const value = JSON.parse(body);
-    return isObject(value) ? value : body;
+    return isPlainObject(value) ? value : body;
   } catch {
     return body; // no JSON: the caller sees that it is no object
   }
 }
 
 /** A delivery over one pushed message. */
-export function pushDelivery(message: PushMessage, queue: string, options: PushDeliveryOptions): PushDelivery {
-  return new Pushed(message, queue, options);
-}
-
-class Pushed implements PushDelivery {
-  readonly id: string;
-  readonly key: string;
-  readonly payload: JsonObject;
-  readonly attempts: number;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly publishedAt: Date;
-  readonly signal: AbortSignal;
-  readonly malformed: boolean;
-  readonly #message: PushMessage;
-  readonly #sink: DeadLetterSink | undefined;
-  readonly #body: unknown;
-  #outcome: Promise<boolean> | undefined;
-
-  constructor(message: PushMessage, queue: string, { key, deadLetter, signal }: PushDeliveryOptions) {
-    const opened = open(parse(message.body));
-    const fields: EnvelopeFields = opened;
-    this.id = fields.id ?? message.id;
-    this.key = key ?? fields.key ?? queue;
-    this.payload = opened.payload ?? {};
-    this.attempts = message.attempts;
-    this.headers = fields.headers ?? {};
-    this.publishedAt = message.timestamp;
-    this.signal = signal;
-    this.malformed = !opened.payload;
-    this.#message = message;
-    this.#sink = deadLetter;
-    this.#body = opened.body;
-  }
-
-  get settled(): boolean {
-    return this.#outcome !== undefined;
-  }
-
-  ack(): Promise<boolean> {
-    return this.#settle(() => this.#message.ack());
-  }
-
-  // async: a delay out of range is a rejection, and settles nothing
-  async retry({ delayMs = 0 }: RetryDeliveryOptions = {}): Promise<boolean> {
-    const delaySeconds = wholeSeconds(delayMs);
-    return await this.#settle(() => this.#message.retry({ delaySeconds }));
-  }
-
-  deadLetter(reason: unknown): Promise<boolean> {
-    return this.#settle(async () => {
-      const message = this.#message;
-      if (!this.#sink) return message.retry();
-      try {
-        await (this.malformed ? this.#sink(this, toCause(reason), this.#body) : this.#sink(this, toCause(reason)));
-      } catch (error) {
-        message.retry(); // not safe elsewhere: it stays here
-        throw error;
-      }
-      message.ack();
-    });
-  }
-
-  extend(): Promise<boolean> {
-    return Promise.reject(
-      new QueueError("unsupported", "Cannot extend a lease: the platform pushes", { key: this.key }),
-    );
-  }
-
-  #settle(settle: () => void | Promise<void>): Promise<boolean> {
-    return this.#outcome ??= (async () => {
-      await settle();
+export function pushDelivery(
+  message: PushMessage,
+  queue: string,
+  { key, deadLetter, signal }: PushDeliveryOptions,
+): PushDelivery {
+  const { payload, body, ...fields } = open(parse(message.body));
+  let outcome: Promise<boolean> | undefined;
+  const settle = (how: () => void | Promise<void>) =>
+    outcome ??= (async () => {
+      await how();
       return true;
     })();
-  }
+  const delivery: PushDelivery = {
+    id: fields.id ?? message.id,
+    key: key ?? fields.key ?? queue,
+    payload: payload ?? {},
+    attempts: message.attempts,
+    headers: fields.headers ?? {},
+    publishedAt: message.timestamp,
+    signal,
+    malformed: !payload,
+    get settled() {
+      return outcome !== undefined;
+    },
+    ack: () => settle(() => message.ack()),
+    // async: a delay out of range is a rejection, and settles nothing
+    retry: async ({ delayMs = 0 } = {}) => {
+      const delaySeconds = wholeSeconds(delayMs);
+      return await settle(() => message.retry({ delaySeconds }));
+    },
+    deadLetter: (reason) =>
+      settle(async () => {
+        if (!deadLetter) return message.retry();
+        try {
+          await deadLetter(delivery, toCause(reason), body);
+        } catch (error) {
+          message.retry(); // not safe elsewhere: it stays here
+          throw error;
+        }
+        message.ack();
+      }),
+    extend: () =>
+      Promise.reject(
+        new QueueError("unsupported", "Cannot extend a lease: the platform pushes", { key: delivery.key }),
+      ),
+  };
+  return delivery;
 }

@@ -5,10 +5,9 @@
  */
 import { callable, checkOptions, type Checks, checkValue, count, object, positive } from "./check.ts";
 import { ConsumeError } from "./errors.ts";
-import { kindOf } from "./json.ts";
-import { tell } from "./observer.ts";
+import { within } from "./limit.ts";
 import { type ConsumerOptions, type ConsumerSummary, noCounts, Policy } from "./policy.ts";
-import { type PushBatch, pushDelivery, type PushMessage } from "./push.ts";
+import { type PushBatch, type PushDelivery, pushDelivery } from "./push.ts";
 import { BACKOFF_CHECKS } from "./retry.ts";
 
 /** Options of one pushed batch. */
@@ -42,9 +41,7 @@ const BATCH_CHECKS: Checks<HandleBatchOptions> = {
  * @throws {TypeError | RangeError} An option that is not as described.
  */
 export function policyOf(options: ConsumerOptions): Policy {
-  if (typeof options !== "object" || options === null) {
-    throw new TypeError(`consumer options must be an object, found ${kindOf(options)}`);
-  }
+  checkValue("consumer options", options, object);
   checkValue("handler", options.handler, callable);
   checkOptions("consumer options", options, CONSUMER_CHECKS);
   if (typeof options.backoff === "object") checkOptions("backoff", options.backoff, BACKOFF_CHECKS);
@@ -81,43 +78,38 @@ export async function handlePushed(
 ): Promise<ConsumerSummary> {
   checkOptions("batch options", options, BATCH_CHECKS);
   const { key, deadlineMs = 600_000 } = options;
-  const { deadLetter, observer, concurrency = 8 } = policy.options;
+  const { deadLetter, concurrency = 8 } = policy.options;
   const counts = noCounts();
-  const ending = new AbortController();
-  const { signal } = ending;
-  const ended = new Promise<"retried">((resolve) => signal.addEventListener("abort", () => resolve("retried")));
-  const timer = policy.clock.setTimeout(() => {
-    ending.abort(new DOMException(`The batch's ${deadlineMs} ms are over`, "TimeoutError"));
-  }, deadlineMs);
-
-  const handle = async (message: PushMessage) => {
-    const delivery = pushDelivery(message, queue, { key, deadLetter, signal });
-    if (signal.aborted) {
-      await delivery.retry();
-      counts.retried += 1;
-    } else if (delivery.malformed) {
-      await delivery.deadLetter(new ConsumeError("malformed", "The body must be a JSON object"));
-      counts.deadLettered += 1;
-    } else {
-      // A handler that outlives the batch must not take the platform's own limit along: its message goes back now.
-      const outcome = await Promise.race([policy.apply(delivery, queue), ended]);
-      if (!delivery.settled) await delivery.retry();
-      counts[outcome] += 1;
-    }
-  };
-  let begun = 0;
-  const work = async () => {
-    while (begun < messages.length) {
-      try {
-        await handle(messages[begun++]!);
-      } catch (cause) {
-        // A message that cannot be settled is told of, and holds nothing back.
-        const error = new ConsumeError("internal", `Cannot settle a message of "${queue}"`, { cause });
-        tell(observer, "failed", { backend: queue, key: key ?? queue, operation: "settle", failures: 1, error });
+  const late = () => new DOMException(`The batch's ${deadlineMs} ms are over`, "TimeoutError");
+  await within(policy.clock, deadlineMs, late, undefined, async ({ signal }) => {
+    const ended = new Promise<"retried">((resolve) => signal.addEventListener("abort", () => resolve("retried")));
+    const handle = async (delivery: PushDelivery) => {
+      if (signal.aborted) {
+        await delivery.retry();
+        counts.retried += 1;
+      } else if (delivery.malformed) {
+        await delivery.deadLetter(new ConsumeError("malformed", "The body must be a JSON object"));
+        counts.deadLettered += 1;
+      } else {
+        // A handler that outlives the batch must not take the platform's own limit along: its message goes back now.
+        const outcome = await Promise.race([policy.apply(delivery, queue), ended]);
+        if (!delivery.settled) await delivery.retry();
+        counts[outcome] += 1;
       }
-    }
-  };
-  await Promise.all(Array.from({ length: concurrency }, work));
-  policy.clock.clearTimeout(timer);
+    };
+    const rest = messages.values();
+    const work = async () => {
+      for (const message of rest) {
+        const delivery = pushDelivery(message, queue, { key, deadLetter, signal });
+        try {
+          await handle(delivery);
+        } catch (cause) {
+          // A message that cannot be settled is told of, and holds nothing back.
+          policy.tellFailed("Settling", delivery, queue, cause);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: concurrency }, work));
+  });
   return counts;
 }

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { call } from "./call.ts";
+import { call, checkGroup } from "./call.ts";
 import { abortSignal, checkKey, checkOptions, type Checks, count, flag, positive, text } from "./check.ts";
 import { deadLettersOf } from "./dead_letters.ts";
 import type { LeasedDelivery } from "./delivery.ts";
@@ -68,7 +68,7 @@ export class Receiving {
     const { driver } = this.#host;
     if (!driver.depth) throw this.#host.unsupported("depth");
     const { group = DEFAULT_GROUP, signal } = options;
-    this.#host.checkGroup(group);
+    checkGroup(this.#host, group);
     return await call(
       this.#host,
       `Cannot look into "${key}"`,
@@ -99,7 +99,7 @@ export class Receiving {
     const { driver, options: defaults } = this.#host;
     if (!driver.receive || !driver.settle) throw this.#host.unsupported("pulling messages");
     const { group = DEFAULT_GROUP, prefetch = defaults.prefetch, leaseMs = defaults.leaseMs, signal } = options;
-    this.#host.checkGroup(group);
+    checkGroup(this.#host, group);
     const id = JSON.stringify([key, group]);
     let shared = this.#settlers.get(id);
     if (shared === undefined) {

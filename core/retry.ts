@@ -67,16 +67,21 @@ export interface RetryOptions extends BackoffOptions {
   readonly random?: () => number;
 }
 
+const jitter = oneOf("full", "none");
+
 /** The checks of {@link BackoffOptions}. */
 export const BACKOFF_CHECKS: Checks<BackoffOptions> = {
   baseMs: nonNegative,
   maxMs: nonNegative,
   factor: positive,
-  jitter: oneOf("full", "none"),
+  jitter,
 };
 
 const CHECKS: Checks<RetryOptions> = {
-  ...BACKOFF_CHECKS,
+  baseMs: nonNegative,
+  maxMs: nonNegative,
+  factor: positive,
+  jitter,
   maxRetries: (value) => value === Infinity ? undefined : wholeNumber(value),
   shouldRetry: callable,
   retryAfterMs: callable,

@@ -7,6 +7,7 @@ import { type Clock, systemClock } from "../core/clock.ts";
 import { callable, checkOptions, type Checks, checkValue, object, text } from "../core/check.ts";
 import { QueueError } from "../core/errors.ts";
 import { isPlainObject } from "../core/json.ts";
+import { unlessAborted, within } from "../core/limit.ts";
 import type { Health, JsonObject, QueueBackend } from "../core/protocol.ts";
 import { type Answer, answer, jsonAnswer, OUTCOMES, type SlackOutcome } from "./answers.ts";
 import { readBody, TOO_LARGE } from "./body.ts";
@@ -165,23 +166,14 @@ class Receiver {
   }
 
   async fetch(request: Request): Promise<Response> {
-    const controller = new AbortController();
     const { pathname } = new URL(request.url);
-    const { signal } = controller;
-    const turn: Turn = { request, pathname, startedAt: this.#clock.now(), signal, findings: {} };
-    let timer: unknown;
-    const expired = new Promise<Answer>((resolve) => {
-      timer = this.#clock.setTimeout(() => {
-        const error = this.#late();
-        resolve(this.#failed(turn, error));
-        controller.abort(error);
-      }, this.#timeoutMs);
+    const startedAt = this.#clock.now();
+    return await within(this.#clock, this.#timeoutMs, () => this.#late(), undefined, async ({ signal }) => {
+      const turn: Turn = { request, pathname, startedAt, signal, findings: {} };
+      const answer = await unlessAborted(this.#answer(turn), signal).catch((error) => this.#failed(turn, error));
+      this.#count(answer, turn);
+      return new Response(answer.body, { status: answer.status, headers: answer.headers });
     });
-    const work = this.#answer(turn).catch((error: unknown) => this.#failed(turn, error));
-    const answer = await Promise.race([work, expired]);
-    this.#clock.clearTimeout(timer);
-    this.#count(answer, turn);
-    return new Response(answer.body, { status: answer.status, headers: answer.headers });
   }
 
   #count({ outcome, status }: Answer, { request, startedAt, findings }: Turn): void {

@@ -3,13 +3,13 @@
  *
  * @module
  */
-import { checkOptions, checkValue } from "../../core/check.ts";
+import { checkValue } from "../../core/check.ts";
 import type { DriverMessage, QueueDriver, SendResult } from "../../core/driver.ts";
 import type { ErrorCode } from "../../core/errors.ts";
 import type { Capabilities } from "../../core/protocol.ts";
 import { CloudflareError, codeOfBinding } from "./errors.ts";
 import { MAX_BATCH_MESSAGES, MAX_BYTES, sendAll } from "./messages.ts";
-import { BINDING_CHECKS, byKey, type CloudflareOptions, lookUp } from "./options.ts";
+import { byKey, type CloudflareOptions, lookUp } from "./options.ts";
 
 /** What both transports can do. */
 export const CAPABILITIES: Capabilities = {
@@ -42,9 +42,7 @@ export function bindingName(key: string): string {
 }
 
 /** A driver over the bindings. Consuming is the platform's: it pushes. */
-export function bindingDriver(options: CloudflareOptions): QueueDriver {
-  checkOptions("cloudflare options", options, BINDING_CHECKS);
-  const { bindings } = options;
+export function bindingDriver(bindings: CloudflareOptions["bindings"]): QueueDriver {
   checkValue("bindings", bindings, byKey);
   return {
     ...LIMITS,

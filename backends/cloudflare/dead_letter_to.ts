@@ -4,7 +4,7 @@
  * @module
  */
 import type { DeadLetterSink } from "../../core/consumer.ts";
-import { seal, sealUnreadable } from "../../core/envelope.ts";
+import { envelope } from "../../core/envelope.ts";
 import { bytesOf } from "../../core/json.ts";
 import { MAX_BYTES } from "./messages.ts";
 import type { QueueBinding } from "./options.ts";
@@ -39,9 +39,10 @@ export function deadLetterTo(queue: QueueBinding): DeadLetterSink {
       publishedAt: publishedAt?.getTime(),
       diedAt: Date.now(),
     };
-    const whole = unreadable === undefined ? seal(payload, fields) : sealUnreadable(unreadable, fields);
+    const content = unreadable === undefined ? { payload } : { body: unreadable };
+    const whole = envelope(content, fields);
     // Where message and cause together are more than the platform takes, the message alone is what must be kept.
-    const body = bytesOf(JSON.stringify(whole)) <= MAX_BYTES ? whole : unreadable === undefined ? payload : unreadable;
+    const body = bytesOf(JSON.stringify(whole)) <= MAX_BYTES ? whole : unreadable ?? payload;
     await queue.sendBatch([{ body, contentType: "json" }]);
   };
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { callable, checkOptions, type Checks, checkValue, count, positive, text } from "../../core/check.ts";
-import { BACKEND_CHECKS } from "../../core/host.ts";
+import { BACKEND_CHECKS, type BackendOptions } from "../../core/host.ts";
 import { type Clock, systemClock } from "../../core/clock.ts";
 import type {
   DriverMessage,
@@ -36,12 +36,11 @@ import {
 import { byKey, type CloudflareHttpOptions } from "./options.ts";
 import { Poll, pullsPerHour } from "./poll.ts";
 import { Queues } from "./queues.ts";
-import { sealUnreadable } from "../../core/envelope.ts";
+import { envelope } from "../../core/envelope.ts";
 import { bytesOf } from "../../core/json.ts";
 import { wholeSeconds } from "../../core/push.ts";
 
-const HTTP_CHECKS: Checks<CloudflareHttpOptions> = {
-  ...BACKEND_CHECKS,
+const OWN_CHECKS: Checks<Omit<CloudflareHttpOptions, keyof BackendOptions>> = {
   accountId: text,
   apiToken: text,
   queues: byKey,
@@ -84,7 +83,7 @@ export class HttpDriver implements QueueDriver {
 
   /** Nothing is opened and nothing asked before it is needed. */
   constructor(options: CloudflareHttpOptions) {
-    checkOptions("cloudflare options", options, HTTP_CHECKS);
+    checkOptions("cloudflare options", options, { ...BACKEND_CHECKS, ...OWN_CHECKS });
     checkValue("accountId", options.accountId, text);
     checkValue("apiToken", options.apiToken, text);
     const { accountId, apiToken, apiUrl = "https://api.cloudflare.com/client/v4", maxPollMs = 10_000 } = options;
@@ -266,6 +265,8 @@ function obituary({ message, text }: Lease, key: string, cause: FailureCause, di
   const { id, headers } = opened;
   const { attempts, timestamp_ms: publishedAt } = message;
   const fields = { id, headers, cause, attempts, key, publishedAt, diedAt };
-  const whole = opened.payload ? repack(opened, fields) : { text: JSON.stringify(sealUnreadable(opened.body, fields)) };
+  const whole = opened.payload
+    ? repack(opened, fields)
+    : { text: JSON.stringify(envelope({ body: opened.body }, fields)) };
   return bytesOf(whole.text) <= MAX_BYTES ? whole : repack(opened, { id, headers });
 }

@@ -4,16 +4,8 @@
  * @module
  */
 import type { DriverMessage, SendResult } from "../../core/driver.ts";
-import {
-  ENVELOPE,
-  type EnvelopeFields,
-  isObject,
-  needsEnvelope,
-  open,
-  type Opened,
-  sealText,
-} from "../../core/envelope.ts";
-import { bytesOf } from "../../core/json.ts";
+import { ENVELOPE, type EnvelopeFields, needsEnvelope, open, type Opened, sealText } from "../../core/envelope.ts";
+import { bytesOf, isPlainObject } from "../../core/json.ts";
 import { wholeSeconds } from "../../core/push.ts";
 import { CloudflareError } from "./errors.ts";
 
@@ -126,7 +118,7 @@ export function bodyText({ body, metadata }: ApiMessage): string {
 export function openText(text: string): Opened {
   try {
     const value = JSON.parse(text);
-    if (isObject(value)) return open(value);
+    if (isPlainObject(value)) return open(value);
   } catch {
     // no JSON, so no object either
   }

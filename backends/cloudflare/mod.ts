@@ -109,8 +109,8 @@ export class CloudflareBackend extends PublishingBackend {
    *
    * @throws {TypeError | RangeError} An option that is not as described.
    */
-  constructor(options: CloudflareOptions) {
-    super(bindingDriver(options), backendOptions(options));
+  constructor({ bindings, ...options }: CloudflareOptions) {
+    super(bindingDriver(bindings), options);
   }
 }
 

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { Check, Checks } from "../../core/check.ts";
-import { BACKEND_CHECKS, type BackendOptions } from "../../core/host.ts";
+import type { Check } from "../../core/check.ts";
+import type { BackendOptions } from "../../core/host.ts";
 
 /** One message on its way into a binding. */
 export interface BindingMessage {
@@ -65,9 +65,6 @@ export const byKey: Check = (value) =>
   typeof value === "function" || typeof value === "object" && value !== null
     ? undefined
     : { allowed: "an object by key, or a function of the key" };
-
-/** The checks of {@link CloudflareOptions}. */
-export const BINDING_CHECKS: Checks<CloudflareOptions> = { ...BACKEND_CHECKS, bindings: byKey };
 
 /** Looks a key up. */
 export function lookUp<T>(map: ByKey<T> | undefined, key: string): T | undefined {
