@@ -48,7 +48,9 @@
  * ## Runtimes
  *
  * Workers, Deno, Bun, Node, browsers. In a Worker make the backend within the request or the scheduled event that uses it:
- * a subscription cannot outlive them. `createConsumer(…).drain(…)` takes what is there and opens none.
+ * a subscription cannot outlive them, and publishes that are in the air together travel as one request, which the platform
+ * ends for all of them when it belongs to another request of the Worker. `createConsumer(…).drain(…)` takes what is there
+ * and opens no subscription.
  *
  * @example
  * ```ts
