@@ -3,10 +3,12 @@
  *
  * @module
  */
-import { test } from "node:test";
 import assert from "node:assert/strict";
+import { requires } from "../../support/services.ts";
 import { startUpstash } from "../../support/upstash_server.ts";
 import { bundle, fetcher, startWorkers } from "../../support/workerd.ts";
+
+const test = requires("redis-server");
 
 test("workerd upstash: requests that meet in one isolate publish each through a backend of its own", async () => {
   await using upstash = await startUpstash();
