@@ -29,6 +29,7 @@ export * from "./core/consumer.ts";
 export { EnvReader, type NumberBounds, type QueueConfig, readQueueConfig, readQueueFields } from "./core/config.ts";
 export * from "./core/registry.ts";
 export { backoffMs, type BackoffOptions, retry, type RetryOptions, withRetry } from "./core/retry.ts";
-export { type Clock, delay, systemClock } from "./core/clock.ts";
+export { type Clock, systemClock } from "./core/clock.ts";
+export { delay } from "./core/limit.ts";
 export type { FailureEvent, MessageEvent, QueueObserver } from "./core/observer.ts";
 export { ambientEnv } from "./env.ts";

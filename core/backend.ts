@@ -5,7 +5,7 @@
  */
 import type { QueueDriver } from "./driver.ts";
 import type { BackendOptions } from "./host.ts";
-import { Outbox } from "./outbox.ts";
+import { Outboxes } from "./outbox.ts";
 import type { LeasingBackend } from "./protocol.ts";
 import { PublishingBackend } from "./publishing.ts";
 import { Receiving } from "./receiving.ts";
@@ -18,7 +18,7 @@ export class PortableBackend extends PublishingBackend {
    * @throws {TypeError | RangeError} An option that is not as described.
    */
   constructor(driver: QueueDriver, options: BackendOptions = {}) {
-    super(driver, options, { Receiving, Outbox });
+    super(driver, options, { Receiving, Outboxes });
   }
 }
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ConsumeError } from "./errors.ts";
+import { ConsumeError, type ErrorCode } from "./errors.ts";
 import type { Host } from "./host.ts";
 import { DEFAULT_GROUP } from "./protocol.ts";
 import { retry } from "./retry.ts";
@@ -17,6 +17,23 @@ export function checkGroup(host: Host, group: string): void {
   if (group !== DEFAULT_GROUP && !host.driver.capabilities.groups) {
     throw host.unsupported(`groups, such as "${group}"`);
   }
+}
+
+/** The signal of a call that nothing limits. Made when it is needed: a Worker may make none while it starts. */
+let never: AbortSignal | undefined;
+
+/**
+ * As the host's `limited`; but a driver in this process answers at once and needs no limit, nor what a limit costs.
+ */
+export async function limited<T>(
+  host: Host,
+  fn: (signal: AbortSignal) => Promise<T>,
+  timeoutMs: number,
+  code: ErrorCode,
+  signal?: AbortSignal,
+): Promise<T> {
+  if (host.driver.inProcess) return await fn(signal ?? (never ??= new AbortController().signal));
+  return await host.limited(fn, timeoutMs, code, signal);
 }
 
 /**
@@ -35,7 +52,7 @@ export async function call<T>(
   const { clock, options: { timeoutMs, maxRetries, retryDelayMs: baseMs, random } } = host;
   const once = async (): Promise<T> => {
     try {
-      return await host.limited(fn, timeoutMs, "timeout", signal);
+      return await limited(host, fn, timeoutMs, "timeout", signal);
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
       throw host.wrap(ConsumeError, what, error, { key });

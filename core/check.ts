@@ -11,7 +11,8 @@ export type Check = (value: unknown) => { readonly allowed: string; readonly ran
 /** The checks of an options object, by name. An option without one is refused. */
 export type Checks<T> = { readonly [Name in keyof Required<T>]: Check };
 
-function number(allowed: string, accept: (value: number) => boolean): Check {
+/** A number that is accepted. */
+export function number(allowed: string, accept: (value: number) => boolean): Check {
   return (value) => {
     if (typeof value !== "number") return { allowed };
     return accept(value) ? undefined : { allowed, range: true };
@@ -29,7 +30,7 @@ export const wholeNumber: Check = number("a whole number of at least 0", (n) => 
 /** A text that has something in it and survives UTF-8. */
 export const text: Check = (value) => {
   if (typeof value !== "string" || value === "") return { allowed: "a non-empty string" };
-  return value.isWellFormed() ? undefined : { allowed: "text without lone surrogates, which no broker can carry" };
+  return value.isWellFormed() ? undefined : { allowed: "well-formed text (no lone surrogates)" };
 };
 /** An AbortSignal. */
 export const abortSignal: Check = (value) => value instanceof AbortSignal ? undefined : { allowed: "an AbortSignal" };
@@ -42,7 +43,7 @@ export const object: Check = (value) =>
   typeof value === "object" && value !== null ? undefined : { allowed: "an object" };
 /** A plain object of texts. */
 export const textRecord: Check = (value) => {
-  const allowed = "a plain object whose names and values are strings without lone surrogates";
+  const allowed = "a plain object of well-formed strings";
   if (!isPlainObject(value)) return { allowed };
   for (const [name, entry] of Object.entries(value)) {
     if (typeof entry !== "string" || !entry.isWellFormed() || !name.isWellFormed()) return { allowed };
@@ -68,8 +69,7 @@ export function oneOf(...values: readonly string[]): Check {
  * @throws {TypeError} Not an object, an option of another type, or a name that is not an option.
  * @throws {RangeError} A value out of range.
  */
-export function checkOptions<T extends object>(what: string, options: T | undefined, checks: Checks<T>): void {
-  if (options === undefined) return;
+export function checkOptions<T extends object>(what: string, options: T, checks: Checks<T>): void {
   checkValue(what, options, object);
   for (const name in options) { // not Object.keys, which makes an array for each message of a batch
     const value: unknown = options[name];

@@ -23,22 +23,3 @@ export const systemClock: Clock = {
   setTimeout: (callback, ms) => setTimeout(callback, Math.min(ms, LONGEST)),
   clearTimeout: (timer) => clearTimeout(timer as Parameters<typeof clearTimeout>[0]),
 };
-
-/**
- * Resolves after `ms` milliseconds by the clock; rejects with the signal's reason when it aborts first.
- * Leaves no timer and no listener behind.
- */
-export function delay(ms: number, clock: Clock = systemClock, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted) return reject(signal.reason);
-    const onAbort = () => {
-      clock.clearTimeout(timer);
-      reject(signal?.reason);
-    };
-    const timer = clock.setTimeout(() => {
-      signal?.removeEventListener("abort", onAbort);
-      resolve();
-    }, ms);
-    signal?.addEventListener("abort", onAbort, { once: true });
-  });
-}

@@ -23,11 +23,11 @@ export interface Lessor {
   settled(delivery: LeasedDelivery, settlement: Settlement, settled: boolean): void;
 }
 
-const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({});
+const NO_HEADERS: Readonly<Record<string, string>> = /* @__PURE__ */ Object.freeze({});
 
-const SETTLED: Promise<boolean> = Promise.resolve(true);
+const SETTLED: Promise<boolean> = /* @__PURE__ */ Promise.resolve(true);
 
-const NOT_OURS: Promise<boolean> = Promise.resolve(false);
+const NOT_OURS: Promise<boolean> = /* @__PURE__ */ Promise.resolve(false);
 
 const RETRY_CHECKS: Checks<RetryDeliveryOptions> = { delayMs: nonNegative, reason: () => undefined };
 

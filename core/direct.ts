@@ -5,7 +5,7 @@
  */
 import type { DriverMessage } from "./driver.ts";
 import type { QueueError } from "./errors.ts";
-import { Flight } from "./flight.ts";
+import { type Flight, fly } from "./flight.ts";
 import type { Host } from "./host.ts";
 import { bytesOf } from "./json.ts";
 import { within } from "./limit.ts";
@@ -18,66 +18,64 @@ export interface SendOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What brings messages of a key to the driver. */
+/** What brings messages to the driver. */
 export interface Sender {
   /** Resolves when the broker has confirmed every message. */
-  add(messages: readonly DriverMessage[], options: SendOptions): Promise<PublishReceipt[]>;
+  add(key: string, messages: readonly DriverMessage[], options: SendOptions): Promise<PublishReceipt[]>;
   /** Resolves when there is nothing left to send. */
   idle(): Promise<unknown>;
   /** Gives up all that is not confirmed. */
   abandon(reason: QueueError): void;
 }
 
-/** Sends for one call. */
+/** Sends each call by itself. */
 export class Direct implements Sender {
   readonly #host: Host;
-  readonly #key: string;
-  readonly #onIdle: () => void;
-  #limit: AbortController | undefined;
-  #sending: Promise<unknown> | undefined;
+  /** What limits each call, and when it has ended. */
+  readonly #calls: Map<AbortController, Promise<void>> = new Map();
 
-  /** Nothing is sent yet; `onIdle` is called when all is. */
-  constructor(host: Host, key: string, onIdle: () => void) {
+  /** A sender over the host's driver. */
+  constructor(host: Host) {
     this.#host = host;
-    this.#key = key;
-    this.#onIdle = onIdle;
   }
 
-  add(messages: readonly DriverMessage[], options: SendOptions): Promise<PublishReceipt[]> {
-    const sending = this.#send(new Parcel(this.#host, this.#key, messages), options).finally(this.#onIdle);
-    this.#sending = Promise.allSettled([sending]);
-    return sending;
-  }
-
-  idle(): Promise<unknown> {
-    return this.#sending ?? Promise.resolve();
-  }
-
-  abandon(reason: QueueError): void {
-    this.#limit?.abort(reason);
-  }
-
-  async #send(parcel: Parcel, { timeoutMs, signal: outer }: SendOptions): Promise<PublishReceipt[]> {
+  async add(
+    key: string,
+    messages: readonly DriverMessage[],
+    { timeoutMs, signal: outer }: SendOptions,
+  ): Promise<PublishReceipt[]> {
     const host = this.#host;
+    const parcel = new Parcel(host, key, messages);
+    const { promise, resolve } = Promise.withResolvers<void>();
     await within(host.clock, timeoutMs, () => host.lateError("timeout"), outer, async (limit) => {
-      this.#limit = limit;
+      this.#calls.set(limit, promise);
       let flight: Flight | undefined;
       try {
         while (!parcel.answered) {
           const fits = roomOf(host);
-          const rest = parcel.messages.slice(parcel.taken);
+          const rest = messages.slice(parcel.taken);
           const end = rest.findIndex((message) => !fits(message));
           const batch = end < 0 ? rest : rest.slice(0, end);
           parcel.taken += batch.length;
-          flight = new Flight(host, this.#key, limit.signal);
-          for (const outcome of await flight.send(batch)) parcel.answer(outcome);
+          for (const outcome of await fly(flight = {}, host, key, limit.signal, batch)) parcel.answer(outcome);
         }
       } catch {
         // A flight that does not answer was ended by the limit.
         parcel.giveUp(limit.signal.reason, outer?.aborted === true, flight);
+      } finally {
+        this.#calls.delete(limit);
+        resolve();
       }
     });
     return parcel.receipts();
+  }
+
+  idle(): Promise<unknown> {
+    return Promise.all(this.#calls.values());
+  }
+
+  abandon(reason: QueueError): void {
+    for (const limit of this.#calls.keys()) limit.abort(reason);
   }
 }
 
@@ -91,10 +89,11 @@ export function roomOf({ driver }: Host): (message: DriverMessage) => boolean {
   return (message) => {
     count += 1;
     if (maxBatchBytes < Infinity) {
-      const { body } = message; // a structured driver's is made when it is asked for
-      uncounted.push(body);
+      const { body, headers, id, explicitId } = message;
+      const text = headers || explicitId ? body + JSON.stringify({ id, headers }) : body;
+      uncounted.push(text);
       // Three bytes is the most that UTF-8 needs for one unit of a JavaScript string: where even that fits, nobody counts.
-      most += body.length * 3;
+      most += text.length * 3;
       if (most > maxBatchBytes) most = bytes = uncounted.splice(0).reduce((sum, text) => sum + bytesOf(text), bytes);
     }
     return count === 1 || count <= maxBatchMessages && most <= maxBatchBytes;

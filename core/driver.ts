@@ -21,9 +21,9 @@ export interface DriverMessage {
    * made id among a batch's messages names that batch.
    */
   readonly explicitId: boolean;
-  /** The payload as JSON text. */
+  /** The payload as JSON text; may be empty for a driver that is `structured`. */
   readonly body: string;
-  /** The payload: a validated copy where the driver is `structured`, else the caller's own object. Must not be changed. */
+  /** The payload: a validated copy. Must not be changed. */
   readonly payload: JsonObject;
   /** Milliseconds, whole or not, 0 where there is no delay. Never to be shortened. */
   readonly delayMs: number;
@@ -121,7 +121,7 @@ export interface QueueDriver {
   readonly capabilities: Capabilities;
   /** The most messages of one `send`. Default: 1,000. */
   readonly maxBatchMessages?: number;
-  /** The most bytes of body in one `send`. Default: no limit. */
+  /** The most bytes in one `send`: of bodies, and of headers and chosen ids as JSON. Default: no limit. */
   readonly maxBatchBytes?: number;
   /** The most settlements of one `settle`, and leases of one `extend`. Default: 1,000. */
   readonly maxSettleBatch?: number;

@@ -73,18 +73,19 @@ export interface QueueErrorOptions {
 export class QueueError extends Error {
   /** The name of the class. */
   override readonly name: string = "QueueError";
+  // Fields that a constructor sets are only declared: each would cost a Worker's bundle a second mention.
   /** What went wrong, for programs. */
-  readonly code: ErrorCode;
+  declare readonly code: ErrorCode;
   /** The backend's name, where known. */
-  readonly backend: string | undefined;
+  declare readonly backend: string | undefined;
   /** The key, where one is meant. */
-  readonly key: string | undefined;
+  declare readonly key: string | undefined;
   /** The message's id, where one message is meant: publishing again with it is safe where `capabilities.dedup` is true. */
-  readonly id: string | undefined;
+  declare readonly id: string | undefined;
   /** Whether the same call may succeed later. */
-  readonly retryable: boolean;
+  declare readonly retryable: boolean;
   /** Milliseconds that the broker asked to wait before the next try, where it did; `retry()` heeds it. */
-  readonly retryAfterMs: number | undefined;
+  declare readonly retryAfterMs: number | undefined;
 
   /** An error with its code, what happened, and what it is about. */
   constructor(code: ErrorCode, message: string, options: QueueErrorOptions = {}) {
@@ -109,7 +110,7 @@ export class PublishError extends QueueError {
   /** The name of the class. */
   override readonly name = "PublishError";
   /** Of a batch that was confirmed in part: what became of each message, in their order. */
-  readonly outcomes: readonly (PublishReceipt | PublishError)[] | undefined;
+  declare readonly outcomes: readonly (PublishReceipt | PublishError)[] | undefined;
 
   /** An error of one message, or of a batch. */
   constructor(code: ErrorCode, message: string, options: PublishErrorOptions = {}) {
@@ -140,7 +141,7 @@ export class ConfigError extends QueueError {
   /** The name of the class. */
   override readonly name = "ConfigError";
   /** One sentence per problem: the variable, what was found, what is allowed. */
-  readonly problems: readonly string[];
+  declare readonly problems: readonly string[];
 
   /** A `"config"` error of one problem or several. */
   constructor(problems: string | readonly string[], options: QueueErrorOptions = {}) {

@@ -64,8 +64,6 @@ type Defaulted =
   | "timeoutMs"
   | "maxRetries"
   | "retryDelayMs"
-  | "prefetch"
-  | "leaseMs"
   | "closeDeadlineMs"
   | "maxPayloadBytes"
   | "random";
@@ -75,12 +73,10 @@ export type ResolvedOptions = BackendOptions & Required<Pick<BackendOptions, Def
 
 /** The driver and what surrounds it. */
 export class Host {
-  readonly driver: QueueDriver;
-  readonly options: ResolvedOptions;
-  readonly clock: Clock;
+  declare readonly driver: QueueDriver;
+  declare readonly options: ResolvedOptions;
+  declare readonly clock: Clock;
   closed = false;
-  /** The signal of a call that nothing limits. Made when it is needed: a Worker may make none while it starts. */
-  #never: AbortSignal | undefined;
 
   constructor(driver: QueueDriver, options: BackendOptions) {
     checkOptions("backend options", options, BACKEND_CHECKS);
@@ -91,8 +87,6 @@ export class Host {
       timeoutMs: options.timeoutMs ?? 5_000,
       maxRetries: options.maxRetries ?? 3,
       retryDelayMs: options.retryDelayMs ?? 100,
-      prefetch: options.prefetch ?? 100,
-      leaseMs: options.leaseMs ?? 30_000,
       closeDeadlineMs: options.closeDeadlineMs ?? 5_000,
       maxPayloadBytes: options.maxPayloadBytes ?? driver.capabilities.maxPayloadBytes,
       random: options.random ?? Math.random,
@@ -174,17 +168,13 @@ export class Host {
     if (delayMs > maxDelayMs) throw new RangeError(`delayMs must be at most ${maxDelayMs}, found ${delayMs}`);
   }
 
-  /**
-   * Calls the broker, for `timeoutMs` at most; then it rejects with the code. A driver in this process answers at
-   * once and needs no limit, nor what a limit costs.
-   */
+  /** Calls the broker, for `timeoutMs` at most; then it rejects with the code. */
   async limited<T>(
     fn: (signal: AbortSignal) => Promise<T>,
     timeoutMs: number,
     code: ErrorCode,
     signal?: AbortSignal,
   ): Promise<T> {
-    if (this.driver.inProcess) return await fn(signal ?? (this.#never ??= new AbortController().signal));
     return await within(
       this.clock,
       timeoutMs,

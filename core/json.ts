@@ -37,71 +37,63 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
  */
 export function copyPayload(payload: unknown): JsonObject {
   if (!isPlainObject(payload)) throw new TypeError(`payload must be a plain JSON object, found ${kindOf(payload)}`);
-  return copyObject(payload, payload, 0);
+  return copy(payload, [], []) as JsonObject;
 }
 
 /** Copies what is known to be JSON, such as a payload that was checked before. */
 export function cloneJson<T extends JsonValue>(value: T): T {
-  return copyValue(value, value, 0) as T;
+  return copy(value, [], []) as T;
 }
 
-function copyObject(source: Record<string, unknown>, root: unknown, depth: number): JsonObject {
-  if (depth >= MAX_DEPTH) throw problemOf(root);
-  // A spread keeps the shape, which is several times faster than adding one property after the other, and makes a
-  // property of __proto__ like any other; writing to it below then changes that property, and no prototype.
-  const copy = { ...source };
-  // What was read is what is checked: a getter could answer something else the second time.
-  for (const name in copy) {
-    const value = copy[name];
-    if (typeof value === "string" || typeof value === "boolean" || !Object.hasOwn(copy, name)) continue;
-    const copied = copyValue(value, root, depth + 1);
-    if (!Object.is(copied, value)) copy[name] = copied;
-  }
-  return copy as JsonObject;
-}
-
-function copyValue(value: unknown, root: unknown, depth: number): JsonValue {
+/** Copies a value that stands within `above`, each of which is a member of the one before by its name in `names`. */
+function copy(value: unknown, names: (string | number)[], above: unknown[]): JsonValue {
+  const depth = above.length;
   switch (typeof value) {
     case "string":
     case "boolean":
       return value;
     case "number":
-      if (!Number.isFinite(value)) throw problemOf(root);
-      return value === 0 ? 0 : value; // JSON has no negative zero
-    case "object":
+      if (Number.isFinite(value)) return value === 0 ? 0 : value; // JSON has no negative zero
+      break;
+    case "object": {
       if (value === null) return null;
-      if (Array.isArray(value)) {
-        if (depth >= MAX_DEPTH) throw problemOf(root);
-        const copy = new Array<JsonValue>(value.length);
-        for (let i = 0; i < value.length; i++) copy[i] = copyValue(value[i], root, depth + 1);
-        return copy;
+      const list = Array.isArray(value);
+      if (!list && !isPlainObject(value)) break;
+      if (depth >= MAX_DEPTH) {
+        const again = above.findIndex((one, level) => above.indexOf(one) < level);
+        if (again > 0) throw refusal("a cycle", names, again);
+        throw new RangeError(`payload must be nested at most ${MAX_DEPTH} deep`);
       }
-      if (isPlainObject(value)) return copyObject(value, root, depth);
+      above.push(value);
+      if (list) {
+        const copied = Array.from(value, (member: unknown, i) => { // not map, which passes over holes
+          names[depth] = i;
+          return copy(member, names, above);
+        });
+        above.pop();
+        return copied;
+      }
+      // A spread keeps the shape, which is several times faster than adding one property after the other, and makes a
+      // property of __proto__ like any other; writing to it below then changes that property, and no prototype.
+      const copied = { ...value } as Record<string, unknown>;
+      // What was read is what is checked: a getter could answer something else the second time.
+      for (const name in copied) {
+        const member = copied[name];
+        if (typeof member === "string" || typeof member === "boolean" || !Object.hasOwn(copied, name)) continue;
+        names[depth] = name;
+        const inner = copy(member, names, above);
+        if (!Object.is(inner, member)) copied[name] = inner;
+      }
+      above.pop();
+      return copied as JsonObject;
+    }
   }
-  throw problemOf(root);
+  throw refusal(kindOf(value), names, depth);
 }
 
-/** What is wrong with a payload that was refused, and where: found by a walk of its own, so that copies need no paths. */
-function problemOf(payload: unknown): Error {
-  const above: unknown[] = [];
-  function walk(value: unknown, path: string): Error | undefined {
-    if (typeof value === "string" || typeof value === "boolean" || Number.isFinite(value) || value === null) return;
-    if (!Array.isArray(value) && !isPlainObject(value)) {
-      return new TypeError(`${path} must be a JSON value, found ${kindOf(value)}`);
-    }
-    if (above.includes(value)) return new TypeError(`${path} must be a JSON value, found a cycle`);
-    if (above.length >= MAX_DEPTH) return new RangeError(`payload must be nested at most ${MAX_DEPTH} deep`);
-    above.push(value);
-    // Not Object.entries of an array: it passes over holes.
-    const names = Array.isArray(value) ? value.keys() : Object.keys(value);
-    for (const name of names) {
-      const inner = (value as Record<string | number, unknown>)[name];
-      const problem = walk(inner, typeof name === "number" ? `${path}[${name}]` : `${path}.${name}`);
-      if (problem) return problem;
-    }
-    above.pop();
-  }
-  return walk(payload, "payload") ?? new TypeError("payload changed while it was read");
+function refusal(found: string, names: readonly (string | number)[], level: number): TypeError {
+  const path = names.slice(0, level).map((name) => typeof name === "number" ? `[${name}]` : `.${name}`).join("");
+  return new TypeError(`payload${path} must be a JSON value, found ${found}`);
 }
 
 const encoder = new TextEncoder();

@@ -5,12 +5,13 @@
  */
 import type { LeasedDelivery } from "./delivery.ts";
 import { LONGEST } from "./clock.ts";
+import { limited } from "./call.ts";
 import { ConsumeError } from "./errors.ts";
 import type { Host } from "./host.ts";
 import { tell } from "./observer.ts";
 
 /** How far into a lease it is renewed. */
-const RENEW_AT = 1 / 3;
+const RENEWALS = 3;
 
 /** Keeps leases alive while they are held. */
 export class LeaseKeeper {
@@ -84,7 +85,8 @@ export class LeaseKeeper {
     for (let from = 0; from < deliveries.length; from += maxSettleBatch) {
       const some = deliveries.slice(from, from + maxSettleBatch);
       const startedAt = clock.now();
-      const answers = await this.#host.limited(
+      const answers = await limited(
+        this.#host,
         (signal) => driver.extend!(this.#key, this.#group, some.map((delivery) => delivery.raw.lease), leaseMs, signal),
         withinMs,
         "unknown-outcome",
@@ -104,7 +106,7 @@ export class LeaseKeeper {
     this.#armed = true;
     const { clock } = this.#host;
     // After a failed renewal there is less time left, so the next try comes sooner; and no lease ends unnoticed.
-    const regular = Math.min(this.#leaseMs * RENEW_AT / (this.#failures > 0 ? 4 : 1), LONGEST);
+    const regular = Math.min(this.#leaseMs / RENEWALS / (this.#failures > 0 ? 4 : 1), LONGEST);
     const waitMs = Math.max(0, Math.min(regular, this.#endsAt(this.held()) - clock.now()));
     const dueAt = clock.now() + waitMs;
     this.#timer = clock.setTimeout(() => {
@@ -124,10 +126,10 @@ export class LeaseKeeper {
     const due: LeasedDelivery[] = [];
     for (const delivery of this.held()) {
       if (delivery.expired(now)) this.#lose(delivery);
-      else if (delivery.leasedUntil - now <= this.#leaseMs * (1 - RENEW_AT) + 1) due.push(delivery);
+      else if (delivery.leasedUntil - now <= this.#leaseMs * (1 - 1 / RENEWALS) + 1) due.push(delivery);
     }
     if (due.length === 0 || !this.renewing || !driver.extend) return;
-    const withinMs = Math.min(this.#host.options.timeoutMs, this.#leaseMs * RENEW_AT, this.#endsAt(due) - now);
+    const withinMs = Math.min(this.#host.options.timeoutMs, this.#leaseMs / RENEWALS, this.#endsAt(due) - now);
     try {
       await this.extend(due, this.#leaseMs, withinMs);
       this.#failures = 0;

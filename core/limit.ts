@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Clock } from "./clock.ts";
+import { type Clock, systemClock } from "./clock.ts";
 
 /**
  * What `fn` answers. Its limit aborts with what `late` makes after so many milliseconds, where there are any, and with
@@ -34,7 +34,22 @@ export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Prom
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(signal.reason);
     if (signal.aborted) onAbort();
-    else signal.addEventListener("abort", onAbort);
+    else signal.addEventListener("abort", onAbort, { once: true });
     promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
   });
+}
+
+/**
+ * Resolves after `ms` milliseconds by the clock, or with `work` where that is sooner; rejects with the signal's reason
+ * when it aborts first. Leaves no timer and no listener behind.
+ */
+export async function delay(
+  ms: number,
+  clock: Clock = systemClock,
+  signal?: AbortSignal,
+  work?: Promise<unknown>,
+): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const over = work ? Promise.race([promise, work]) : promise;
+  await within(clock, ms, resolve, undefined, () => signal ? unlessAborted(over, signal) : over);
 }

@@ -7,7 +7,7 @@
 import { roomOf, type Sender, type SendOptions } from "./direct.ts";
 import type { DriverMessage } from "./driver.ts";
 import type { QueueError } from "./errors.ts";
-import { Flight, type Outcome } from "./flight.ts";
+import { type Flight, fly, type Outcome } from "./flight.ts";
 import type { Host } from "./host.ts";
 import { Parcel } from "./parcel.ts";
 import type { PublishReceipt } from "./protocol.ts";
@@ -28,7 +28,7 @@ interface Item {
 }
 
 /** Publishes of one key on their way to the driver. */
-export class Outbox implements Sender {
+class Outbox {
   readonly #host: Host;
   readonly #key: string;
   readonly #onIdle: () => void;
@@ -113,11 +113,11 @@ export class Outbox implements Sender {
 
   async #send(): Promise<void> {
     this.#abort = new AbortController();
-    this.#flight = new Flight(this.#host, this.#key, this.#abort.signal);
+    this.#flight = {};
     const messages = () => this.#batch.map(({ message }) => message);
     try {
       this.#deliver(
-        await this.#flight.send(messages(), () => {
+        await fly(this.#flight, this.#host, this.#key, this.#abort.signal, messages(), () => {
           this.#batch = this.#batch.filter(({ caller }) => !caller.over);
           return messages();
         }),
@@ -170,5 +170,33 @@ export class Outbox implements Sender {
       }
       if (next < Infinity) this.#arm(next);
     }, deadline - clock.now());
+  }
+}
+
+/** The outboxes of a backend. A key that falls silent costs nothing: its outbox goes when it has nothing left to send. */
+export class Outboxes implements Sender {
+  readonly #host: Host;
+  readonly #outboxes: Map<string, Outbox> = new Map();
+
+  /** Outboxes over the host's driver. */
+  constructor(host: Host) {
+    this.#host = host;
+  }
+
+  add(key: string, messages: readonly DriverMessage[], options: SendOptions): Promise<PublishReceipt[]> {
+    let outbox = this.#outboxes.get(key);
+    if (outbox === undefined) {
+      outbox = new Outbox(this.#host, key, () => this.#outboxes.delete(key));
+      this.#outboxes.set(key, outbox);
+    }
+    return outbox.add(messages, options);
+  }
+
+  async idle(): Promise<void> {
+    await Promise.all([...this.#outboxes.values()].map((outbox) => outbox.idle()));
+  }
+
+  abandon(reason: QueueError): void {
+    for (const outbox of this.#outboxes.values()) outbox.abandon(reason);
   }
 }

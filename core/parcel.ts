@@ -4,8 +4,8 @@
  * @module
  */
 import type { DriverMessage } from "./driver.ts";
-import { PublishError, QueueError } from "./errors.ts";
-import { type Flight, onlyId, type Outcome, unknownOutcome } from "./flight.ts";
+import { type PublishError, QueueError } from "./errors.ts";
+import { type Flight, type Outcome, publishError, unknownOutcome } from "./flight.ts";
 import type { Host } from "./host.ts";
 import { tell } from "./observer.ts";
 import type { PublishReceipt } from "./protocol.ts";
@@ -14,15 +14,14 @@ import type { PublishReceipt } from "./protocol.ts";
 export class Parcel {
   /** So many messages, the first ones, were handed to a flight. */
   taken = 0;
-  readonly messages: readonly DriverMessage[];
+  declare readonly messages: readonly DriverMessage[];
   /** When it came, in epoch milliseconds. */
-  readonly startedAt: number;
+  declare readonly startedAt: number;
   readonly #host: Host;
   readonly #key: string;
   /** Of the first so many messages. */
   readonly #outcomes: Outcome[] = [];
-  #refused = 0;
-  #error: QueueError | undefined;
+  #errors: PublishError[] | undefined;
 
   /** A parcel of messages for a key. */
   constructor(host: Host, key: string, messages: readonly DriverMessage[]) {
@@ -46,15 +45,13 @@ export class Parcel {
   answer(outcome: Outcome): void {
     this.#outcomes.push(outcome);
     if (outcome instanceof QueueError) {
-      this.#refused += 1;
-      // What may be there has the last word: whoever reads the code alone must not take it for gone.
-      if (this.#error === undefined || outcome.code === "unknown-outcome") this.#error = outcome;
+      (this.#errors ??= []).push(outcome);
       return;
     }
-    const { clock, driver, options: { observer } } = this.#host;
+    const { clock, driver: { name: backend }, options: { observer } } = this.#host;
     if (observer?.published) {
       const durationMs = clock.now() - this.startedAt;
-      tell(observer, "published", { backend: driver.name, key: this.#key, id: outcome.id, durationMs });
+      tell(observer, "published", { backend, key: this.#key, id: outcome.id, durationMs });
     }
   }
 
@@ -65,12 +62,14 @@ export class Parcel {
    */
   receipts(): PublishReceipt[] {
     const outcomes = this.#outcomes;
-    const error = this.#error;
-    if (error === undefined) return outcomes as PublishReceipt[];
+    const errors = this.#errors;
+    if (!errors) return outcomes as PublishReceipt[];
+    // What may be there has the last word: whoever reads the code alone must not take it for gone.
+    const error = errors.find(({ code }) => code === "unknown-outcome") ?? errors[0]!;
     // A wrong configuration, such as credentials that turn out to be no good, is not of any message.
     if (outcomes.length === 1 || error.code === "config") throw error;
-    const message = `${this.#refused} of ${outcomes.length} messages were not confirmed: ${error.message}`;
-    throw new PublishError(error.code, message, { ...this.#about(), cause: error, outcomes });
+    const message = `${errors.length} of ${outcomes.length} messages were not confirmed: ${error.message}`;
+    throw publishError(this.#host, this.#key, this.messages, error.code, message, error, outcomes);
   }
 
   /**
@@ -80,26 +79,15 @@ export class Parcel {
    * @throws The reason itself where the call was ended from outside and nothing of it can be in the queue.
    */
   giveUp(reason: unknown, aborted: boolean, flight: Flight | undefined): void {
-    const doubt = this.flying && flight?.inDoubt;
-    const lastError = this.flying ? flight?.lastError : undefined;
-    const late = !aborted && reason instanceof QueueError && reason.code === "timeout";
-    if (!late && !doubt && this.#outcomes.length === 0) throw reason;
-    const why = aborted ? "it was aborted" : late ? "no answer came in time" : "the backend closed";
-    const cause = late ? lastError : reason;
-    if (doubt) {
-      const error = unknownOutcome(this.#host, this.#key, why, this.messages, cause);
-      while (this.flying) this.answer(error);
-    }
+    const { inDoubt, lastError }: Flight = this.flying && flight || {};
     const code = reason instanceof QueueError ? reason.code : "timeout";
-    const unsent = late && lastError ||
-      new PublishError(code, `Cannot publish to "${this.#key}": ${why}, and nothing was sent`, {
-        ...this.#about(),
-        cause,
-      });
-    while (!this.answered) this.answer(unsent);
-  }
-
-  #about(): { backend: string; key: string; id: string | undefined } {
-    return { backend: this.#host.driver.name, key: this.#key, id: onlyId(this.messages) };
+    const late = !aborted && code === "timeout";
+    if (!late && !inDoubt && this.#outcomes.length === 0) throw reason;
+    const why = aborted ? "it was aborted" : (reason as Error).message;
+    const cause = late ? lastError : reason;
+    const unknown = inDoubt && unknownOutcome(this.#host, this.#key, why, this.messages, cause);
+    const message = `Cannot publish to "${this.#key}", nothing was sent: ${why}`;
+    const unsent = late && lastError || publishError(this.#host, this.#key, this.messages, code, message, cause);
+    while (!this.answered) this.answer(this.flying && unknown || unsent);
   }
 }

@@ -82,9 +82,9 @@ const LONGEST_WAIT_MS = 86_400_000;
 
 /** Applies a consumer's options to deliveries. */
 export class Policy {
-  readonly options: ConsumerOptions;
-  readonly maxAttempts: number;
-  readonly clock: Clock;
+  declare readonly options: ConsumerOptions;
+  declare readonly maxAttempts: number;
+  declare readonly clock: Clock;
   readonly #random: () => number;
 
   constructor(options: ConsumerOptions) {
@@ -123,7 +123,7 @@ export class Policy {
 
   /** Tells the observer that an option of the consumer failed. */
   tellFailed(what: string, { key, id, attempts }: Delivery, backend: string, cause: unknown): void {
-    const error = new ConsumeError("internal", `${what} a message of "${key}" failed`, { key, id, backend, cause });
+    const error = new ConsumeError("internal", `${what} a message failed`, { key, id, backend, cause });
     tell(this.options.observer, "failed", { backend, key, operation: "settle", failures: attempts, error });
   }
 
@@ -202,21 +202,12 @@ export class Policy {
 
 /** The delivery, with a signal that also aborts when its handler's time is over. */
 function watched(delivery: Delivery, limit: AbortSignal): Delivery {
-  const { id, key, payload, attempts, headers, publishedAt } = delivery;
   let signal: AbortSignal | undefined;
-  return {
-    id,
-    key,
-    payload,
-    attempts,
-    headers,
-    publishedAt,
-    get signal() {
-      return signal ??= AbortSignal.any([delivery.signal, limit]);
+  return new Proxy(delivery, {
+    get: (target, name) => {
+      if (name === "signal") return signal ??= AbortSignal.any([target.signal, limit]);
+      const member: unknown = Reflect.get(target, name, target);
+      return typeof member === "function" ? member.bind(target) : member;
     },
-    ack: () => delivery.ack(),
-    retry: (options) => delivery.retry(options),
-    deadLetter: (reason) => delivery.deadLetter(reason),
-    extend: (leaseMs) => delivery.extend(leaseMs),
-  };
+  });
 }

@@ -3,25 +3,14 @@
  *
  * @module
  */
-import {
-  abortSignal,
-  checkKey,
-  checkOptions,
-  type Checks,
-  checkValue,
-  nonNegative,
-  object,
-  positive,
-  text,
-  textRecord,
-} from "./check.ts";
+import { abortSignal, checkKey, checkOptions, type Checks, nonNegative, positive, text, textRecord } from "./check.ts";
 import { Direct, type Sender } from "./direct.ts";
-import type { QueueDriver } from "./driver.ts";
+import type { DriverMessage, QueueDriver } from "./driver.ts";
 import { ConnectionError, QueueError } from "./errors.ts";
 import { type BackendOptions, Host } from "./host.ts";
-import { within } from "./limit.ts";
+import { delay } from "./limit.ts";
 import { kindOf } from "./json.ts";
-import { Composer, type Outgoing } from "./outgoing.ts";
+import { Composer } from "./outgoing.ts";
 import type {
   BatchOptions,
   Capabilities,
@@ -38,31 +27,26 @@ import type {
   ReceiveOptions,
 } from "./protocol.ts";
 
-const PUBLISH_CHECKS: Checks<PublishOptions> = {
-  id: text,
-  delayMs: nonNegative,
-  ttlMs: positive,
-  headers: textRecord,
-  signal: abortSignal,
-  timeoutMs: positive,
-};
-
-const MESSAGE_CHECKS: Checks<OutgoingMessage> = {
-  payload: () => undefined, // checked where it is copied
-  id: text,
-  delayMs: nonNegative,
-  ttlMs: positive,
-  headers: textRecord,
-};
-
 const BATCH_CHECKS: Checks<BatchOptions> = { signal: abortSignal, timeoutMs: positive };
+
+const ONE_CHECKS: Checks<Omit<OutgoingMessage, "payload">> = {
+  id: text,
+  delayMs: nonNegative,
+  ttlMs: positive,
+  headers: textRecord,
+};
+
+const PUBLISH_CHECKS: Checks<PublishOptions> = { ...ONE_CHECKS, ...BATCH_CHECKS };
+
+/** The payload is checked where it is copied. */
+const MESSAGE_CHECKS: Checks<OutgoingMessage> = { payload: () => undefined, ...ONE_CHECKS };
 
 const NO_OPTIONS = {};
 
-/** What a backend has beside what only publishes: a receiving side, and an outbox where publishes travel together. */
+/** What a backend has beside what only publishes: a receiving side, and outboxes where publishes travel together. */
 export interface PullingParts {
   readonly Receiving: new (host: Host) => ReceivingSide;
-  readonly Outbox: new (host: Host, key: string, onIdle: () => void) => Sender;
+  readonly Outboxes: new (host: Host) => Sender;
 }
 
 /** The receiving side, as the publishing side knows it. */
@@ -72,7 +56,7 @@ export interface ReceivingSide {
   consume(key: string, options: ConsumeOptions): AsyncIterableIterator<JsonObject>;
   receive(key: string, options: ReceiveOptions): AsyncIterableIterator<Delivery>;
   stop(): Promise<void>;
-  revoke(reason: unknown): Promise<void>;
+  revoke(): Promise<void>;
 }
 
 /**
@@ -83,8 +67,7 @@ export class PublishingBackend implements LeasingBackend {
   /** List, replay, purge. */
   readonly deadLetters: DeadLetters;
   readonly #host: Host;
-  readonly #senders: Map<unknown, Sender> = new Map();
-  readonly #Outbox: PullingParts["Outbox"] | undefined;
+  readonly #sender: Sender;
   readonly #receiving: ReceivingSide | undefined;
   readonly #composer: Composer;
   #closing: Promise<void> | undefined;
@@ -97,8 +80,8 @@ export class PublishingBackend implements LeasingBackend {
   constructor(driver: QueueDriver, options: BackendOptions = {}, parts?: PullingParts) {
     this.#host = new Host(driver, options);
     this.#composer = new Composer(this.#host);
-    this.#Outbox = driver.separate ? undefined : parts?.Outbox;
     this.#receiving = parts && new parts.Receiving(this.#host);
+    this.#sender = new (driver.separate || !parts ? Direct : parts.Outboxes)(this.#host);
     this.deadLetters = this.#receiving?.deadLetters ?? this.#noDeadLetters();
   }
 
@@ -141,7 +124,6 @@ export class PublishingBackend implements LeasingBackend {
     if (!Array.isArray(messages)) throw new TypeError(`messages must be an array, found ${kindOf(messages)}`);
     checkOptions("batch options", options, BATCH_CHECKS);
     const outgoing = Array.from(messages, (message: OutgoingMessage, i) => { // not map, which passes over holes
-      checkValue(`messages[${i}]`, message, object);
       checkOptions(`messages[${i}]`, message, MESSAGE_CHECKS);
       return this.#composer.compose(message.payload, message);
     });
@@ -192,23 +174,19 @@ export class PublishingBackend implements LeasingBackend {
     if (this.#host.closed) throw this.#host.closedError(what);
     const { driver, clock, options: { timeoutMs } } = this.#host;
     const startedAt = clock.now();
-    const result = (error?: Error): Health => ({
-      ok: error === undefined,
-      latencyMs: clock.now() - startedAt,
-      ...error && { error },
-    });
+    let error: QueueError | undefined;
     try {
       await this.#host.limited(
-        (limit) => driver.ping?.(limit) ?? Promise.resolve(),
+        async (limit) => await driver.ping?.(limit),
         timeoutMs,
         "timeout",
         options.signal,
       );
-      return result();
-    } catch (error) {
-      const wrapped = this.#host.wrap(QueueError, what, error);
-      return result(wrapped.code === "connection" ? new ConnectionError(wrapped.message, wrapped) : wrapped);
+    } catch (cause) {
+      error = this.#host.wrap(QueueError, what, cause);
+      if (error.code === "connection") error = new ConnectionError(error.message, error);
     }
+    return { ok: !error, latencyMs: clock.now() - startedAt, ...error && { error } };
   }
 
   /**
@@ -227,44 +205,24 @@ export class PublishingBackend implements LeasingBackend {
   }
 
   async #close(): Promise<void> {
-    const { options } = this.#host;
+    const { driver, clock, options: { closeDeadlineMs, timeoutMs } } = this.#host;
     this.#host.closed = true;
-    const senders = [...this.#senders.values()];
-    // All stop before any is waited for; what nobody settles by the deadline goes back.
-    const stopping = [this.#receiving?.stop(), ...senders.map((sender) => sender.idle())];
-    await this.#waitFor(Promise.all(stopping), options.closeDeadlineMs);
-    for (const sender of senders) sender.abandon(this.#host.closedError("Cannot publish"));
-    const revoking = this.#receiving?.revoke(this.#host.closedError("The lease was given back"));
-    await this.#waitFor(revoking, options.timeoutMs);
-    await this.#closeDriver();
-  }
-
-  async #waitFor(work: Promise<unknown> | undefined, ms: number): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    await within(this.#host.clock, ms, resolve, undefined, () => Promise.race([work, promise]));
-  }
-
-  async #closeDriver(): Promise<void> {
-    const { driver, options } = this.#host;
+    // Both stop before either is waited for; what nobody settles by the deadline goes back.
+    await delay(closeDeadlineMs, clock, undefined, Promise.all([this.#receiving?.stop(), this.#sender.idle()]));
+    this.#sender.abandon(this.#host.closedError("Not confirmed"));
+    if (this.#receiving) await delay(timeoutMs, clock, undefined, this.#receiving.revoke());
     try {
-      await this.#host.limited(() => driver.close(), options.timeoutMs, "timeout");
+      await this.#host.limited(() => driver.close(), timeoutMs, "timeout");
     } catch (error) {
       throw this.#host.wrap(QueueError, "Cannot close", error);
     }
   }
 
-  async #send(key: string, messages: readonly Outgoing[], options: BatchOptions): Promise<PublishReceipt[]> {
+  async #send(key: string, messages: readonly DriverMessage[], options: BatchOptions): Promise<PublishReceipt[]> {
     if (this.#host.closed) throw this.#host.closedError(`Cannot publish to "${key}"`, key);
     options.signal?.throwIfAborted();
-    const name = this.#Outbox ? key : {};
-    let sender = this.#senders.get(name);
-    if (sender === undefined) {
-      // A key that falls silent costs nothing: its sender goes when it has nothing left to send.
-      sender = new (this.#Outbox ?? Direct)(this.#host, key, () => this.#senders.delete(name));
-      this.#senders.set(name, sender);
-    }
     const { timeoutMs = this.#host.options.timeoutMs, signal } = options;
-    return await sender.add(messages, { timeoutMs, signal });
+    return await this.#sender.add(key, messages, { timeoutMs, signal });
   }
 
   #pulling(what: string): ReceivingSide {

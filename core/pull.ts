@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { delay } from "./clock.ts";
+import { delay } from "./limit.ts";
 import { toCause } from "./delivery.ts";
 import { ConsumeError } from "./errors.ts";
 import { type ConsumerSummary, type Counts, noCounts, type Policy, type Settling } from "./policy.ts";

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { type Check, checkValue, number } from "./check.ts";
 import { open } from "./envelope.ts";
 import { QueueError } from "./errors.ts";
 import { toCause } from "./delivery.ts";
@@ -54,14 +55,12 @@ export interface PushDelivery extends Delivery {
   readonly settled: boolean;
 }
 
-/** The longest delay of a retry: 24 hours. */
-const MAX_DELAY_MS = 86_400_000;
+/** What a retry may ask for: up to 24 hours. */
+const delay: Check = number("a number from 0 to 86400000", (ms) => ms >= 0 && ms <= 86_400_000);
 
 /** Whole seconds for a delay in milliseconds: rounded up, so that it never ends early. */
 export function wholeSeconds(delayMs: number): number {
-  if (!(delayMs >= 0 && delayMs <= MAX_DELAY_MS)) {
-    throw new RangeError(`Cannot delay: delayMs must be from 0 to ${MAX_DELAY_MS}, got ${delayMs}`);
-  }
+  checkValue("delayMs", delayMs, delay);
   return Math.ceil(delayMs / 1000);
 }
 
@@ -120,7 +119,7 @@ export function pushDelivery(
       }),
     extend: () =>
       Promise.reject(
-        new QueueError("unsupported", "Cannot extend a lease: the platform pushes", { key: delivery.key }),
+        new QueueError("unsupported", "The platform does not support extending", { key: delivery.key }),
       ),
   };
   return delivery;

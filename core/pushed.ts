@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { callable, checkOptions, type Checks, checkValue, count, object, positive } from "./check.ts";
-import { ConsumeError } from "./errors.ts";
+import { callable, checkOptions, type Checks, checkValue, count, object, positive, text } from "./check.ts";
+import { ConsumeError, QueueError } from "./errors.ts";
 import { within } from "./limit.ts";
 import { type ConsumerOptions, type ConsumerSummary, noCounts, Policy } from "./policy.ts";
 import { type PushBatch, type PushDelivery, pushDelivery } from "./push.ts";
@@ -22,7 +22,7 @@ const CONSUMER_CHECKS: Checks<ConsumerOptions> = {
   handler: callable,
   concurrency: count,
   maxAttempts: count,
-  backoff: (value) => typeof value === "function" ? undefined : object(value),
+  backoff: (value) => callable(value) && object(value),
   timeoutMs: positive,
   deadLetter: callable,
   observer: object,
@@ -31,7 +31,7 @@ const CONSUMER_CHECKS: Checks<ConsumerOptions> = {
 };
 
 const BATCH_CHECKS: Checks<HandleBatchOptions> = {
-  key: (value) => typeof value === "string" ? undefined : { allowed: "a string" },
+  key: text,
   deadlineMs: positive,
 };
 
@@ -41,9 +41,8 @@ const BATCH_CHECKS: Checks<HandleBatchOptions> = {
  * @throws {TypeError | RangeError} An option that is not as described.
  */
 export function policyOf(options: ConsumerOptions): Policy {
-  checkValue("consumer options", options, object);
-  checkValue("handler", options.handler, callable);
   checkOptions("consumer options", options, CONSUMER_CHECKS);
+  checkValue("handler", options.handler, callable);
   if (typeof options.backoff === "object") checkOptions("backoff", options.backoff, BACKOFF_CHECKS);
   return new Policy(options);
 }
@@ -80,7 +79,7 @@ export async function handlePushed(
   const { key, deadlineMs = 600_000 } = options;
   const { deadLetter, concurrency = 8 } = policy.options;
   const counts = noCounts();
-  const late = () => new DOMException(`The batch's ${deadlineMs} ms are over`, "TimeoutError");
+  const late = () => new QueueError("timeout", `The batch took longer than ${deadlineMs} ms`);
   await within(policy.clock, deadlineMs, late, undefined, async ({ signal }) => {
     const ended = new Promise<"retried">((resolve) => signal.addEventListener("abort", () => resolve("retried")));
     const handle = async (delivery: PushDelivery) => {

@@ -86,7 +86,8 @@ export class Receiving {
   }
 
   /** Takes back what is still in hand, and sends every settlement that is left. */
-  async revoke(reason: unknown): Promise<void> {
+  async revoke(): Promise<void> {
+    const reason = this.#host.closedError("The lease was given back");
     await Promise.allSettled([
       ...[...this.#subscriptions].map((subscription) => subscription.revoke(reason)),
       ...[...this.#settlers.values()].map(({ settler }) => settler.idle()),
@@ -98,7 +99,8 @@ export class Receiving {
     checkOptions("receive options", options, RECEIVE_CHECKS);
     const { driver, options: defaults } = this.#host;
     if (!driver.receive || !driver.settle) throw this.#host.unsupported("pulling messages");
-    const { group = DEFAULT_GROUP, prefetch = defaults.prefetch, leaseMs = defaults.leaseMs, signal } = options;
+    const { group = DEFAULT_GROUP, signal } = options;
+    const { prefetch = defaults.prefetch ?? 100, leaseMs = defaults.leaseMs ?? 30_000 } = options;
     checkGroup(this.#host, group);
     const id = JSON.stringify([key, group]);
     let shared = this.#settlers.get(id);

@@ -20,7 +20,7 @@ export function messageOf(error: unknown): string {
   try {
     return String(error instanceof Error ? error.message : error);
   } catch {
-    return "a value that cannot be shown"; // its own toString threw
+    return "unprintable"; // its own toString threw
   }
 }
 
@@ -34,18 +34,14 @@ export function redactError(error: unknown, secrets: readonly string[], depth = 
       ? redactText(messageOf(error), secrets)
       : error;
   }
+  const { name, stack, code, cause } = error as Error & { readonly code?: unknown };
   const clean = new Error(redactText(messageOf(error), secrets));
-  // The name is set where console and inspect look for it, and as little seen as on any other error.
-  Object.defineProperty(clean, "name", { value: error.name, configurable: true, writable: true });
-  if (typeof error.stack === "string") {
-    Object.defineProperty(clean, "stack", {
-      value: redactText(error.stack, secrets),
-      configurable: true,
-      writable: true,
-    });
+  // The name and the stack are set where console and inspect look for them, and as little seen as on any other error.
+  for (const [key, value] of Object.entries({ name, stack })) {
+    const shown = redactText(String(value ?? ""), secrets);
+    Object.defineProperty(clean, key, { value: shown, configurable: true, writable: true });
   }
-  const { code } = error as { code?: unknown };
   if (typeof code === "string" || typeof code === "number") Object.assign(clean, { code });
-  if (error.cause !== undefined && depth < 5) clean.cause = redactError(error.cause, secrets, depth + 1);
+  if (cause !== undefined && depth < 5) clean.cause = redactError(cause, secrets, depth + 1);
   return clean;
 }

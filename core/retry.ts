@@ -6,15 +6,16 @@
 import {
   abortSignal,
   callable,
+  type Check,
   checkOptions,
   type Checks,
   nonNegative,
   object,
-  oneOf,
   positive,
   wholeNumber,
 } from "./check.ts";
-import { type Clock, delay, systemClock } from "./clock.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import { delay } from "./limit.ts";
 
 /** How long to wait between tries. */
 export interface BackoffOptions {
@@ -67,7 +68,8 @@ export interface RetryOptions extends BackoffOptions {
   readonly random?: () => number;
 }
 
-const jitter = oneOf("full", "none");
+const jitter: Check = (value) =>
+  value === "full" || value === "none" ? undefined : { allowed: '"full" or "none"', range: typeof value === "string" };
 
 /** The checks of {@link BackoffOptions}. */
 export const BACKOFF_CHECKS: Checks<BackoffOptions> = {

@@ -3,11 +3,12 @@
  *
  * @module
  */
+import { limited } from "./call.ts";
 import type { Settlement } from "./driver.ts";
 import { ConsumeError } from "./errors.ts";
 import type { Host } from "./host.ts";
 import type { LeasedDelivery, Lessor } from "./delivery.ts";
-import { delay } from "./clock.ts";
+import { delay } from "./limit.ts";
 
 interface Pending {
   readonly delivery: LeasedDelivery;
@@ -88,7 +89,8 @@ export class Settler {
     let doubt = false;
     for (let failures = 0;;) {
       try {
-        const settled = await this.#host.limited(
+        const settled = await limited(
+          this.#host,
           (signal) => driver.settle!(this.#key, this.#group, settlements, signal),
           options.timeoutMs,
           "unknown-outcome",

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { limited } from "./call.ts";
 import { LeasedDelivery, type Lessor, toCause } from "./delivery.ts";
 import type { RawDelivery, Settlement } from "./driver.ts";
 import { ConsumeError } from "./errors.ts";
@@ -12,7 +13,7 @@ import { LeaseKeeper } from "./leases.ts";
 import { tell } from "./observer.ts";
 import { backoffMs } from "./retry.ts";
 import type { Settler } from "./settler.ts";
-import { delay } from "./clock.ts";
+import { delay } from "./limit.ts";
 
 /** What a subscription is made with: {@link ReceiveOptions} with their defaults. */
 export interface SubscriptionOptions {
@@ -142,7 +143,7 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
       await Promise.all(this.#releases.splice(0));
     };
     // A broker that hangs must not hold up whoever leaves a loop: what it still answers is dealt with when it comes.
-    await this.#host.limited(done, this.#host.options.timeoutMs, "timeout").catch(() => undefined);
+    await limited(this.#host, done, this.#host.options.timeoutMs, "timeout").catch(() => undefined);
     this.#checkOver();
   }
 

@@ -30,7 +30,7 @@ export async function readBody(
     while (true) {
       const { done, value } = await reader.read();
       signal.throwIfAborted();
-      if (done) return chunks.length === 1 ? chunks[0]! : concatenate(chunks, size);
+      if (done) return chunks.length === 1 ? chunks[0]! : concatenate(chunks);
       size += value.byteLength;
       if (size > maxBytes) {
         discard(reader);
@@ -49,8 +49,9 @@ function discard(source: { cancel(reason?: unknown): Promise<void> } | null, rea
   source?.cancel(reason).catch(() => undefined);
 }
 
-function concatenate(chunks: readonly Uint8Array[], size: number): Uint8Array {
-  const bytes = new Uint8Array(size);
+/** One after the other. */
+export function concatenate(chunks: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(chunks.reduce((size, { byteLength }) => size + byteLength, 0));
   let at = 0;
   for (const chunk of chunks) {
     bytes.set(chunk, at);

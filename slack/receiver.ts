@@ -127,92 +127,50 @@ interface Turn {
  * ```
  */
 export function createSlackReceiver(options: SlackReceiverOptions): SlackReceiver {
-  const receiver = new Receiver(options);
-  return {
-    fetch: (request) => receiver.fetch(request),
-    get stats() {
-      return receiver.stats();
-    },
-  };
-}
+  checkOptions("receiver options", options, CHECKS);
+  checkValue("backend", options.backend, object);
+  const { signingSecret, key = DEFAULT_EVENTS_KEY, path = "/slack/events", healthPath = "/health" } = options;
+  const { timeoutMs = DEFAULT_TIMEOUT_MS, clock = systemClock, observer } = options;
+  // A plugin may offer no health.
+  const backend: QueueBackend & { health?(options: { readonly signal: AbortSignal }): Promise<Health> } =
+    options.backend;
+  const verifier = new SignatureVerifier(signingSecret);
+  const counts = Object.fromEntries(OUTCOMES.map((name) => [name, 0])) as Record<SlackOutcome, number>;
 
-class Receiver {
-  readonly #backend: QueueBackend & { health?(options: { readonly signal: AbortSignal }): Promise<Health> };
-  readonly #verifier: SignatureVerifier;
-  readonly #key: string;
-  readonly #path: string;
-  readonly #healthPath: string;
-  readonly #timeoutMs: number;
-  readonly #clock: Clock;
-  readonly #observer: SlackReceiverOptions["observer"];
-  readonly #decoder = new TextDecoder("utf-8", { fatal: true });
-  readonly #counts = Object.fromEntries(OUTCOMES.map((name) => [name, 0])) as Record<SlackOutcome, number>;
+  const late = () => new QueueError("timeout", `Cannot answer Slack in time: not done after ${timeoutMs} ms`);
 
-  constructor(options: SlackReceiverOptions) {
-    checkOptions("receiver options", options, CHECKS);
-    checkValue("backend", options.backend, object);
-    this.#backend = options.backend;
-    this.#verifier = new SignatureVerifier(options.signingSecret);
-    this.#key = options.key ?? DEFAULT_EVENTS_KEY;
-    this.#path = options.path ?? "/slack/events";
-    this.#healthPath = options.healthPath ?? "/health";
-    this.#timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-    this.#clock = options.clock ?? systemClock;
-    this.#observer = options.observer;
-  }
-
-  stats(): SlackReceiverStats {
-    return { ...this.#counts };
-  }
-
-  async fetch(request: Request): Promise<Response> {
-    const { pathname } = new URL(request.url);
-    const startedAt = this.#clock.now();
-    return await within(this.#clock, this.#timeoutMs, () => this.#late(), undefined, async ({ signal }) => {
-      const turn: Turn = { request, pathname, startedAt, signal, findings: {} };
-      const answer = await unlessAborted(this.#answer(turn), signal).catch((error) => this.#failed(turn, error));
-      this.#count(answer, turn);
-      return new Response(answer.body, { status: answer.status, headers: answer.headers });
-    });
-  }
-
-  #count({ outcome, status }: Answer, { request, startedAt, findings }: Turn): void {
-    this.#counts[outcome]++;
-    if (!this.#observer) return;
+  function report({ outcome, status }: Answer, { request: { headers }, startedAt, findings }: Turn): void {
+    counts[outcome]++;
     try {
-      this.#observer({
+      observer?.({
         ...findings,
         outcome,
         status,
-        durationMs: this.#clock.now() - startedAt,
-        retryNum: request.headers.get("x-slack-retry-num") ?? undefined,
-        retryReason: request.headers.get("x-slack-retry-reason") ?? undefined,
+        durationMs: clock.now() - startedAt,
+        retryNum: headers.get("x-slack-retry-num") ?? undefined,
+        retryReason: headers.get("x-slack-retry-reason") ?? undefined,
       });
     } catch {
       // An observer that fails is no reason to tell Slack that its event was not taken.
     }
   }
 
-  #late(): QueueError {
-    return new QueueError("timeout", `Cannot answer Slack in time: not done after ${this.#timeoutMs} ms`);
-  }
-
   /** What is answered where something threw, or the time is up. */
-  #failed(turn: Turn, error: unknown): Answer {
-    turn.findings.error = error;
-    if (turn.pathname !== this.#healthPath) return answer("unconfirmed");
+  function failed({ pathname, findings }: Turn, error: unknown): Answer {
+    findings.error = error;
+    if (pathname !== healthPath) return answer("unconfirmed");
     return jsonAnswer("unhealthy", { ok: false, checked: true, error: errorCode(error) });
   }
 
-  async #answer(turn: Turn): Promise<Answer> {
+  async function respond(turn: Turn): Promise<Answer> {
     const { request, pathname, findings } = turn;
-    if (pathname === this.#healthPath) return await this.#health(turn);
-    if (pathname !== this.#path) return answer("notFound");
+    if (pathname === healthPath) return await health(turn);
+    if (pathname !== path) return answer("notFound");
     if (request.method !== "POST") return answer("notAllowed", { allow: "POST" });
 
     const body = await readBody(request, MAX_BODY_BYTES, turn.signal);
     if (body === TOO_LARGE) return answer("tooLarge");
-    findings.problem = await this.#verifier.check({
+    findings.problem = await verifier.check({
       timestamp: request.headers.get("x-slack-request-timestamp"),
       signature: request.headers.get("x-slack-signature"),
       body,
@@ -224,10 +182,10 @@ class Receiver {
     if (request.headers.get("content-type")?.toLowerCase().startsWith("application/x-www-form-urlencoded")) {
       return answer("unsupported");
     }
-    const envelope = this.#parse(body);
+    const envelope = parse(body);
     switch (envelope?.type) {
       case "event_callback":
-        return await this.#publish(envelope, turn);
+        return await publish(envelope, turn);
       case "url_verification":
         return challenge(envelope);
       case "app_rate_limited":
@@ -238,45 +196,58 @@ class Receiver {
     }
   }
 
-  #parse(body: Uint8Array): JsonObject | undefined {
-    try {
-      const value: unknown = JSON.parse(this.#decoder.decode(body));
-      return isPlainObject(value) ? value as JsonObject : undefined;
-    } catch {
-      // Not UTF-8 or not JSON: both are answered as malformed.
-      return undefined;
-    }
-  }
-
-  async #publish(envelope: JsonObject, { startedAt, signal, findings }: Turn): Promise<Answer> {
-    const { event, event_id: eventId } = envelope;
-    if (typeof eventId !== "string" || eventId === "" || !isPlainObject(event) || typeof event.type !== "string") {
+  async function publish(envelope: JsonObject, { startedAt, signal, findings }: Turn): Promise<Answer> {
+    const { event, event_id: id } = envelope;
+    if (typeof id !== "string" || id === "" || !isPlainObject(event) || typeof event.type !== "string") {
       return answer("malformed");
     }
-    findings.eventId = eventId;
+    findings.eventId = id;
     findings.eventType = event.type;
     findings.teamId = textOf(envelope.team_id);
-    const timeoutMs = this.#timeoutMs - (this.#clock.now() - startedAt);
+    const leftMs = timeoutMs - (clock.now() - startedAt);
     // The time may be up although the timer has not had its turn: then nothing is sent that nobody waits for.
-    if (timeoutMs <= 0) {
-      throw this.#late();
-    }
-    const receipt = await this.#backend.publish(this.#key, envelope, { id: eventId, timeoutMs, signal });
-    return answer(receipt.outcome === "duplicate" ? "duplicate" : "accepted");
+    if (leftMs <= 0) throw late();
+    const { outcome } = await backend.publish(key, envelope, { id, timeoutMs: leftMs, signal });
+    return answer(outcome === "duplicate" ? "duplicate" : "accepted");
   }
 
-  async #health({ request, signal, findings }: Turn): Promise<Answer> {
-    if (request.method !== "GET" && request.method !== "HEAD") return answer("notAllowed", { allow: "GET, HEAD" });
-    // A plugin may offer none; then all that is known is that this process answers.
-    if (!this.#backend.health) return jsonAnswer("healthy", { ok: true, checked: false });
-    const { ok, latencyMs, error } = await this.#backend.health({ signal });
+  async function health({ request: { method }, signal, findings }: Turn): Promise<Answer> {
+    if (method !== "GET" && method !== "HEAD") return answer("notAllowed", { allow: "GET, HEAD" });
+    // Without a health of the backend's, all that is known is that this process answers.
+    if (!backend.health) return jsonAnswer("healthy", { ok: true, checked: false });
+    const { ok, latencyMs, error } = await backend.health({ signal });
     if (ok) return jsonAnswer("healthy", { ok, checked: true, latencyMs });
     findings.error = error;
-    return jsonAnswer("unhealthy", { ok: false, checked: true, latencyMs, error: errorCode(error) });
+    return jsonAnswer("unhealthy", { ok, checked: true, latencyMs, error: errorCode(error) });
+  }
+
+  return {
+    async fetch(request) {
+      const { pathname } = new URL(request.url);
+      const startedAt = clock.now();
+      return await within(clock, timeoutMs, late, undefined, async ({ signal }) => {
+        const turn: Turn = { request, pathname, startedAt, signal, findings: {} };
+        const answer = await unlessAborted(respond(turn), signal).catch((error) => failed(turn, error));
+        report(answer, turn);
+        return new Response(answer.body, answer);
+      });
+    },
+    get stats() {
+      return { ...counts };
+    },
+  };
+}
+
+function parse(body: Uint8Array): JsonObject | undefined {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body));
+    return isPlainObject(value) ? value as JsonObject : undefined;
+  } catch {
+    // Not UTF-8 or not JSON: both are answered as malformed.
+    return undefined;
   }
 }
 
-/** Slack's handshake: the challenge comes back. */
 function challenge(envelope: JsonObject): Answer {
   const { challenge } = envelope;
   return typeof challenge === "string" ? jsonAnswer("challenged", { challenge }) : answer("malformed");

@@ -4,12 +4,11 @@
  * @module
  */
 import { ConfigError } from "../core/errors.ts";
+import { concatenate } from "./body.ts";
 
 /** How far a timestamp may be from now, in seconds, in either direction: Slack's own five minutes. */
 const MAX_SKEW_SECONDS = 300;
 
-const SIGNATURE_PREFIX = "v0=";
-const SIGNATURE_BYTES = 32;
 const HMAC = { name: "HMAC", hash: "SHA-256" } as const;
 
 const encoder = new TextEncoder();
@@ -112,24 +111,12 @@ function importKey(secret: string): Promise<CryptoKey> {
 }
 
 function signedBytes(timestamp: string, body: Uint8Array | string): Uint8Array<ArrayBuffer> {
-  const prefix = `v0:${timestamp}:`;
-  if (typeof body === "string") return encoder.encode(prefix + body);
-  const bytes = new Uint8Array(prefix.length + body.byteLength);
-  encoder.encodeInto(prefix, bytes);
-  bytes.set(body, prefix.length);
-  return bytes;
+  const prefix = encoder.encode(`v0:${timestamp}:`);
+  return concatenate([prefix, typeof body === "string" ? encoder.encode(body) : body]);
 }
 
 /** The 32 bytes of `v0=` and 64 lower-case hexadecimal digits; undefined for anything else. */
 function parseSignature(signature: string): Uint8Array<ArrayBuffer> | undefined {
-  if (!/^v0=[0-9a-f]{64}$/.test(signature)) return undefined;
-  const bytes = new Uint8Array(SIGNATURE_BYTES);
-  const digit = (at: number) => {
-    const code = signature.charCodeAt(at);
-    return code <= 0x39 ? code - 0x30 : code - 0x61 + 10;
-  };
-  for (let index = 0, at = SIGNATURE_PREFIX.length; index < SIGNATURE_BYTES; index++, at += 2) {
-    bytes[index] = digit(at) << 4 | digit(at + 1);
-  }
-  return bytes;
+  const hex = /^v0=([0-9a-f]{64})$/.exec(signature)?.[1];
+  return hex ? Uint8Array.from(hex.match(/../g)!, (byte) => parseInt(byte, 16)) : undefined;
 }

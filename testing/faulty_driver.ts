@@ -4,7 +4,8 @@
  * @module
  */
 import { alterDriver } from "./alter_driver.ts";
-import { type Clock, delay, systemClock } from "../core/clock.ts";
+import { type Clock, systemClock } from "../core/clock.ts";
+import { delay } from "../core/limit.ts";
 import type { DriverMessage, QueueDriver, SendResult } from "../core/driver.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import { FaultState } from "./fault_state.ts";

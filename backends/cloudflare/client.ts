@@ -4,7 +4,8 @@
  * @module
  */
 import type { Clock } from "../../core/clock.ts";
-import { CloudflareError, codeOfAnswer, isOfQueue, neverLeft } from "./errors.ts";
+import { QueueError } from "../../core/errors.ts";
+import { codeOfAnswer, isOfQueue, neverLeft } from "./errors.ts";
 
 /** What a client is made with. */
 export interface ClientOptions {
@@ -52,7 +53,7 @@ export class CloudflareClient {
    * @param body JSON text; none: a GET.
    * @param free Pulls and acknowledgements, which the rate limit does not count.
    * @param sending A publish: no answer leaves its fate open.
-   * @throws {CloudflareError} Whatever the reason.
+   * @throws {QueueError} Whatever the reason.
    */
   async ask(
     path: string,
@@ -76,7 +77,7 @@ export class CloudflareClient {
       });
       return this.#read(response, await response.text(), sending);
     } catch (error) {
-      if (error instanceof CloudflareError) throw error;
+      if (error instanceof QueueError && !limit.signal.aborted) throw error;
       const code = neverLeft(error)
         ? "connection"
         : sending
@@ -84,7 +85,7 @@ export class CloudflareClient {
         : limit.signal.aborted
         ? "timeout"
         : "connection";
-      throw new CloudflareError(code, `no answer from the API: ${error}`, { cause: error });
+      throw new QueueError(code, `no answer from the API: ${error}`, { cause: error });
     } finally {
       clock.clearTimeout(timer);
       signal.removeEventListener("abort", onAbort);
@@ -108,7 +109,7 @@ export class CloudflareClient {
       this.#paidUntil = this.#options.clock.now() + WINDOW_MS + (retryAfterMs ?? 0);
     }
     // The number alone: what the API says beside it may quote the request.
-    throw new CloudflareError(code, `the API answered ${status}${error ? `, error ${error.code}` : ""}`, {
+    throw new QueueError(code, `the API answered ${status}${error ? `, error ${error.code}` : ""}`, {
       retryAfterMs,
     });
   }
@@ -124,7 +125,7 @@ export class CloudflareClient {
     const retryAfterMs = this.#paidUntil - now - WINDOW_MS;
     if (retryAfterMs > 0) {
       const limit = `the API takes ${this.#options.requestLimit} requests in 5 minutes`;
-      throw new CloudflareError("rate-limited", limit, { retryAfterMs });
+      throw new QueueError("rate-limited", limit, { retryAfterMs });
     }
     this.#paidUntil = Math.max(this.#paidUntil, now) + this.#intervalMs;
   }

@@ -20,26 +20,6 @@ const BY_NUMBER: Readonly<Record<number, ErrorCode>> = {
   15000: "unavailable",
 };
 
-/** What the platform answered, or that it did not answer. */
-export class CloudflareError extends Error {
-  override readonly name = "CloudflareError";
-  /** What it is by our codes. */
-  readonly code: ErrorCode;
-  /** Milliseconds that the platform asked to wait. */
-  readonly retryAfterMs: number | undefined;
-
-  /** An error of a code. */
-  constructor(
-    code: ErrorCode,
-    message: string,
-    options: { readonly cause?: unknown; readonly retryAfterMs?: number } = {},
-  ) {
-    super(message, options);
-    this.code = code;
-    this.retryAfterMs = options.retryAfterMs;
-  }
-}
-
 /**
  * Our code for an answer of the HTTP API.
  *

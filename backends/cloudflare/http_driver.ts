@@ -14,13 +14,12 @@ import type {
   SendResult,
   Settlement,
 } from "../../core/driver.ts";
-import type { ErrorCode } from "../../core/errors.ts";
+import { type ErrorCode, QueueError } from "../../core/errors.ts";
 import type { Capabilities, FailureCause, QueueDepth } from "../../core/protocol.ts";
 import { CAPABILITIES, LIMITS } from "./binding_driver.ts";
 import { CloudflareClient } from "./client.ts";
 import { deadLettersOf } from "./dead_letters.ts";
 import { Counts } from "./counts.ts";
-import { CloudflareError } from "./errors.ts";
 import {
   type ApiMessage,
   batchText,
@@ -125,7 +124,7 @@ export class HttpDriver implements QueueDriver {
 
   async receive(key: string, { max, leaseMs, waitMs, signal }: DriverReceiveOptions): Promise<RawDelivery[]> {
     if (leaseMs > MAX_LEASE_MS) {
-      throw new CloudflareError("invalid", `a lease lasts at most ${MAX_LEASE_MS} ms, asked for ${leaseMs}`);
+      throw new QueueError("invalid", `a lease lasts at most ${MAX_LEASE_MS} ms, asked for ${leaseMs}`);
     }
     const poll = this.#poll(key);
     const giveUpAt = this.#clock.now() + waitMs;
@@ -200,11 +199,7 @@ export class HttpDriver implements QueueDriver {
   }
 
   classify(error: unknown): ErrorCode {
-    return error instanceof CloudflareError ? error.code : "internal";
-  }
-
-  retryAfterMs(error: unknown): number | undefined {
-    return error instanceof CloudflareError ? error.retryAfterMs : undefined;
+    return error instanceof QueueError ? error.code : "internal";
   }
 
   #count(key: string): Counts {

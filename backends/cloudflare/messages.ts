@@ -5,9 +5,9 @@
  */
 import type { DriverMessage, SendResult } from "../../core/driver.ts";
 import { ENVELOPE, type EnvelopeFields, needsEnvelope, open, type Opened, sealText } from "../../core/envelope.ts";
+import { QueueError } from "../../core/errors.ts";
 import { bytesOf, isPlainObject } from "../../core/json.ts";
 import { wholeSeconds } from "../../core/push.ts";
-import { CloudflareError } from "./errors.ts";
 
 /** Bytes of a message: 128 KB of 1,000 bytes, less the hundred or so that the platform counts as its own. */
 export const MAX_BYTES = 127_900;
@@ -47,10 +47,7 @@ export function inBatches<T extends Packed>(messages: readonly T[]): T[][] {
   return batches;
 }
 
-/**
- * Sends messages in as many batches as the limits ask for, in order. A message that is over the limit with what
- * travels beside it is refused alone.
- */
+/** Sends messages as one batch. One that is over the limit with what travels beside it is refused alone. */
 export async function sendAll(
   messages: readonly DriverMessage[],
   send: (batch: readonly Packed[]) => Promise<unknown>,
@@ -61,13 +58,13 @@ export async function sendAll(
     const text = needsEnvelope(payload, fields) ? sealText(body, fields) : body;
     const bytes = bytesOf(text);
     if (bytes > MAX_BYTES) {
-      const message = `the message is ${bytes} bytes with its id and headers, the platform takes ${MAX_BYTES}`;
-      return { error: new CloudflareError("too-large", message) };
+      const message = `message must be at most ${MAX_BYTES} bytes with its id and headers, found ${bytes}`;
+      return { error: new QueueError("too-large", message) };
     }
     packed.push({ text, ...delayMs && { delaySeconds: wholeSeconds(delayMs) } });
     return { outcome: "added" };
   });
-  for (const batch of inBatches(packed)) await send(batch);
+  if (packed.length > 0) await send(packed);
   return results;
 }
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Check } from "../../core/check.ts";
+import { callable, type Check, object } from "../../core/check.ts";
 import type { BackendOptions } from "../../core/host.ts";
 
 /** One message on its way into a binding. */
@@ -62,9 +62,7 @@ export interface CloudflareHttpOptions extends BackendOptions {
 
 /** Of options that go by key. */
 export const byKey: Check = (value) =>
-  typeof value === "function" || typeof value === "object" && value !== null
-    ? undefined
-    : { allowed: "an object by key, or a function of the key" };
+  callable(value) && object(value) ? { allowed: "an object by key or a function" } : undefined;
 
 /** Looks a key up. */
 export function lookUp<T>(map: ByKey<T> | undefined, key: string): T | undefined {

@@ -3,8 +3,8 @@
  *
  * @module
  */
+import { QueueError } from "../../core/errors.ts";
 import type { CloudflareClient } from "./client.ts";
-import { CloudflareError } from "./errors.ts";
 import { type ByKey, lookUp, type QueueAddress } from "./options.ts";
 
 interface Described {
@@ -52,7 +52,7 @@ export class Queues {
     if (isId(queue)) return queue;
     const { queue_id } = await this.#describe(queue, signal);
     if (queue_id) return queue_id;
-    throw new CloudflareError("not-found", `the account has no queue "${queue}": wrangler queues create ${queue}`);
+    throw new QueueError("not-found", `the account has no queue "${queue}": wrangler queues create ${queue}`);
   }
 
   #describe(queue: string, signal: AbortSignal): Promise<Described> {

@@ -8,7 +8,8 @@
  * (the HTTP status of an error code, the text of a warning) the choice made here is ours, and no test of the
  * library may lean on it.
  */
-import { type Clock, delay, systemClock } from "../../core/clock.ts";
+import { type Clock, systemClock } from "../../core/clock.ts";
+import { delay } from "../../core/limit.ts";
 import { contentBytes, hex, METADATA_BYTES, type QueueSettings, StoredQueue } from "./cloudflare_queue.ts";
 import {
   acknowledge,

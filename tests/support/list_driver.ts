@@ -1,5 +1,6 @@
 /** A plugin as its author would write it: lists in memory, behind the driver contract. */
-import { type Clock, delay, systemClock } from "../../core/clock.ts";
+import { type Clock, systemClock } from "../../core/clock.ts";
+import { delay } from "../../core/limit.ts";
 import type * as driver from "../../core/driver.ts";
 import type { ErrorCode } from "../../core/errors.ts";
 import type { Capabilities, DeadLetter } from "../../core/protocol.ts";

@@ -1,6 +1,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { type Clock, delay, systemClock } from "../../core/clock.ts";
+import { type Clock, systemClock } from "../../core/clock.ts";
+import { delay } from "../../core/limit.ts";
 
 /** A clock whose timers fire when the test says so. */
 class HandClock implements Clock {

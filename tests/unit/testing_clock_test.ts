@@ -1,6 +1,6 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { delay } from "../../core/clock.ts";
+import { delay } from "../../core/limit.ts";
 import { FakeClock } from "../../testing/mod.ts";
 
 test("fake clock: stands still until it is turned", async () => {
