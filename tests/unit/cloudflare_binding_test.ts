@@ -74,6 +74,23 @@ test("cloudflare binding: batches keep within 100 messages and 256 KB, in order"
   );
 });
 
+test("cloudflare binding: headers and chosen ids count towards a batch's 256 KB", async () => {
+  const binding = new Binding();
+  const backend = new CloudflareBackend({ bindings: { q: binding } });
+  const messages = Array.from({ length: 200 }, (_, n) => ({
+    payload: { n, text: "x".repeat(1_000) },
+    id: `${n}-`.padEnd(2_000, '"'), // each quotation mark is two bytes as JSON
+    headers: { trace: "\u00fc".repeat(1_000) },
+  }));
+  await backend.publishBatch("q", messages);
+  const bytes = binding.batches.map((batch) =>
+    batch.reduce((sum, { body }) => sum + new TextEncoder().encode(JSON.stringify(body)).length + 100, 0)
+  );
+  assert.ok(bytes.every((sum) => sum <= 256_000), bytes.join());
+  assert.ok(bytes.slice(0, -1).every((sum) => sum > 200_000), bytes.join());
+  assert.deepEqual(binding.messages.map(({ body }) => open(body).payload?.n), messages.map(({ payload }) => payload.n));
+});
+
 test("cloudflare binding: what is sent is a copy, whole seconds delay, id and headers in an envelope", async () => {
   const binding = new Binding();
   const backend = new CloudflareBackend({ bindings: { q: binding } });
