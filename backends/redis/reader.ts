@@ -81,6 +81,11 @@ export class BlockingReader {
     });
   }
 
+  /** Makes a new connection: this one leads to a server where nothing new comes. */
+  reconnect(): void {
+    this.#client?.disconnect(true);
+  }
+
   /** Drops the connection and ends every wait. */
   close(): void {
     this.#closed = true;

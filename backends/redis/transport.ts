@@ -53,6 +53,8 @@ export class RedisTransport implements StreamsTransport {
   #answeredAt = 0;
   #watchdog: ReturnType<typeof setTimeout> | undefined;
   #lastError: unknown;
+  /** The server has taken a write: one that refuses them later is no longer what it was. */
+  #wasPrimary = false;
   #closed = false;
   readonly #onError = (error: unknown) => this.#lastError = error;
   readonly #onReady = () => {
@@ -96,11 +98,25 @@ export class RedisTransport implements StreamsTransport {
     return answer;
   }
 
-  #evaluate(script: Script, rest: readonly string[]): Promise<unknown> {
-    return this.#call("EVALSHA", [script.sha!, ...rest], script.repeatable, (error) => {
-      if (!error.message.includes("NOSCRIPT")) throw error;
-      return this.#call("EVAL", [script.source, ...rest], script.repeatable);
+  async #evaluate(script: Script, rest: readonly string[]): Promise<unknown> {
+    const refused = (error: Error) => Promise.reject(this.#demoted(error));
+    const answer = await this.#call("EVALSHA", [script.sha!, ...rest], script.repeatable, (error) => {
+      if (!error.message.includes("NOSCRIPT")) return refused(error);
+      return this.#call("EVAL", [script.source, ...rest], script.repeatable, refused);
     });
+    this.#wasPrimary ||= !script.repeatable;
+    return answer;
+  }
+
+  /**
+   * A server that was written to and is read-only now has been replaced by another one: whoever led us to it, a name, a
+   * proxy or a Sentinel, leads a new connection to that one.
+   */
+  #demoted(error: Error): Error {
+    if (!this.#wasPrimary || this.#client.isCluster || !error.message.includes("READONLY")) return error;
+    this.#client.disconnect(true);
+    for (const reader of this.#readers.values()) reader.reconnect();
+    return new QueueError("unavailable", "the server has become a read-only replica", { cause: error });
   }
 
   async ping(signal: AbortSignal): Promise<void> {
