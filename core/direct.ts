@@ -14,7 +14,8 @@ import type { PublishReceipt } from "./protocol.ts";
 
 /** How long, and as long as what, somebody waits. */
 export interface SendOptions {
-  readonly timeoutMs: number;
+  /** Default: the backend's. */
+  readonly timeoutMs?: number;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -42,7 +43,7 @@ export class Direct implements Sender {
   async add(
     key: string,
     messages: readonly DriverMessage[],
-    { timeoutMs, signal: outer }: SendOptions,
+    { timeoutMs = this.#host.options.timeoutMs, signal: outer }: SendOptions,
   ): Promise<PublishReceipt[]> {
     const host = this.#host;
     const parcel = new Parcel(host, key, messages);

@@ -46,7 +46,7 @@ export async function fly(
       }),
     }) as PublishError;
   const outcomeOf = (message: DriverMessage, result: SendResult | undefined): Outcome => {
-    if (result && !("error" in result)) return { id: result.id ?? message.id, outcome: result.outcome };
+    if (result && !("error" in result)) return result.id ? result as Outcome : { ...result, id: message.id };
     return wrap(result ? result.error : "the driver answered too few results", [message]);
   };
   for (let failures = 1, doubt = false;; failures++) {

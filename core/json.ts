@@ -37,17 +37,24 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
  */
 export function copyPayload(payload: unknown): JsonObject {
   if (!isPlainObject(payload)) throw new TypeError(`payload must be a plain JSON object, found ${kindOf(payload)}`);
-  return copy(payload, [], []) as JsonObject;
+  return copy(payload) as JsonObject;
 }
 
 /** Copies what is known to be JSON, such as a payload that was checked before. */
 export function cloneJson<T extends JsonValue>(value: T): T {
-  return copy(value, [], []) as T;
+  return copy(value) as T;
 }
 
-/** Copies a value that stands within `above`, each of which is a member of the one before by its name in `names`. */
-function copy(value: unknown, names: (string | number)[], above: unknown[]): JsonValue {
-  const depth = above.length;
+/** An object or an array that is being copied. */
+interface Level {
+  readonly value: object;
+  readonly above: Level | undefined;
+  /** The member that is being copied. */
+  name: string | number;
+}
+
+/** Copies a value that is the named member of the object above it, so many levels deep. */
+function copy(value: unknown, above?: Level, depth = 0): JsonValue {
   switch (typeof value) {
     case "string":
     case "boolean":
@@ -60,18 +67,17 @@ function copy(value: unknown, names: (string | number)[], above: unknown[]): Jso
       const list = Array.isArray(value);
       if (!list && !isPlainObject(value)) break;
       if (depth >= MAX_DEPTH) {
-        const again = above.findIndex((one, level) => above.indexOf(one) < level);
-        if (again > 0) throw refusal("a cycle", names, again);
+        const levels = levelsOf(above);
+        const again = levels.findIndex((one) => levels.find((other) => other.value === one.value) !== one);
+        if (again > 0) throw refusal("a cycle", levels.slice(0, again));
         throw new RangeError(`payload must be nested at most ${MAX_DEPTH} deep`);
       }
-      above.push(value);
+      const level: Level = { value, above, name: 0 };
       if (list) {
-        const copied = Array.from(value, (member: unknown, i) => { // not map, which passes over holes
-          names[depth] = i;
-          return copy(member, names, above);
+        return Array.from(value, (member: unknown, i) => { // not map, which passes over holes
+          level.name = i;
+          return copy(member, level, depth + 1);
         });
-        above.pop();
-        return copied;
       }
       // A spread keeps the shape, which is several times faster than adding one property after the other, and makes a
       // property of __proto__ like any other; writing to it below then changes that property, and no prototype.
@@ -80,19 +86,23 @@ function copy(value: unknown, names: (string | number)[], above: unknown[]): Jso
       for (const name in copied) {
         const member = copied[name];
         if (typeof member === "string" || typeof member === "boolean" || !Object.hasOwn(copied, name)) continue;
-        names[depth] = name;
-        const inner = copy(member, names, above);
+        level.name = name;
+        const inner = copy(member, level, depth + 1);
         if (!Object.is(inner, member)) copied[name] = inner;
       }
-      above.pop();
       return copied as JsonObject;
     }
   }
-  throw refusal(kindOf(value), names, depth);
+  throw refusal(kindOf(value), levelsOf(above));
 }
 
-function refusal(found: string, names: readonly (string | number)[], level: number): TypeError {
-  const path = names.slice(0, level).map((name) => typeof name === "number" ? `[${name}]` : `.${name}`).join("");
+/** From the outermost to this one. */
+function levelsOf(level: Level | undefined): Level[] {
+  return level ? [...levelsOf(level.above), level] : [];
+}
+
+function refusal(found: string, levels: readonly Level[]): TypeError {
+  const path = levels.map(({ name }) => typeof name === "number" ? `[${name}]` : "." + name).join("");
   return new TypeError(`payload${path} must be a JSON value, found ${found}`);
 }
 

@@ -20,7 +20,7 @@ export async function within<T>(
   const timer = ms === undefined ? undefined : clock.setTimeout(() => limit.abort(late()), ms);
   const onAbort = () => limit.abort(outer?.reason);
   if (outer?.aborted) onAbort();
-  outer?.addEventListener("abort", onAbort, { once: true });
+  outer?.addEventListener("abort", onAbort);
   try {
     return await fn(limit);
   } finally {
@@ -33,9 +33,10 @@ export async function within<T>(
 export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(signal.reason);
+    const over = () => signal.removeEventListener("abort", onAbort);
     if (signal.aborted) onAbort();
     else signal.addEventListener("abort", onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+    promise.then(resolve, reject).then(over);
   });
 }
 

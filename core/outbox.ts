@@ -12,19 +12,61 @@ import type { Host } from "./host.ts";
 import { Parcel } from "./parcel.ts";
 import type { PublishReceipt } from "./protocol.ts";
 
-/** Whoever waits for a parcel. */
-interface Caller {
-  readonly parcel: Parcel;
-  readonly deadline: number;
-  /** Has been told; what the broker still answers is of no interest. */
-  over: boolean;
-  /** Tells what `receipts` answers or throws. */
-  end(receipts: () => PublishReceipt[]): void;
+/** A parcel, and whoever waits for it. */
+class Awaited extends Parcel {
+  /** Epoch milliseconds. */
+  declare readonly deadline: number;
+  /** Its publisher has been told; what the broker still answers is of no interest. */
+  over = false;
+  /** Calls off what listens on the publisher's behalf. */
+  onOver: (() => void) | undefined;
+  readonly #resolve: (receipts: PublishReceipt[]) => void;
+  readonly #reject: (error: unknown) => void;
+
+  /** A parcel that must have its outcome within so many milliseconds. */
+  constructor(
+    host: Host,
+    key: string,
+    messages: readonly DriverMessage[],
+    timeoutMs: number,
+    resolve: (receipts: PublishReceipt[]) => void,
+    reject: (error: unknown) => void,
+  ) {
+    super(host, key, messages);
+    this.deadline = this.startedAt + timeoutMs;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  /** Tells the publisher what became of it, or what `before` throws. */
+  end(before?: () => void): void {
+    this.over = true;
+    this.onOver?.();
+    try {
+      before?.();
+      this.#resolve(this.receipts());
+    } catch (error) {
+      this.#reject(error);
+    }
+  }
 }
 
-interface Item {
-  readonly caller: Caller;
-  readonly message: DriverMessage;
+/** Messages in their order, each with the parcel that it is of at the same place. */
+class Line {
+  messages: DriverMessage[] = [];
+  parcels: Awaited[] = [];
+
+  /** Adds one at the end. */
+  push(message: DriverMessage, parcel: Awaited): void {
+    this.messages.push(message);
+    this.parcels.push(parcel);
+  }
+
+  /** Takes the first so many out. */
+  drop(count: number): void {
+    this.messages.splice(0, count);
+    this.parcels.splice(0, count);
+  }
 }
 
 /** Publishes of one key on their way to the driver. */
@@ -32,9 +74,9 @@ class Outbox {
   readonly #host: Host;
   readonly #key: string;
   readonly #onIdle: () => void;
-  readonly #waiting: Item[] = [];
+  readonly #waiting = new Line();
   /** What the flight carries. */
-  #batch: Item[] = [];
+  #batch = new Line();
   #flight: Flight | undefined;
   #abort: AbortController | undefined;
   #running: Promise<void> | undefined;
@@ -51,28 +93,20 @@ class Outbox {
   /** Sends messages after all that came before; resolves when the broker has confirmed every one. */
   add(messages: readonly DriverMessage[], { timeoutMs, signal }: SendOptions): Promise<PublishReceipt[]> {
     return new Promise((resolve, reject) => {
-      const parcel = new Parcel(this.#host, this.#key, messages);
-      const onAbort = () => this.#giveUp(caller, signal?.reason, true);
-      const caller: Caller = {
-        parcel,
-        deadline: parcel.startedAt + timeoutMs,
-        over: false,
-        end: (receipts) => {
-          caller.over = true;
-          signal?.removeEventListener("abort", onAbort);
-          try {
-            resolve(receipts());
-          } catch (error) {
-            reject(error);
-          }
-        },
-      };
-      signal?.addEventListener("abort", onAbort, { once: true });
-      for (const message of messages) this.#waiting.push({ caller, message });
+      const ms = timeoutMs ?? this.#host.options.timeoutMs;
+      const parcel = new Awaited(this.#host, this.#key, messages, ms, resolve, reject);
+      if (signal) this.#heed(signal, parcel);
+      for (const message of messages) this.#waiting.push(message, parcel);
       // A microtask later, so that what is published in the same turn travels together.
       this.#running ??= Promise.resolve().then(() => this.#run());
-      this.#arm(caller.deadline);
+      this.#arm(parcel.deadline);
     });
+  }
+
+  #heed(signal: AbortSignal, parcel: Awaited): void {
+    const onAbort = () => this.#giveUp(parcel, signal.reason, true);
+    parcel.onOver = () => signal.removeEventListener("abort", onAbort);
+    signal.addEventListener("abort", onAbort);
   }
 
   /** Resolves when there is nothing left to send. */
@@ -82,13 +116,17 @@ class Outbox {
 
   /** Gives up all that is still waiting or in the air. */
   abandon(reason: QueueError): void {
-    for (const { caller } of [...this.#batch, ...this.#waiting]) this.#giveUp(caller, reason, false);
+    for (const parcel of this.#parcels()) this.#giveUp(parcel, reason, false);
+  }
+
+  #parcels(): Awaited[] {
+    return [...this.#batch.parcels, ...this.#waiting.parcels];
   }
 
   async #run(): Promise<void> {
-    while (this.#waiting.length > 0) {
+    while (this.#waiting.messages.length > 0) {
       this.#take();
-      if (this.#batch.length > 0) await this.#send();
+      if (this.#batch.messages.length > 0) await this.#send();
     }
     this.#running = undefined;
     this.#host.clock.clearTimeout(this.#timer);
@@ -98,58 +136,58 @@ class Outbox {
 
   /** Fills the batch. */
   #take(): void {
+    const { messages, parcels } = this.#waiting;
     const fits = roomOf(this.#host);
     let spent = 0;
-    for (const item of this.#waiting) {
-      if (!item.caller.over) {
-        if (!fits(item.message)) break;
-        item.caller.parcel.taken += 1;
-        this.#batch.push(item);
-      }
-      spent += 1;
+    for (; spent < messages.length; spent++) {
+      const [message, parcel] = [messages[spent]!, parcels[spent]!];
+      if (parcel.over) continue;
+      if (!fits(message)) break;
+      parcel.taken += 1;
+      this.#batch.push(message, parcel);
     }
-    this.#waiting.splice(0, spent);
+    this.#waiting.drop(spent);
   }
 
   async #send(): Promise<void> {
     this.#abort = new AbortController();
     this.#flight = {};
-    const messages = () => this.#batch.map(({ message }) => message);
     try {
+      const { messages } = this.#batch;
       this.#deliver(
-        await fly(this.#flight, this.#host, this.#key, this.#abort.signal, messages(), () => {
-          this.#batch = this.#batch.filter(({ caller }) => !caller.over);
-          return messages();
-        }),
+        await fly(this.#flight, this.#host, this.#key, this.#abort.signal, messages, () => this.#stillWanted()),
       );
     } catch {
       // Nobody waits for it: each was told when it gave up.
     }
-    this.#batch = [];
+    this.#batch = new Line();
     this.#flight = this.#abort = undefined;
+  }
+
+  /** What somebody waits for goes on in a batch of its own. */
+  #stillWanted(): readonly DriverMessage[] {
+    const { messages, parcels } = this.#batch;
+    this.#batch = new Line();
+    for (const [i, parcel] of parcels.entries()) if (!parcel.over) this.#batch.push(messages[i]!, parcel);
+    return this.#batch.messages;
   }
 
   /** Hands out what became of each message. */
   #deliver(outcomes: readonly Outcome[]): void {
     for (let i = 0; i < outcomes.length; i++) {
-      const { caller } = this.#batch[i]!;
-      if (caller.over) continue;
-      const { parcel } = caller;
+      const parcel = this.#batch.parcels[i]!;
+      if (parcel.over) continue;
       parcel.answer(outcomes[i]!);
-      if (parcel.answered) caller.end(() => parcel.receipts());
+      if (parcel.answered) parcel.end();
     }
   }
 
-  /** The caller's patience is over: because of time, a signal, or the end of the backend. */
-  #giveUp(caller: Caller, reason: unknown, aborted: boolean): void {
-    if (caller.over) return;
-    const { parcel } = caller;
+  /** The publisher's patience is over: because of time, a signal, or the end of the backend. */
+  #giveUp(parcel: Awaited, reason: unknown, aborted: boolean): void {
+    if (parcel.over) return;
     const { flying } = parcel;
-    caller.end(() => {
-      parcel.giveUp(reason, aborted, this.#flight);
-      return parcel.receipts();
-    });
-    if (flying && this.#batch.every((item) => item.caller.over)) this.#abort?.abort();
+    parcel.end(() => parcel.giveUp(reason, aborted, this.#flight));
+    if (flying && this.#batch.parcels.every(({ over }) => over)) this.#abort?.abort();
   }
 
   /** One timer for all that wait: set for the earliest deadline. */
@@ -164,9 +202,9 @@ class Outbox {
       const now = Math.max(clock.now(), deadline);
       let next = Infinity;
       const late = this.#host.lateError("timeout");
-      for (const { caller } of [...this.#batch, ...this.#waiting]) {
-        if (caller.deadline <= now) this.#giveUp(caller, late, false);
-        else if (!caller.over) next = Math.min(next, caller.deadline);
+      for (const parcel of this.#parcels()) {
+        if (parcel.deadline <= now) this.#giveUp(parcel, late, false);
+        else if (!parcel.over) next = Math.min(next, parcel.deadline);
       }
       if (next < Infinity) this.#arm(next);
     }, deadline - clock.now());

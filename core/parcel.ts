@@ -19,8 +19,9 @@ export class Parcel {
   declare readonly startedAt: number;
   readonly #host: Host;
   readonly #key: string;
-  /** Of the first so many messages. */
-  readonly #outcomes: Outcome[] = [];
+  /** Of the first so many messages, that many. */
+  readonly #outcomes: Outcome[];
+  #count = 0;
   #errors: PublishError[] | undefined;
 
   /** A parcel of messages for a key. */
@@ -29,21 +30,22 @@ export class Parcel {
     this.#key = key;
     this.messages = messages;
     this.startedAt = host.clock.now();
+    this.#outcomes = new Array(messages.length);
   }
 
   /** Some of it is with a flight. */
   get flying(): boolean {
-    return this.taken > this.#outcomes.length;
+    return this.taken > this.#count;
   }
 
   /** Every message has an outcome. */
   get answered(): boolean {
-    return this.#outcomes.length === this.messages.length;
+    return this.#count === this.messages.length;
   }
 
   /** What became of the next message. */
   answer(outcome: Outcome): void {
-    this.#outcomes.push(outcome);
+    this.#outcomes[this.#count++] = outcome;
     if (outcome instanceof QueueError) {
       (this.#errors ??= []).push(outcome);
       return;
@@ -82,7 +84,7 @@ export class Parcel {
     const { inDoubt, lastError }: Flight = this.flying && flight || {};
     const code = reason instanceof QueueError ? reason.code : "timeout";
     const late = !aborted && code === "timeout";
-    if (!late && !inDoubt && this.#outcomes.length === 0) throw reason;
+    if (!late && !inDoubt && !this.#count) throw reason;
     const why = aborted ? "it was aborted" : (reason as Error).message;
     const cause = late ? lastError : reason;
     const unknown = inDoubt && unknownOutcome(this.#host, this.#key, why, this.messages, cause);

@@ -105,9 +105,7 @@ export class PublishingBackend implements LeasingBackend {
   async publish(key: string, payload: JsonObject, options: PublishOptions = NO_OPTIONS): Promise<PublishReceipt> {
     checkKey(key);
     if (options !== NO_OPTIONS) checkOptions("publish options", options, PUBLISH_CHECKS);
-    const message = this.#composer.compose(payload, options);
-    const [receipt] = await this.#send(key, [message], options);
-    return receipt!;
+    return (await this.#send(key, [this.#composer.compose(payload, options)], options))[0]!;
   }
 
   /**
@@ -218,11 +216,10 @@ export class PublishingBackend implements LeasingBackend {
     }
   }
 
-  async #send(key: string, messages: readonly DriverMessage[], options: BatchOptions): Promise<PublishReceipt[]> {
+  #send(key: string, messages: readonly DriverMessage[], options: BatchOptions): Promise<PublishReceipt[]> {
     if (this.#host.closed) throw this.#host.closedError(`Cannot publish to "${key}"`, key);
     options.signal?.throwIfAborted();
-    const { timeoutMs = this.#host.options.timeoutMs, signal } = options;
-    return await this.#sender.add(key, messages, { timeoutMs, signal });
+    return this.#sender.add(key, messages, options);
   }
 
   #pulling(what: string): ReceivingSide {

@@ -25,15 +25,19 @@ export function createDriver(options: RedisOptions): StreamsDriver {
   checkOptions("redis options", options, REDIS_CHECKS);
   const { timeoutMs = 5_000, maxRetries = 3, maxConnections = 10 } = options;
   const address = options.client ? undefined : addressOf(options);
+  if (options.client?.isCluster && options.replicas) {
+    throw new RangeError(`replicas must be 0 on a cluster, found ${options.replicas}`);
+  }
   const client = options.client ?? createClient(address!, Math.max(timeoutMs, 1_000));
   const password = address?.password;
   const transport = new RedisTransport(client, {
     injected: options.client !== undefined,
-    // So that every try has its part of the time in which a publish must be confirmed.
+    // So that every try has its part of the time in which a publish must be confirmed. Replicas get as much.
     connectWaitMs: timeoutMs / (maxRetries + 2),
     replyWaitMs: Math.max(timeoutMs, 1_000),
     maxConnections,
     durable: options.durable ?? true,
+    replicas: options.replicas ?? 0,
     secrets: password === undefined ? [] : [password, encodeURIComponent(password)],
   });
   return new StreamsDriver(transport, {

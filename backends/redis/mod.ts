@@ -14,6 +14,7 @@
  * 1. *Confirmed*: a publish resolves on the server's answer. With an append-only file that is synced `always` nothing
  *    confirmed is lost. With `everysec` nothing is lost when the server is killed, since a publish waits until its write has
  *    left the server (see `durable`), and up to a second when the machine dies. Without such a file a restart loses all.
+ *    A replica that takes the server's place has what had reached it by then: with `replicas`, a publish waits for that.
  *    A send whose answer was lost is repeated by itself, and the server remembers the batch: it adds nothing twice.
  * 2. *At least once*: what is delivered is pending in the group until it is settled. The lease of a consumer who is gone
  *    ends after `leaseMs` since its last receive or renewal, and at most an eighth of it later; then the next who receives
@@ -31,7 +32,9 @@
  * 9. *`consume`* acknowledges by asking; leaving the loop releases, uncounted, to the place that the message had.
  * 10. *Backpressure*: no more than `prefetch` are pending for one consumer.
  * 11. *Abort and close*: a receive that is on its way is waited for and what it leased is given back.
- * 12. *Reconnects* for ever, after 50 ms to 2 s. What was on its way is repeated where that is safe.
+ * 12. *Reconnects* for ever, after 50 ms to 2 s, also when the server has become a read-only replica: behind a Sentinel, a
+ *    proxy or a name, the new connection leads to the one that took its place. What was on its way is repeated where that is
+ *    safe.
  * 13. *Idle cost*: 240 commands an hour for each key and group that is waited for; two connections for all of them. A
  *    message costs a part of three script calls: up to 1,000 travel in one.
  * 14. *Secrets*: the password is handed to the client as an option, never as part of a URL, and taken out of every error.
@@ -51,6 +54,7 @@
  * | `REDIS_OVERFLOW` | `reject` (default) or `drop-oldest` |
  * | `REDIS_DEDUP_WINDOW` (s) | 3600 |
  * | `REDIS_MAX_CONNECTIONS` | 10, of which two are used; more on a cluster, one for each key that is waited for |
+ * | `REDIS_REPLICAS` | 0: so many replicas must have a publish before it is confirmed |
  * | `REDIS_DURABLE` | `false`: do not wait for a write to leave a server that syncs `everysec` |
  *
  * Whether messages outlive a restart is the server's own configuration. Sentinel, Cluster and anything else that ioredis

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { callable, type Check, type Checks, count, flag, object, text } from "../../core/check.ts";
+import { callable, type Check, type Checks, count, flag, object, text, wholeNumber } from "../../core/check.ts";
 import { EnvReader, readQueueFields } from "../../core/config.ts";
 import { ConfigError } from "../../core/errors.ts";
 import { BACKEND_CHECKS, type BackendOptions } from "../../core/host.ts";
@@ -30,6 +30,12 @@ export interface RedisOptions extends BackendOptions, StreamsOptions {
    * that it syncs once a second: a second round trip there, and none elsewhere. Default: true.
    */
   readonly durable?: boolean;
+  /**
+   * How many replicas must have a publish before it is confirmed, so that none of them can take the server's place without
+   * it: a second round trip. Where fewer have it in time, the publish rejects with `"unknown-outcome"`. Not on a cluster.
+   * Default: 0.
+   */
+  readonly replicas?: number;
 }
 
 const tls: Check = (value) =>
@@ -53,6 +59,7 @@ export const REDIS_CHECKS: Checks<RedisOptions> = {
   client,
   maxConnections,
   durable: flag,
+  replicas: wholeNumber,
 };
 
 const SCHEMES = ["redis:", "rediss:"];
@@ -112,6 +119,7 @@ export function optionsFromEnv(env: Env): RedisOptions {
   const overflow = reader.oneOf("REDIS_OVERFLOW", ["reject", "drop-oldest"]);
   const maxConnections = reader.integer("REDIS_MAX_CONNECTIONS", { min: 2 });
   const dedupWindowMs = reader.seconds("REDIS_DEDUP_WINDOW", { min: 1 });
+  const replicas = reader.integer("REDIS_REPLICAS", { min: 0 });
   reader.check();
   return {
     url: config.url,
@@ -124,6 +132,7 @@ export function optionsFromEnv(env: Env): RedisOptions {
     messageTtlMs,
     maxLength: maxLength ?? pythonLength,
     durable,
+    replicas,
     overflow,
     maxConnections,
     dedupWindowMs,

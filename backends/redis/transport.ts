@@ -22,6 +22,8 @@ export interface RedisTransportOptions {
   readonly maxConnections: number;
   /** Whether what was published must be out of the server's hands before it counts as confirmed. */
   readonly durable: boolean;
+  /** So many replicas must have what was published before it counts as confirmed. */
+  readonly replicas: number;
   /** Texts that must never be seen. */
   readonly secrets: readonly string[];
 }
@@ -41,6 +43,9 @@ function isReply(error: unknown): error is Error {
 /** ioredis's words for a command that it never wrote. */
 const NOT_WRITTEN = /enableOfflineQueue|isn't writeable/;
 
+/** How often it is looked, while commands wait, whether the connection still answers: so many times in `replyWaitMs`. */
+const LOOKS = 4;
+
 /** Runs scripts over ioredis. */
 export class RedisTransport implements StreamsTransport {
   readonly secrets: readonly string[];
@@ -50,7 +55,8 @@ export class RedisTransport implements StreamsTransport {
   readonly #guard: WriteGuard | undefined;
   #opening: Promise<void> | undefined;
   #unanswered = 0;
-  #answeredAt = 0;
+  /** So many looks in a row have found commands waiting and no answer since the one before. */
+  #quiet = 0;
   #watchdog: ReturnType<typeof setTimeout> | undefined;
   #lastError: unknown;
   /** The server has taken a write: one that refuses them later is no longer what it was. */
@@ -68,8 +74,10 @@ export class RedisTransport implements StreamsTransport {
     this.#options = options;
     this.secrets = options.secrets;
     // A cluster answers from whichever node, which says nothing about the one that was written to.
-    if (options.durable && !client.isCluster) {
-      this.#guard = new WriteGuard((command, args) => this.#call(command, args, false));
+    if (!client.isCluster) {
+      const { durable, replicas, connectWaitMs: replicaWaitMs } = options;
+      const call = (command: string, args: string[]) => this.#call(command, args, false);
+      this.#guard = new WriteGuard(call, { durable, replicas, replicaWaitMs });
     }
     client.on("error", this.#onError);
     client.on("ready", this.#onReady);
@@ -98,14 +106,13 @@ export class RedisTransport implements StreamsTransport {
     return answer;
   }
 
-  async #evaluate(script: Script, rest: readonly string[]): Promise<unknown> {
-    const refused = (error: Error) => Promise.reject(this.#demoted(error));
-    const answer = await this.#call("EVALSHA", [script.sha!, ...rest], script.repeatable, (error) => {
-      if (!error.message.includes("NOSCRIPT")) return refused(error);
-      return this.#call("EVAL", [script.source, ...rest], script.repeatable, refused);
+  #evaluate(script: Script, rest: readonly string[]): Promise<unknown> {
+    return this.#call("EVALSHA", [script.sha!, ...rest], script.repeatable, (error) => {
+      if (!error.message.includes("NOSCRIPT")) throw this.#demoted(error);
+      return this.#call("EVAL", [script.source, ...rest], script.repeatable, (error) => {
+        throw this.#demoted(error);
+      });
     });
-    this.#wasPrimary ||= !script.repeatable;
-    return answer;
   }
 
   /**
@@ -167,9 +174,10 @@ export class RedisTransport implements StreamsTransport {
     repeatable: boolean,
     refused: (error: Error) => unknown = (error) => Promise.reject(error),
   ): Promise<unknown> {
-    this.#watch();
+    if (this.#unanswered++ === 0) this.#watch();
     return this.#client.call(command, args).then((answer) => {
       this.#onAnswer();
+      this.#wasPrimary ||= !repeatable;
       return answer;
     }, (error) => {
       this.#onAnswer();
@@ -179,22 +187,25 @@ export class RedisTransport implements StreamsTransport {
 
   /** One timer for all that wait: a connection that answers nothing for so long is of no use to anybody. */
   #watch(): void {
-    if (this.#unanswered++ > 0) return;
-    this.#answeredAt = performance.now();
-    this.#watchdog ??= setTimeout(this.#onWatch, this.#options.replyWaitMs);
+    this.#quiet = 0;
+    this.#watchdog ??= setTimeout(this.#onWatch, this.#options.replyWaitMs / LOOKS);
   }
 
   #onAnswer(): void {
     this.#unanswered -= 1;
-    this.#answeredAt = performance.now();
+    this.#quiet = 0;
   }
 
   readonly #onWatch = (): void => {
     this.#watchdog = undefined;
     if (this.#unanswered === 0 || this.#closed) return;
-    const left = this.#answeredAt + this.#options.replyWaitMs - performance.now();
-    if (left <= 0) this.#client.disconnect(true);
-    this.#watchdog = setTimeout(this.#onWatch, left > 0 ? left : this.#options.replyWaitMs);
+    this.#quiet += 1;
+    // The first look may have come any moment after the command.
+    if (this.#quiet > LOOKS) {
+      this.#quiet = 0;
+      this.#client.disconnect(true);
+    }
+    this.#watchdog = setTimeout(this.#onWatch, this.#options.replyWaitMs / LOOKS);
   };
 
   #broken(error: unknown, repeatable: boolean): QueueError {

@@ -48,6 +48,7 @@ export class TestDriver extends StreamsDriver {
       replyWaitMs: 5_000,
       maxConnections: 10,
       durable: true,
+      replicas: 0,
       secrets: [],
     });
     const limits = { maxPayloadBytes: 1e6, maxBatchBytes: 1e6, maxWaitMs: 30_000, idleCostPerHour: 240 };
