@@ -74,11 +74,10 @@ export function checkOptions<T extends object>(what: string, options: T, checks:
   for (const name in options) { // not Object.keys, which makes an array for each message of a batch
     const value: unknown = options[name];
     if (value === undefined) continue;
-    const check = Object.hasOwn(checks, name) ? checks[name] : undefined;
-    if (check === undefined) {
+    if (!Object.hasOwn(checks, name)) {
       throw new TypeError(`${what} has no option "${name}"; it has ${Object.keys(checks).join(", ")}`);
     }
-    checkValue(name, value, check);
+    checkValue(name, value, checks[name]);
   }
 }
 

@@ -6,7 +6,7 @@
 import { callable, checkOptions, type Checks, checkValue, count, object, positive, text } from "./check.ts";
 import { ConsumeError, QueueError } from "./errors.ts";
 import { within } from "./limit.ts";
-import { type ConsumerOptions, type ConsumerSummary, noCounts, Policy } from "./policy.ts";
+import { type ConsumerOptions, type ConsumerSummary, type Counts, noCounts, Policy } from "./policy.ts";
 import { type PushBatch, type PushDelivery, pushDelivery } from "./push.ts";
 import { BACKOFF_CHECKS } from "./retry.ts";
 
@@ -82,26 +82,22 @@ export async function handlePushed(
   const late = () => new QueueError("timeout", `The batch took longer than ${deadlineMs} ms`);
   await within(policy.clock, deadlineMs, late, undefined, async ({ signal }) => {
     const ended = new Promise<"retried">((resolve) => signal.addEventListener("abort", () => resolve("retried")));
-    const handle = async (delivery: PushDelivery) => {
-      if (signal.aborted) {
-        await delivery.retry();
-        counts.retried += 1;
-      } else if (delivery.malformed) {
+    const handle = async (delivery: PushDelivery): Promise<keyof Counts> => {
+      if (delivery.malformed && !signal.aborted) {
         await delivery.deadLetter(new ConsumeError("malformed", "The body must be a JSON object"));
-        counts.deadLettered += 1;
-      } else {
-        // A handler that outlives the batch must not take the platform's own limit along: its message goes back now.
-        const outcome = await Promise.race([policy.apply(delivery, queue), ended]);
-        if (!delivery.settled) await delivery.retry();
-        counts[outcome] += 1;
+        return "deadLettered";
       }
+      // A handler that outlives the batch must not take the platform's own limit along: its message goes back now.
+      const outcome = await (signal.aborted ? ended : Promise.race([policy.apply(delivery, queue), ended]));
+      if (!delivery.settled) await delivery.retry();
+      return outcome;
     };
     const rest = messages.values();
     const work = async () => {
       for (const message of rest) {
         const delivery = pushDelivery(message, queue, { key, deadLetter, signal });
         try {
-          await handle(delivery);
+          counts[await handle(delivery)] += 1;
         } catch (cause) {
           // A message that cannot be settled is told of, and holds nothing back.
           policy.tellFailed("Settling", delivery, queue, cause);

@@ -15,13 +15,18 @@ export function redactText(text: string, secrets: readonly string[]): string {
   return clean;
 }
 
-/** What an error says, whatever was thrown: anything can be, also what cannot be made text. */
-export function messageOf(error: unknown): string {
+/** Text of what may refuse to be made text. */
+function textOf(read: () => unknown): string {
   try {
-    return String(error instanceof Error ? error.message : error);
+    return String(read());
   } catch {
     return "unprintable"; // its own toString threw
   }
+}
+
+/** What an error says, whatever was thrown: anything can be, also what cannot be made text. */
+export function messageOf(error: unknown): string {
+  return textOf(() => error instanceof Error ? error.message : error);
 }
 
 /**
@@ -34,12 +39,12 @@ export function redactError(error: unknown, secrets: readonly string[], depth = 
       ? redactText(messageOf(error), secrets)
       : error;
   }
-  const { name, stack, code, cause } = error as Error & { readonly code?: unknown };
+  const { code, cause } = error as Error & { readonly code?: unknown };
   const clean = new Error(redactText(messageOf(error), secrets));
   // The name and the stack are set where console and inspect look for them, and as little seen as on any other error.
-  for (const [key, value] of Object.entries({ name, stack })) {
-    const shown = redactText(String(value ?? ""), secrets);
-    Object.defineProperty(clean, key, { value: shown, configurable: true, writable: true });
+  for (const key of ["name", "stack"] as const) {
+    const value = redactText(textOf(() => error[key] ?? ""), secrets); // a stack may be written when it is asked for
+    Object.defineProperty(clean, key, { value, configurable: true, writable: true });
   }
   if (typeof code === "string" || typeof code === "number") Object.assign(clean, { code });
   if (cause !== undefined && depth < 5) clean.cause = redactError(cause, secrets, depth + 1);

@@ -34,7 +34,7 @@ async function collect(): Promise<MatrixRow[]> {
     "--only",
     "conformance",
     "--runtime",
-    "deno,bun,workerd",
+    "deno,bun,workerd,node",
   ];
   const env = { CONFORMANCE_REPORTS: `http://127.0.0.1:${port}/` };
   const { code } = await run(Deno.execPath(), args, { cwd: ROOT, env, inherit: true, timeoutMs: 1_800_000 });

@@ -1,9 +1,9 @@
 /**
- * Runs the tests on all three runtimes, and ends with one line of totals. `deno task test` starts it.
+ * Runs the tests on all runtimes, and ends with one line of totals. `deno task test` starts it.
  *
  * ```sh
  * deno task test --quick                         # Deno alone, without examples, end-to-end tests and coverage
- * deno task test --runtime bun,workerd           # some of deno, docs, bun, workerd
+ * deno task test --runtime bun,workerd           # some of deno, docs, bun, workerd, node
  * deno task test --only redis --filter "lease"   # files by a part of their path, tests by a part of their name
  * deno task test --checks                        # and `deno task ok` before
  * deno task test --jobs 1                        # one runtime after the other, with its output as it comes
@@ -22,12 +22,13 @@ import { installServices } from "./support/services.ts";
 import { parseJUnit, type TestCase } from "./support/junit.ts";
 import { printSummary, type Row } from "./support/summary.ts";
 import { bunProgram } from "./runtimes/bun/program.ts";
+import { nodeProgram } from "./runtimes/node/program.ts";
 import { docFiles, ROOT, RUNTIMES, sharedFiles, suiteFiles, testFiles } from "./suites.ts";
 
 const { values } = parseArgs({
   args: process.argv.slice(2).filter((arg) => arg !== "--"),
   options: {
-    runtime: { type: "string", default: "deno,bun,workerd,docs" },
+    runtime: { type: "string", default: "deno,bun,node,workerd,docs" },
     only: { type: "string" },
     filter: { type: "string" },
     quick: { type: "boolean", default: false },
@@ -118,6 +119,31 @@ const SUITES: Readonly<Record<string, () => Promise<Row>>> = {
     const named = filter === undefined ? [] : ["-t", filter];
     const report = ["--reporter=junit", "--reporter-outfile=REPORT", "--timeout=120000"];
     return runSuite("bun", files, [bunProgram(), "test", ...report, ...named, ...files.map((file) => `./${file}`)]);
+  },
+  node() {
+    const files = chosen(suiteFiles("node"));
+    const program = nodeProgram(join(ROOT, "tests"));
+    if (program === undefined) {
+      const name = "no Node 22 or newer on this machine";
+      return Promise.resolve({
+        name: "node",
+        files: 0,
+        seconds: 0,
+        problems: [],
+        cases: [{ name, file: "", status: "skipped" }],
+      });
+    }
+    const named = filter === undefined ? [] : [`--test-name-pattern=${filter}`];
+    const report = ["--test-reporter=spec", "--test-reporter-destination=stdout"]
+      .concat("--test-reporter=junit", "--test-reporter-destination=REPORT");
+    const options = [
+      "--import=./tests/runtimes/node/loader.mjs",
+      "--test",
+      "--test-concurrency=2",
+      ...report,
+      ...named,
+    ];
+    return runSuite("node", files, [program, ...options, ...files]);
   },
   workerd() {
     const inside = chosen(suiteFiles("workerd"));

@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url";
 export const ROOT: string = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /** The runtimes that suites run on. */
-export const RUNTIMES = ["deno", "bun", "workerd"] as const;
+export const RUNTIMES = ["deno", "bun", "workerd", "node"] as const;
 
 /** One of them. */
 export type Runtime = typeof RUNTIMES[number];

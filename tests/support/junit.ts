@@ -1,5 +1,5 @@
 /**
- * Reads the JUnit reports that `deno test` and `bun test` write.
+ * Reads the JUnit reports that `deno test`, `bun test` and `node --test` write.
  *
  * @module
  */

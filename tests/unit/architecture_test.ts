@@ -1,3 +1,4 @@
+// not on node: asks `deno info` for the imports
 // not on bun: asks `deno info` for the imports
 // not on workerd: reads files and asks `deno info` for the imports
 import { test } from "node:test";

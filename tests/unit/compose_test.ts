@@ -1,3 +1,4 @@
+// not on node: starts the server, which is for Deno and Bun
 // not on workerd: reads a file and listens
 import { test } from "node:test";
 import assert from "node:assert/strict";

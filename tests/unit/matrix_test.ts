@@ -23,13 +23,13 @@ for (
   });
 }
 
-test("matrix: nothing in the matrix has failed, and memory is proven on three runtimes", () => {
+test("matrix: nothing in the matrix has failed, and memory is proven on four runtimes", () => {
   for (const { backend, runtime, capabilities } of matrix) {
     const failed = Object.entries(capabilities).filter(([, status]) => status === "failed");
     assert.deepEqual(failed, [], `${backend} on ${runtime}`);
   }
   const memory = matrix.filter(({ backend }) => backend === "memory");
-  assert.deepEqual(memory.map(({ runtime }) => runtime), ["deno", "bun", "workerd"]);
+  assert.deepEqual(memory.map(({ runtime }) => runtime), ["deno", "bun", "workerd", "node"]);
   const unproven = Object.entries(memory[0]!.capabilities).filter(([, status]) => status !== "proven");
   assert.deepEqual(unproven, [["push", "not declared"], ["durable", "not declared"]]);
 });

@@ -1,3 +1,4 @@
+// not on node: asks `deno check`
 // not on bun: asks `deno check`
 // not on workerd: asks `deno check`
 import { test } from "node:test";
