@@ -9,10 +9,6 @@ import { Outboxes } from "./outbox.ts";
 import type { LeasingBackend } from "./protocol.ts";
 import { PublishingBackend } from "./publishing.ts";
 import { Receiving } from "./receiving.ts";
-import { SharedTimers } from "./timers.ts";
-
-/** The clock of every backend that is given none. */
-const timers = /* @__PURE__ */ new SharedTimers();
 
 /** A backend made of a driver that sends and receives; the first-party backends extend it. */
 export class PortableBackend extends PublishingBackend {
@@ -22,7 +18,7 @@ export class PortableBackend extends PublishingBackend {
    * @throws {TypeError | RangeError} An option that is not as described.
    */
   constructor(driver: QueueDriver, options: BackendOptions = {}) {
-    super(driver, { ...options, clock: options.clock ?? timers }, { Receiving, Outboxes });
+    super(driver, options, { Receiving, Outboxes });
   }
 }
 

@@ -90,8 +90,12 @@ import type { StreamsOptions } from "../streams/options.ts";
 import type { RedisClient } from "./client.ts";
 import { createDriver } from "./driver.ts";
 import { optionsFromEnv, type RedisOptions } from "./options.ts";
+import { SharedTimers } from "./timers.ts";
 
 export type { RedisClient, RedisOptions, StreamsOptions };
+
+/** The clock of every backend that is given none. */
+const timers = /* @__PURE__ */ new SharedTimers();
 
 /** Queues on Redis Streams over TCP. */
 export class RedisBackend extends PortableBackend {
@@ -102,7 +106,7 @@ export class RedisBackend extends PortableBackend {
    * @throws {ConfigError} A URL that is not of Redis.
    */
   constructor(options: RedisOptions = {}) {
-    super(createDriver(options), backendOptions(options));
+    super(createDriver(options), { ...backendOptions(options), clock: options.clock ?? timers });
   }
 }
 

@@ -224,10 +224,12 @@ class Run {
     const backend = this.#backend(slot);
     const before = this.#t.now();
     await this.#t.arrives(backend.close(), "a close");
-    const { release } = backend.capabilities;
+    // One that took as long as what is left of a lease may have come too late to give anything back.
+    const inTime = this.#strict || this.#t.now() - before < this.#leaseMs / 2;
+    const certain = backend.capabilities.release && inTime;
     for (const { entry, group } of this.#drop(slot)) {
       const model = this.#groups.get(group)!;
-      if (release) model.back(entry, before, 0, false);
+      if (certain) model.back(entry, before, 0, false);
       else model.doubtful(entry);
     }
   }

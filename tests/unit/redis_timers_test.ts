@@ -1,6 +1,7 @@
+// not on workerd: there a timer belongs to the request that set it
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { SharedTimers } from "../../core/timers.ts";
+import { SharedTimers } from "../../backends/redis/timers.ts";
 
 /** The platform's own timers, counted: how many were set, and how many stand. */
 function counted(): { readonly set: () => number; readonly standing: () => number; restore(): void } {
@@ -27,7 +28,7 @@ function counted(): { readonly set: () => number; readonly standing: () => numbe
   };
 }
 
-/** Whether the platform's timers can be told not to keep the process: not so in a Worker. */
+/** Whether the platform's timers can be told not to keep the process. */
 function shared(): boolean {
   const timer: unknown = setTimeout(() => undefined, 0);
   clearTimeout(timer as number);
@@ -67,7 +68,7 @@ test("timers: those that are called off cost the platform one timer, or none tha
 });
 
 test("timers: a callback that throws costs no other one its call", async () => {
-  if (!shared()) return; // a Worker's own timers answer for that
+  if (!shared()) return; // the platform's own timers answer for that
   const { setTimeout: set } = globalThis;
   const caught: unknown[] = [];
   globalThis.setTimeout = ((callback: () => void, ms?: number) =>

@@ -2,9 +2,11 @@
  * A clock for timers that are nearly always called off, such as the time limit of each call: they share one timer of the
  * platform, which is the dear part, and which stays where it is when they are called off.
  *
+ * Not for Workers, where a timer belongs to the request that set it, and ends with it.
+ *
  * @module
  */
-import { type Clock, systemClock } from "./clock.ts";
+import { type Clock, systemClock } from "../../core/clock.ts";
 
 /** A timer of the platform's that can run on without keeping the process: those of Deno, Bun and Node. */
 interface Timer {
@@ -22,10 +24,7 @@ interface Entry {
   readonly callback: () => void;
 }
 
-/**
- * Timers that share one of the platform's. Where that cannot be let go of, as in a Worker, where it would belong to the
- * request that set it, each has one of its own.
- */
+/** Timers that share one of the platform's. Where that cannot be let go of, each has one of its own. */
 export class SharedTimers implements Clock {
   readonly #entries: Set<Entry> = new Set();
   #timer: Timer | undefined;
