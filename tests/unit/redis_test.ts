@@ -43,6 +43,7 @@ test("redis: each variable that is wrong is told, all in one error, and no secre
     REDIS_MAX_CONNECTIONS: "1",
     REDIS_STREAM_MAXLEN: "many",
     REDIS_OVERFLOW: "explode",
+    REDIS_REPLICAS: "-1",
   };
   assert.throws(() => fromEnv(env), (error) => {
     assert.ok(error instanceof ConfigError);
@@ -348,6 +349,7 @@ test("redis: a cluster, with keys in its slots", async () => {
       assert.deepEqual(await backend.depth(key), { ready: 0, inFlight: 0, delayed: 0, dead: 0 });
     }
     await assert.rejects(backend.publish("a}b", { a: 1 }, { id: "x" }), hasCode("invalid"));
+    assert.throws(() => new RedisBackend({ client, replicas: 1 }), /replicas must be 0 on a cluster, found 1/);
   } finally {
     client.disconnect();
   }
