@@ -4,6 +4,7 @@
  * @module
  */
 import { type ErrorCode, QueueError } from "../../core/errors.ts";
+import { unlessAborted } from "../../core/limit.ts";
 import type { Script } from "../streams/script.ts";
 import { classifyReply, type News, type StreamsTransport } from "../streams/transport.ts";
 import type { RedisClient } from "./client.ts";
@@ -26,14 +27,6 @@ export interface RedisTransportOptions {
   readonly replicas: number;
   /** Texts that must never be seen. */
   readonly secrets: readonly string[];
-}
-
-function unlessAborted(promise: Promise<void>, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    signal.addEventListener("abort", onAbort);
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
-  });
 }
 
 function isReply(error: unknown): error is Error {
