@@ -23,13 +23,19 @@ export * from "./core/protocol.ts";
 export * from "./core/driver.ts";
 export * from "./core/errors.ts";
 export { createBackend, PortableBackend } from "./core/backend.ts";
-export { PublishingBackend } from "./core/publishing.ts";
-export type { BackendOptions } from "./core/host.ts";
-export * from "./core/consumer.ts";
-export { EnvReader, type NumberBounds, type QueueConfig, readQueueConfig, readQueueFields } from "./core/config.ts";
-export * from "./core/registry.ts";
-export { backoffMs, type BackoffOptions, retry, type RetryOptions, withRetry } from "./core/retry.ts";
-export { type Clock, systemClock } from "./core/clock.ts";
-export { delay } from "./core/limit.ts";
+export { PublishingBackend } from "./core/publishing_backend.ts";
+export type { BackendOptions } from "./core/context.ts";
+export * from "./core/consume/consumer.ts";
+export {
+  EnvReader,
+  type NumberBounds,
+  type QueueConfig,
+  readQueueConfig,
+  readQueueFields,
+} from "./core/config/env_reader.ts";
+export * from "./core/config/registry.ts";
+export { backoffMs, type BackoffOptions, retry, type RetryOptions, withRetry } from "./core/util/retry.ts";
+export { type Clock, systemClock } from "./core/util/clock.ts";
+export { delay } from "./core/util/async.ts";
 export type { FailureEvent, MessageEvent, QueueObserver } from "./core/observer.ts";
 export { ambientEnv } from "./env.ts";

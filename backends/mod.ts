@@ -17,7 +17,7 @@
  *
  * @module
  */
-import type { BackendModule } from "../core/registry.ts";
+import type { BackendModule } from "../core/config/registry.ts";
 
 /** Every first-party backend by the name that `QUEUE_BACKEND` picks it by. */
 export const backends: {

@@ -10,7 +10,7 @@ import { RedisBackend } from "@slack-mcp/queue/redis";
 import { Queue, Worker } from "bullmq";
 import { Redis } from "ioredis";
 import { SEND_PLAIN } from "../backends/streams/send_scripts.ts";
-import { startRedis } from "../tests/support/redis_server.ts";
+import { startRedis } from "../tests/servers/redis_server.ts";
 
 const BATCH = 1_000;
 const ROUNDS = 5;

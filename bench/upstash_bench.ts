@@ -5,7 +5,7 @@
  * @module
  */
 import { UpstashBackend } from "@slack-mcp/queue/upstash";
-import { startUpstash } from "../tests/support/upstash_server.ts";
+import { startUpstash } from "../tests/fakes/upstash_server.ts";
 
 const payload = { type: "event_callback", event_id: "Ev0PV52K21" };
 

@@ -4,11 +4,11 @@
  * @module
  */
 import type { QueueDriver } from "./driver.ts";
-import type { BackendOptions } from "./host.ts";
-import { Outboxes } from "./outbox.ts";
+import type { BackendOptions } from "./context.ts";
+import { Outboxes } from "./publish/batcher.ts";
 import type { LeasingBackend } from "./protocol.ts";
-import { PublishingBackend } from "./publishing.ts";
-import { Receiving } from "./receiving.ts";
+import { PublishingBackend } from "./publishing_backend.ts";
+import { Receiving } from "./receive/receiver.ts";
 
 /** A backend made of a driver that sends and receives; the first-party backends extend it. */
 export class PortableBackend extends PublishingBackend {

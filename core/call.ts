@@ -4,9 +4,9 @@
  * @module
  */
 import { ConsumeError, type ErrorCode } from "./errors.ts";
-import type { Host } from "./host.ts";
+import type { Host } from "./context.ts";
 import { DEFAULT_GROUP } from "./protocol.ts";
-import { retry } from "./retry.ts";
+import { retry } from "./util/retry.ts";
 
 /**
  * Refuses a group other than the default where the driver knows none.

@@ -10,8 +10,8 @@
  *
  * @module
  */
-import { type Checks, nonNegative, text, textRecord } from "./check.ts";
-import { isPlainObject } from "./json.ts";
+import { type Checks, nonNegative, text, textRecord } from "./util/validate.ts";
+import { isPlainObject } from "./util/json.ts";
 import type { FailureCause, JsonObject } from "./protocol.ts";
 
 /** What an envelope carries. */

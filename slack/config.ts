@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { EnvReader } from "../core/config.ts";
+import { EnvReader } from "../core/config/env_reader.ts";
 import type { Env } from "../core/protocol.ts";
 import { SIGNING_SECRET_PLACE } from "./signature.ts";
 

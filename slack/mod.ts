@@ -42,7 +42,7 @@
  * @module
  */
 export { DEFAULT_EVENTS_KEY, readSlackConfig, type SlackConfig } from "./config.ts";
-export type { SlackOutcome } from "./answers.ts";
+export type { SlackOutcome } from "./responses.ts";
 export {
   createSlackReceiver,
   type SlackReceiver,

@@ -3,13 +3,13 @@
  *
  * @module
  */
-import { type Clock, systemClock } from "../core/clock.ts";
-import { callable, checkOptions, type Checks, checkValue, object, text } from "../core/check.ts";
+import { type Clock, systemClock } from "../core/util/clock.ts";
+import { callable, checkOptions, type Checks, checkValue, object, text } from "../core/util/validate.ts";
 import { QueueError } from "../core/errors.ts";
-import { isPlainObject } from "../core/json.ts";
-import { unlessAborted, within } from "../core/limit.ts";
+import { isPlainObject } from "../core/util/json.ts";
+import { unlessAborted, within } from "../core/util/async.ts";
 import type { Health, JsonObject, QueueBackend } from "../core/protocol.ts";
-import { type Answer, answer, jsonAnswer, OUTCOMES, type SlackOutcome } from "./answers.ts";
+import { type Answer, answer, jsonAnswer, OUTCOMES, type SlackOutcome } from "./responses.ts";
 import { readBody, TOO_LARGE } from "./body.ts";
 import { DEFAULT_EVENTS_KEY } from "./config.ts";
 import { SignatureVerifier, type SlackSignatureProblem } from "./signature.ts";

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { callable, checkValue, text } from "../core/check.ts";
+import { callable, checkValue, text } from "../core/util/validate.ts";
 import { PermanentError } from "../core/errors.ts";
-import { isPlainObject, kindOf } from "../core/json.ts";
+import { isPlainObject, kindOf } from "../core/util/json.ts";
 import type { Delivery } from "../core/protocol.ts";
 import type { SlackEnvelope, SlackEvent, SlackEventMap } from "./events.ts";
 

@@ -6,7 +6,7 @@
 import { createBackend } from "../core/backend.ts";
 import type { QueueDriver } from "../core/driver.ts";
 import type { QueueBackend } from "../core/protocol.ts";
-import { type FaultyDriver, faultyDriver } from "./faulty_driver.ts";
+import { type FaultyDriver, faultyDriver } from "./faults/faulty_driver.ts";
 import type { Broker, ConnectOptions, Harness, Powers } from "./harness.ts";
 
 /** What a driver's author has to say of a broker. */

@@ -3,12 +3,12 @@
  *
  * @module
  */
-import type { Consumer } from "../core/consumer.ts";
+import type { Consumer } from "../core/consume/consumer.ts";
 import type { ErrorCode } from "../core/errors.ts";
-import type { BackendOptions } from "../core/host.ts";
+import type { BackendOptions } from "../core/context.ts";
 import type { QueueBackend } from "../core/protocol.ts";
-import type { DriverOperation } from "./faulty_driver.ts";
-import type { FakeClock } from "./fake_clock.ts";
+import type { DriverOperation } from "./faults/faulty_driver.ts";
+import type { FakeClock } from "./faults/fake_clock.ts";
 
 /** What a case sets on a backend: the portable layer's options, and the bound of the queue. */
 export interface ConnectOptions extends BackendOptions {

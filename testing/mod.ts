@@ -75,20 +75,20 @@
  *
  * @module
  */
-export { alterDriver } from "./alter_driver.ts";
+export { alterDriver } from "./faults/alter_driver.ts";
 export { type CapabilityName, capabilityNames, declares } from "./capability.ts";
 export type { CaseContext, CaseDraft, ConformanceCase, PowerName } from "./case.ts";
 export { conformanceCases } from "./cases/mod.ts";
 export { ConformanceError } from "./check.ts";
 export { type DriverBroker, driverHarness, type DriverHarnessOptions } from "./driver_harness.ts";
-export { FakeClock } from "./fake_clock.ts";
+export { FakeClock } from "./faults/fake_clock.ts";
 export {
   type DriverOperation,
   type FaultOptions,
   type FaultyDriver,
   faultyDriver,
   InjectedFault,
-} from "./faulty_driver.ts";
+} from "./faults/faulty_driver.ts";
 export type { Broker, ConnectOptions, Harness, Powers } from "./harness.ts";
 export {
   type ConformanceOptions,

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { checkValue } from "../../core/check.ts";
+import { checkValue } from "../../core/util/validate.ts";
 import type { DriverMessage, QueueDriver, SendResult } from "../../core/driver.ts";
 import { QueueError } from "../../core/errors.ts";
 import type { Capabilities } from "../../core/protocol.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Clock } from "../../core/clock.ts";
+import type { Clock } from "../../core/util/clock.ts";
 import { QueueError } from "../../core/errors.ts";
 import { codeOfAnswer, isOfQueue, neverLeft } from "./errors.ts";
 

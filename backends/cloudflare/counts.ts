@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Clock } from "../../core/clock.ts";
+import type { Clock } from "../../core/util/clock.ts";
 
 /** The leases and delays of one key that passed through here. */
 export class Counts {

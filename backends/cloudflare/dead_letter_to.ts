@@ -3,9 +3,9 @@
  *
  * @module
  */
-import type { DeadLetterSink } from "../../core/consumer.ts";
+import type { DeadLetterSink } from "../../core/consume/consumer.ts";
 import { envelope } from "../../core/envelope.ts";
-import { bytesOf } from "../../core/json.ts";
+import { bytesOf } from "../../core/util/json.ts";
 import { MAX_BYTES } from "./messages.ts";
 import type { QueueBinding } from "./options.ts";
 

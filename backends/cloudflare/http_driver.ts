@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { callable, checkOptions, type Checks, checkValue, count, positive, text } from "../../core/check.ts";
-import { BACKEND_CHECKS, type BackendOptions } from "../../core/host.ts";
-import { type Clock, systemClock } from "../../core/clock.ts";
+import { callable, checkOptions, type Checks, checkValue, count, positive, text } from "../../core/util/validate.ts";
+import { BACKEND_CHECKS, type BackendOptions } from "../../core/context.ts";
+import { type Clock, systemClock } from "../../core/util/clock.ts";
 import type {
   DriverMessage,
   DriverReceiveOptions,
@@ -36,8 +36,8 @@ import { byKey, type CloudflareHttpOptions } from "./options.ts";
 import { Poll, pullsPerHour } from "./poll.ts";
 import { Queues } from "./queues.ts";
 import { envelope } from "../../core/envelope.ts";
-import { bytesOf } from "../../core/json.ts";
-import { wholeSeconds } from "../../core/push.ts";
+import { bytesOf } from "../../core/util/json.ts";
+import { wholeSeconds } from "../../core/consume/push.ts";
 
 const OWN_CHECKS: Checks<Omit<CloudflareHttpOptions, keyof BackendOptions>> = {
   accountId: text,

@@ -6,8 +6,8 @@
 import type { DriverMessage, SendResult } from "../../core/driver.ts";
 import { ENVELOPE, type EnvelopeFields, needsEnvelope, open, type Opened, sealText } from "../../core/envelope.ts";
 import { QueueError } from "../../core/errors.ts";
-import { bytesOf, isPlainObject } from "../../core/json.ts";
-import { wholeSeconds } from "../../core/push.ts";
+import { bytesOf, isPlainObject } from "../../core/util/json.ts";
+import { wholeSeconds } from "../../core/consume/push.ts";
 
 /** Bytes of a message: 128 KB of 1,000 bytes, less the hundred or so that the platform counts as its own. */
 export const MAX_BYTES = 127_900;

@@ -83,10 +83,10 @@
  * @module
  */
 import { PortableBackend } from "../../core/backend.ts";
-import { EnvReader, readQueueFields } from "../../core/config.ts";
-import { type BackendOptions, backendOptions } from "../../core/host.ts";
+import { EnvReader, readQueueFields } from "../../core/config/env_reader.ts";
+import { type BackendOptions, backendOptions } from "../../core/context.ts";
 import type { Env } from "../../core/protocol.ts";
-import { PublishingBackend } from "../../core/publishing.ts";
+import { PublishingBackend } from "../../core/publishing_backend.ts";
 import { bindingDriver, bindingName } from "./binding_driver.ts";
 import { HttpDriver } from "./http_driver.ts";
 import { queueName } from "./queues.ts";

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { callable, type Check, object } from "../../core/check.ts";
-import type { BackendOptions } from "../../core/host.ts";
+import { callable, type Check, object } from "../../core/util/validate.ts";
+import type { BackendOptions } from "../../core/context.ts";
 
 /** One message on its way into a binding. */
 export interface BindingMessage {

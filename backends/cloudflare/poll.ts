@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Clock } from "../../core/clock.ts";
+import type { Clock } from "../../core/util/clock.ts";
 
 /** The gap after the first empty pull; it doubles from there. */
 const FIRST_GAP_MS = 250;

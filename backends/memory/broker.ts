@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Clock, systemClock } from "../../core/clock.ts";
+import { type Clock, systemClock } from "../../core/util/clock.ts";
 import type { DriverMessage, DriverReceiveOptions, RawDelivery, SendResult, Settlement } from "../../core/driver.ts";
 import { QueueError } from "../../core/errors.ts";
 import type { QueueDepth } from "../../core/protocol.ts";

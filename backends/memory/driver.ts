@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { checkOptions } from "../../core/check.ts";
+import { checkOptions } from "../../core/util/validate.ts";
 import type {
   DriverDeadLetterQuery,
   DriverDeadLetters,

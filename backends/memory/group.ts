@@ -3,9 +3,9 @@
  *
  * @module
  */
-import type { Clock } from "../../core/clock.ts";
+import type { Clock } from "../../core/util/clock.ts";
 import type { RawDelivery } from "../../core/driver.ts";
-import { cloneJson } from "../../core/json.ts";
+import { cloneJson } from "../../core/util/json.ts";
 import type { DeadLetter, FailureCause, JsonObject, QueueDepth } from "../../core/protocol.ts";
 import { TimeHeap } from "./heap.ts";
 import { type Kept, type Node, STALE, type Topic } from "./topic.ts";

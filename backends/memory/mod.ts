@@ -54,8 +54,8 @@
  * @module
  */
 import { PortableBackend } from "../../core/backend.ts";
-import { EnvReader, readQueueFields } from "../../core/config.ts";
-import { backendOptions } from "../../core/host.ts";
+import { EnvReader, readQueueFields } from "../../core/config/env_reader.ts";
+import { backendOptions } from "../../core/context.ts";
 import type { Env } from "../../core/protocol.ts";
 import { MemoryBroker } from "./broker.ts";
 import { MemoryDriver } from "./driver.ts";

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { count, object, oneOf, positive } from "../../core/check.ts";
-import type { Checks } from "../../core/check.ts";
-import { BACKEND_CHECKS, type BackendOptions } from "../../core/host.ts";
+import { count, object, oneOf, positive } from "../../core/util/validate.ts";
+import type { Checks } from "../../core/util/validate.ts";
+import { BACKEND_CHECKS, type BackendOptions } from "../../core/context.ts";
 import type { MemoryBroker } from "./broker.ts";
 
 /** Options of `MemoryBackend`. */

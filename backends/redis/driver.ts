@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { checkOptions } from "../../core/check.ts";
+import { checkOptions } from "../../core/util/validate.ts";
 import { StreamsDriver } from "../streams/driver.ts";
 import { createClient } from "./client.ts";
 import { addressOf, REDIS_CHECKS, type RedisOptions } from "./options.ts";

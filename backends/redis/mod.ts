@@ -84,7 +84,7 @@
  * @module
  */
 import { PortableBackend } from "../../core/backend.ts";
-import { backendOptions } from "../../core/host.ts";
+import { backendOptions } from "../../core/context.ts";
 import type { Env } from "../../core/protocol.ts";
 import type { StreamsOptions } from "../streams/options.ts";
 import type { RedisClient } from "./client.ts";

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { callable, type Check, type Checks, count, flag, object, text, wholeNumber } from "../../core/check.ts";
-import { EnvReader, readQueueFields } from "../../core/config.ts";
+import { callable, type Check, type Checks, count, flag, object, text, wholeNumber } from "../../core/util/validate.ts";
+import { EnvReader, readQueueFields } from "../../core/config/env_reader.ts";
 import { ConfigError } from "../../core/errors.ts";
-import { BACKEND_CHECKS, type BackendOptions } from "../../core/host.ts";
+import { BACKEND_CHECKS, type BackendOptions } from "../../core/context.ts";
 import type { Env } from "../../core/protocol.ts";
 import { STREAMS_CHECKS, type StreamsOptions } from "../streams/options.ts";
 import type { RedisAddress, RedisClient } from "./client.ts";

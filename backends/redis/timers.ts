@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { type Clock, systemClock } from "../../core/clock.ts";
+import { type Clock, systemClock } from "../../core/util/clock.ts";
 
 /** A timer of the platform's that can run on without keeping the process: those of Deno, Bun and Node. */
 interface Timer {

@@ -4,7 +4,7 @@
  * @module
  */
 import { type ErrorCode, QueueError } from "../../core/errors.ts";
-import { unlessAborted } from "../../core/limit.ts";
+import { unlessAborted } from "../../core/util/async.ts";
 import type { Script } from "../streams/script.ts";
 import { classifyReply, type News, type StreamsTransport } from "../streams/transport.ts";
 import type { RedisClient } from "./client.ts";

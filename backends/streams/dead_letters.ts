@@ -7,7 +7,7 @@ import type { DriverDeadLetterQuery, DriverDeadLetters } from "../../core/driver
 import type { DeadLetter } from "../../core/protocol.ts";
 import { readDeadLetter } from "./entries.ts";
 import { type GroupKeys, groupKeys } from "./keys.ts";
-import { LIST, PICK, PURGE, REPLAY } from "./look_scripts.ts";
+import { LIST, PICK, PURGE, REPLAY } from "./inspect_scripts.ts";
 import type { Script } from "./script.ts";
 import type { StreamsTransport } from "./transport.ts";
 

@@ -6,8 +6,8 @@
  *
  * @module
  */
-import type { Clock } from "../../core/clock.ts";
-import { systemClock } from "../../core/clock.ts";
+import type { Clock } from "../../core/util/clock.ts";
+import { systemClock } from "../../core/util/clock.ts";
 import type {
   DriverDeadLetters,
   DriverMessage,
@@ -21,10 +21,10 @@ import { type ErrorCode, QueueError } from "../../core/errors.ts";
 import type { Capabilities, QueueDepth } from "../../core/protocol.ts";
 import { StreamsDeadLetters } from "./dead_letters.ts";
 import { readDeliveries } from "./entries.ts";
-import { byEpoch, Epochs, type Lease } from "./epochs.ts";
+import { byEpoch, Epochs, type Lease } from "./lease_groups.ts";
 import { type GroupKeys, groupKeys, type QueueKeys, queueKeys } from "./keys.ts";
 import { EXTEND, SETTLE } from "./lease_scripts.ts";
-import { DEPTH } from "./look_scripts.ts";
+import { DEPTH } from "./inspect_scripts.ts";
 import type { StreamsOptions } from "./options.ts";
 import { type Intake, readSent, sendCall } from "./outgoing.ts";
 import { RECEIVE } from "./receive_script.ts";

@@ -5,7 +5,7 @@
  */
 import type { RawDelivery } from "../../core/driver.ts";
 import type { DeadLetter } from "../../core/protocol.ts";
-import { type Epoch, Lease } from "./epochs.ts";
+import { type Epoch, Lease } from "./lease_groups.ts";
 
 /** Fields and values of an entry as a map; of two fields of one name the first counts. */
 function toMap(flat: readonly unknown[], from: number): Map<string, string> {

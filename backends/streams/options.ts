@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Checks, count, oneOf, positive } from "../../core/check.ts";
+import { type Checks, count, oneOf, positive } from "../../core/util/validate.ts";
 
 /** How a queue is bounded and how long ids are remembered. */
 export interface StreamsOptions {

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { checkOptions } from "../../core/check.ts";
-import { systemClock } from "../../core/clock.ts";
+import { checkOptions } from "../../core/util/validate.ts";
+import { systemClock } from "../../core/util/clock.ts";
 import { ConfigError } from "../../core/errors.ts";
 import { StreamsDriver } from "../streams/driver.ts";
 import { clientConnection, restConnection } from "./client.ts";

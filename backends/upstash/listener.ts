@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Clock } from "../../core/clock.ts";
+import type { Clock } from "../../core/util/clock.ts";
 
 /** Listens to a channel until the signal aborts or the connection ends. */
 export type Subscribe = (channel: string, onEvent: (kind: string) => void, signal: AbortSignal) => Promise<void>;

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { callable, type Check, type Checks, text } from "../../core/check.ts";
-import { EnvReader, readQueueFields } from "../../core/config.ts";
-import { BACKEND_CHECKS, type BackendOptions } from "../../core/host.ts";
+import { callable, type Check, type Checks, text } from "../../core/util/validate.ts";
+import { EnvReader, readQueueFields } from "../../core/config/env_reader.ts";
+import { BACKEND_CHECKS, type BackendOptions } from "../../core/context.ts";
 import type { Env } from "../../core/protocol.ts";
 import { STREAMS_CHECKS, type StreamsOptions } from "../streams/options.ts";
 import type { UpstashClient } from "./client.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Clock } from "../../core/clock.ts";
+import type { Clock } from "../../core/util/clock.ts";
 import { type ErrorCode, QueueError } from "../../core/errors.ts";
 import type { GroupKeys } from "../streams/keys.ts";
 import type { Script } from "../streams/script.ts";

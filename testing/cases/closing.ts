@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { createConsumer } from "../../core/consumer.ts";
+import { createConsumer } from "../../core/consume/consumer.ts";
 import { casesOf, type ConformanceCase } from "../case.ts";
 import { check, equal } from "../check.ts";
 import { ack, ackAll, ns, numbers, outlive, put, putNumbers, sorted } from "./support.ts";

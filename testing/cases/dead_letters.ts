@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { createConsumer } from "../../core/consumer.ts";
+import { createConsumer } from "../../core/consume/consumer.ts";
 import { PermanentError } from "../../core/errors.ts";
 import { DEFAULT_GROUP } from "../../core/protocol.ts";
 import { casesOf, type ConformanceCase } from "../case.ts";

@@ -6,7 +6,7 @@
 import { type CaseContext, casesOf, type ConformanceCase } from "../case.ts";
 import { check, equal } from "../check.ts";
 import type { Delivery, LeasingBackend } from "../../core/protocol.ts";
-import { FakeClock } from "../fake_clock.ts";
+import { FakeClock } from "../faults/fake_clock.ts";
 import { ack, nothingBut, outlive, put } from "./support.ts";
 
 interface Lost {

@@ -2,10 +2,10 @@
 // not on workerd: listens on a port
 import { test } from "node:test";
 import { driverHarness, testBackend } from "../../testing/mod.ts";
-import { CloudflareApi } from "../support/cloudflare_api.ts";
-import { CloudflareApiServer } from "../support/cloudflare_api_server.ts";
-import { brokerOf, MAX_LISTED } from "../support/cloudflare_harness.ts";
-import { reportAs } from "../support/report_as.ts";
+import { CloudflareApi } from "../fakes/cloudflare_api.ts";
+import { CloudflareApiServer } from "../fakes/cloudflare_api_server.ts";
+import { brokerOf, MAX_LISTED } from "./support/cloudflare_harness.ts";
+import { reportAs } from "../runner/report_as.ts";
 
 await testBackend({
   test,

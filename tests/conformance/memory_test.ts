@@ -1,8 +1,8 @@
 import { test } from "node:test";
 import { MemoryBackend, MemoryBroker } from "../../backends/memory/mod.ts";
 import { FakeClock, testBackend } from "../../testing/mod.ts";
-import { memoryHarness } from "../support/memory_harness.ts";
-import { reportAs } from "../support/report_as.ts";
+import { memoryHarness } from "./support/memory_harness.ts";
+import { reportAs } from "../runner/report_as.ts";
 
 await testBackend({ test, harness: memoryHarness(), onReport: reportAs("memory") });
 

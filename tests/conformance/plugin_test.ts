@@ -2,8 +2,8 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { driverHarness, FakeClock, runConformance, testBackend } from "../../testing/mod.ts";
-import { ListBackend } from "../support/list_backend.ts";
-import { ListBroker, ListDriver } from "../support/list_driver.ts";
+import { ListBackend } from "../doubles/list_backend.ts";
+import { ListBroker, ListDriver } from "../doubles/list_driver.ts";
 
 // The plugin joins the kit here.
 const harness = driverHarness({

@@ -2,7 +2,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { runConformance, testBackend } from "../../testing/mod.ts";
-import { pushHarness } from "../support/push_platform.ts";
+import { pushHarness } from "../doubles/push_platform.ts";
 
 await testBackend({ test, harness: pushHarness() });
 

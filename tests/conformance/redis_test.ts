@@ -1,8 +1,8 @@
 // not on workerd: speaks TCP, and starts a redis-server
 import { after, test } from "node:test";
 import { testBackend } from "../../testing/mod.ts";
-import { redisHarness } from "../support/redis_harness.ts";
-import { reportAs } from "../support/report_as.ts";
+import { redisHarness } from "./support/redis_harness.ts";
+import { reportAs } from "../runner/report_as.ts";
 
 const harness = redisHarness();
 after(() => harness.close());

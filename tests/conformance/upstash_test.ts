@@ -1,12 +1,12 @@
 import process from "node:process";
 import { test } from "node:test";
 import { testBackend } from "../../testing/mod.ts";
-import { reportAs } from "../support/report_as.ts";
-import type { UpstashControl } from "../support/upstash_control.ts";
-import { upstashHarness } from "../support/upstash_harness.ts";
+import { reportAs } from "../runner/report_as.ts";
+import type { UpstashControl } from "../fakes/upstash_control.ts";
+import { upstashHarness } from "./support/upstash_harness.ts";
 
 /** Not written where it is imported, so that no bundle for workerd tries to have servers in it. */
-const SERVER = "../support/upstash_control.ts";
+const SERVER = "../fakes/upstash_control.ts";
 
 async function startControl(): Promise<UpstashControl> {
   const { startUpstashControl } = await import(SERVER) as { startUpstashControl(): Promise<UpstashControl> };

@@ -3,11 +3,11 @@ import { test } from "node:test";
 import { runDemo } from "../../examples/server/demo.ts";
 import { startServer } from "../../examples/server/main.ts";
 import { bunProgram } from "../runtimes/bun/program.ts";
-import { ROOT } from "../suites.ts";
-import { run } from "../support/child.ts";
-import { startRedis } from "../support/redis_server.ts";
-import { requires } from "../support/services.ts";
-import { startUpstash } from "../support/upstash_server.ts";
+import { ROOT } from "../runner/suites.ts";
+import { run } from "../runner/child.ts";
+import { startRedis } from "../servers/redis_server.ts";
+import { requires } from "../runner/services.ts";
+import { startUpstash } from "../fakes/upstash_server.ts";
 
 const withRedis = requires("redis-server");
 const deno = [Deno.execPath(), "run", "-A"];
@@ -63,7 +63,7 @@ for (const [name, command] of [["Deno", deno], ["Bun", [bunProgram()]]] as const
 
 for (const fault of ["gives up early", "handles nothing", "knows another secret", "does not start"]) {
   test(`the demo ends with 1 on a server that ${fault}`, async () => {
-    const [program, ...args] = [...deno, "tests/support/broken_demo.ts", fault];
+    const [program, ...args] = [...deno, "tests/e2e/support/broken_demo.ts", fault];
     const { code, stdout } = await run(program!, args, { cwd: ROOT, env, timeoutMs: 400_000 });
     assert.equal(code, 1, stdout);
     if (fault !== "does not start") assert.match(stdout, /^ {2}✗ /m);

@@ -4,9 +4,9 @@ import { createInterface } from "node:readline";
 import { RedisBackend } from "../../backends/redis/mod.ts";
 import { QueueError } from "../../core/errors.ts";
 import { seededRandom } from "../../testing/random.ts";
-import { ROOT } from "../suites.ts";
-import { type RedisServer, startRedis } from "../support/redis_server.ts";
-import { requires } from "../support/services.ts";
+import { ROOT } from "../runner/suites.ts";
+import { type RedisServer, startRedis } from "../servers/redis_server.ts";
+import { requires } from "../runner/services.ts";
 
 const MESSAGES = 100_000;
 const BATCH = 500;
@@ -27,7 +27,7 @@ class Consumers {
   }
 
   start(): void {
-    const args = ["run", "-A", "--no-check", "tests/support/soak_consumer.ts", this.#url, KEY];
+    const args = ["run", "-A", "--no-check", "tests/e2e/support/soak_consumer.ts", this.#url, KEY];
     const child = spawn(Deno.execPath(), args, { cwd: ROOT, stdio: ["ignore", "pipe", "inherit"] });
     this.#children.add(child);
     createInterface({ input: child.stdout! }).on("line", (line) => this.#onHandled(Number(line)));

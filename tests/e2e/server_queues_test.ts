@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { envelopeOf, SAMPLES } from "../../examples/server/samples.ts";
 import { slackRequest } from "../../examples/server/sign.ts";
 import { bunProgram } from "../runtimes/bun/program.ts";
-import { type RedisServer, startRedis } from "../support/redis_server.ts";
-import { ServerProcess } from "../support/server_process.ts";
-import { requires } from "../support/services.ts";
-import { startUpstash } from "../support/upstash_server.ts";
+import { type RedisServer, startRedis } from "../servers/redis_server.ts";
+import { ServerProcess } from "../servers/server_process.ts";
+import { requires } from "../runner/services.ts";
+import { startUpstash } from "../fakes/upstash_server.ts";
 
 const test = requires("redis-server");
 const SECRET = "8f742231b10e8888abcd99yyyzzz85a5";

@@ -7,7 +7,7 @@ import { envelopeOf, SAMPLES } from "../../examples/server/samples.ts";
 import { slackRequest } from "../../examples/server/sign.ts";
 import { SlackEventRouter } from "../../slack/mod.ts";
 import { bunProgram } from "../runtimes/bun/program.ts";
-import { ServerProcess } from "../support/server_process.ts";
+import { ServerProcess } from "../servers/server_process.ts";
 
 const SECRET = "8f742231b10e8888abcd99yyyzzz85a5";
 const RUNTIMES: readonly [string, readonly [string, ...string[]]][] = [

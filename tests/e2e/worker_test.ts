@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { envelopeOf, SAMPLES } from "../../examples/server/samples.ts";
 import { slackRequest } from "../../examples/server/sign.ts";
-import { ROOT } from "../suites.ts";
-import { wrangler, WranglerDev } from "../support/wrangler.ts";
+import { ROOT } from "../runner/suites.ts";
+import { wrangler, WranglerDev } from "../servers/wrangler.ts";
 
 const EXAMPLE = join(ROOT, "examples/worker");
 const SECRET = "8f742231b10e8888abcd99yyyzzz85a5";

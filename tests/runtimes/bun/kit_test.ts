@@ -1,6 +1,6 @@
 // The kit with Bun's own runner.
 import { testBackend, type TestFunction } from "../../../testing/mod.ts";
-import { memoryHarness } from "../../support/memory_harness.ts";
+import { memoryHarness } from "../../conformance/support/memory_harness.ts";
 
 /** Not written where it is imported: nobody else knows the module. */
 const RUNNER = "bun:test";

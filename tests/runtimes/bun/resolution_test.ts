@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
-import { ROOT } from "../../suites.ts";
+import { ROOT } from "../../runner/suites.ts";
 
 test("bun: this is Bun, of the version that is pinned", () => {
   const { imports } = JSON.parse(readFileSync(join(ROOT, "tests/deno.json"), "utf8")) as {

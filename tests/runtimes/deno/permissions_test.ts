@@ -1,8 +1,8 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { run } from "../../support/child.ts";
-import { ROOT } from "../../suites.ts";
+import { run } from "../../runner/child.ts";
+import { ROOT } from "../../runner/suites.ts";
 
 const program = `
   import { ambientEnv } from ${JSON.stringify(join(ROOT, "env.ts"))};

@@ -2,8 +2,8 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { runConformance } from "../../../testing/mod.ts";
-import { cloudflareHarness } from "../../support/cloudflare_harness.ts";
-import { memoryHarness } from "../../support/memory_harness.ts";
+import { cloudflareHarness } from "../../conformance/support/cloudflare_harness.ts";
+import { memoryHarness } from "../../conformance/support/memory_harness.ts";
 
 for (const harness of [memoryHarness(), cloudflareHarness()]) {
   test(`stress: every case passes on ${harness.name}`, async () => {

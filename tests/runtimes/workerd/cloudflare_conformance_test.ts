@@ -8,14 +8,14 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { CaseResult, ConformanceReport } from "../../../testing/mod.ts";
-import { reportAs } from "../../support/report_as.ts";
-import { bundle, fetcher, ROOT, startWorkers } from "../../support/workerd.ts";
+import { reportAs } from "../../runner/report_as.ts";
+import { bundle, fetcher, ROOT, startWorkers } from "../../runner/workerd.ts";
 
 /** More than the kit asks for: each case takes a queue for each of its keys, also while it is planned. */
 const QUEUES = Array.from({ length: 150 }, (_, n) => `case-${n}`);
 
 const miniflare = await startWorkers({
-  code: await bundle(join(ROOT, "tests/support/push_worker.ts")),
+  code: await bundle(join(ROOT, "tests/runtimes/workerd/support/push_worker.ts")),
   queueProducers: Object.fromEntries(QUEUES.map((name) => [name, name])),
   queueConsumers: Object.fromEntries(
     QUEUES.map((name) => [name, { maxBatchSize: 100, maxBatchTimeout: 0.05, maxRetries: 100 }]),

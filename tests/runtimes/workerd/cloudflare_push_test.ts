@@ -10,12 +10,12 @@ import { join } from "node:path";
 import type { MessageBatch, Queue } from "@cloudflare/workers-types";
 import type { QueueBinding } from "../../../backends/cloudflare/mod.ts";
 import type { OutgoingMessage } from "../../../core/protocol.ts";
-import type { PushBatch } from "../../../core/push.ts";
+import type { PushBatch } from "../../../core/consume/push.ts";
 import { slackRequest } from "../../../examples/server/sign.ts";
-import type { Seen } from "../../support/queue_handler.ts";
-import { bundle, fetcher, ROOT, startWorkers } from "../../support/workerd.ts";
+import type { Seen } from "../../unit/support/queue_handler.ts";
+import { bundle, fetcher, ROOT, startWorkers } from "../../runner/workerd.ts";
 
-const code = await bundle(join(ROOT, "tests/support/queue_worker.ts"));
+const code = await bundle(join(ROOT, "tests/runtimes/workerd/support/queue_worker.ts"));
 const SECRET = "8f742231b10e8888abcd99yyyzzz85a5";
 
 interface Options {

@@ -8,7 +8,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { bundle, fetcher, ROOT, startWorkers } from "../../support/workerd.ts";
+import { bundle, fetcher, ROOT, startWorkers } from "../../runner/workerd.ts";
 
 const { exports } = JSON.parse(readFileSync(join(ROOT, "deno.json"), "utf8")) as { exports: Record<string, string> };
 

@@ -8,8 +8,8 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import process from "node:process";
-import { COMPANIONS, ROOT, suiteFiles } from "../../suites.ts";
-import { bundleSuite, fetcher, startWorkers, type TestWorker } from "../../support/workerd.ts";
+import { COMPANIONS, ROOT, suiteFiles } from "../../runner/suites.ts";
+import { bundleSuite, fetcher, startWorkers, type TestWorker } from "../../runner/workerd.ts";
 
 /** Set by the runner: the files to run, separated by commas. */
 const only = process.env.SUITE_FILES?.split(",");

@@ -5,7 +5,7 @@ import { Response as WorkerResponse } from "miniflare";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { bundle, bundleSuite, fetcher, ROOT, startWorkers } from "../../support/workerd.ts";
+import { bundle, bundleSuite, fetcher, ROOT, startWorkers } from "../../runner/workerd.ts";
 
 test("workerd: the package is bundled by its own name, and a name that it does not export is refused", async () => {
   const code = 'import { PermanentError } from "@slack-mcp/queue"; export default PermanentError;';

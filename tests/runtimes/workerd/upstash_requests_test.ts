@@ -4,9 +4,9 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { requires } from "../../support/services.ts";
-import { startUpstash } from "../../support/upstash_server.ts";
-import { bundle, fetcher, startWorkers } from "../../support/workerd.ts";
+import { requires } from "../../runner/services.ts";
+import { startUpstash } from "../../fakes/upstash_server.ts";
+import { bundle, fetcher, startWorkers } from "../../runner/workerd.ts";
 
 const test = requires("redis-server");
 

@@ -1,0 +1,266 @@
+/**
+ * Configuration from an environment: every variable validated, all problems in one error.
+ *
+ * @module
+ */
+import { ConfigError } from "../errors.ts";
+import type { Env } from "../protocol.ts";
+import { isPlainObject, kindOf } from "../util/json.ts";
+
+/** What every backend's variables say, in the units of this module: milliseconds. */
+export interface QueueConfig {
+  /** `<PREFIX>_URL`, without user and password, which stand in their own fields. Default: none. */
+  readonly url: string | undefined;
+  /** `<PREFIX>_USERNAME`, else the URL's. */
+  readonly username: string | undefined;
+  /** `<PREFIX>_PASSWORD`, else the URL's. Not enumerable, so that printing the configuration does not show it. */
+  readonly password: string | undefined;
+  /** `<PREFIX>_SSL`: `true` or `false`. Default: by the URL's scheme. */
+  readonly ssl: boolean | undefined;
+  /** `<PREFIX>_TIMEOUT`, in seconds there, in milliseconds here. Default: 5,000. */
+  readonly timeoutMs: number;
+  /** `<PREFIX>_MAX_RETRIES`. Default: 3. */
+  readonly maxRetries: number;
+  /** `<PREFIX>_RETRY_DELAY`, in seconds there, in milliseconds here: the first wait before trying again. Default: 100. */
+  readonly retryDelayMs: number;
+  /** `<PREFIX>_DURABLE`: messages outlive a restart of the broker, where that is ours to choose. Default: true. */
+  readonly durable: boolean;
+  /** `<PREFIX>_MESSAGE_TTL`, in seconds there, in milliseconds here. Default: messages live until they are settled. */
+  readonly messageTtlMs: number | undefined;
+  /** `<PREFIX>_MAX_LENGTH`: the most messages waiting. Default: no limit. */
+  readonly maxLength: number | undefined;
+}
+
+/** Bounds of a number. */
+export interface NumberBounds {
+  /** The least that is allowed. Default: 0. */
+  readonly min?: number;
+  /** The most that is allowed. Default: no bound. */
+  readonly max?: number;
+}
+
+const TRUE = new Set(["true", "1", "yes", "on"]);
+const FALSE = new Set(["false", "0", "no", "off"]);
+
+/**
+ * Reads variables one by one and gathers the problems, so that an operator sees all of them at once.
+ *
+ * A variable that is unset or empty counts as not given.
+ *
+ * @example
+ * ```ts
+ * import { EnvReader } from "@slack-mcp/queue";
+ * import assert from "node:assert/strict";
+ *
+ * const reader = new EnvReader({ MY_PORT: "80", MY_MODE: "fast" });
+ * assert.equal(reader.integer("MY_PORT", { min: 1, max: 65_535 }), 80);
+ * assert.equal(reader.oneOf("MY_MODE", ["fast", "safe"]), "fast");
+ * reader.check(); // throws a ConfigError where something was wrong
+ * ```
+ */
+export class EnvReader {
+  readonly #env: Env;
+  readonly #problems: string[] = [];
+
+  /**
+   * Reads from this environment.
+   *
+   * @throws {TypeError} Not an object.
+   */
+  constructor(env: Env) {
+    if (typeof env !== "object" || env === null) throw new TypeError(`env must be an object, found ${kindOf(env)}`);
+    this.#env = env;
+  }
+
+  /** Notes a problem: one sentence with the variable, what was found, what is allowed. */
+  problem(sentence: string): void {
+    this.#problems.push(sentence);
+  }
+
+  /** The value as it is: a string, or a platform's binding. */
+  raw(name: string): unknown {
+    const value = this.#env[name];
+    return value === "" ? undefined : value;
+  }
+
+  /** A text. */
+  string(name: string): string | undefined {
+    const value = this.raw(name);
+    if (value === undefined || value === null) return undefined;
+    if (typeof value === "string") return value;
+    this.problem(`${name} must be a string, found ${kindOf(value)}`);
+    return undefined;
+  }
+
+  /** A text that must be there. */
+  required(name: string, hint: string): string {
+    const value = this.string(name);
+    if (value === undefined && (this.raw(name) === undefined || this.raw(name) === null)) {
+      this.problem(`${name} is not set: ${hint}`);
+    }
+    return value ?? "";
+  }
+
+  /** `true`, `1`, `yes`, `on` or `false`, `0`, `no`, `off`, in any case. */
+  boolean(name: string): boolean | undefined {
+    const value = this.string(name)?.trim().toLowerCase();
+    if (value === undefined) return undefined;
+    if (TRUE.has(value)) return true;
+    if (FALSE.has(value)) return false;
+    this.problem(`${name} must be true or false, found ${shown(value)}`);
+    return undefined;
+  }
+
+  /** A whole number within bounds. */
+  integer(name: string, bounds: NumberBounds = {}): number | undefined {
+    return this.#number(name, bounds, "a whole number", Number.isSafeInteger);
+  }
+
+  /** Seconds, whole or not, as milliseconds. */
+  seconds(name: string, bounds: NumberBounds = {}): number | undefined {
+    const value = this.#number(name, bounds, "a number of seconds", Number.isFinite);
+    return value === undefined ? undefined : value * 1_000;
+  }
+
+  /** One of these texts. */
+  oneOf<const T extends string>(name: string, allowed: readonly T[]): T | undefined {
+    const value = this.string(name);
+    if (value === undefined) return undefined;
+    const found = allowed.find((one) => one === value.trim());
+    if (found === undefined) this.problem(`${name} must be one of ${allowed.join(", ")}, found ${shown(value)}`);
+    return found;
+  }
+
+  /** A URL of one of these schemes, such as `["redis:", "rediss:"]`. Of what was found, no more than a scheme is ever shown. */
+  url(name: string, schemes?: readonly string[]): URL | undefined {
+    const value = this.string(name);
+    if (value === undefined) return undefined;
+    const allowed = schemes?.map((scheme) => `${scheme}//`).join(" or ");
+    let url: URL;
+    try {
+      url = new URL(value.trim());
+    } catch {
+      // The parser's error would quote the URL, and with it a password.
+      this.problem(`${name} must be a URL${allowed ? ` that starts with ${allowed}` : ""}, found text that is not one`);
+      return undefined;
+    }
+    if (url.host === "" && (schemes !== undefined || url.href.includes("@"))) {
+      // "user:password@host:6379" is a URL too, of the scheme "user:": its parts would pass for harmless.
+      this.problem(`${name} must be a URL that starts with ${allowed ?? "a scheme and //"}, found text that does not`);
+      return undefined;
+    }
+    if (schemes !== undefined && !schemes.includes(url.protocol)) {
+      this.problem(`${name} must start with ${allowed}, found the scheme ${shown(url.protocol)}`);
+      return undefined;
+    }
+    return url;
+  }
+
+  /** A JSON object of texts, such as a map from key to queue. */
+  record(name: string): Record<string, string> | undefined {
+    const value = this.string(name);
+    if (value === undefined) return undefined;
+    let parsed: unknown;
+    try {
+      parsed = JSON.parse(value);
+    } catch {
+      parsed = undefined; // told below, without the text
+    }
+    if (isPlainObject(parsed) && Object.values(parsed).every((entry) => typeof entry === "string")) {
+      return parsed as Record<string, string>;
+    }
+    this.problem(`${name} must be a JSON object of strings, found text that is not one`);
+    return undefined;
+  }
+
+  /**
+   * Ends the reading.
+   *
+   * @throws {ConfigError} Something was wrong.
+   */
+  check(): void {
+    if (this.#problems.length > 0) throw new ConfigError(this.#problems);
+  }
+
+  #number(
+    name: string,
+    { min = 0, max = Infinity }: NumberBounds,
+    what: string,
+    accept: (value: number) => boolean,
+  ): number | undefined {
+    const value = this.string(name)?.trim();
+    if (value === undefined) return undefined;
+    const number = value === "" ? NaN : Number(value);
+    if (accept(number) && number >= min && number <= max) return number;
+    const bounds = max === Infinity ? `of at least ${min}` : `from ${min} to ${max}`;
+    this.problem(`${name} must be ${what} ${bounds}, found ${shown(value)}`);
+    return undefined;
+  }
+}
+
+/** What was found, short enough to read. Only for variables that hold no secret. */
+function shown(value: string): string {
+  return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
+}
+
+/**
+ * Reads the variables that every backend has, gathering problems in the reader.
+ *
+ * @param reader Where problems go; call its `check()` when all is read.
+ * @param prefix The backend's, such as `"REDIS"`.
+ * @param schemes The URL schemes that are allowed. Default: any.
+ */
+export function readQueueFields(reader: EnvReader, prefix: string, schemes?: readonly string[]): QueueConfig {
+  const url = reader.url(`${prefix}_URL`, schemes);
+  const username = reader.string(`${prefix}_USERNAME`) ?? userInfo(reader, prefix, url?.username);
+  const password = reader.string(`${prefix}_PASSWORD`) ?? userInfo(reader, prefix, url?.password);
+  if (url) url.username = url.password = "";
+  const config = {
+    url: url?.href,
+    username,
+    ssl: reader.boolean(`${prefix}_SSL`),
+    timeoutMs: reader.seconds(`${prefix}_TIMEOUT`, { min: 0.001 }) ?? 5_000,
+    maxRetries: reader.integer(`${prefix}_MAX_RETRIES`) ?? 3,
+    retryDelayMs: reader.seconds(`${prefix}_RETRY_DELAY`) ?? 100,
+    durable: reader.boolean(`${prefix}_DURABLE`) ?? true,
+    messageTtlMs: reader.seconds(`${prefix}_MESSAGE_TTL`, { min: 0.001 }),
+    maxLength: reader.integer(`${prefix}_MAX_LENGTH`, { min: 1 }),
+  };
+  return Object.defineProperty(config, "password", { value: password, enumerable: false }) as QueueConfig;
+}
+
+function userInfo(reader: EnvReader, prefix: string, part: string | undefined): string | undefined {
+  if (part === undefined || part === "") return undefined;
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    // The part itself is a secret: it is not shown.
+    reader.problem(`${prefix}_URL must have its user and password percent-encoded, found a stray % in them`);
+    return undefined;
+  }
+}
+
+/**
+ * Reads and validates the variables that every backend has: `<PREFIX>_URL`, `_USERNAME`, `_PASSWORD`, `_SSL`,
+ * `_TIMEOUT` (s), `_MAX_RETRIES`, `_RETRY_DELAY` (s), `_DURABLE`, `_MESSAGE_TTL` (s), `_MAX_LENGTH`.
+ *
+ * @example
+ * ```ts
+ * import { readQueueConfig } from "@slack-mcp/queue";
+ * import assert from "node:assert/strict";
+ *
+ * const config = readQueueConfig({ REDIS_URL: "redis://app:secret@localhost:6379/1", REDIS_TIMEOUT: "2.5" }, "REDIS");
+ * assert.equal(config.url, "redis://localhost:6379/1");
+ * assert.equal(config.username, "app");
+ * assert.equal(config.timeoutMs, 2_500);
+ * assert.ok(!JSON.stringify(config).includes("secret"));
+ * ```
+ *
+ * @throws {ConfigError} Anything wrong: each variable, what was found (never a secret), what is allowed.
+ */
+export function readQueueConfig(env: Env, prefix: string): QueueConfig {
+  const reader = new EnvReader(env);
+  const config = readQueueFields(reader, prefix);
+  reader.check();
+  return config;
+}

@@ -1,0 +1,169 @@
+/**
+ * The registry: an explicit map from names to modules, in place of discovery.
+ *
+ * @module
+ */
+import { ConfigError } from "../errors.ts";
+import { isPlainObject, kindOf } from "../util/json.ts";
+import type { Env, QueueBackend } from "../protocol.ts";
+
+/** What a backend's module must export; nothing else is asked of it. */
+export interface BackendModule {
+  /** Makes a backend of an environment. */
+  readonly fromEnv: (env: Env) => QueueBackend | Promise<QueueBackend>;
+}
+
+/** Names, each with a function that imports its module. */
+export type BackendMap = Readonly<Record<string, () => Promise<unknown>>>;
+
+/** What happens on the way from a name to a backend. */
+export type LifecycleStep =
+  /** The names that there are. */
+  | { readonly step: "discovery"; readonly names: readonly string[] }
+  /** The name that was picked; `fallback` where QUEUE_BACKEND is not set. */
+  | { readonly step: "selection"; readonly name: string; readonly fallback: boolean }
+  /** `fromEnv` of this module is about to be called. */
+  | { readonly step: "instantiation"; readonly name: string }
+  /** The backend is there. */
+  | { readonly step: "operation"; readonly name: string; readonly backend: QueueBackend };
+
+/** Options of {@link defineRegistry}. */
+export interface RegistryOptions {
+  /** Told of each step. */
+  readonly onStep?: (step: LifecycleStep) => void;
+  /** Where the one warning goes. Default: `console.warn`. */
+  readonly warn?: (message: string) => void;
+}
+
+/** A registry. */
+export interface Registry {
+  /** The names that `QUEUE_BACKEND` may have. */
+  readonly names: readonly string[];
+  /**
+   * Picks by `QUEUE_BACKEND` (unset: `memory`, with one warning), imports, and calls `fromEnv`.
+   *
+   * @throws {ConfigError} An unknown name, a module without `fromEnv`, or what `fromEnv` finds wrong.
+   */
+  load(env: Env): Promise<QueueBackend>;
+}
+
+/** The backend that is used where QUEUE_BACKEND is not set. */
+const FALLBACK = "memory";
+
+/**
+ * Makes a registry of an explicit map: nothing scans a file system, every specifier is a literal that the type
+ * checker, the bundler and the reader see.
+ *
+ * @example
+ * ```ts
+ * import { defineRegistry } from "@slack-mcp/queue";
+ *
+ * const registry = defineRegistry({
+ *   memory: () => import("@slack-mcp/queue/memory"),
+ * });
+ * await using backend = await registry.load({ QUEUE_BACKEND: "memory" });
+ * await backend.publish("slack_events", { type: "event_callback" });
+ * ```
+ *
+ * @throws {TypeError} Not an object of functions.
+ */
+export function defineRegistry(backends: BackendMap, options: RegistryOptions = {}): Registry {
+  if (!isPlainObject(backends)) throw new TypeError(`backends must be a plain object, found ${kindOf(backends)}`);
+  for (const [name, load] of Object.entries(backends)) {
+    if (typeof load === "function") continue;
+    throw new TypeError(`backends.${name} must be a function that imports the module, found ${kindOf(load)}`);
+  }
+  const names = Object.freeze(Object.keys(backends));
+  const { onStep, warn = (message) => globalThis.console.warn(message) } = options;
+  let warned = false;
+
+  function select(env: Env): string {
+    const asked = env.QUEUE_BACKEND;
+    if (asked !== undefined && asked !== null && typeof asked !== "string") {
+      throw new ConfigError(`QUEUE_BACKEND must be a string, found ${kindOf(asked)}`);
+    }
+    const name = asked?.trim() || FALLBACK;
+    if (!asked?.trim() && !names.includes(name)) {
+      throw new ConfigError(`QUEUE_BACKEND is not set: it must be one of ${listed(names)}`);
+    }
+    if (!names.includes(name)) throw unknownName(name, names);
+    if (!asked?.trim() && !warned) {
+      warned = true;
+      warn(`QUEUE_BACKEND is not set: using "${FALLBACK}", whose messages die with this process`);
+    }
+    onStep?.({ step: "selection", name, fallback: !asked?.trim() });
+    return name;
+  }
+
+  async function load(env: Env): Promise<QueueBackend> {
+    if (typeof env !== "object" || env === null) throw new TypeError(`env must be an object, found ${kindOf(env)}`);
+    onStep?.({ step: "discovery", names });
+    const name = select(env);
+    const module = await importModule(name, backends[name]!);
+    onStep?.({ step: "instantiation", name });
+    const backend = await module.fromEnv(env);
+    for (const method of ["publish", "consume", "close"] as const) {
+      if (typeof backend?.[method] === "function") continue;
+      throw new ConfigError(`Cannot use backend "${name}": what its fromEnv(env) answered has no ${method}()`);
+    }
+    onStep?.({ step: "operation", name, backend });
+    return backend;
+  }
+
+  return { names, load };
+}
+
+async function importModule(name: string, load: () => Promise<unknown>): Promise<BackendModule> {
+  let module: unknown;
+  try {
+    module = await load();
+  } catch (cause) {
+    throw new ConfigError(`Cannot load backend "${name}": its module could not be imported`, { cause });
+  }
+  if (typeof (module as Partial<BackendModule> | undefined)?.fromEnv !== "function") {
+    throw new ConfigError(`Cannot use backend "${name}": its module does not export fromEnv(env)`);
+  }
+  return module as BackendModule;
+}
+
+function listed(names: readonly string[]): string {
+  return names.join(", ") || "(the registry is empty)";
+}
+
+function unknownName(name: string, names: readonly string[]): ConfigError {
+  const near = nearest(name, names);
+  const shown = JSON.stringify(name.length > 40 ? `${name.slice(0, 40)}…` : name);
+  const identifier = /^[A-Za-z_]\w{0,39}$/.test(name) ? name : "my_queue";
+  return new ConfigError(
+    `QUEUE_BACKEND must be one of ${listed(names)}, found ${shown}` +
+      (near === undefined ? "" : `; did you mean "${near}"?`) +
+      `\nTo add a backend of that name, write one line in defineRegistry and one in the import map:` +
+      `\n  ${identifier}: () => import("@acme/${identifier}"),` +
+      `\n  "@acme/${identifier}": "jsr:@acme/${identifier}@^1.0.0",`,
+  );
+}
+
+/** The name that is the fewest edits away, where that is few enough to be a slip. */
+function nearest(name: string, names: readonly string[]): string | undefined {
+  const asked = name.slice(0, 64).toLowerCase();
+  let best: string | undefined;
+  let fewest = Math.max(2, Math.floor(asked.length / 3)) + 1;
+  for (const candidate of names) {
+    const edits = distance(asked, candidate.toLowerCase());
+    if (edits < fewest) [best, fewest] = [candidate, edits];
+  }
+  return best;
+}
+
+/** Levenshtein's distance, one row at a time. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
+    }
+    row = next;
+  }
+  return row[b.length]!;
+}

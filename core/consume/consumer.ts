@@ -1,0 +1,101 @@
+/**
+ * The consumer: one handler, whether messages are pulled or pushed.
+ *
+ * @module
+ */
+import { abortSignal, checkOptions, type Checks, count, positive } from "../util/validate.ts";
+import { type HandleBatchOptions, handlePushed, policyOf } from "./push_handler.ts";
+import type { ConsumerOptions, ConsumerSummary } from "./processor.ts";
+import type { QueueBackend, ReceiveOptions } from "../protocol.ts";
+import { pull } from "./pull.ts";
+import type { PushBatch } from "./push.ts";
+
+export { createBatchHandler, type HandleBatchOptions } from "./push_handler.ts";
+export type { ConsumerOptions, ConsumerSummary, DeadLetterSink, Handler } from "./processor.ts";
+export type { PushBatch, PushMessage } from "./push.ts";
+
+/** Options of {@link Consumer.run}. */
+export type RunOptions = Omit<ReceiveOptions, "stopWhenEmpty">;
+
+/** Options of {@link Consumer.drain}. */
+export interface DrainOptions extends RunOptions {
+  /** Milliseconds after which it has returned: what is not settled by then comes again. Default: 25,000. */
+  readonly deadlineMs?: number;
+}
+
+/** A consumer. */
+export interface Consumer {
+  /**
+   * Pulls until the signal aborts or the backend closes, then lets what runs finish. Resolves with what it did.
+   *
+   * @throws {ConsumeError} The backend refuses for good, or a message would have been lost (no dead letters and no sink).
+   */
+  run(backend: QueueBackend, key: string, options?: RunOptions): Promise<ConsumerSummary>;
+  /** Handles what is there, then resolves: for a cron-triggered Worker, or a script. */
+  drain(backend: QueueBackend, key: string, options?: DrainOptions): Promise<ConsumerSummary>;
+  /** Handles a batch that the platform pushed, by the same policy. Never rejects because of one message. */
+  handleBatch(batch: PushBatch, options?: HandleBatchOptions): Promise<ConsumerSummary>;
+}
+
+const RUN_CHECKS: Checks<RunOptions> = {
+  group: (value) => typeof value === "string" ? undefined : { allowed: "a string" },
+  prefetch: count,
+  leaseMs: positive,
+  signal: abortSignal,
+};
+
+/**
+ * Makes a consumer of a handler. Resolve is ack; throw is retry with backoff until `maxAttempts`, then dead letter
+ * with the cause; `PermanentError` is dead letter at once.
+ *
+ * @example
+ * ```ts
+ * import { createConsumer } from "@slack-mcp/queue";
+ * import { MemoryBackend } from "@slack-mcp/queue/memory";
+ * import assert from "node:assert/strict";
+ *
+ * await using backend = new MemoryBackend();
+ * await backend.publish("slack_events", { n: 1 });
+ * const consumer = createConsumer({
+ *   handler: ({ payload }) => assert.deepEqual(payload, { n: 1 }),
+ * });
+ * assert.equal((await consumer.drain(backend, "slack_events")).acked, 1);
+ * ```
+ *
+ * @throws {TypeError | RangeError} An option that is not as described.
+ */
+export function createConsumer(options: ConsumerOptions): Consumer {
+  const policy = policyOf(options);
+  const concurrency = options.concurrency ?? 8;
+  return {
+    run: async (backend, key, runOptions = {}) => {
+      checkOptions("run options", runOptions, RUN_CHECKS);
+      return await pull(policy, concurrency, backend, key, runOptions);
+    },
+    drain: async (backend, key, drainOptions = {}) => {
+      checkOptions(
+        "drain options",
+        drainOptions,
+        { ...RUN_CHECKS, deadlineMs: positive } satisfies Checks<DrainOptions>,
+      );
+      const { deadlineMs = 25_000, signal, ...rest } = drainOptions;
+      const ending = new AbortController();
+      const stopping = new AbortController();
+      const onAbort = () => stopping.abort(signal?.reason);
+      if (signal?.aborted) onAbort();
+      else signal?.addEventListener("abort", onAbort, { once: true });
+      const timer = policy.clock.setTimeout(() => {
+        stopping.abort();
+        ending.abort(new DOMException(`The deadline of ${deadlineMs} ms has passed`, "TimeoutError"));
+      }, deadlineMs);
+      try {
+        const settings = { ...rest, signal: stopping.signal, stopWhenEmpty: true };
+        return await pull(policy, concurrency, backend, key, settings, ending.signal);
+      } finally {
+        policy.clock.clearTimeout(timer);
+        signal?.removeEventListener("abort", onAbort);
+      }
+    },
+    handleBatch: (batch, batchOptions) => handlePushed(policy, batch, batchOptions),
+  };
+}

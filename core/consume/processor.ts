@@ -1,0 +1,213 @@
+/**
+ * What becomes of one delivery: the handler's outcome turned into a settlement, the same for pull and push.
+ *
+ * @module
+ */
+import { type Clock, systemClock } from "../util/clock.ts";
+import { checkValue, nonNegative } from "../util/validate.ts";
+import { ConsumeError, PermanentError, QueueError } from "../errors.ts";
+import { within } from "../util/async.ts";
+import { type MessageEvent, type QueueObserver, tell } from "../observer.ts";
+import type { Delivery, FailureCause, RetryDeliveryOptions } from "../protocol.ts";
+import { backoffMs, type BackoffOptions } from "../util/retry.ts";
+
+/** What a handler is: resolve is done, throw is try again, {@link PermanentError} is give up. */
+export type Handler = (delivery: Delivery) => unknown;
+
+/**
+ * Keeps what a queue cannot: resolves when the message is safe elsewhere. `body` is what came, where it could not be
+ * read. Where it throws, the message comes again and the sink is asked again.
+ */
+export type DeadLetterSink = (delivery: Delivery, cause: FailureCause, body?: unknown) => Promise<unknown>;
+
+/** Options of `createConsumer`. */
+export interface ConsumerOptions {
+  /** Called with each delivery. */
+  readonly handler: Handler;
+  /** The most handlers that run at once. Default: 8. */
+  readonly concurrency?: number;
+  /** Deliveries after which a message goes to the dead letters. Default: 5. */
+  readonly maxAttempts?: number;
+  /** Milliseconds before a failed message comes again: a growing wait with full jitter, or a function of attempts and error; never more than 24 h. Default: 1 s, doubling, up to 5 min; also where the function throws, or answers what is no finite number of at least 0. */
+  readonly backoff?: BackoffOptions | ((attempts: number, error: unknown) => number);
+  /** Milliseconds after which a handler counts as failed and its `delivery.signal` aborts. Default: no limit. */
+  readonly timeoutMs?: number;
+  /** Takes dead letters where the backend or platform keeps none. Default: a run stops with an error sooner than lose one. */
+  readonly deadLetter?: DeadLetterSink;
+  /** Told what becomes of each delivery, with how long its handler took. */
+  readonly observer?: QueueObserver;
+  /** Default: the platform's. */
+  readonly clock?: Clock;
+  /** A source of numbers from 0 to below 1, for jitter. Default: `Math.random`. */
+  readonly random?: () => number;
+}
+
+/** What a run did. */
+export interface ConsumerSummary {
+  /** Handled. */
+  readonly acked: number;
+  /** Failed, and to come again. */
+  readonly retried: number;
+  /** Given up. */
+  readonly deadLettered: number;
+  /** Settled too late: someone else has them now. */
+  readonly lost: number;
+}
+
+/** What became of a delivery. */
+export type Outcome = keyof ConsumerSummary;
+
+/** A summary to count in. */
+export type Counts = { -readonly [Name in Outcome]: number };
+
+/** How a delivery is settled by its handler's outcome: as the delivery itself does it, or in some other way. */
+export interface Settling {
+  /** As {@link Delivery.ack}. */
+  ack(): Promise<boolean>;
+  /** As {@link Delivery.retry}. */
+  retry(options: RetryDeliveryOptions): Promise<boolean>;
+  /** As {@link Delivery.deadLetter}. `undefined`: it could not be kept now, and must come again. */
+  deadLetter(reason: unknown): Promise<boolean | undefined>;
+}
+
+/** A summary of nothing, to count in. */
+export function noCounts(): Counts {
+  return { acked: 0, retried: 0, deadLettered: 0, lost: 0 };
+}
+
+const DEFAULT_BACKOFF: BackoffOptions = { baseMs: 1_000, maxMs: 300_000 };
+
+/** Milliseconds: what every backend takes as a delay. */
+const LONGEST_WAIT_MS = 86_400_000;
+
+/** Applies a consumer's options to deliveries. */
+export class Policy {
+  declare readonly options: ConsumerOptions;
+  declare readonly maxAttempts: number;
+  declare readonly clock: Clock;
+  readonly #random: () => number;
+
+  constructor(options: ConsumerOptions) {
+    this.options = options;
+    this.maxAttempts = options.maxAttempts ?? 5;
+    this.clock = options.clock ?? systemClock;
+    this.#random = options.random ?? Math.random;
+  }
+
+  /** Runs the handler and settles. */
+  async apply(
+    delivery: Delivery,
+    backend: string,
+    ending?: AbortSignal,
+    settling: Settling = delivery,
+  ): Promise<Outcome> {
+    const startedAt = this.clock.now();
+    this.#tell("delivered", delivery, backend, {});
+    const failure = await this.#attempt(delivery, ending);
+    const durationMs = this.clock.now() - startedAt;
+    if (failure === undefined) {
+      return this.#settled("acked", await settling.ack(), delivery, backend, { durationMs });
+    }
+    const { error } = failure;
+    const event = { durationMs, reason: error };
+    let { backoff } = this.options;
+    if (this.#isFinal(error, delivery.attempts)) {
+      const dead = await settling.deadLetter(error);
+      if (dead !== undefined) return this.#settled("deadLettered", dead, delivery, backend, event);
+      backoff = undefined; // as long as the sink is down, whatever the handler's failures call for
+    }
+    const delayMs = this.#waitMs(backoff, delivery, error, backend);
+    const again = await settling.retry({ delayMs, reason: error });
+    return this.#settled("retried", again, delivery, backend, event);
+  }
+
+  /** Tells the observer that an option of the consumer failed. */
+  tellFailed(what: string, { key, id, attempts }: Delivery, backend: string, cause: unknown): void {
+    const error = new ConsumeError("internal", `${what} a message failed`, { key, id, backend, cause });
+    tell(this.options.observer, "failed", { backend, key, operation: "settle", failures: attempts, error });
+  }
+
+  async #attempt(delivery: Delivery, ending?: AbortSignal): Promise<{ readonly error: unknown } | undefined> {
+    const { handler, timeoutMs } = this.options;
+    if (delivery.attempts > this.maxAttempts) {
+      // Deliveries before this one ended with their consumers, or a sink failed: running it could end this one too.
+      const times = delivery.attempts - 1;
+      return { error: new PermanentError(`It was delivered ${times} times in vain`, { key: delivery.key }) };
+    }
+    try {
+      if (timeoutMs === undefined && ending === undefined) await handler(delivery);
+      else await this.#within(delivery, timeoutMs, ending);
+      return undefined;
+    } catch (error) {
+      return { error };
+    }
+  }
+
+  #isFinal(error: unknown, attempts: number): boolean {
+    return error instanceof QueueError && error.code === "permanent" || attempts >= this.maxAttempts;
+  }
+
+  #waitMs(backoff: ConsumerOptions["backoff"], delivery: Delivery, error: unknown, backend: string): number {
+    const { attempts } = delivery;
+    if (typeof backoff === "function") {
+      try {
+        const waitMs = backoff(attempts, error);
+        checkValue("backoff", waitMs, nonNegative);
+        return Math.min(waitMs, LONGEST_WAIT_MS);
+      } catch (cause) {
+        this.tellFailed("The backoff of", delivery, backend, cause);
+        backoff = undefined;
+      }
+    }
+    return Math.min(backoffMs(attempts, { ...DEFAULT_BACKOFF, ...backoff }, this.#random), LONGEST_WAIT_MS);
+  }
+
+  async #within(delivery: Delivery, timeoutMs: number | undefined, ending: AbortSignal | undefined): Promise<void> {
+    const { promise, reject } = Promise.withResolvers<never>();
+    const late = () => {
+      const error = new QueueError("timeout", `The handler took longer than ${timeoutMs} ms`, { key: delivery.key });
+      reject(error);
+      return error;
+    };
+    await within(this.clock, timeoutMs, late, ending, async ({ signal }) => {
+      await Promise.race([this.options.handler(watched(delivery, signal)), promise]);
+    });
+  }
+
+  #settled(
+    outcome: Outcome,
+    settled: boolean,
+    delivery: Delivery,
+    backend: string,
+    event: Partial<MessageEvent>,
+  ): Outcome {
+    if (!settled) {
+      this.#tell("leaseLost", delivery, backend, event);
+      return "lost";
+    }
+    if (outcome !== "lost") this.#tell(outcome, delivery, backend, event);
+    return outcome;
+  }
+
+  #tell(
+    name: "delivered" | "acked" | "retried" | "deadLettered" | "leaseLost",
+    { key, id, attempts }: Delivery,
+    backend: string,
+    event: Partial<MessageEvent>,
+  ): void {
+    const { observer } = this.options;
+    if (observer?.[name]) tell(observer, name, { backend, key, id, attempts, ...event });
+  }
+}
+
+/** The delivery, with a signal that also aborts when its handler's time is over. */
+function watched(delivery: Delivery, limit: AbortSignal): Delivery {
+  let signal: AbortSignal | undefined;
+  return new Proxy(delivery, {
+    get: (target, name) => {
+      if (name === "signal") return signal ??= AbortSignal.any([target.signal, limit]);
+      const member: unknown = Reflect.get(target, name, target);
+      return typeof member === "function" ? member.bind(target) : member;
+    },
+  });
+}

@@ -1,0 +1,110 @@
+/**
+ * Batches that the platform pushes, by the same policy as messages that are pulled.
+ *
+ * @module
+ */
+import { callable, checkOptions, type Checks, checkValue, count, object, positive, text } from "../util/validate.ts";
+import { ConsumeError, QueueError } from "../errors.ts";
+import { within } from "../util/async.ts";
+import { type ConsumerOptions, type ConsumerSummary, type Counts, noCounts, Policy } from "./processor.ts";
+import { type PushBatch, type PushDelivery, pushDelivery } from "./push.ts";
+import { BACKOFF_CHECKS } from "../util/retry.ts";
+
+/** Options of one pushed batch. */
+export interface HandleBatchOptions {
+  /** The key that deliveries tell. Default: the one that travelled with the message, else the queue's name. */
+  readonly key?: string;
+  /** Milliseconds after which no more messages are begun and the rest is handed back. Default: 600,000 (Cloudflare ends a batch after 15 min). */
+  readonly deadlineMs?: number;
+}
+
+const CONSUMER_CHECKS: Checks<ConsumerOptions> = {
+  handler: callable,
+  concurrency: count,
+  maxAttempts: count,
+  backoff: (value) => callable(value) && object(value),
+  timeoutMs: positive,
+  deadLetter: callable,
+  observer: object,
+  clock: object,
+  random: callable,
+};
+
+const BATCH_CHECKS: Checks<HandleBatchOptions> = {
+  key: text,
+  deadlineMs: positive,
+};
+
+/**
+ * The policy of a consumer's options.
+ *
+ * @throws {TypeError | RangeError} An option that is not as described.
+ */
+export function policyOf(options: ConsumerOptions): Policy {
+  checkOptions("consumer options", options, CONSUMER_CHECKS);
+  checkValue("handler", options.handler, callable);
+  if (typeof options.backoff === "object") checkOptions("backoff", options.backoff, BACKOFF_CHECKS);
+  return new Policy(options);
+}
+
+/**
+ * The `handleBatch` of a consumer that is only ever pushed to: the same policy, without the pull loop in the bundle.
+ *
+ * @example
+ * ```ts
+ * import { createBatchHandler, type PushBatch } from "@slack-mcp/queue";
+ *
+ * const handleBatch = createBatchHandler({ handler: ({ payload }) => void payload });
+ *
+ * // export default
+ * const worker = { queue: (batch: PushBatch) => handleBatch(batch) };
+ * ```
+ *
+ * @throws {TypeError | RangeError} An option that is not as described.
+ */
+export function createBatchHandler(
+  options: ConsumerOptions,
+): (batch: PushBatch, options?: HandleBatchOptions) => Promise<ConsumerSummary> {
+  const policy = policyOf(options);
+  return (batch, batchOptions) => handlePushed(policy, batch, batchOptions);
+}
+
+/** Handles one batch. Never rejects because of one message. */
+export async function handlePushed(
+  policy: Policy,
+  { queue, messages }: PushBatch,
+  options: HandleBatchOptions = {},
+): Promise<ConsumerSummary> {
+  checkOptions("batch options", options, BATCH_CHECKS);
+  const { key, deadlineMs = 600_000 } = options;
+  const { deadLetter, concurrency = 8 } = policy.options;
+  const counts = noCounts();
+  const late = () => new QueueError("timeout", `The batch took longer than ${deadlineMs} ms`);
+  await within(policy.clock, deadlineMs, late, undefined, async ({ signal }) => {
+    const ended = new Promise<"retried">((resolve) => signal.addEventListener("abort", () => resolve("retried")));
+    const handle = async (delivery: PushDelivery): Promise<keyof Counts> => {
+      if (delivery.malformed && !signal.aborted) {
+        await delivery.deadLetter(new ConsumeError("malformed", "The body must be a JSON object"));
+        return "deadLettered";
+      }
+      // A handler that outlives the batch must not take the platform's own limit along: its message goes back now.
+      const outcome = await (signal.aborted ? ended : Promise.race([policy.apply(delivery, queue), ended]));
+      if (!delivery.settled) await delivery.retry();
+      return outcome;
+    };
+    const rest = messages.values();
+    const work = async () => {
+      for (const message of rest) {
+        const delivery = pushDelivery(message, queue, { key, deadLetter, signal });
+        try {
+          counts[await handle(delivery)] += 1;
+        } catch (cause) {
+          // A message that cannot be settled is told of, and holds nothing back.
+          policy.tellFailed("Settling", delivery, queue, cause);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: concurrency }, work));
+  });
+  return counts;
+}

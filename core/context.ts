@@ -1,0 +1,200 @@
+/**
+ * What the parts of the portable layer share: the driver, the options with their defaults, and the one way in
+ * which a driver's error becomes one of ours.
+ *
+ * @module
+ */
+import { type Clock, systemClock } from "./util/clock.ts";
+import type { QueueDriver } from "./driver.ts";
+import { type ErrorCode, QueueError, type QueueErrorOptions } from "./errors.ts";
+import { unlessAborted, within } from "./util/async.ts";
+import { type FailureEvent, type QueueObserver, tell } from "./observer.ts";
+import { messageOf, redactError, redactText } from "./util/redact.ts";
+import { backoffMs } from "./util/retry.ts";
+import {
+  callable,
+  checkOptions,
+  type Checks,
+  count,
+  nonNegative,
+  object,
+  positive,
+  wholeNumber,
+} from "./util/validate.ts";
+
+/** Options of every backend that is made of a driver. */
+export interface BackendOptions {
+  /** Milliseconds to wait for the broker's confirmation of a publish, tries included. Default: 5,000. */
+  readonly timeoutMs?: number;
+  /** How often a transient failure is tried again. Default: 3. */
+  readonly maxRetries?: number;
+  /** Milliseconds of the first wait before trying again; doubles, with full jitter, from 10 ms up to 10 s. Default: 100. */
+  readonly retryDelayMs?: number;
+  /** The most unsettled deliveries of one consumer. Default: 100. */
+  readonly prefetch?: number;
+  /** Milliseconds of a lease. Default: 30,000. */
+  readonly leaseMs?: number;
+  /** Milliseconds after which an unsettled message leaves the queue by itself. Default: never. */
+  readonly messageTtlMs?: number;
+  /** Milliseconds for which `close()` lets running handlers finish. Default: 5,000. */
+  readonly closeDeadlineMs?: number;
+  /** The largest payload, as bytes of JSON in UTF-8. Default: the driver's. */
+  readonly maxPayloadBytes?: number;
+  /** Default: the platform's clock. */
+  readonly clock?: Clock;
+  /** A source of numbers from 0 to below 1, for jitter. Default: `Math.random`. */
+  readonly random?: () => number;
+  /** Told of all that happens. */
+  readonly observer?: QueueObserver;
+}
+
+/** The checks of {@link BackendOptions}; a backend adds those of its own options. */
+export const BACKEND_CHECKS: Checks<BackendOptions> = {
+  timeoutMs: positive,
+  maxRetries: wholeNumber,
+  retryDelayMs: nonNegative,
+  prefetch: count,
+  leaseMs: positive,
+  messageTtlMs: positive,
+  closeDeadlineMs: nonNegative,
+  maxPayloadBytes: count,
+  clock: object,
+  random: callable,
+  observer: object,
+};
+
+/** The names of {@link BackendOptions} alone, of an object that may hold a backend's own options too. */
+export function backendOptions(options: BackendOptions): BackendOptions {
+  const names = Object.keys(BACKEND_CHECKS) as (keyof BackendOptions)[];
+  return Object.fromEntries(names.map((name) => [name, options[name]]));
+}
+
+type Defaulted =
+  | "timeoutMs"
+  | "maxRetries"
+  | "retryDelayMs"
+  | "closeDeadlineMs"
+  | "maxPayloadBytes"
+  | "random";
+
+/** {@link BackendOptions} with their defaults. */
+export type ResolvedOptions = BackendOptions & Required<Pick<BackendOptions, Defaulted>>;
+
+/** The driver and what surrounds it. */
+export class Host {
+  declare readonly driver: QueueDriver;
+  declare readonly options: ResolvedOptions;
+  declare readonly clock: Clock;
+  closed = false;
+
+  constructor(driver: QueueDriver, options: BackendOptions) {
+    checkOptions("backend options", options, BACKEND_CHECKS);
+    this.driver = driver;
+    this.clock = options.clock ?? systemClock;
+    this.options = {
+      ...options,
+      timeoutMs: options.timeoutMs ?? 5_000,
+      maxRetries: options.maxRetries ?? 3,
+      retryDelayMs: options.retryDelayMs ?? 100,
+      closeDeadlineMs: options.closeDeadlineMs ?? 5_000,
+      maxPayloadBytes: options.maxPayloadBytes ?? driver.capabilities.maxPayloadBytes,
+      random: options.random ?? Math.random,
+    };
+  }
+
+  /** Names an error. */
+  codeOf(error: unknown): ErrorCode {
+    if (error instanceof QueueError) return error.code;
+    try {
+      return this.driver.classify(error);
+    } catch {
+      return "internal"; // a driver that fails to name an error must not cost the message that it is about
+    }
+  }
+
+  /**
+   * Milliseconds to wait after so many failures: no shorter than the broker asked for, and never so short that
+   * trying again would keep the process from its other work.
+   */
+  backoffMs(failures: number, error: QueueError): number {
+    const { retryDelayMs, random } = this.options;
+    return Math.max(backoffMs(failures, { baseMs: retryDelayMs }, random), error.retryAfterMs ?? 0, 10);
+  }
+
+  /** Tells the observer of a failure. */
+  tellFailed(operation: FailureEvent["operation"], key: string, failures: number, error: QueueError): void {
+    tell(this.options.observer, "failed", { backend: this.driver.name, key, operation, failures, error });
+  }
+
+  /** Makes one of our errors of whatever a driver threw, without its secrets. */
+  wrap(
+    Kind: new (code: ErrorCode, message: string, options: QueueErrorOptions) => QueueError,
+    what: string,
+    error: unknown,
+    about: { readonly key?: string; readonly id?: string | undefined; readonly hide?: readonly string[] } = {},
+  ): QueueError {
+    if (error instanceof QueueError && error.code === "config") return error;
+    const hide = [...this.driver.secrets ?? [], ...about.hide ?? []];
+    const reason = redactText(messageOf(error), hide);
+    return new Kind(this.codeOf(error), `${what} on ${this.driver.name}: ${reason}`, {
+      backend: this.driver.name,
+      key: about.key,
+      id: about.id,
+      cause: redactError(error, hide),
+      retryable: error instanceof QueueError ? error.retryable : undefined,
+      retryAfterMs: this.#askedToWait(error),
+    });
+  }
+
+  #askedToWait(error: unknown): number | undefined {
+    try {
+      const ms = this.driver.retryAfterMs?.(error) ?? (error instanceof QueueError ? error.retryAfterMs : undefined);
+      return ms !== undefined && ms > 0 ? ms : undefined; // a header that is no number must not become a wait of none
+    } catch {
+      return undefined; // as for classify
+    }
+  }
+
+  /** An error that says that the backend is closed. */
+  closedError(what: string, key?: string): QueueError {
+    return new QueueError("closed", `${what}: the ${this.driver.name} backend is closed`, {
+      backend: this.driver.name,
+      key,
+    });
+  }
+
+  /** An error that says that the backend does not offer something. */
+  unsupported(what: string): QueueError {
+    return new QueueError("unsupported", `The ${this.driver.name} backend does not support ${what}`, {
+      backend: this.driver.name,
+    });
+  }
+
+  /** Refuses a delay that the driver does not take. */
+  checkDelay(delayMs: number): void {
+    const { capabilities, maxDelayMs = Infinity } = this.driver;
+    if (delayMs && !capabilities.delay) throw this.unsupported("delayMs");
+    if (delayMs > maxDelayMs) throw new RangeError(`delayMs must be at most ${maxDelayMs}, found ${delayMs}`);
+  }
+
+  /** Calls the broker, for `timeoutMs` at most; then it rejects with the code. */
+  async limited<T>(
+    fn: (signal: AbortSignal) => Promise<T>,
+    timeoutMs: number,
+    code: ErrorCode,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    return await within(
+      this.clock,
+      timeoutMs,
+      () => this.lateError(code),
+      signal,
+      (limit) => unlessAborted(fn(limit.signal), limit.signal),
+    );
+  }
+
+  /** An error that says that the time is up. */
+  lateError(code: ErrorCode): QueueError {
+    return new QueueError(code, "no answer came in time", { backend: this.driver.name });
+  }
+}

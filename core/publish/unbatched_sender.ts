@@ -1,0 +1,102 @@
+/**
+ * A publish that travels by itself: of a driver whose publishes must be `separate`.
+ *
+ * @module
+ */
+import type { DriverMessage } from "../driver.ts";
+import type { QueueError } from "../errors.ts";
+import { type Flight, fly } from "./send_batch.ts";
+import type { Host } from "../context.ts";
+import { bytesOf } from "../util/json.ts";
+import { within } from "../util/async.ts";
+import { Parcel } from "./pending_publish.ts";
+import type { PublishReceipt } from "../protocol.ts";
+
+/** How long, and as long as what, somebody waits. */
+export interface SendOptions {
+  /** Default: the backend's. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What brings messages to the driver. */
+export interface Sender {
+  /** Resolves when the broker has confirmed every message. */
+  add(key: string, messages: readonly DriverMessage[], options: SendOptions): Promise<PublishReceipt[]>;
+  /** Resolves when there is nothing left to send. */
+  idle(): Promise<unknown>;
+  /** Gives up all that is not confirmed. */
+  abandon(reason: QueueError): void;
+}
+
+/** Sends each call by itself. */
+export class Direct implements Sender {
+  readonly #host: Host;
+  /** What limits each call, and when it has ended. */
+  readonly #calls: Map<AbortController, Promise<void>> = new Map();
+
+  /** A sender over the host's driver. */
+  constructor(host: Host) {
+    this.#host = host;
+  }
+
+  async add(
+    key: string,
+    messages: readonly DriverMessage[],
+    { timeoutMs = this.#host.options.timeoutMs, signal: outer }: SendOptions,
+  ): Promise<PublishReceipt[]> {
+    const host = this.#host;
+    const parcel = new Parcel(host, key, messages);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    await within(host.clock, timeoutMs, () => host.lateError("timeout"), outer, async (limit) => {
+      this.#calls.set(limit, promise);
+      let flight: Flight | undefined;
+      try {
+        while (!parcel.answered) {
+          const fits = roomOf(host);
+          const rest = messages.slice(parcel.taken);
+          const end = rest.findIndex((message) => !fits(message));
+          const batch = end < 0 ? rest : rest.slice(0, end);
+          parcel.taken += batch.length;
+          for (const outcome of await fly(flight = {}, host, key, limit.signal, batch)) parcel.answer(outcome);
+        }
+      } catch {
+        // A flight that does not answer was ended by the limit.
+        parcel.giveUp(limit.signal.reason, outer?.aborted === true, flight);
+      } finally {
+        this.#calls.delete(limit);
+        resolve();
+      }
+    });
+    return parcel.receipts();
+  }
+
+  idle(): Promise<unknown> {
+    return Promise.all(this.#calls.values());
+  }
+
+  abandon(reason: QueueError): void {
+    for (const limit of this.#calls.keys()) limit.abort(reason);
+  }
+}
+
+/** Answers of one message after the other whether it still fits into a batch of the driver's; the first always does. */
+export function roomOf({ driver }: Host): (message: DriverMessage) => boolean {
+  const { maxBatchMessages = 1_000, maxBatchBytes = Infinity } = driver;
+  let count = 0;
+  let bytes = 0;
+  let most = 0;
+  const uncounted: string[] = [];
+  return (message) => {
+    count += 1;
+    if (maxBatchBytes < Infinity) {
+      const { body, headers, id, explicitId } = message;
+      const text = headers || explicitId ? body + JSON.stringify({ id, headers }) : body;
+      uncounted.push(text);
+      // Three bytes is the most that UTF-8 needs for one unit of a JavaScript string: where even that fits, nobody counts.
+      most += text.length * 3;
+      if (most > maxBatchBytes) most = bytes = uncounted.splice(0).reduce((sum, text) => sum + bytesOf(text), bytes);
+    }
+    return count === 1 || count <= maxBatchMessages && most <= maxBatchBytes;
+  };
+}

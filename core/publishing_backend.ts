@@ -1,0 +1,247 @@
+/**
+ * The publishing side of the portable backend, which is all of it where the platform pushes.
+ *
+ * @module
+ */
+import {
+  abortSignal,
+  checkKey,
+  checkOptions,
+  type Checks,
+  nonNegative,
+  positive,
+  text,
+  textRecord,
+} from "./util/validate.ts";
+import { Direct, type Sender } from "./publish/unbatched_sender.ts";
+import type { DriverMessage, QueueDriver } from "./driver.ts";
+import { ConnectionError, QueueError } from "./errors.ts";
+import { type BackendOptions, Host } from "./context.ts";
+import { delay } from "./util/async.ts";
+import { kindOf } from "./util/json.ts";
+import { Composer } from "./publish/message.ts";
+import type {
+  BatchOptions,
+  Capabilities,
+  ConsumeOptions,
+  DeadLetters,
+  Delivery,
+  Health,
+  JsonObject,
+  LeasingBackend,
+  OutgoingMessage,
+  PublishOptions,
+  PublishReceipt,
+  QueueDepth,
+  ReceiveOptions,
+} from "./protocol.ts";
+
+const BATCH_CHECKS: Checks<BatchOptions> = { signal: abortSignal, timeoutMs: positive };
+
+const ONE_CHECKS: Checks<Omit<OutgoingMessage, "payload">> = {
+  id: text,
+  delayMs: nonNegative,
+  ttlMs: positive,
+  headers: textRecord,
+};
+
+const PUBLISH_CHECKS: Checks<PublishOptions> = { ...ONE_CHECKS, ...BATCH_CHECKS };
+
+/** The payload is checked where it is copied. */
+const MESSAGE_CHECKS: Checks<OutgoingMessage> = { payload: () => undefined, ...ONE_CHECKS };
+
+const NO_OPTIONS = {};
+
+/** What a backend has beside what only publishes: a receiving side, and outboxes where publishes travel together. */
+export interface PullingParts {
+  readonly Receiving: new (host: Host) => ReceivingSide;
+  readonly Outboxes: new (host: Host) => Sender;
+}
+
+/** The receiving side, as the publishing side knows it. */
+export interface ReceivingSide {
+  readonly deadLetters: DeadLetters;
+  depth: LeasingBackend["depth"];
+  consume(key: string, options: ConsumeOptions): AsyncIterableIterator<JsonObject>;
+  receive(key: string, options: ReceiveOptions): AsyncIterableIterator<Delivery>;
+  stop(): Promise<void>;
+  revoke(): Promise<void>;
+}
+
+/**
+ * A backend made of a driver that only sends: its platform pushes. `PortableBackend` adds the receiving side; here,
+ * what belongs to it rejects with code `"unsupported"`.
+ */
+export class PublishingBackend implements LeasingBackend {
+  /** List, replay, purge. */
+  readonly deadLetters: DeadLetters;
+  readonly #host: Host;
+  readonly #sender: Sender;
+  readonly #receiving: ReceivingSide | undefined;
+  readonly #composer: Composer;
+  #closing: Promise<void> | undefined;
+
+  /**
+   * A backend over a driver.
+   *
+   * @throws {TypeError | RangeError} An option that is not as described.
+   */
+  constructor(driver: QueueDriver, options: BackendOptions = {}, parts?: PullingParts) {
+    this.#host = new Host(driver, options);
+    this.#composer = new Composer(this.#host);
+    this.#receiving = parts && new parts.Receiving(this.#host);
+    this.#sender = new (driver.separate || !parts ? Direct : parts.Outboxes)(this.#host);
+    this.deadLetters = this.#receiving?.deadLetters ?? this.#noDeadLetters();
+  }
+
+  /** The backend's name, such as `"memory"`. */
+  get name(): string {
+    return this.#host.driver.name;
+  }
+
+  /** What it can do. */
+  get capabilities(): Capabilities {
+    return this.#host.driver.capabilities;
+  }
+
+  /**
+   * Publishes one message; resolves when the broker has confirmed it.
+   *
+   * @throws {TypeError | RangeError} An empty key, a payload that is not a JSON object or is over the limit, a wrong option.
+   * @throws {PublishError} Not confirmed: `"unknown-outcome"`, `"queue-full"`, `"connection"`, `"timeout"` and others.
+   * @throws {QueueError} `"closed"`, or `"unsupported"` for an option that the backend does not offer.
+   */
+  async publish(key: string, payload: JsonObject, options: PublishOptions = NO_OPTIONS): Promise<PublishReceipt> {
+    checkKey(key);
+    if (options !== NO_OPTIONS) checkOptions("publish options", options, PUBLISH_CHECKS);
+    return (await this.#send(key, [this.#composer.compose(payload, options)], options))[0]!;
+  }
+
+  /**
+   * Publishes messages in order; resolves when the broker has confirmed all of them, with a receipt for each.
+   *
+   * @throws As `publish`. A batch that was confirmed in part rejects with a `PublishError` whose `outcomes` say which.
+   */
+  async publishBatch(
+    key: string,
+    messages: readonly OutgoingMessage[],
+    options: BatchOptions = NO_OPTIONS,
+  ): Promise<PublishReceipt[]> {
+    checkKey(key);
+    if (!Array.isArray(messages)) throw new TypeError(`messages must be an array, found ${kindOf(messages)}`);
+    checkOptions("batch options", options, BATCH_CHECKS);
+    const outgoing = Array.from(messages, (message: OutgoingMessage, i) => { // not map, which passes over holes
+      checkOptions(`messages[${i}]`, message, MESSAGE_CHECKS);
+      return this.#composer.compose(message.payload, message);
+    });
+    if (outgoing.length === 0) return [];
+    return await this.#send(key, outgoing, options);
+  }
+
+  /**
+   * Payloads, one after the other. Asking for the next acknowledges the one before; leaving the loop (break, return,
+   * throw) releases the one in hand and all that was prefetched, at once and without counting an attempt.
+   *
+   * @throws {TypeError | RangeError} A wrong key or option.
+   * @throws {QueueError} `"unsupported"` where the backend offers no groups, or no pulling at all.
+   */
+  consume(key: string, options: ConsumeOptions = NO_OPTIONS): AsyncIterableIterator<JsonObject> {
+    return this.#pulling("pulling messages").consume(key, options);
+  }
+
+  /**
+   * Deliveries under a lease that is renewed while they are in hand, each to be settled by its own methods.
+   *
+   * @throws As `consume`.
+   */
+  receive(key: string, options: ReceiveOptions = NO_OPTIONS): AsyncIterableIterator<Delivery> {
+    return this.#pulling("pulling messages").receive(key, options);
+  }
+
+  /**
+   * How many messages are where, for one group.
+   *
+   * @throws {ConsumeError} The broker did not answer.
+   * @throws {QueueError} `"closed"`, or `"unsupported"` where `capabilities.depth` is false.
+   */
+  async depth(
+    key: string,
+    options: { readonly group?: string; readonly signal?: AbortSignal } = NO_OPTIONS,
+  ): Promise<QueueDepth> {
+    return await this.#pulling("depth").depth(key, options);
+  }
+
+  /**
+   * Whether the broker can be used now. Publishes nothing; a broker that does not answer is an answer, no rejection.
+   *
+   * @throws {QueueError} `"closed"`.
+   */
+  async health(options: { readonly signal?: AbortSignal } = NO_OPTIONS): Promise<Health> {
+    const what = "Cannot reach the broker";
+    if (this.#host.closed) throw this.#host.closedError(what);
+    const { driver, clock, options: { timeoutMs } } = this.#host;
+    const startedAt = clock.now();
+    let error: QueueError | undefined;
+    try {
+      await this.#host.limited(
+        async (limit) => await driver.ping?.(limit),
+        timeoutMs,
+        "timeout",
+        options.signal,
+      );
+    } catch (cause) {
+      error = this.#host.wrap(QueueError, what, cause);
+      if (error.code === "connection") error = new ConnectionError(error.message, error);
+    }
+    return { ok: !error, latencyMs: clock.now() - startedAt, ...error && { error } };
+  }
+
+  /**
+   * Stops taking, sends what was published, lets running handlers finish up to `closeDeadlineMs`, releases the rest
+   * uncounted, and closes what was opened. Idempotent; afterwards every call rejects with code `"closed"`.
+   *
+   * @throws {QueueError} The driver could not close what it opened, or not in time.
+   */
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  /** As `close`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    const { driver, clock, options: { closeDeadlineMs, timeoutMs } } = this.#host;
+    this.#host.closed = true;
+    // Both stop before either is waited for; what nobody settles by the deadline goes back.
+    await delay(closeDeadlineMs, clock, undefined, Promise.all([this.#receiving?.stop(), this.#sender.idle()]));
+    this.#sender.abandon(this.#host.closedError("Not confirmed"));
+    if (this.#receiving) await delay(timeoutMs, clock, undefined, this.#receiving.revoke());
+    try {
+      await this.#host.limited(() => driver.close(), timeoutMs, "timeout");
+    } catch (error) {
+      throw this.#host.wrap(QueueError, "Cannot close", error);
+    }
+  }
+
+  #send(key: string, messages: readonly DriverMessage[], options: BatchOptions): Promise<PublishReceipt[]> {
+    if (this.#host.closed) throw this.#host.closedError(`Cannot publish to "${key}"`, key);
+    options.signal?.throwIfAborted();
+    return this.#sender.add(key, messages, options);
+  }
+
+  #pulling(what: string): ReceivingSide {
+    if (this.#receiving === undefined) throw this.#host.unsupported(what);
+    return this.#receiving;
+  }
+
+  #noDeadLetters(): DeadLetters {
+    const refuse = () => Promise.reject(this.#host.unsupported("dead letters"));
+    // deno-lint-ignore require-yield -- a list that is refused when it is asked for its first letter
+    const list = async function* () {
+      await refuse();
+    };
+    return { list, replay: refuse, purge: refuse };
+  }
+}

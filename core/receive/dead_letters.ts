@@ -1,0 +1,66 @@
+/**
+ * Dead letters of a driver, paged, parsed and checked.
+ *
+ * @module
+ */
+import { call, checkGroup } from "../call.ts";
+import { abortSignal, checkKey, checkOptions, type Checks, count, text, texts } from "../util/validate.ts";
+import type { DriverDeadLetterQuery, DriverDeadLetters } from "../driver.ts";
+import type { Host } from "../context.ts";
+import { parsePayload } from "../util/json.ts";
+import { type DeadLetter, type DeadLetterQuery, type DeadLetters, DEFAULT_GROUP } from "../protocol.ts";
+
+const CHECKS: Checks<DeadLetterQuery> = { group: text, ids: texts, limit: count, signal: abortSignal };
+
+function prepare(host: Host, key: string, query: DeadLetterQuery): [DriverDeadLetters, DriverDeadLetterQuery] {
+  checkKey(key);
+  checkOptions("dead letter query", query, CHECKS);
+  const { deadLetters } = host.driver;
+  if (deadLetters === undefined) throw host.unsupported("dead letters");
+  const { group = DEFAULT_GROUP, ids, limit = Infinity } = query;
+  checkGroup(host, group);
+  return [deadLetters, { group, ids, limit }];
+}
+
+async function* list(host: Host, key: string, query: DeadLetterQuery): AsyncGenerator<DeadLetter, undefined> {
+  const [letters, asked] = prepare(host, key, query);
+  let cursor: string | undefined;
+  let left = asked.limit;
+  do {
+    const from = cursor;
+    const page = await call(
+      host,
+      `Cannot list the dead letters of "${key}"`,
+      (signal) => letters.list(key, { ...asked, limit: left }, from, signal),
+      key,
+      query.signal,
+    );
+    for (const letter of page.letters.slice(0, left)) yield withPayload(letter);
+    left -= page.letters.length;
+    cursor = page.cursor;
+  } while (cursor !== undefined && left > 0);
+}
+
+function withPayload(letter: DeadLetter): DeadLetter {
+  if (letter.payload !== undefined) return letter;
+  const payload = parsePayload(letter.body);
+  return typeof payload === "string" ? letter : { ...letter, payload };
+}
+
+/** The dead letters of the host's driver; each method rejects with code `"unsupported"` where there are none. */
+export function deadLettersOf(host: Host): DeadLetters {
+  return {
+    list: (key, query = {}) => list(host, key, query),
+    replay: async (key, query = {}) => {
+      const [letters, asked] = prepare(host, key, query);
+      if (!letters.replay) throw host.unsupported("replaying dead letters");
+      const what = `Cannot replay the dead letters of "${key}"`;
+      return await call(host, what, (signal) => letters.replay!(key, asked, signal), key, query.signal);
+    },
+    purge: async (key, query = {}) => {
+      const [letters, asked] = prepare(host, key, query);
+      const what = `Cannot purge the dead letters of "${key}"`;
+      return await call(host, what, (signal) => letters.purge(key, asked, signal), key, query.signal);
+    },
+  };
+}

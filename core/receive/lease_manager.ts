@@ -1,0 +1,154 @@
+/**
+ * The leases that one subscription holds: renewed together, and given up when renewal fails.
+ *
+ * @module
+ */
+import type { LeasedDelivery } from "./delivery.ts";
+import { LONGEST } from "../util/clock.ts";
+import { limited } from "../call.ts";
+import { ConsumeError } from "../errors.ts";
+import type { Host } from "../context.ts";
+import { tell } from "../observer.ts";
+
+/** How far into a lease it is renewed. */
+const RENEWALS = 3;
+
+/** Keeps leases alive while they are held. */
+export class LeaseKeeper {
+  readonly #host: Host;
+  readonly #key: string;
+  readonly #group: string;
+  readonly #leaseMs: number;
+  #first: LeasedDelivery | undefined;
+  #last: LeasedDelivery | undefined;
+  readonly #onLost: (delivery: LeasedDelivery) => void;
+  #timer: unknown;
+  #armed = false;
+  #failures = 0;
+  /** False: leases run out by themselves from now on. */
+  renewing = true;
+
+  /** A keeper; `onLost` is told of each delivery whose lease ended. */
+  constructor(host: Host, key: string, group: string, leaseMs: number, onLost: (delivery: LeasedDelivery) => void) {
+    this.#host = host;
+    this.#key = key;
+    this.#group = group;
+    this.#leaseMs = leaseMs;
+    this.#onLost = onLost;
+  }
+
+  /** What is held now. */
+  held(): LeasedDelivery[] {
+    const all: LeasedDelivery[] = [];
+    for (let delivery = this.#first; delivery; delivery = delivery.after) all.push(delivery);
+    return all;
+  }
+
+  /** Takes a lease into care. */
+  hold(delivery: LeasedDelivery): void {
+    delivery.held = true;
+    delivery.before = this.#last;
+    if (this.#last) this.#last.after = delivery;
+    else this.#first = delivery;
+    this.#last = delivery;
+    this.#arm();
+  }
+
+  /** Lets go of a lease that is being settled. */
+  drop(delivery: LeasedDelivery): void {
+    if (!delivery.held) return;
+    delivery.held = false;
+    if (delivery.before) delivery.before.after = delivery.after;
+    else this.#first = delivery.after;
+    if (delivery.after) delivery.after.before = delivery.before;
+    else this.#last = delivery.before;
+    delivery.before = delivery.after = undefined;
+  }
+
+  /** Stops the timer where there is nothing to wait for. */
+  rest(): void {
+    if (this.#first || !this.#armed) return;
+    this.#host.clock.clearTimeout(this.#timer);
+    this.#armed = false;
+  }
+
+  /** Makes leases end `leaseMs` from now; answers which were still ours. */
+  async extend(
+    deliveries: readonly LeasedDelivery[],
+    leaseMs: number,
+    withinMs: number = this.#host.options.timeoutMs,
+  ): Promise<boolean[]> {
+    const { driver, clock } = this.#host;
+    if (!driver.extend) throw this.#host.unsupported("extending a lease");
+    const { maxSettleBatch = 1_000 } = driver;
+    const kept: boolean[] = [];
+    for (let from = 0; from < deliveries.length; from += maxSettleBatch) {
+      const some = deliveries.slice(from, from + maxSettleBatch);
+      const startedAt = clock.now();
+      const answers = await limited(
+        this.#host,
+        (signal) => driver.extend!(this.#key, this.#group, some.map((delivery) => delivery.raw.lease), leaseMs, signal),
+        withinMs,
+        "unknown-outcome",
+      );
+      for (const [i, delivery] of some.entries()) {
+        const ours = answers[i] === true;
+        if (ours) delivery.leasedUntil = startedAt + leaseMs;
+        else if (delivery.held) this.#lose(delivery);
+        kept.push(ours);
+      }
+    }
+    return kept;
+  }
+
+  #arm(): void {
+    if (this.#armed || !this.#first) return;
+    this.#armed = true;
+    const { clock } = this.#host;
+    // After a failed renewal there is less time left, so the next try comes sooner; and no lease ends unnoticed.
+    const regular = Math.min(this.#leaseMs / RENEWALS / (this.#failures > 0 ? 4 : 1), LONGEST);
+    const waitMs = Math.max(0, Math.min(regular, this.#endsAt(this.held()) - clock.now()));
+    const dueAt = clock.now() + waitMs;
+    this.#timer = clock.setTimeout(() => {
+      // A timer is never early: where the clock says so, somebody has set it back, and the leases end by it as much sooner.
+      const setBy = dueAt - clock.now();
+      if (setBy > 1) { for (const delivery of this.held()) delivery.leasedUntil -= setBy; }
+      this.#renew().finally(() => {
+        this.#armed = false;
+        this.#arm();
+      });
+    }, waitMs);
+  }
+
+  async #renew(): Promise<void> {
+    const { driver, clock } = this.#host;
+    const now = clock.now();
+    const due: LeasedDelivery[] = [];
+    for (const delivery of this.held()) {
+      if (delivery.expired(now)) this.#lose(delivery);
+      else if (delivery.leasedUntil - now <= this.#leaseMs * (1 - 1 / RENEWALS) + 1) due.push(delivery);
+    }
+    if (due.length === 0 || !this.renewing || !driver.extend) return;
+    const withinMs = Math.min(this.#host.options.timeoutMs, this.#leaseMs / RENEWALS, this.#endsAt(due) - now);
+    try {
+      await this.extend(due, this.#leaseMs, withinMs);
+      this.#failures = 0;
+    } catch (error) {
+      this.#failures += 1;
+      const wrapped = this.#host.wrap(ConsumeError, `Cannot renew leases on "${this.#key}"`, error, { key: this.#key });
+      this.#host.tellFailed("extend", this.#key, this.#failures, wrapped);
+    }
+  }
+
+  #endsAt(deliveries: readonly LeasedDelivery[]): number {
+    return deliveries.reduce((at, { leasedUntil }) => Math.min(at, leasedUntil), Infinity);
+  }
+
+  #lose(delivery: LeasedDelivery): void {
+    this.drop(delivery);
+    const about = { backend: this.#host.driver.name, key: this.#key, id: delivery.id };
+    delivery.lose(new ConsumeError("not-found", `The lease of a message of "${this.#key}" was lost`, about));
+    tell(this.#host.options.observer, "leaseLost", { ...about, group: this.#group, attempts: delivery.attempts });
+    this.#onLost(delivery);
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * The receiving side of the portable backend: subscriptions, settlements and dead letters.
+ *
+ * It stands apart from the publishing side so that a Worker that only publishes, and is pushed to, does not carry it.
+ *
+ * @module
+ */
+import { call, checkGroup } from "../call.ts";
+import { abortSignal, checkKey, checkOptions, type Checks, count, flag, positive, text } from "../util/validate.ts";
+import { deadLettersOf } from "./dead_letters.ts";
+import type { LeasedDelivery } from "./delivery.ts";
+import type { Host } from "../context.ts";
+import { PayloadIterator } from "./payload_iterator.ts";
+import {
+  type ConsumeOptions,
+  type DeadLetters,
+  DEFAULT_GROUP,
+  type Delivery,
+  type JsonObject,
+  type QueueDepth,
+  type ReceiveOptions,
+} from "../protocol.ts";
+import { Settler } from "./settlement_batcher.ts";
+import { Subscription } from "./subscription.ts";
+
+const RECEIVE_CHECKS: Checks<ReceiveOptions> = {
+  group: text,
+  prefetch: count,
+  leaseMs: positive,
+  signal: abortSignal,
+  stopWhenEmpty: flag,
+};
+
+type DepthOptions = { readonly group?: string; readonly signal?: AbortSignal };
+
+const DEPTH_CHECKS: Checks<DepthOptions> = { group: text, signal: abortSignal };
+
+/** What is asked of a subscription, whatever it hands out. */
+type Stoppable = Pick<Subscription<never>, "stop" | "empty" | "revoke">;
+
+/** All that a backend's consumers hold. */
+export class Receiving {
+  readonly deadLetters: DeadLetters;
+  readonly #host: Host;
+  readonly #settlers: Map<string, { readonly settler: Settler; users: number }> = new Map();
+  readonly #subscriptions: Set<Stoppable> = new Set();
+
+  /** The receiving side over a driver. */
+  constructor(host: Host) {
+    this.#host = host;
+    this.deadLetters = deadLettersOf(host);
+  }
+
+  /** Payloads, acknowledged by asking for the next. */
+  consume(key: string, options: ConsumeOptions): AsyncIterableIterator<JsonObject> {
+    return new PayloadIterator((give) => this.#subscribe(key, options, give));
+  }
+
+  /** Deliveries, to be settled one by one. */
+  receive(key: string, options: ReceiveOptions): AsyncIterableIterator<Delivery> {
+    return this.#subscribe<Delivery>(key, options, (delivery) => delivery);
+  }
+
+  /** How many messages are where. */
+  async depth(key: string, options: DepthOptions = {}): Promise<QueueDepth> {
+    checkKey(key);
+    checkOptions("depth options", options, DEPTH_CHECKS);
+    const { driver } = this.#host;
+    if (!driver.depth) throw this.#host.unsupported("depth");
+    const { group = DEFAULT_GROUP, signal } = options;
+    checkGroup(this.#host, group);
+    return await call(
+      this.#host,
+      `Cannot look into "${key}"`,
+      (limit) => driver.depth!(key, group, limit),
+      key,
+      signal,
+    );
+  }
+
+  /** Stops taking; resolves when nothing is in hand any more. */
+  async stop(): Promise<void> {
+    await Promise.allSettled(
+      [...this.#subscriptions].map((subscription) => subscription.stop().then(() => subscription.empty())),
+    );
+  }
+
+  /** Takes back what is still in hand, and sends every settlement that is left. */
+  async revoke(): Promise<void> {
+    const reason = this.#host.closedError("The lease was given back");
+    await Promise.allSettled([
+      ...[...this.#subscriptions].map((subscription) => subscription.revoke(reason)),
+      ...[...this.#settlers.values()].map(({ settler }) => settler.idle()),
+    ]);
+  }
+
+  #subscribe<T>(key: string, options: ReceiveOptions, give: (delivery: LeasedDelivery) => T): Subscription<T> {
+    checkKey(key);
+    checkOptions("receive options", options, RECEIVE_CHECKS);
+    const { driver, options: defaults } = this.#host;
+    if (!driver.receive || !driver.settle) throw this.#host.unsupported("pulling messages");
+    const { group = DEFAULT_GROUP, signal } = options;
+    const { prefetch = defaults.prefetch ?? 100, leaseMs = defaults.leaseMs ?? 30_000 } = options;
+    checkGroup(this.#host, group);
+    const id = JSON.stringify([key, group]);
+    let shared = this.#settlers.get(id);
+    if (shared === undefined) {
+      this.#settlers.set(id, shared = { settler: new Settler(this.#host, key, group), users: 0 });
+    }
+    const { settler } = shared;
+    const settings = { group, prefetch, leaseMs, signal, stopWhenEmpty: options.stopWhenEmpty ?? false };
+    const subscription: Subscription<T> = new Subscription<T>(this.#host, key, settings, settler, give, () => {
+      if (!this.#subscriptions.delete(subscription)) return;
+      shared.users -= 1;
+      if (shared.users === 0) this.#settlers.delete(id);
+    });
+    this.#subscriptions.add(subscription);
+    shared.users += 1;
+    subscription.begin();
+    return subscription;
+  }
+}

@@ -1,0 +1,125 @@
+/**
+ * What a payload may be, checked before anything is sent.
+ *
+ * @module
+ */
+import type { JsonObject, JsonValue } from "../protocol.ts";
+
+/** How deep a payload may be nested: every backend's parser and ours can follow it there. */
+export const MAX_DEPTH = 1_000;
+
+/** Names what a value is, never its content. */
+export function kindOf(value: unknown): string {
+  if (value === null) return "null";
+  if (Array.isArray(value)) return "an array";
+  if (typeof value === "number") return Number.isFinite(value) ? "a number" : String(value);
+  if (typeof value === "object") {
+    const name = Object.getPrototypeOf(value)?.constructor?.name;
+    return typeof name === "string" && name !== "Object" && name !== "" ? `a ${name}` : "an object";
+  }
+  return value === undefined ? "undefined" : `a ${typeof value}`;
+}
+
+/** Whether a value is an object literal's kind: no class, no array, of any realm. */
+export function isPlainObject(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  const prototype = Object.getPrototypeOf(value);
+  // Another realm's Object.prototype is a different object, but nothing stands above it there either.
+  return prototype === null || prototype === Object.prototype ||
+    Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, "isPrototypeOf");
+}
+
+/**
+ * A copy that nobody else holds.
+ *
+ * @throws {TypeError} A value that JSON cannot carry without loss, with its path and kind.
+ * @throws {RangeError} Nested deeper than {@link MAX_DEPTH}.
+ */
+export function copyPayload(payload: unknown): JsonObject {
+  if (!isPlainObject(payload)) throw new TypeError(`payload must be a plain JSON object, found ${kindOf(payload)}`);
+  return copy(payload) as JsonObject;
+}
+
+/** Copies what is known to be JSON, such as a payload that was checked before. */
+export function cloneJson<T extends JsonValue>(value: T): T {
+  return copy(value) as T;
+}
+
+/** An object or an array that is being copied. */
+interface Level {
+  readonly value: object;
+  readonly above: Level | undefined;
+  /** The member that is being copied. */
+  name: string | number;
+}
+
+/** Copies a value that is the named member of the object above it, so many levels deep. */
+function copy(value: unknown, above?: Level, depth = 0): JsonValue {
+  switch (typeof value) {
+    case "string":
+    case "boolean":
+      return value;
+    case "number":
+      if (Number.isFinite(value)) return value === 0 ? 0 : value; // JSON has no negative zero
+      break;
+    case "object": {
+      if (value === null) return null;
+      const list = Array.isArray(value);
+      if (!list && !isPlainObject(value)) break;
+      if (depth >= MAX_DEPTH) {
+        const levels = levelsOf(above);
+        const again = levels.findIndex((one) => levels.find((other) => other.value === one.value) !== one);
+        if (again > 0) throw refusal("a cycle", levels.slice(0, again));
+        throw new RangeError(`payload must be nested at most ${MAX_DEPTH} deep`);
+      }
+      const level: Level = { value, above, name: 0 };
+      if (list) {
+        return Array.from(value, (member: unknown, i) => { // not map, which passes over holes
+          level.name = i;
+          return copy(member, level, depth + 1);
+        });
+      }
+      // A spread keeps the shape, which is several times faster than adding one property after the other, and makes a
+      // property of __proto__ like any other; writing to it below then changes that property, and no prototype.
+      const copied = { ...value } as Record<string, unknown>;
+      // What was read is what is checked: a getter could answer something else the second time.
+      for (const name in copied) {
+        const member = copied[name];
+        if (typeof member === "string" || typeof member === "boolean" || !Object.hasOwn(copied, name)) continue;
+        level.name = name;
+        const inner = copy(member, level, depth + 1);
+        if (!Object.is(inner, member)) copied[name] = inner;
+      }
+      return copied as JsonObject;
+    }
+  }
+  throw refusal(kindOf(value), levelsOf(above));
+}
+
+/** From the outermost to this one. */
+function levelsOf(level: Level | undefined): Level[] {
+  return level ? [...levelsOf(level.above), level] : [];
+}
+
+function refusal(found: string, levels: readonly Level[]): TypeError {
+  const path = levels.map(({ name }) => typeof name === "number" ? `[${name}]` : "." + name).join("");
+  return new TypeError(`payload${path} must be a JSON value, found ${found}`);
+}
+
+const encoder = new TextEncoder();
+
+/** Bytes of UTF-8. */
+export function bytesOf(text: string): number {
+  return encoder.encode(text).length;
+}
+
+/** The payload in a body, or why there is none. Never the body's content. */
+export function parsePayload(body: string): JsonObject | string {
+  let value: unknown;
+  try {
+    value = JSON.parse(body);
+  } catch {
+    return "the body is not JSON"; // the parser's own message would quote the body
+  }
+  return isPlainObject(value) ? value as JsonObject : `the body must be a JSON object, found ${kindOf(value)}`;
+}

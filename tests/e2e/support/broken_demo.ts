@@ -1,0 +1,30 @@
+/**
+ * The demo on a server that is wrong in one way, named by the first argument: it must end with 1.
+ *
+ * @module
+ */
+import process from "node:process";
+import { main } from "../../../examples/server/demo.ts";
+import { startServer } from "../../../examples/server/main.ts";
+
+type Start = typeof startServer;
+
+/** Ways to be wrong. */
+const FAULTS: Readonly<Record<string, Start>> = {
+  /** Gives up one attempt too early. */
+  "gives up early": (env, options) =>
+    startServer(env, { ...options, consumer: { ...options?.consumer, maxAttempts: 2 } }),
+  /** Acknowledges without handling. */
+  "handles nothing": async (env, options) => {
+    const router = { handle: () => Promise.resolve() } as unknown as NonNullable<typeof options>["router"];
+    return await startServer(env, { ...options, router });
+  },
+  /** Takes another secret for Slack's, and so refuses what is genuine. */
+  "knows another secret": (env, options) => {
+    return startServer(Object.assign(Object.create(env), { SLACK_SIGNING_SECRET: "another" }), options);
+  },
+  /** Does not start. */
+  "does not start": () => Promise.reject(new Error("no")),
+};
+
+process.exit(await main({ env: {}, start: FAULTS[process.argv[2]!]! }));

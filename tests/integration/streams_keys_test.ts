@@ -1,0 +1,43 @@
+// not on workerd: starts a redis-server
+import assert from "node:assert/strict";
+import { groupKeys, helperPrefix, queueKeys, slotKey } from "../../backends/streams/keys.ts";
+import { startRedis } from "../servers/redis_server.ts";
+import { requires } from "../runner/services.ts";
+
+const test = requires("redis-server");
+
+const PLAIN = ["slack_events", "slack:events", "a b", "ключ", "a{b", "{open"];
+const TAGGED = ["{tenant}:events", "a{t}b", "x{t}{u}"];
+
+test("streams: helper keys start with a brace, so that no pattern of plain keys finds them", () => {
+  for (const key of [...PLAIN, ...TAGGED, "a}b", "{}x"]) {
+    const { stream, channel: _, group: __, ...helpers } = groupKeys(key, "slack:group");
+    assert.equal(stream, key);
+    for (const helper of [...Object.values(helpers), slotKey(key, "p", "t")]) assert.ok(helper.startsWith("{"), helper);
+  }
+  assert.equal(helperPrefix("slack:events"), "{slack:events}:");
+});
+
+test("streams: helper keys are in the key's own slot of a cluster", async () => {
+  await using redis = await startRedis({ cluster: true });
+  for (const key of [...PLAIN, ...TAGGED]) {
+    const slot = await redis.call("CLUSTER", "KEYSLOT", key);
+    assert.equal(await redis.call("CLUSTER", "KEYSLOT", queueKeys(key).wake), slot, key);
+  }
+});
+
+test("streams: no two keys or groups share a helper key", () => {
+  const seen = new Set<string>();
+  for (const key of [...PLAIN, ...TAGGED, "t", "tenant", "a}b", "group", "{t}:a{t}b"]) {
+    for (const group of ["a", "b", "a:leases"]) {
+      const { stream: _, wake: _w, delayed: _d, ids: _i, expiring: _e, channel: _c, group: _g, ...own } = groupKeys(
+        key,
+        group,
+      );
+      for (const name of Object.values(own)) {
+        assert.ok(!seen.has(name), name);
+        seen.add(name);
+      }
+    }
+  }
+});

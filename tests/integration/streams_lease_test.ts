@@ -1,0 +1,257 @@
+// not on workerd: starts a redis-server
+import assert from "node:assert/strict";
+import { groupKeys } from "../../backends/streams/keys.ts";
+import { startRedis } from "../servers/redis_server.ts";
+import { requires } from "../runner/services.ts";
+import { startProxy } from "../servers/tcp_proxy.ts";
+import { GROUP, KEY, NEVER, numbers, TestDriver } from "./support/streams.ts";
+
+const test = requires("redis-server");
+
+const CAUSE = { name: "Error", message: "no" };
+
+test("streams: what is leased is not given to another until the lease has ended, and then with its attempt counted", async () => {
+  await using redis = await startRedis();
+  await using first = new TestDriver(redis);
+  await using second = new TestDriver(redis);
+  await first.put(0, 3);
+  assert.deepEqual(numbers(await first.take(2)), [0, 1]);
+  assert.deepEqual(numbers(await second.take(10)), [2]);
+  await first.endLeases();
+  const again = await second.take(10);
+  assert.deepEqual(numbers(again), [0, 1, 2]);
+  assert.deepEqual(again.map(({ attempts }) => attempts), [2, 2, 2]);
+});
+
+test("streams: a lease that ends wakes who waits, not before its time", async () => {
+  await using redis = await startRedis();
+  await using first = new TestDriver(redis);
+  await using second = new TestDriver(redis);
+  await first.put(0, 1);
+  const leaseMs = 150;
+  await first.take(1, { leaseMs });
+  const leasedAt = Date.now();
+  const again = await second.take(1, { waitMs: 10_000 });
+  assert.deepEqual(numbers(again), [0]);
+  assert.ok(Date.now() - leasedAt >= leaseMs, "it came before the lease had ended");
+});
+
+test("streams: a late settlement of any kind answers false and changes nothing", async () => {
+  await using redis = await startRedis();
+  await using first = new TestDriver(redis);
+  await using second = new TestDriver(redis);
+  await first.put(0, 4);
+  const late = await first.take(4);
+  await first.endLeases();
+  const now = await second.take(4);
+  assert.equal(now.length, 4);
+  const [a, b, c, d] = late.map(({ lease }) => lease);
+  const answers = await first.settle(
+    KEY,
+    GROUP,
+    [
+      { kind: "ack", lease: a },
+      { kind: "retry", delayMs: 0, cause: undefined, lease: b },
+      { kind: "release", lease: c },
+      { kind: "dead", cause: CAUSE, lease: d },
+    ],
+    NEVER,
+  );
+  assert.deepEqual(answers, [false, false, false, false]);
+  assert.deepEqual(await second.counts(), [0, 4, 0, 0]);
+  assert.deepEqual(await first.renew(late), [false, false, false, false]);
+  assert.deepEqual(await second.all(now), [true, true, true, true]);
+  assert.deepEqual(await second.counts(), [0, 0, 0, 0]);
+});
+
+test("streams: of a lease that has ended, what nobody took yet can still be settled", async () => {
+  await using redis = await startRedis();
+  await using first = new TestDriver(redis);
+  await using second = new TestDriver(redis);
+  await first.put(0, 3);
+  const late = await first.take(3);
+  await first.endLeases();
+  const [taken] = await second.take(1);
+  assert.deepEqual(await first.all(late), [false, true, true]);
+  assert.deepEqual(await second.all([taken!]), [true]);
+});
+
+test("streams: a consumer who slept over the end of its lease does not get it back by receiving", async () => {
+  await using redis = await startRedis();
+  await using first = new TestDriver(redis);
+  await using second = new TestDriver(redis);
+  await first.put(0, 2);
+  const late = await first.take(2);
+  await first.endLeases();
+  const [taken] = await second.take(1);
+  await first.put(2, 3);
+  const more = await first.take(1, { waitMs: 1_000 });
+  assert.deepEqual(numbers(more), [1], "what is oldest comes first");
+  assert.deepEqual(await first.all(late), [false, false]);
+  assert.deepEqual(await second.all([taken!]), [true]);
+  assert.deepEqual(await first.all(more), [true]);
+});
+
+test("streams: renewing all that a lease holds keeps it, renewing a part lets the rest end", async () => {
+  await using redis = await startRedis();
+  await using first = new TestDriver(redis);
+  await using second = new TestDriver(redis);
+  await first.put(0, 4);
+  const held = await first.take(4, { leaseMs: 1_000 });
+  assert.deepEqual(await first.renew(held), [true, true, true, true]);
+  assert.deepEqual(await first.renew(held.slice(0, 2), 120_000), [true, true]);
+  const { leases } = groupKeys(KEY, GROUP);
+  const ends = await redis.call("ZRANGE", leases, "0", "-1", "WITHSCORES") as string[];
+  assert.equal(ends.length, 4, "the renewed part has a lease of its own");
+  await redis.call("ZADD", leases, "1", ends[0]!);
+  const again = await second.take(10);
+  assert.deepEqual(numbers(again), [2, 3]);
+  assert.deepEqual(again.map(({ attempts }) => attempts), [2, 2]);
+  assert.deepEqual(await first.all(held), [true, true, false, false]);
+});
+
+test("streams: one lease can be renewed for less time than the others", async () => {
+  await using redis = await startRedis();
+  await using first = new TestDriver(redis);
+  await using second = new TestDriver(redis);
+  await first.put(0, 2);
+  const held = await first.take(2);
+  assert.deepEqual(await first.renew([held[1]!], 50), [true]);
+  assert.deepEqual(numbers(await second.take(5, { waitMs: 10_000 })), [1]);
+  assert.deepEqual(await first.all(held), [true, false]);
+});
+
+test("streams: attempts count deliveries and lost leases, not releases", async () => {
+  await using redis = await startRedis();
+  await using driver = new TestDriver(redis);
+  await driver.put(0, 1);
+  const attempts: number[] = [];
+  const take = async () => {
+    const [delivery] = await driver.take(1, { waitMs: 10_000 });
+    attempts.push(delivery!.attempts);
+    return [delivery!];
+  };
+  await driver.all(await take(), { kind: "release" });
+  await driver.all(await take(), { kind: "retry", delayMs: 0, cause: undefined } as { kind: "retry" });
+  await take();
+  await driver.endLeases();
+  await driver.all(await take(), { kind: "release" });
+  await driver.all(await take(), { kind: "retry", delayMs: 20, cause: undefined } as { kind: "retry" });
+  await driver.all(await take());
+  assert.deepEqual(attempts, [1, 1, 2, 3, 3, 4]);
+});
+
+test("streams: what is released comes again in the order in which it was published", async () => {
+  await using redis = await startRedis();
+  await using driver = new TestDriver(redis);
+  await driver.put(0, 30);
+  const held = await driver.take(25);
+  await driver.all([...held].reverse(), { kind: "release" });
+  assert.deepEqual(numbers(await driver.take(100)), Array.from({ length: 30 }, (_, i) => i));
+});
+
+test("streams: a retry is delayed for longer than the lease, and its group alone sees it", async () => {
+  await using redis = await startRedis();
+  await using driver = new TestDriver(redis);
+  await driver.put(0, 1);
+  const [delivery] = await driver.take(1, { leaseMs: 20 });
+  const retriedAt = Date.now();
+  await driver.all([delivery!], { kind: "retry", delayMs: 120, cause: undefined } as { kind: "retry" });
+  assert.deepEqual(await driver.counts(), [0, 0, 1, 0]);
+  assert.deepEqual(await driver.counts("others"), [1, 0, 0, 0]);
+  const [again] = await driver.take(1, { waitMs: 10_000, leaseMs: 20 });
+  assert.ok(Date.now() - retriedAt >= 120, "it came early");
+  assert.equal(again!.attempts, 2);
+});
+
+test("streams: settling again, because the answer was lost, does nothing twice", async () => {
+  await using redis = await startRedis();
+  await using first = new TestDriver(redis);
+  await using second = new TestDriver(redis);
+  await first.put(0, 3);
+  const held = await first.take(3);
+  const again = held.map(({ lease }) => lease);
+  const settle = () =>
+    first.settle(
+      KEY,
+      GROUP,
+      [
+        { kind: "ack", lease: again[0] },
+        { kind: "retry", delayMs: 0, cause: undefined, lease: again[1] },
+        { kind: "dead", cause: CAUSE, lease: again[2] },
+      ],
+      NEVER,
+    );
+  assert.deepEqual(await settle(), [true, true, true]);
+  const taken = await second.take(3);
+  assert.deepEqual(numbers(taken), [1]);
+  assert.deepEqual(await settle(), [true, true, true]);
+  assert.deepEqual(await second.counts(), [0, 1, 0, 1]);
+  assert.deepEqual(await second.all(taken), [true]);
+});
+
+test("streams: entries that a consumer of another kind left behind in the group are taken over", async () => {
+  await using redis = await startRedis();
+  await using driver = new TestDriver(redis);
+  await driver.put(0, 2);
+  await redis.call("XGROUP", "CREATE", KEY, GROUP, "0");
+  await redis.call("XREADGROUP", "GROUP", GROUP, "python", "COUNT", "1", "STREAMS", KEY, ">");
+  assert.deepEqual(numbers(await driver.take(5, { leaseMs: 60_000 })), [1], "it may still be at work");
+  await redis.call("XREADGROUP", "GROUP", GROUP, "other", "COUNT", "1", "STREAMS", KEY, ">");
+  const found = await driver.take(5, { leaseMs: 1, waitMs: 10_000 });
+  assert.deepEqual(found.map(({ body, attempts }) => [body, attempts]), [['{"n":0}', 2]]);
+});
+
+test("streams: what was given back is found again where the list of it is gone", async () => {
+  await using redis = await startRedis();
+  await using driver = new TestDriver(redis);
+  await driver.put(0, 2);
+  await driver.all(await driver.take(2), { kind: "retry", delayMs: 600_000, cause: undefined } as { kind: "retry" });
+  await redis.call("DEL", groupKeys(KEY, GROUP).again);
+  await using other = new TestDriver(redis);
+  assert.deepEqual(numbers(await other.take(5)), [0, 1]);
+});
+
+test("streams: one lease holds no more entries than Upstash reads for", async () => {
+  await using redis = await startRedis();
+  await using driver = new TestDriver(redis);
+  for (let from = 0; from < 3_000; from += 1_000) await driver.put(from, from + 1_000);
+  let taken = 0;
+  while (taken < 3_000) taken += (await driver.take(400)).length;
+  const consumers = await redis.call("XINFO", "CONSUMERS", KEY, GROUP) as (string | number)[][];
+  const most = Math.max(...consumers.map((fields) => Number(fields[3])));
+  assert.ok(most <= 900, `${most} are pending for one consumer`);
+});
+
+test("streams: leases that have ended leave nothing behind", async () => {
+  await using redis = await startRedis();
+  await using driver = new TestDriver(redis);
+  for (let i = 0; i < 10; i++) {
+    await using one = new TestDriver(redis);
+    await driver.put(i, i + 1);
+    await one.all(await one.take(1));
+  }
+  await driver.endLeases();
+  await driver.take(1);
+  const consumers = await redis.call("XINFO", "CONSUMERS", KEY, GROUP) as unknown[][];
+  assert.ok(consumers.length <= 1, `${consumers.length} consumers are left`);
+  assert.equal(await redis.call("ZCARD", groupKeys(KEY, GROUP).leases), 0);
+});
+
+test("streams: what was leased by an answer that got lost comes again, however long the consumer renews what it knows", async () => {
+  await using redis = await startRedis();
+  await using proxy = await startProxy(redis.port);
+  await using first = new TestDriver(redis, {}, proxy.port);
+  await using second = new TestDriver(redis);
+  await first.put(0, 3);
+  const leaseMs = 400; // within which what follows is one lease to the consumer
+  const known = await first.take(1, { leaseMs });
+  const lost = proxy.loseNextReply("EVALSHA");
+  await assert.rejects(first.take(1, { leaseMs }), (error) => first.classify(error) === "unknown-outcome");
+  await lost;
+  assert.deepEqual(await first.renew(known, 60_000), [true]);
+  assert.deepEqual(numbers(await second.take(5)), [2]);
+  const again = await second.take(5, { waitMs: 10_000 });
+  assert.deepEqual(again.map(({ body, attempts }) => [body, attempts]), [['{"n":1}', 2]]);
+  assert.deepEqual(await first.all(known), [true]);
+});

@@ -1,0 +1,97 @@
+/**
+ * The end of a run: what did not pass, by name, a table, and one line of totals.
+ *
+ * @module
+ */
+import type { TestCase } from "./junit.ts";
+import type { Service } from "./services.ts";
+import { formatTable } from "./table.ts";
+import { excludedFiles, type Runtime } from "./suites.ts";
+
+/** One row of the summary. */
+export interface Row {
+  /** The runtime, or what else was run. */
+  readonly name: string;
+  /** How many files. */
+  readonly files: number;
+  /** Its tests. */
+  readonly cases: readonly TestCase[];
+  /** How long it took. */
+  readonly seconds: number;
+  /** What went wrong beside the tests themselves. */
+  readonly problems: readonly string[];
+}
+
+function count(rows: readonly Row[], status: TestCase["status"]): number {
+  return rows.flatMap(({ cases }) => cases).filter((one) => one.status === status).length;
+}
+
+/** The conformance kit's cases that could not be run, by backend and reason, with the runtimes of each. */
+function unprovenLines(rows: readonly Row[]): string[] {
+  const groups = new Map<string, Map<string, string[]>>();
+  for (const row of rows) {
+    for (const { name } of row.cases.filter(({ status }) => status === "unproven")) {
+      // [file: ]backend: rule 02: what must be true [02-id] (not declared: why)
+      const [, backend = "", id = "", reason = ""] = /(?:^|: )([^:]+): rule .*\[(\S+)\] \((.*)\)$/.exec(name) ??
+        ["", "", name];
+      const group = groups.get(`${backend}: ${reason}`) ?? new Map<string, string[]>();
+      groups.set(`${backend}: ${reason}`, group);
+      group.set(id, [...group.get(id) ?? [], row.name]);
+    }
+  }
+  return [...groups].map(([title, ids]) => {
+    const where = [...new Set([...ids.values()].flat())];
+    return `unproven on ${where.join(", ")}: ${title}: ${[...ids.keys()].join(" ")}`;
+  });
+}
+
+/** What else belongs in a summary. */
+export interface SummaryOptions {
+  /** The programs that are not on this machine. */
+  readonly missing: readonly Service[];
+  /** The runtimes whose left out files are listed. */
+  readonly without: readonly Runtime[];
+  /** Whether a skipped test counts as failed. */
+  readonly strict: boolean;
+}
+
+/** Prints what did not pass, a table, and the line of totals. Answers whether nothing failed. */
+export function printSummary(rows: readonly Row[], { missing, without, strict }: SummaryOptions): boolean {
+  console.log("\n=== summary");
+  for (const runtime of without) {
+    for (const [file, reason] of excludedFiles(runtime)) console.log(`not on ${runtime}: ${file}: ${reason}`);
+  }
+  for (const line of unprovenLines(rows)) console.log(line);
+  for (const service of missing) console.log(`SKIPPED what needs ${service}: it is not on this machine`);
+  for (const { name, cases, problems } of rows) {
+    for (const { status, name: test } of cases) {
+      if (status === "failed" || status === "skipped") console.log(`${status.toUpperCase()} ${name}: ${test}`);
+    }
+    for (const problem of problems) console.log(`FAILED ${name}: ${problem}`);
+  }
+  const failures = (row: Row) => count([row], "failed") + row.problems.length + (strict ? count([row], "skipped") : 0);
+  console.log();
+  console.log(formatTable(
+    ["runtime", "files", "passed", "failed", "skipped", "unproven", "seconds"],
+    rows.map((row) => [
+      ...[
+        row.name,
+        row.files,
+        count([row], "passed"),
+        failures(row),
+        count([row], "skipped"),
+        count([row], "unproven"),
+      ],
+      row.seconds.toFixed(1),
+    ]),
+  ));
+  const skipped = count(rows, "skipped");
+  const failed = rows.reduce((sum, row) => sum + failures(row), 0);
+  if (strict && skipped > 0) {
+    console.log(`\nWith CI=true nothing may be skipped: the ${skipped} skipped count as failed`);
+  }
+  console.log(
+    `\n${count(rows, "passed")} passed, ${failed} failed${skipped > 0 && !strict ? `, ${skipped} skipped` : ""}`,
+  );
+  return failed === 0;
+}

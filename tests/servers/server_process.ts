@@ -1,0 +1,95 @@
+/**
+ * The example server as a process of its own, and what it logs.
+ *
+ * @module
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import process from "node:process";
+import { createInterface } from "node:readline";
+import { ROOT } from "../runner/suites.ts";
+
+/** One line of the server's log. */
+export interface LogLine {
+  readonly level: string;
+  readonly message: string;
+  readonly [name: string]: unknown;
+}
+
+/** A server that was started and is ended with the test. */
+export class ServerProcess implements AsyncDisposable {
+  readonly #child: ChildProcess;
+  readonly #lines: LogLine[] = [];
+  readonly #waiting = new Set<() => void>();
+  readonly #ended: Promise<number>;
+  #over = false;
+  /** What it wrote to its standard error. */
+  stderr = "";
+
+  /** Starts `examples/server/main.ts` with a program that runs it, on a free port. */
+  constructor(command: readonly [program: string, ...args: string[]], env: Readonly<Record<string, string>>) {
+    const [program, ...args] = command;
+    const { PATH = "", HOME = "" } = process.env;
+    this.#child = spawn(program, [...args, "examples/server/main.ts"], {
+      cwd: ROOT,
+      env: { PATH, HOME, NO_COLOR: "1", HOST: "127.0.0.1", PORT: "0", ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    this.#child.stderr!.on("data", (chunk: Uint8Array) => this.stderr += new TextDecoder().decode(chunk));
+    createInterface({ input: this.#child.stdout! }).on("line", (line) => {
+      this.#lines.push(JSON.parse(line));
+      for (const look of this.#waiting) look();
+    });
+    this.#ended = new Promise((resolve) =>
+      this.#child.once("close", (code) => {
+        this.#over = true;
+        resolve(code ?? -1);
+      })
+    );
+  }
+
+  /** The exit code, once it has ended. */
+  get ended(): Promise<number> {
+    return this.#ended;
+  }
+
+  /** All lines so far that say `message`. */
+  lines(message: string): LogLine[] {
+    return this.#lines.filter((line) => line.message === message);
+  }
+
+  /** The first line that fits, when it comes. Rejects where the server ends without it. */
+  async line(message: string, fits: (line: LogLine) => boolean = () => true): Promise<LogLine> {
+    const { promise, resolve, reject } = Promise.withResolvers<LogLine>();
+    const look = () => {
+      const found = this.lines(message).find(fits);
+      if (found) resolve(found);
+    };
+    this.#waiting.add(look);
+    look();
+    this.#ended.then((code) =>
+      reject(new Error(`The server ended with ${code} and never said "${message}"\n${this.stderr}`))
+    );
+    try {
+      return await promise;
+    } finally {
+      this.#waiting.delete(look);
+    }
+  }
+
+  /** Where it listens, once it does. */
+  async url(): Promise<string> {
+    return `${(await this.line("listening")).url}`;
+  }
+
+  /** Sends a signal. */
+  kill(signal: "SIGTERM" | "SIGINT" | "SIGKILL"): void {
+    // Not the child's own kill(): after it Deno reports the signal in place of the exit code that came.
+    if (!this.#over && this.#child.pid !== undefined) process.kill(this.#child.pid, signal);
+  }
+
+  /** Ends it by force, where it has not ended. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.kill("SIGKILL");
+    await this.#ended;
+  }
+}

@@ -1,0 +1,499 @@
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { MemoryBroker, MemoryDriver, type MemoryOptions } from "../../../../backends/memory/mod.ts";
+import type { DriverMessage, RawDelivery, SendResult, Settlement } from "../../../../core/driver.ts";
+import type { QueueError } from "../../../../core/errors.ts";
+import type { DeadLetter, JsonObject } from "../../../../core/protocol.ts";
+import { countedSignal } from "../../../doubles/counted_signal.ts";
+import { HandClock, turn } from "../../../doubles/hand_clock.ts";
+
+let made = 0;
+
+function message(payload: JsonObject, options: Partial<DriverMessage> = {}): DriverMessage {
+  return {
+    id: `made-${made++}`,
+    explicitId: options.id !== undefined,
+    body: JSON.stringify(payload),
+    payload,
+    delayMs: 0,
+    ttlMs: undefined,
+    headers: undefined,
+    ...options,
+  };
+}
+
+/** A driver, spoken to as the portable layer would, one key, time by hand. */
+class Bench {
+  readonly clock = new HandClock();
+  readonly broker = new MemoryBroker({ clock: this.clock });
+  readonly driver: MemoryDriver;
+
+  constructor(options: MemoryOptions = {}) {
+    this.driver = new MemoryDriver({ broker: this.broker, ...options });
+  }
+
+  async send(...messages: DriverMessage[]): Promise<SendResult[]> {
+    return await this.driver.send("k", messages);
+  }
+
+  /** Publishes `{ n }` for each n. */
+  async publish(...ns: number[]): Promise<void> {
+    await this.send(...ns.map((n) => message({ n })));
+  }
+
+  take(max = 100, group = "g", leaseMs = 1_000): Promise<RawDelivery[]> {
+    return this.driver.receive("k", { group, max, leaseMs, waitMs: 0, signal: new AbortController().signal });
+  }
+
+  async settle(kind: "ack" | "release" | "dead" | "retry", raws: readonly RawDelivery[], group = "g", delayMs = 0) {
+    const cause = { name: "Error", message: "poison" };
+    const settlements = raws.map(({ lease }): Settlement => ({ lease, kind, cause, delayMs }));
+    return await this.driver.settle("k", group, settlements);
+  }
+
+  depth(group = "g") {
+    return this.driver.depth("k", group);
+  }
+
+  async dead(group = "g", limit = Infinity): Promise<DeadLetter[]> {
+    const all: DeadLetter[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await this.driver.deadLetters.list("k", { group, ids: undefined, limit }, cursor, neverAborts());
+      all.push(...page.letters);
+      cursor = page.cursor;
+    } while (cursor !== undefined);
+    return all;
+  }
+
+  replay(group = "g", ids?: string[]): Promise<number> {
+    return this.driver.deadLetters.replay!("k", { group, ids, limit: Infinity }, neverAborts());
+  }
+}
+
+function neverAborts(): AbortSignal {
+  return new AbortController().signal;
+}
+
+function ns(raws: readonly RawDelivery[]): unknown[] {
+  return raws.map(({ body }) => (body as JsonObject).n);
+}
+
+function attempts(raws: readonly RawDelivery[]): number[] {
+  return raws.map((raw) => raw.attempts);
+}
+
+test("memory: first in, first out, each message once, leased for as long as was asked", async () => {
+  const bench = new Bench();
+  await bench.publish(1, 2, 3);
+  assert.deepEqual(ns(await bench.take(2)), [1, 2]);
+  assert.deepEqual(ns(await bench.take()), [3]);
+  assert.deepEqual(ns(await bench.take()), []);
+  await bench.clock.advance(999);
+  assert.deepEqual(ns(await bench.take()), []);
+  await bench.clock.advance(1);
+  const again = await bench.take();
+  assert.deepEqual([ns(again), attempts(again)], [[1, 2, 3], [2, 2, 2]]);
+});
+
+test("memory: a lease that has ended settles nothing, also where nobody took the message since", async () => {
+  for (const taken of [true, false]) {
+    for (const kind of ["ack", "release", "dead", "retry"] as const) {
+      const bench = new Bench();
+      await bench.publish(1);
+      const late = await bench.take();
+      await bench.clock.advance(1_000);
+      const now = taken ? await bench.take() : [];
+      assert.deepEqual(await bench.settle(kind, late), [false], `${kind}, taken: ${taken}`);
+      assert.deepEqual(await bench.driver.extend("k", "g", late.map(({ lease }) => lease), 5_000), [false]);
+      const current = taken ? now : await bench.take();
+      assert.deepEqual([attempts(current), await bench.settle("ack", current)], [[2], [true]]);
+      assert.deepEqual(await bench.depth(), { ready: 0, inFlight: 0, delayed: 0, dead: 0 });
+    }
+  }
+});
+
+test("memory: a second settlement of one lease does nothing", async () => {
+  const bench = new Bench();
+  await bench.publish(1);
+  const taken = await bench.take();
+  assert.deepEqual(await bench.settle("ack", [...taken, ...taken]), [true, false]);
+  assert.deepEqual(await bench.settle("dead", taken), [false]);
+  assert.deepEqual(await bench.depth(), { ready: 0, inFlight: 0, delayed: 0, dead: 0 });
+});
+
+test("memory: a renewed lease ends later, in whatever order leases of several lengths were renewed", async () => {
+  const bench = new Bench();
+  await bench.publish(1, 2, 3);
+  const [a] = await bench.take(1, "g", 1_000);
+  const [b] = await bench.take(1, "g", 500);
+  const [c] = await bench.take(1, "g", 2_000);
+  assert.deepEqual(await bench.driver.extend("k", "g", [a!.lease], 3_000), [true]);
+  assert.deepEqual(await bench.driver.extend("k", "g", [c!.lease], 100), [true]);
+  await bench.clock.advance(100);
+  assert.deepEqual(ns(await bench.take()), [3]);
+  await bench.clock.advance(400);
+  assert.deepEqual(ns(await bench.take()), [2]);
+  assert.deepEqual(await bench.settle("ack", [b!]), [false]);
+  await bench.clock.advance(2_499);
+  assert.deepEqual(await bench.settle("ack", [a!]), [true]);
+});
+
+test("memory: a lease length that nobody uses any more is forgotten", async () => {
+  const bench = new Bench();
+  await bench.publish(1);
+  const [raw] = await bench.take();
+  for (let leaseMs = 10_000; leaseMs < 10_100; leaseMs++) {
+    assert.deepEqual(await bench.driver.extend("k", "g", [raw!.lease], leaseMs), [true]);
+  }
+  assert.deepEqual(await bench.settle("ack", [raw!]), [true]);
+  await bench.publish(2);
+  assert.deepEqual(ns(await bench.take()), [2]);
+});
+
+test("memory: what is released comes at once, uncounted, to its old place", async () => {
+  const bench = new Bench();
+  await bench.publish(1, 2, 3, 4);
+  const taken = await bench.take(3);
+  await bench.settle("release", [taken[2]!, taken[0]!]);
+  const again = await bench.take();
+  assert.deepEqual([ns(again), attempts(again)], [[1, 3, 4], [1, 1, 1]]);
+});
+
+test("memory: what is retried comes again counted, after its delay and not before, to its old place", async () => {
+  const bench = new Bench();
+  await bench.publish(1, 2, 3);
+  const taken = await bench.take(2);
+  await bench.settle("retry", [taken[0]!], "g", 500);
+  await bench.settle("retry", [taken[1]!], "g", 0);
+  assert.deepEqual(ns(await bench.take(1)), [2]);
+  await bench.clock.advance(499.5);
+  assert.deepEqual(ns(await bench.take(1)), [3]);
+  await bench.publish(4);
+  await bench.clock.advance(0.5);
+  const again = await bench.take();
+  assert.deepEqual([ns(again), attempts(again)], [[1, 4], [2, 1]]);
+});
+
+test("memory: a delayed message is seen by nobody before its time, then in the order of times", async () => {
+  const bench = new Bench();
+  await bench.send(message({ n: 1 }, { delayMs: 300 }), message({ n: 2 }, { delayMs: 100.25 }), message({ n: 3 }));
+  assert.deepEqual(await bench.depth(), { ready: 1, inFlight: 0, delayed: 2, dead: 0 });
+  assert.deepEqual(ns(await bench.take()), [3]);
+  await bench.clock.advance(100);
+  assert.deepEqual(ns(await bench.take()), []);
+  await bench.clock.advance(1);
+  assert.deepEqual(ns(await bench.take()), [2]);
+  await bench.clock.advance(199);
+  assert.deepEqual(ns(await bench.take(10, "another")), [3, 2, 1]);
+  assert.deepEqual(ns(await bench.take()), [1]);
+});
+
+test("memory: whoever waits is woken by a message, by a delay that is over, by a lease that ends, and by an abort", async () => {
+  const bench = new Bench();
+  const { clock, driver } = bench;
+  const { controller, signal, listeners } = countedSignal();
+  const wait = () => driver.receive("k", { group: "g", max: 10, leaseMs: 1_000, waitMs: 60_000, signal });
+  let next = wait();
+  await bench.publish(1);
+  assert.deepEqual(ns(await next), [1]);
+  next = wait();
+  await clock.advance(1_000);
+  const lapsed = await next;
+  assert.deepEqual([ns(lapsed), attempts(lapsed)], [[1], [2]]);
+  next = wait();
+  await bench.settle("retry", lapsed, "g", 500);
+  await clock.advance(500);
+  assert.deepEqual(ns(await next), [1]);
+  next = wait();
+  await bench.send(message({ n: 2 }, { delayMs: 100 }));
+  await clock.advance(100);
+  assert.deepEqual(ns(await next), [2]);
+  await bench.settle("ack", lapsed); // late: changes nothing
+  next = wait();
+  controller.abort();
+  assert.deepEqual(await next, []);
+  assert.deepEqual([listeners(), clock.waits()], [0, []]);
+});
+
+test("memory: a wait that brings nothing ends in its time", async () => {
+  const bench = new Bench();
+  const { signal, listeners } = countedSignal();
+  const next = bench.driver.receive("k", { group: "g", max: 1, leaseMs: 1_000, waitMs: 500, signal });
+  await bench.clock.advance(500);
+  assert.deepEqual(await next, []);
+  assert.deepEqual([listeners(), bench.clock.waits()], [0, []]);
+});
+
+test("memory: an aborted receive leases nothing", async () => {
+  const bench = new Bench();
+  await bench.publish(1);
+  const options = { group: "g", max: 1, leaseMs: 1_000, waitMs: 0, signal: AbortSignal.abort() };
+  assert.deepEqual(await bench.driver.receive("k", options), []);
+  assert.equal((await bench.depth()).ready, 1);
+});
+
+test("memory: each group sees every message, settles for itself, and a new one begins at the oldest that is kept", async () => {
+  const bench = new Bench();
+  await bench.publish(1, 2, 3);
+  const a = await bench.take(100, "a");
+  const b = await bench.take(2, "b");
+  assert.deepEqual([ns(a), ns(b)], [[1, 2, 3], [1, 2]]);
+  await bench.settle("ack", a.slice(0, 2), "a");
+  await bench.settle("ack", b.slice(0, 1), "b"); // 1 is settled by all there are, 2 by one of two
+  assert.deepEqual(ns(await bench.take(100, "late")), [2, 3]);
+  assert.deepEqual(await bench.settle("ack", b.slice(1), "a"), [true]);
+});
+
+test("memory: many groups that come and settle in any order each see everything once", async () => {
+  const bench = new Bench();
+  const names = Array.from({ length: 20 }, (_, i) => `group ${i}`);
+  for (const name of names) await bench.take(1, name);
+  const seen = new Map(names.map((name) => [name, [] as unknown[]]));
+  for (let n = 0; n < 50; n++) {
+    await bench.publish(n);
+    for (const [i, name] of names.entries()) {
+      if ((n + i) % 3 > 0) continue;
+      const taken = await bench.take(100, name);
+      seen.get(name)!.push(...ns(taken));
+      await bench.settle("ack", taken.toReversed(), name);
+    }
+  }
+  for (const name of names) {
+    const taken = await bench.take(100, name);
+    seen.get(name)!.push(...ns(taken));
+    await bench.settle("ack", taken, name);
+    assert.deepEqual(seen.get(name), Array.from({ length: 50 }, (_, n) => n), name);
+    assert.deepEqual(await bench.depth(name), { ready: 0, inFlight: 0, delayed: 0, dead: 0 });
+  }
+  await bench.publish(50);
+  assert.deepEqual(ns(await bench.take(100, "newcomer")), [50]);
+});
+
+test("memory: a message outlives its time for nobody, whether it waits, is delayed, comes again or is in flight", async () => {
+  const bench = new Bench();
+  const dying = (n: number, delayMs = 0) => message({ n }, { ttlMs: 500, delayMs });
+  await bench.send(dying(1), dying(2), dying(3), dying(4), dying(5, 400), dying(6, 600), message({ n: 7 }));
+  const [inFlight, retried, released] = await bench.take(3);
+  await bench.settle("retry", [retried!], "g", 300);
+  await bench.settle("release", [released!]);
+  assert.deepEqual(await bench.depth(), { ready: 3, inFlight: 1, delayed: 3, dead: 0 });
+  await bench.clock.advance(500);
+  assert.deepEqual(await bench.depth(), { ready: 1, inFlight: 1, delayed: 0, dead: 0 });
+  assert.deepEqual(ns(await bench.take()), [7]);
+  assert.deepEqual(await bench.settle("ack", [inFlight!]), [true]); // its handler had it in time
+  await bench.clock.advance(10_000);
+  assert.deepEqual(ns(await bench.take()), [7]);
+  assert.deepEqual(ns(await bench.take(100, "late")), [7]);
+});
+
+test("memory: a message that outlives its time in flight does not come again when its lease ends or it fails", async () => {
+  for (const how of ["lease", "retry", "release", "later"]) {
+    const bench = new Bench();
+    await bench.send(message({ n: 1 }, { ttlMs: 500 }));
+    const taken = await bench.take();
+    await bench.clock.advance(500);
+    if (how === "retry" || how === "release") await bench.settle(how, taken);
+    else if (how === "later") await bench.settle("retry", taken, "g", 100);
+    await bench.clock.advance(1_000);
+    assert.deepEqual(await bench.take(), [], how);
+    assert.deepEqual(await bench.depth(), { ready: 0, inFlight: 0, delayed: 0, dead: 0 }, how);
+  }
+});
+
+test("memory: an id is a duplicate for as long as it is remembered, also once its message is settled", async () => {
+  const bench = new Bench({ dedupWindowMs: 1_000 });
+  const send = async (id: string) => (await bench.send(message({}, { id })))[0];
+  assert.deepEqual(await send("a"), { outcome: "added" });
+  await bench.settle("ack", await bench.take());
+  assert.deepEqual(await send("a"), { outcome: "duplicate" });
+  await bench.clock.advance(999);
+  assert.deepEqual(await send("a"), { outcome: "duplicate" });
+  await bench.clock.advance(1);
+  assert.deepEqual(await send("a"), { outcome: "added" });
+  assert.deepEqual((await bench.take()).length, 1);
+});
+
+test("memory: an id twice in one batch, or under another key, is what it looks like", async () => {
+  const bench = new Bench();
+  const results = await bench.send(message({ n: 1 }, { id: "a" }), message({ n: 2 }, { id: "a" }));
+  assert.deepEqual(results.map((one) => "outcome" in one && one.outcome), ["added", "duplicate"]);
+  assert.deepEqual(await bench.driver.send("other", [message({}, { id: "a" })]), [{ outcome: "added" }]);
+  assert.deepEqual(ns(await bench.take()), [1]);
+});
+
+test("memory: a batch that is sent again because its answer was lost adds nothing and is answered as before", async () => {
+  const bench = new Bench({ maxLength: 2 });
+  const batch = [message({ n: 1 }), message({ n: 2 }, { id: "mine" }), message({ n: 3 })];
+  const before = await bench.send(...batch);
+  const codes = before.map((one) => "error" in one ? (one.error as QueueError).code : one.outcome);
+  assert.deepEqual(codes, ["added", "added", "queue-full"]);
+  assert.deepEqual(await bench.send(...batch), before);
+  assert.deepEqual(ns(await bench.take()), [1, 2]);
+});
+
+test("memory: a full key refuses the newest, and takes again once something is settled", async () => {
+  const bench = new Bench({ maxLength: 2 });
+  const results = await bench.send(
+    message({ n: 1 }),
+    message({ n: 2 }, { delayMs: 1_000 }),
+    message({ n: 3 }, { id: "x" }),
+  );
+  const { error } = results[2] as { error: QueueError };
+  assert.deepEqual([error.code, error.key], ["queue-full", "k"]);
+  await bench.settle("ack", await bench.take());
+  // What was refused was not added, so its id is free.
+  assert.deepEqual(await bench.send(message({ n: 3 }, { id: "x" })), [{ outcome: "added" }]);
+});
+
+test("memory: with drop-oldest the oldest goes, wherever it is, and the length is kept", async () => {
+  const bench = new Bench({ maxLength: 3, overflow: "drop-oldest" });
+  await bench.publish(1, 2, 3);
+  const [inFlight] = await bench.take(1);
+  await bench.publish(4, 5);
+  assert.deepEqual(await bench.settle("ack", [inFlight!]), [true]);
+  assert.deepEqual(ns(await bench.take()), [3, 4, 5]);
+  await bench.clock.advance(1_000);
+  assert.deepEqual(ns(await bench.take()), [3, 4, 5]);
+});
+
+test("memory: with drop-oldest and nothing but delayed messages the length is kept too", async () => {
+  const bench = new Bench({ maxLength: 2, overflow: "drop-oldest" });
+  for (let n = 1; n <= 6; n++) await bench.send(message({ n }, { delayMs: 1_000 }));
+  assert.deepEqual(await bench.depth(), { ready: 0, inFlight: 0, delayed: 2, dead: 0 });
+  await bench.clock.advance(1_000);
+  assert.deepEqual(ns(await bench.take()), [5, 6]);
+  assert.deepEqual(await bench.depth(), { ready: 0, inFlight: 2, delayed: 0, dead: 0 });
+});
+
+test("memory: a dead letter has everything, and the next message flows", async () => {
+  const bench = new Bench();
+  const publishedAt = bench.clock.now();
+  await bench.send(message({ n: 1 }, { id: "mine", headers: { h: "1" } }), message({ n: 2 }));
+  const [first] = await bench.take(1);
+  await bench.clock.advance(500);
+  assert.deepEqual(await bench.settle("dead", [first!]), [true]);
+  const [letter] = await bench.dead();
+  assert.deepEqual({ ...letter, id: "?" }, {
+    id: "?",
+    messageId: "mine",
+    key: "k",
+    group: "g",
+    payload: undefined,
+    body: `{"n":1}`,
+    headers: { h: "1" },
+    attempts: 1,
+    cause: { name: "Error", message: "poison" },
+    publishedAt: new Date(publishedAt),
+    diedAt: new Date(publishedAt + 500),
+  });
+  assert.deepEqual(ns(await bench.take()), [2]);
+  assert.deepEqual(await bench.dead("another"), []);
+});
+
+test("memory: replay brings a message back whole, to its group alone, with its attempts at zero, behind what waits", async () => {
+  const bench = new Bench();
+  await bench.publish(1, 2);
+  await bench.take(100, "other");
+  await bench.settle("dead", await bench.take(1));
+  assert.equal(await bench.replay("other"), 0);
+  assert.equal(await bench.replay(), 1);
+  assert.deepEqual(await bench.depth(), { ready: 2, inFlight: 0, delayed: 0, dead: 0 });
+  const taken = await bench.take();
+  assert.deepEqual([ns(taken), attempts(taken)], [[2, 1], [1, 1]]);
+  assert.deepEqual(await bench.settle("ack", taken), [true, true]);
+  await bench.clock.advance(5_000);
+  const others = await bench.take(100, "other"); // its own leases, and nothing of the replay
+  assert.deepEqual(ns(others), [1, 2]);
+  await bench.settle("ack", others, "other");
+  assert.deepEqual(await bench.take(100, "late"), []);
+});
+
+test("memory: dead letters are paged, and purging them while they are listed skips none", async () => {
+  const bench = new Bench();
+  await bench.publish(...Array.from({ length: 250 }, (_, n) => n));
+  await bench.settle("dead", await bench.take(1_000));
+  assert.deepEqual(
+    (await bench.dead()).map(({ body }) => JSON.parse(body).n),
+    Array.from({ length: 250 }, (_, n) => n),
+  );
+  let seen = 0;
+  let cursor: string | undefined;
+  do {
+    const query = { group: "g", ids: undefined, limit: Infinity };
+    const page = await bench.driver.deadLetters.list("k", query, cursor, neverAborts());
+    seen += page.letters.length;
+    const ids = page.letters.map(({ id }) => id);
+    assert.equal(await bench.driver.deadLetters.purge("k", { ...query, ids }, neverAborts()), ids.length);
+    cursor = page.cursor;
+  } while (cursor !== undefined);
+  assert.deepEqual([seen, (await bench.depth()).dead], [250, 0]);
+});
+
+test("memory: replay and purge take those that are named, no more than the limit, and say how many", async () => {
+  const bench = new Bench();
+  await bench.publish(1, 2, 3, 4);
+  await bench.settle("dead", await bench.take());
+  const ids = (await bench.dead()).map(({ id }) => id);
+  assert.equal(await bench.replay("g", [ids[1]!, "no such id"]), 1);
+  const query = { group: "g", ids: undefined, limit: 2 };
+  assert.equal(await bench.driver.deadLetters.purge("k", query, neverAborts()), 2);
+  assert.deepEqual((await bench.dead()).map(({ id }) => id), [ids[3]]);
+  assert.deepEqual(ns(await bench.take()), [2]);
+  assert.equal(await bench.driver.deadLetters.purge("no such key", query, neverAborts()), 0);
+});
+
+test("memory: text that is no JSON arrives as it is, and dies whole", async () => {
+  const bench = new Bench();
+  bench.broker.inject("k", "not json");
+  const taken = await bench.take();
+  assert.deepEqual(taken.map(({ body }) => body), ["not json"]);
+  await bench.settle("dead", taken);
+  assert.deepEqual((await bench.dead()).map(({ body, payload }) => [body, payload]), [["not json", undefined]]);
+});
+
+test("memory: what a handler does to its payload or headers is seen by nobody else", async () => {
+  const bench = new Bench();
+  await bench.send(message({ n: 1, deep: { list: [1] } }));
+  const [a] = await bench.take(1, "a");
+  const body = a!.body as { n: number; deep: { list: number[] } };
+  body.n = 99;
+  body.deep.list.push(99);
+  const [b] = await bench.take(1, "b");
+  assert.deepEqual(b!.body, { n: 1, deep: { list: [1] } });
+  await bench.settle("retry", [a!], "a");
+  assert.deepEqual((await bench.take(1, "a"))[0]!.body, { n: 1, deep: { list: [1] } });
+});
+
+test("memory: depth changes nothing, creates nothing, and counts for a group that is not there yet", async () => {
+  const bench = new Bench();
+  assert.deepEqual(await bench.depth(), { ready: 0, inFlight: 0, delayed: 0, dead: 0 });
+  await bench.send(message({ n: 1 }), message({ n: 2 }, { delayMs: 10 }));
+  assert.deepEqual(await bench.depth("nobody"), { ready: 1, inFlight: 0, delayed: 1, dead: 0 });
+  await bench.settle("ack", await bench.take());
+  assert.deepEqual(await bench.depth("nobody"), { ready: 0, inFlight: 0, delayed: 1, dead: 0 });
+});
+
+test("memory: a clock that is set back loses nothing and brings nothing early", async () => {
+  const bench = new Bench();
+  await bench.publish(1);
+  await bench.send(message({ n: 2 }, { delayMs: 500 }));
+  const [first] = await bench.take();
+  bench.clock.step(-60_000);
+  assert.deepEqual(ns(await bench.take()), []);
+  assert.deepEqual(await bench.settle("retry", [first!]), [true]);
+  assert.deepEqual(ns(await bench.take()), [1]);
+  await bench.clock.advance(120_000);
+  assert.deepEqual(ns(await bench.take()), [1, 2]);
+});
+
+test("memory: several who wait get a message each, none twice", async () => {
+  const bench = new Bench();
+  const signal = neverAborts();
+  const options = { group: "g", max: 1, leaseMs: 1_000, waitMs: 60_000, signal };
+  const waiting = Array.from({ length: 5 }, () => bench.driver.receive("k", options));
+  await turn();
+  await bench.publish(1, 2, 3, 4, 5);
+  assert.deepEqual((await Promise.all(waiting)).flatMap(ns).sort(), [1, 2, 3, 4, 5]);
+  assert.deepEqual(bench.clock.waits(), []);
+});

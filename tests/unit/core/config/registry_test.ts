@@ -1,0 +1,208 @@
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { MemoryBackend } from "../../../../backends/memory/mod.ts";
+import { ConfigError } from "../../../../core/errors.ts";
+import type { Env } from "../../../../core/protocol.ts";
+import { type BackendMap, defineRegistry, type LifecycleStep } from "../../../../core/config/registry.ts";
+
+/** A registry whose steps and warnings are noted; `loaded` says which modules were imported. */
+function setUp(more: BackendMap = {}) {
+  const steps: LifecycleStep[] = [];
+  const warnings: string[] = [];
+  const loaded: string[] = [];
+  const module = (name: string) => () => {
+    loaded.push(name);
+    return Promise.resolve({ fromEnv: (_env: Env) => new MemoryBackend() });
+  };
+  const registry = defineRegistry(
+    { memory: module("memory"), redis: module("redis"), my_queue: module("my_queue"), ...more },
+    { onStep: (step) => void steps.push(step), warn: (message) => void warnings.push(message) },
+  );
+  return { registry, steps, warnings, loaded };
+}
+
+function problem(pattern: RegExp): (error: unknown) => boolean {
+  return (error) => error instanceof ConfigError && error.code === "config" && pattern.test(error.message);
+}
+
+test("registry: the four steps are told in their order, and only the chosen module is imported", async () => {
+  const { registry, steps, warnings, loaded } = setUp();
+  assert.deepEqual(registry.names, ["memory", "redis", "my_queue"]);
+  const backend = await registry.load({ QUEUE_BACKEND: "redis" });
+  assert.deepEqual(steps, [
+    { step: "discovery", names: ["memory", "redis", "my_queue"] },
+    { step: "selection", name: "redis", fallback: false },
+    { step: "instantiation", name: "redis" },
+    { step: "operation", name: "redis", backend },
+  ]);
+  assert.deepEqual([loaded, warnings], [["redis"], []]);
+});
+
+test("registry: unset, empty and blank mean memory, with one warning for a registry however often it loads", async () => {
+  const { registry, steps, warnings, loaded } = setUp();
+  for (const QUEUE_BACKEND of [undefined, null, "", "  "]) await registry.load({ QUEUE_BACKEND });
+  await registry.load({});
+  assert.deepEqual(loaded, Array(5).fill("memory"));
+  assert.equal(warnings.length, 1);
+  assert.match(warnings[0]!, /^QUEUE_BACKEND is not set: using "memory", whose messages die with this process$/);
+  assert.ok(steps.every((one) => one.step !== "selection" || one.fallback && one.name === "memory"));
+  const asked = setUp();
+  await asked.registry.load({ QUEUE_BACKEND: " memory " });
+  assert.deepEqual([asked.loaded, asked.warnings], [["memory"], []]);
+});
+
+test("registry: the warning goes to the console where nobody takes it", async () => {
+  const { warn } = console;
+  const said: unknown[] = [];
+  console.warn = (...args: unknown[]) => void said.push(...args);
+  try {
+    await defineRegistry({ memory: () => Promise.resolve({ fromEnv: () => new MemoryBackend() }) }).load({});
+  } finally {
+    console.warn = warn;
+  }
+  assert.equal(said.length, 1);
+});
+
+test("registry: unset where there is no memory is an error that says so, not one of an unknown name", async () => {
+  const registry = defineRegistry({ redis: () => assert.fail("imported") });
+  await assert.rejects(registry.load({}), problem(/^QUEUE_BACKEND is not set: it must be one of redis$/));
+  await assert.rejects(
+    defineRegistry({}).load({ QUEUE_BACKEND: "x" }),
+    problem(/one of \(the registry is empty\), found "x"/),
+  );
+});
+
+test("registry: an unknown name lists the names, suggests the nearest, shows the two lines to add, and loads nothing", async () => {
+  const { registry, loaded, warnings } = setUp();
+  await assert.rejects(registry.load({ QUEUE_BACKEND: "reddis" }), (error: ConfigError) => {
+    assert.ok(error instanceof ConfigError);
+    assert.deepEqual(error.message.split("\n"), [
+      `QUEUE_BACKEND must be one of memory, redis, my_queue, found "reddis"; did you mean "redis"?`,
+      `To add a backend of that name, write one line in defineRegistry and one in the import map:`,
+      `  reddis: () => import("@acme/reddis"),`,
+      `  "@acme/reddis": "jsr:@acme/reddis@^1.0.0",`,
+    ]);
+    return true;
+  });
+  for (
+    const [asked, near] of [["Redis", "redis"], ["MEMORY", "memory"], ["myqueue", "my_queue"], [
+      "memroy",
+      "memory",
+    ]] as const
+  ) {
+    await assert.rejects(registry.load({ QUEUE_BACKEND: asked }), problem(new RegExp(`did you mean "${near}"\\?`)));
+  }
+  for (const far of ["kafka", "sqs", "x"]) {
+    await assert.rejects(
+      registry.load({ QUEUE_BACKEND: far }),
+      (error: Error) => !error.message.includes("did you mean"),
+    );
+  }
+  assert.deepEqual([loaded, warnings], [[], []]);
+});
+
+test("registry: a name that is no name is shown short and as text, and names of Object.prototype are unknown", async () => {
+  const { registry } = setUp();
+  await assert.rejects(registry.load({ QUEUE_BACKEND: `x"${"y".repeat(100_000)}` }), (error: Error) => {
+    assert.ok(error.message.length < 500);
+    return /found "x\\"y+…"/.test(error.message) && error.message.includes("my_queue: () => import(");
+  });
+  for (const name of ["constructor", "toString", "__proto__", "hasOwnProperty"]) {
+    await assert.rejects(registry.load({ QUEUE_BACKEND: name }), problem(/^QUEUE_BACKEND must be one of/));
+  }
+  for (const QUEUE_BACKEND of [1, true, {}, ["redis"]]) {
+    await assert.rejects(registry.load({ QUEUE_BACKEND }), problem(/^QUEUE_BACKEND must be a string, found/));
+  }
+});
+
+test("registry: a module that cannot be imported is named, with why as the cause, and nothing else is loaded in its place", async () => {
+  const cause = new TypeError("Cannot find module 'ioredis'");
+  for (
+    const load of [() => Promise.reject(cause), () => {
+      throw cause;
+    }]
+  ) {
+    const { registry, loaded, steps } = setUp({ broken: load });
+    await assert.rejects(registry.load({ QUEUE_BACKEND: "broken" }), (error: ConfigError) => {
+      assert.equal(error.message, `Cannot load backend "broken": its module could not be imported`);
+      return error instanceof ConfigError && error.cause === cause;
+    });
+    assert.deepEqual([loaded, steps.map(({ step }) => step)], [[], ["discovery", "selection"]]);
+  }
+});
+
+test("registry: a module without fromEnv is named", async () => {
+  for (const module of [{}, { default: { fromEnv: () => 1 } }, { fromEnv: "no function" }, null, undefined, 7]) {
+    const { registry, loaded } = setUp({ odd: () => Promise.resolve(module) });
+    const expected = /^Cannot use backend "odd": its module does not export fromEnv\(env\)$/;
+    await assert.rejects(registry.load({ QUEUE_BACKEND: "odd" }), problem(expected));
+    assert.deepEqual(loaded, []);
+  }
+});
+
+test("registry: what fromEnv throws is told as it is, what it answers must be a backend, and nothing stands in for it", async () => {
+  const thrown = new ConfigError("ODD_URL is not set");
+  for (
+    const fromEnv of [() => Promise.reject(thrown), () => {
+      throw thrown;
+    }]
+  ) {
+    const { registry, loaded } = setUp({ odd: () => Promise.resolve({ fromEnv }) });
+    await assert.rejects(registry.load({ QUEUE_BACKEND: "odd" }), (error) => error === thrown);
+    assert.deepEqual(loaded, []);
+  }
+  const { publish, consume } = new MemoryBackend();
+  const junk: [unknown, string][] = [
+    [undefined, "publish"],
+    [null, "publish"],
+    ["memory", "publish"],
+    [{}, "publish"],
+    [{ publish }, "consume"],
+    [{ publish, consume, close: true }, "close"],
+  ];
+  for (const [answer, missing] of junk) {
+    const { registry, steps } = setUp({ odd: () => Promise.resolve({ fromEnv: () => answer }) });
+    const expected = new RegExp(
+      `^Cannot use backend "odd": what its fromEnv\\(env\\) answered has no ${missing}\\(\\)$`,
+    );
+    await assert.rejects(registry.load({ QUEUE_BACKEND: "odd" }), problem(expected));
+    assert.ok(steps.every(({ step }) => step !== "operation"));
+  }
+});
+
+test("registry: fromEnv gets the environment as it is, bindings included", async () => {
+  const seen: Env[] = [];
+  const { registry } = setUp({
+    odd: () => Promise.resolve({ fromEnv: (env: Env) => (seen.push(env), Promise.resolve(new MemoryBackend())) }),
+  });
+  const env = { QUEUE_BACKEND: "odd", MY_QUEUE: { send: () => undefined } };
+  await registry.load(env);
+  assert.equal(seen[0], env);
+  await assert.rejects(registry.load(null as unknown as Env), /^TypeError: env must be an object, found null$/);
+});
+
+test("registry: what is no map of functions is refused when it is defined", () => {
+  for (const map of [null, undefined, [], "redis", new Map()]) {
+    assert.throws(
+      () => defineRegistry(map as unknown as BackendMap),
+      /^TypeError: backends must be a plain object, found/,
+    );
+  }
+  const bad = { redis: Promise.resolve({}) } as unknown as BackendMap;
+  assert.throws(
+    () => defineRegistry(bad),
+    /^TypeError: backends\.redis must be a function that imports the module, found a Promise$/,
+  );
+});
+
+test("registry: two loads of memory in one process meet", async () => {
+  const registry = defineRegistry({ memory: () => import("../../../../backends/memory/mod.ts") });
+  const key = `registry ${crypto.randomUUID()}`;
+  await using webhook = await registry.load({ QUEUE_BACKEND: "memory" });
+  await using worker = await registry.load({ QUEUE_BACKEND: "memory", MEMORY_TIMEOUT: "2" });
+  await webhook.publish(key, { n: 1 });
+  for await (const payload of worker.consume(key)) {
+    assert.deepEqual(payload, { n: 1 });
+    break;
+  }
+});

@@ -1,0 +1,504 @@
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { createBackend } from "../../../../core/backend.ts";
+import { type ConsumerOptions, createConsumer } from "../../../../core/consume/consumer.ts";
+import { type ConsumeError, PermanentError } from "../../../../core/errors.ts";
+import type { BackendOptions } from "../../../../core/context.ts";
+import type { FailureEvent } from "../../../../core/observer.ts";
+import type { Delivery, FailureCause } from "../../../../core/protocol.ts";
+import { countedSignal } from "../../../doubles/counted_signal.ts";
+import { HandClock, turn } from "../../../doubles/hand_clock.ts";
+import { failure, hang, type Script, ScriptedDriver } from "../../../doubles/scripted_driver.ts";
+
+function setUp(script: Script = {}, options: BackendOptions = {}) {
+  const clock = new HandClock();
+  const driver = new ScriptedDriver(script);
+  const backend = createBackend(driver, { clock, random: () => 0.5, ...options });
+  const consumer = (options: ConsumerOptions) => createConsumer({ clock, random: () => 0.5, ...options });
+  return { driver, clock, backend, consumer };
+}
+
+function bodies(count: number): string[] {
+  return Array.from({ length: count }, (_, n) => `{"n":${n}}`);
+}
+
+/** A handler whose runs end when the test says so. */
+function gated() {
+  const running = new Map<unknown, { resolve(): void; reject(error: unknown): void }>();
+  let most = 0;
+  const handler = ({ payload }: Delivery) =>
+    new Promise<void>((resolve, reject) => {
+      running.set(payload.n, { resolve, reject });
+      most = Math.max(most, running.size);
+    }).finally(() => running.delete(payload.n));
+  return { handler, running, most: () => most };
+}
+
+test("consumer: resolve is ack, throw is retry, the last attempt and a permanent error are dead letters with the cause", async () => {
+  const { backend, driver, consumer } = setUp();
+  driver.put(
+    { id: "good", body: `{"n":0}` },
+    { id: "bad", body: `{"n":1}`, attempts: 2 },
+    { id: "last", body: `{"n":1}`, attempts: 3 },
+    { id: "permanent", body: `{"n":2}` },
+  );
+  const handler = ({ payload }: Delivery) => {
+    if (payload.n === 1) throw new TypeError("fails");
+    if (payload.n === 2) throw new PermanentError("no such user");
+  };
+  const summary = await consumer({ handler, maxAttempts: 3, concurrency: 1 }).drain(backend, "k");
+  assert.deepEqual(summary, { acked: 1, retried: 1, deadLettered: 2, lost: 0 });
+  const cause = { name: "TypeError", message: "fails" };
+  assert.deepEqual(driver.settled.flat(), [
+    { lease: "lease-good", kind: "ack" },
+    { lease: "lease-bad", kind: "retry", delayMs: 1_000, cause }, // half of 1 s, doubled once
+    { lease: "lease-last", kind: "dead", cause },
+    { lease: "lease-permanent", kind: "dead", cause: { name: "PermanentError", message: "no such user" } },
+  ]);
+});
+
+test("consumer: the wait grows with the broker's count of attempts, up to its bound, and may be a function", async () => {
+  const waits = async (options: Partial<ConsumerOptions>) => {
+    const { backend, driver, consumer } = setUp();
+    driver.put(...[1, 2, 3, 20].map((attempts) => ({ id: String(attempts), body: "{}", attempts })));
+    const handler = () => {
+      throw new Error("fails");
+    };
+    await consumer({ handler, maxAttempts: 100, concurrency: 1, ...options }).drain(backend, "k");
+    return driver.settled.flat().map((one) => one.kind === "retry" && one.delayMs);
+  };
+  assert.deepEqual(await waits({}), [500, 1_000, 2_000, 150_000]);
+  assert.deepEqual(await waits({ backoff: { jitter: "none" } }), [1_000, 2_000, 4_000, 300_000]);
+  assert.deepEqual(await waits({ backoff: { baseMs: 10, factor: 3, maxMs: 80 } }), [5, 15, 40, 40]);
+  const seen: unknown[] = [];
+  const backoff = (attempts: number, error: unknown) => {
+    seen.push((error as Error).message);
+    return attempts * 7;
+  };
+  assert.deepEqual(await waits({ backoff }), [7, 14, 21, 140]);
+  assert.deepEqual(seen, Array(4).fill("fails"));
+});
+
+test("consumer: what was delivered more often than allowed is not run once more", async () => {
+  const { backend, driver, consumer } = setUp();
+  driver.put({ body: "{}", attempts: 6 });
+  const summary = await consumer({ handler: () => assert.fail("it ran") }).drain(backend, "k");
+  assert.equal(summary.deadLettered, 1);
+  const [settlement] = driver.settled.flat();
+  assert.ok(settlement?.kind === "dead");
+  assert.deepEqual(settlement.cause, { name: "PermanentError", message: "It was delivered 5 times in vain" });
+});
+
+test("consumer: no more handlers run at once than concurrency allows, and a slow one does not hold up the others", async () => {
+  const { backend, driver, consumer } = setUp();
+  driver.put(...bodies(10));
+  const { handler, running, most } = gated();
+  const draining = consumer({ handler, concurrency: 3 }).drain(backend, "k");
+  await turn();
+  assert.deepEqual([...running.keys()], [0, 1, 2]);
+  for (let n = 1; n < 10; n++) {
+    running.get(n)!.resolve();
+    await turn();
+  }
+  assert.deepEqual([...running.keys()], [0]);
+  running.get(0)!.resolve();
+  assert.equal((await draining).acked, 10);
+  assert.equal(most(), 3);
+});
+
+test("consumer: it takes twice as many as it runs, so that others get theirs", async () => {
+  const { backend, driver, consumer } = setUp();
+  driver.put(...bodies(100));
+  const { handler, running } = gated();
+  const controller = new AbortController();
+  const run = consumer({ handler, concurrency: 4 }).run(backend, "k", { signal: controller.signal });
+  await turn();
+  assert.deepEqual([running.size, driver.asked.map(({ max }) => max)], [4, [8]]);
+  controller.abort();
+  for (const { resolve } of running.values()) resolve();
+  assert.equal((await run).acked, 4);
+});
+
+test("consumer: an abort stops the taking, gives back what nobody began, and lets what runs finish under its lease", async () => {
+  const { backend, driver, clock, consumer } = setUp();
+  driver.put(...bodies(4));
+  const { handler, running } = gated();
+  const { controller, signal, listeners } = countedSignal();
+  let over = false;
+  const run = consumer({ handler, concurrency: 2 }).run(backend, "k", { signal }).finally(() => over = true);
+  await turn();
+  controller.abort();
+  await turn();
+  assert.deepEqual([driver.settlements, over], [[`release lease-{"n":2}`, `release lease-{"n":3}`], false]);
+  await clock.advance(60_000);
+  assert.ok(driver.extended.length >= 5, "what runs was not renewed");
+  running.get(0)!.resolve();
+  running.get(1)!.reject(new Error("fails"));
+  assert.deepEqual(await run, { acked: 1, retried: 1, deadLettered: 0, lost: 0 });
+  assert.deepEqual([clock.waits(), listeners()], [[], 0]);
+});
+
+test("consumer: a signal that has aborted already takes nothing", async () => {
+  const { backend, driver, consumer } = setUp();
+  driver.put(...bodies(1));
+  const lazy = consumer({ handler: () => assert.fail("it ran") });
+  const signal = AbortSignal.abort();
+  assert.deepEqual(await lazy.run(backend, "k", { signal }), { acked: 0, retried: 0, deadLettered: 0, lost: 0 });
+  assert.deepEqual(await lazy.drain(backend, "k", { signal }), { acked: 0, retried: 0, deadLettered: 0, lost: 0 });
+  assert.deepEqual(driver.asked, []);
+});
+
+test("consumer: closing the backend ends the run", async () => {
+  const { backend, driver, consumer } = setUp();
+  driver.put(...bodies(1));
+  const run = consumer({ handler: () => undefined }).run(backend, "k");
+  await turn();
+  await backend.close();
+  assert.equal((await run).acked, 1);
+});
+
+test("consumer: a refusal for good ends the run with its error, once what runs is done", async () => {
+  const { backend, driver, consumer } = setUp({
+    receive: (_options, call) => call > 1 ? Promise.reject(failure("unauthorized", "no")) : undefined,
+  });
+  driver.put(...bodies(1));
+  const { handler, running } = gated();
+  let over = false;
+  const run = consumer({ handler }).run(backend, "k").finally(() => over = true);
+  const rejected = assert.rejects(run, (error: ConsumeError) => error.code === "unauthorized");
+  await turn();
+  assert.equal(over, false);
+  running.get(0)!.resolve();
+  await rejected;
+  assert.deepEqual(driver.settlements, [`ack lease-{"n":0}`]);
+});
+
+test("consumer: a message that cannot be settled ends the run at once, also while it waits for another that never comes", async () => {
+  const { backend, driver, clock, consumer } = setUp({
+    settle: (all) =>
+      all.some(({ kind }) => kind === "ack") ? Promise.reject(failure("unauthorized", "no")) : all.map(() => true),
+  });
+  driver.put(...bodies(1));
+  await assert.rejects(consumer({ handler: () => undefined }).run(backend, "k"), /no$/);
+  assert.deepEqual(clock.waits(), []);
+});
+
+test("consumer: when a run ends with an error, the others finish under their leases, and what was prefetched goes back", async () => {
+  const { backend, driver, clock, consumer } = setUp({
+    settle: (all) =>
+      all.some(({ lease }) => lease === `lease-{"n":0}`)
+        ? Promise.reject(failure("invalid", "no"))
+        : all.map(() => true),
+  });
+  driver.put(...bodies(4));
+  const { handler, running } = gated();
+  const run = consumer({ handler, concurrency: 2 }).run(backend, "k");
+  const rejected = assert.rejects(run, /no$/);
+  await turn();
+  running.get(0)!.resolve();
+  await turn();
+  assert.deepEqual(driver.settlements, [`ack lease-{"n":0}`, `release lease-{"n":2}`, `release lease-{"n":3}`]);
+  await clock.advance(40_000);
+  assert.ok(driver.extended.length > 0 && driver.extended.every(({ leases }) => leases.join() === `lease-{"n":1}`));
+  running.get(1)!.resolve();
+  await rejected;
+  assert.equal(driver.settlements.at(-1), `ack lease-{"n":1}`);
+  await clock.advance(60_000);
+  assert.deepEqual(clock.waits(), []);
+});
+
+test("consumer: a handler that takes too long has failed: its signal aborts, and what it does later is of no interest", async () => {
+  const { backend, driver, clock, consumer } = setUp();
+  driver.put(...bodies(1));
+  const { handler, running } = gated();
+  let reason: unknown;
+  const draining = consumer({
+    handler: (delivery) => {
+      delivery.signal.addEventListener("abort", () => reason = delivery.signal.reason);
+      return handler(delivery);
+    },
+    timeoutMs: 700,
+  }).drain(backend, "k");
+  await clock.advance(699);
+  assert.equal(reason, undefined);
+  await clock.advance(1);
+  assert.deepEqual(await draining, { acked: 0, retried: 1, deadLettered: 0, lost: 0 });
+  assert.match(String(reason), /The handler took longer than 700 ms/);
+  const [settlement] = driver.settled.flat();
+  assert.ok(settlement?.kind === "retry");
+  assert.equal(settlement.cause?.message, "The handler took longer than 700 ms");
+  running.get(0)!.reject(new Error("too late to matter")); // no unhandled rejection
+  await turn();
+  assert.deepEqual([driver.settled.length, clock.waits()], [1, []]);
+});
+
+test("consumer: the signal of a handler with a time limit aborts with the lease too", async () => {
+  const { backend, driver, clock, consumer } = setUp({ extend: (leases) => leases.map(() => false) });
+  driver.put(...bodies(1));
+  let aborted = false;
+  const draining = consumer({
+    handler: ({ signal }) =>
+      new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(void (aborted = true)))),
+    timeoutMs: 60_000,
+  }).drain(backend, "k");
+  await clock.advance(10_000);
+  assert.deepEqual(await draining, { acked: 0, retried: 0, deadLettered: 0, lost: 1 });
+  assert.equal(aborted, true);
+});
+
+test("consumer: a delivery with a time limit is a delivery in every way", async () => {
+  const { backend, driver, consumer } = setUp();
+  driver.put({ id: "1", body: `{"n":1}`, attempts: 2, headers: { h: "1" }, publishedAt: 5 });
+  const seen: unknown[] = [];
+  await consumer({
+    timeoutMs: 1_000,
+    handler: async (delivery) => {
+      const { id, key, payload, attempts, headers, publishedAt } = delivery;
+      seen.push(id, key, payload, attempts, headers, publishedAt);
+      seen.push(await delivery.extend(5_000), await delivery.retry({ delayMs: 9 }), await delivery.deadLetter("x"));
+    },
+  }).drain(backend, "k");
+  assert.deepEqual(seen, ["1", "k", { n: 1 }, 2, { h: "1" }, new Date(5), true, true, true]);
+  assert.deepEqual(driver.settlements, ["retry lease-1"]); // the handler's own settlement wins
+});
+
+test("consumer: whatever a handler throws is a failure of its message, and of nothing else", async () => {
+  const thrown = [undefined, null, 0, "text", Symbol("s"), Object.create(null), { toString: null }];
+  const { backend, driver, consumer } = setUp();
+  driver.put(...bodies(thrown.length + 1));
+  const summary = await consumer({
+    handler: ({ payload }) => {
+      if (payload.n as number < thrown.length) throw thrown[payload.n as number];
+    },
+  }).drain(backend, "k");
+  assert.deepEqual(summary, { acked: 1, retried: thrown.length, deadLettered: 0, lost: 0 });
+});
+
+test("consumer: drain handles what is there and ends; what is retried at once is there too", async () => {
+  const { backend, driver, clock, consumer } = setUp({
+    settle: (all) => {
+      for (const one of all) if (one.kind === "retry") driver.put({ id: "again", body: `{"n":0}`, attempts: 2 });
+      return all.map(() => true);
+    },
+  });
+  driver.put({ id: "first", body: `{"n":0}` });
+  const summary = await consumer({
+    backoff: () => 0,
+    handler: ({ attempts }) => {
+      if (attempts === 1) throw new Error("fails once");
+    },
+    concurrency: 1,
+  }).drain(backend, "k");
+  assert.deepEqual(summary, { acked: 1, retried: 1, deadLettered: 0, lost: 0 });
+  assert.deepEqual(clock.waits(), []);
+});
+
+test("consumer: drain returns at its deadline, whatever its handlers do, and what runs is not renewed for ever", async () => {
+  const { backend, driver, clock, consumer } = setUp();
+  driver.put(...bodies(4));
+  const seen: string[] = [];
+  const draining = consumer({
+    concurrency: 2,
+    handler: ({ signal, payload }) => {
+      signal.addEventListener("abort", () => seen.push(`${payload.n} ${signal.reason.name}`));
+      return hang();
+    },
+  }).drain(backend, "k", { deadlineMs: 5_000 });
+  await clock.advance(4_999);
+  assert.deepEqual(seen, []);
+  await clock.advance(1);
+  assert.deepEqual(await draining, { acked: 0, retried: 0, deadLettered: 0, lost: 0 });
+  assert.deepEqual(seen, ["0 TimeoutError", "1 TimeoutError"]);
+  await turn();
+  assert.deepEqual(driver.settlements, [`release lease-{"n":2}`, `release lease-{"n":3}`]);
+  await clock.advance(60_000);
+  assert.deepEqual([driver.extended.length, clock.waits()], [0, []]);
+});
+
+test("consumer: a sink takes the dead where the backend keeps none, and only then is the message acknowledged", async () => {
+  const { backend, driver, consumer } = setUp({ capabilities: { deadLetters: false } });
+  driver.put(...bodies(1));
+  let stored = () => {};
+  const sunk: [unknown, FailureCause][] = [];
+  const draining = consumer({
+    handler: () => {
+      throw new PermanentError("poison");
+    },
+    deadLetter: (delivery, cause) => {
+      sunk.push([delivery.payload, cause]);
+      return new Promise<void>((resolve) => stored = resolve);
+    },
+  }).drain(backend, "k");
+  await turn();
+  assert.deepEqual(driver.settlements, []);
+  stored();
+  assert.equal((await draining).deadLettered, 1);
+  assert.deepEqual(sunk, [[{ n: 0 }, { name: "PermanentError", message: "poison" }]]);
+  assert.deepEqual(driver.settlements, [`ack lease-{"n":0}`]);
+});
+
+test("consumer: where the backend keeps the dead, the sink is not asked", async () => {
+  const { backend, driver, consumer } = setUp();
+  driver.put(...bodies(1));
+  const handler = () => {
+    throw new PermanentError("poison");
+  };
+  await consumer({ handler, deadLetter: () => assert.fail("asked") }).drain(backend, "k");
+  assert.deepEqual(driver.settlements, [`dead lease-{"n":0}`]);
+});
+
+test("consumer: where a sink fails the message comes again after the default backoff, the observer is told, the run goes on", async () => {
+  const { backend, driver, consumer } = setUp({ capabilities: { deadLetters: false } });
+  driver.put(...bodies(2), { id: "again", body: `{"n":0}`, attempts: 6 });
+  const told: FailureEvent[] = [];
+  const sunk: FailureCause[] = [];
+  const stop = new AbortController();
+  const run = consumer({
+    concurrency: 1,
+    backoff: () => 0,
+    handler: ({ payload }) => {
+      if (payload.n === 0) throw new PermanentError("poison");
+    },
+    deadLetter: (_delivery, cause) => {
+      if (sunk.push(cause) === 1) throw new Error("the sink is down");
+      return Promise.resolve();
+    },
+    observer: { failed: (event) => void told.push(event) },
+  }).run(backend, "k", { signal: stop.signal });
+  await turn();
+  const cause = { name: "PermanentError", message: "poison" };
+  assert.deepEqual(driver.settled.flat(), [
+    { lease: `lease-{"n":0}`, kind: "retry", delayMs: 500, cause },
+    { lease: `lease-{"n":1}`, kind: "ack" },
+    { lease: "lease-again", kind: "ack" },
+  ]);
+  assert.equal(sunk.length, 2);
+  assert.deepEqual(told.map(({ backend, key, operation, failures }) => [backend, key, operation, failures]), [
+    ["scripted", "k", "settle", 1],
+  ]);
+  assert.equal(told[0]?.error.message, "The deadLetter sink for a message failed");
+  assert.equal(told[0]?.error.key, "k");
+  assert.equal((told[0]?.error.cause as Error).message, "the sink is down");
+  stop.abort();
+  assert.deepEqual(await run, { acked: 1, retried: 1, deadLettered: 1, lost: 0 });
+});
+
+test("consumer: a backoff that throws or answers nonsense costs no message: the default is taken, and the observer told", async () => {
+  const bad: [unknown, RegExp][] = [
+    [NaN, /^backoff must be a finite number of at least 0, found NaN$/],
+    [-1, /found -1$/],
+    [Infinity, /found Infinity$/],
+    ["5", /found a string$/],
+    [undefined, /found undefined$/],
+  ];
+  const { backend, driver, consumer } = setUp();
+  driver.put(...bodies(bad.length + 1));
+  const told: string[] = [];
+  const stop = new AbortController();
+  const run = consumer({
+    concurrency: 1,
+    handler: ({ payload }) => {
+      throw Object.assign(new Error("fails"), { n: payload.n });
+    },
+    backoff: (_attempts, error) => {
+      const { n } = error as { n: number };
+      if (n === bad.length) throw error;
+      return bad[n]![0] as number;
+    },
+    observer: { failed: ({ error }) => void told.push((error.cause as Error).message) },
+  }).run(backend, "k", { signal: stop.signal });
+  await turn();
+  assert.deepEqual(driver.settled.flat().map((one) => one.kind === "retry" && one.delayMs), Array(6).fill(500));
+  for (const [n, [, message]] of bad.entries()) assert.match(told[n]!, message);
+  assert.deepEqual(told.slice(bad.length), ["fails"]);
+  stop.abort();
+  assert.equal((await run).retried, 6);
+});
+
+test("consumer: no backoff is longer than a day, which every backend takes", async () => {
+  const { backend, driver, consumer } = setUp({ maxDelayMs: 86_400_000 });
+  const handler = () => {
+    throw new Error("fails");
+  };
+  driver.put(...bodies(1));
+  await consumer({ handler, backoff: () => 1e12 }).drain(backend, "k");
+  driver.put({ id: "late", body: "{}", attempts: 60 });
+  const backoff = { maxMs: 1e12, jitter: "none" } as const;
+  await consumer({ handler, maxAttempts: 100, backoff }).drain(backend, "k");
+  assert.deepEqual(driver.settled.flat().map((one) => one.kind === "retry" && one.delayMs), [86_400_000, 86_400_000]);
+});
+
+test("consumer: a backend without delays gets its failures back at once", async () => {
+  const { backend, driver, consumer } = setUp({ capabilities: { delay: false } });
+  driver.put(...bodies(2));
+  const handler = async (delivery: Delivery) => {
+    if (delivery.payload.n === 0) throw new Error("fails");
+    await assert.rejects(delivery.retry({ delayMs: 5 }), (error: ConsumeError) => error.code === "unsupported");
+    assert.equal(await delivery.retry({ delayMs: 0 }), true);
+  };
+  assert.equal((await consumer({ handler }).drain(backend, "k")).retried, 1);
+  assert.deepEqual(driver.settled.flat().map((one) => [one.kind, one.kind === "retry" && one.delayMs]), [
+    ["retry", 0],
+    ["retry", 0],
+  ]);
+});
+
+test("consumer: its observer is told what became of each delivery and how long its handler took", async () => {
+  const { backend, driver, clock, consumer } = setUp({
+    settle: (all) => all.map(({ lease }) => lease !== "lease-lost"),
+  });
+  driver.put(...["ok", "retry", "dead", "lost"].map((id) => ({ id, body: JSON.stringify({ id }) })));
+  const told: unknown[] = [];
+  const tell = (name: string) => (event: { id: string; durationMs?: number; reason?: unknown }) =>
+    void told.push([name, event.id, event.durationMs, (event.reason as Error | undefined)?.message]);
+  const draining = consumer({
+    concurrency: 1,
+    observer: {
+      delivered: tell("delivered"),
+      acked: tell("acked"),
+      retried: tell("retried"),
+      deadLettered: tell("deadLettered"),
+      leaseLost: tell("leaseLost"),
+    },
+    handler: async ({ payload }) => {
+      await new Promise<void>((resolve) => clock.setTimeout(resolve, 25));
+      if (payload.id === "retry") throw new Error("again");
+      if (payload.id === "dead") throw new PermanentError("never");
+    },
+  }).drain(backend, "k");
+  await clock.advance(100);
+  await draining;
+  assert.deepEqual(told, [
+    ["delivered", "ok", undefined, undefined],
+    ["acked", "ok", 25, undefined],
+    ["delivered", "retry", undefined, undefined],
+    ["retried", "retry", 25, "again"],
+    ["delivered", "dead", undefined, undefined],
+    ["deadLettered", "dead", 25, "never"],
+    ["delivered", "lost", undefined, undefined],
+    ["leaseLost", "lost", 25, undefined],
+  ]);
+});
+
+test("consumer: options that are wrong are refused before anything is taken", async () => {
+  const handler = () => undefined;
+  const wrong: [unknown, RegExp][] = [
+    [undefined, /consumer options must be an object, found undefined/],
+    [{}, /handler must be a function, found undefined/],
+    [{ handler, concurrency: 0 }, /concurrency must be a whole number of at least 1, found 0/],
+    [{ handler, maxAttempts: 1.5 }, /maxAttempts must be a whole number of at least 1, found 1.5/],
+    [{ handler, timeoutMs: -1 }, /timeoutMs must be a finite number above 0, found -1/],
+    [{ handler, backoff: 5 }, /backoff must be an object, found 5/],
+    [{ handler, backoff: { baseMs: -5 } }, /baseMs must be a finite number of at least 0, found -5/],
+    [{ handler, backoff: { jitter: "some" } }, /jitter must be "full" or "none", found a string/],
+    [{ handler, retries: 3 }, /consumer options has no option "retries"/],
+  ];
+  for (const [options, message] of wrong) assert.throws(() => createConsumer(options as ConsumerOptions), message);
+  const { backend, driver, consumer } = setUp();
+  const good = consumer({ handler });
+  await assert.rejects(good.run(backend, "k", { stopWhenEmpty: true } as object), /has no option "stopWhenEmpty"/);
+  await assert.rejects(good.drain(backend, "k", { deadlineMs: 0 }), RangeError);
+  await assert.rejects(good.run(backend, ""), /key must be a non-empty string, found an empty string/);
+  await assert.rejects(good.run(backend, "k", { group: "" }), /group must be a non-empty string/);
+  assert.deepEqual(driver.asked, []);
+});

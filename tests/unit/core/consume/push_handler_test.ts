@@ -1,0 +1,144 @@
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import type { Clock } from "../../../../core/util/clock.ts";
+import { createConsumer } from "../../../../core/consume/consumer.ts";
+import { PermanentError } from "../../../../core/errors.ts";
+import type { PushBatch, PushMessage } from "../../../../core/consume/push.ts";
+
+/** A clock whose timers run when the test says so. */
+class HandClock implements Clock {
+  readonly timers = new Map<object, () => void>();
+  now = () => 0;
+  setTimeout = (callback: () => void) => {
+    const timer = {};
+    this.timers.set(timer, callback);
+    return timer;
+  };
+  clearTimeout = (timer: unknown) => void this.timers.delete(timer as object);
+  ring() {
+    for (const callback of [...this.timers.values()]) callback();
+  }
+}
+
+function batchOf(...messages: { readonly body: unknown; readonly attempts?: number }[]) {
+  const calls: Record<string, unknown[]> = {};
+  const batch: PushBatch = {
+    queue: "slack-events",
+    messages: messages.map(({ body, attempts = 1 }, index): PushMessage => {
+      const seen: unknown[] = calls[`m${index}`] = [];
+      return {
+        id: `m${index}`,
+        timestamp: new Date(0),
+        body,
+        attempts,
+        ack: () => void seen.push("ack"),
+        retry: (options) => void seen.push(["retry", options?.delaySeconds]),
+      };
+    }),
+  };
+  return { batch, calls };
+}
+
+test("handleBatch: a backoff of nonsense leaves no message unsettled, which the platform would take as handled", async () => {
+  for (const wait of [NaN, -1, Infinity, 1e12]) {
+    const { batch, calls } = batchOf({ body: { n: 0 } });
+    const handler = () => {
+      throw new Error("poison");
+    };
+    const consumer = createConsumer({ handler, backoff: () => wait, random: () => 0.5 });
+    assert.deepEqual(await consumer.handleBatch(batch), { acked: 0, retried: 1, deadLettered: 0, lost: 0 });
+    assert.deepEqual(calls, { m0: [["retry", wait === 1e12 ? 86_400 : 1]] });
+  }
+});
+
+test("handleBatch: one failing message holds nothing back", async () => {
+  const { batch, calls } = batchOf({ body: { n: 0 } }, { body: { n: 1 } }, { body: { n: 2 } });
+  const consumer = createConsumer({
+    handler: ({ payload }) => {
+      if (payload.n === 1) throw new Error("poison");
+    },
+    backoff: () => 2500,
+  });
+  assert.deepEqual(await consumer.handleBatch(batch), { acked: 2, retried: 1, deadLettered: 0, lost: 0 });
+  assert.deepEqual(calls, { m0: ["ack"], m1: [["retry", 3]], m2: ["ack"] });
+});
+
+test("handleBatch: the last attempt and a permanent error go to the sink with their cause, then are acknowledged", async () => {
+  const { batch, calls } = batchOf({ body: { n: 0 }, attempts: 3 }, { body: { n: 1 } }, { body: "no object" });
+  const dead: unknown[] = [];
+  const consumer = createConsumer({
+    maxAttempts: 3,
+    handler: ({ payload }) => {
+      throw payload.n === 1 ? new PermanentError("no such user") : new TypeError("poison");
+    },
+    deadLetter: (delivery, cause, body) => Promise.resolve(dead.push([delivery.id, cause.name, cause.message, body])),
+  });
+  assert.equal((await consumer.handleBatch(batch)).deadLettered, 3);
+  assert.deepEqual(dead.sort(), [
+    ["m0", "TypeError", "poison", undefined],
+    ["m1", "PermanentError", "no such user", undefined],
+    ["m2", "ConsumeError", "The body must be a JSON object", "no object"],
+  ]);
+  assert.deepEqual(calls, { m0: ["ack"], m1: ["ack"], m2: ["ack"] });
+});
+
+test("handleBatch: a sink that fails keeps the message in its queue and is told to the observer", async () => {
+  const { batch, calls } = batchOf({ body: { n: 0 } }, { body: { n: 1 } });
+  const told: string[] = [];
+  const consumer = createConsumer({
+    handler: ({ payload }) => {
+      if (payload.n === 0) throw new PermanentError("poison");
+    },
+    deadLetter: () => Promise.reject(new Error("sink is down")),
+    observer: { failed: ({ operation, error }) => void told.push(`${operation} ${(error.cause as Error).message}`) },
+  });
+  assert.equal((await consumer.handleBatch(batch)).acked, 1);
+  assert.deepEqual(calls, { m0: [["retry", undefined]], m1: ["ack"] });
+  assert.deepEqual(told, ["settle sink is down"]);
+});
+
+test("handleBatch: no more handlers run at once than concurrency allows", async () => {
+  const { batch } = batchOf(...Array.from({ length: 20 }, (_, n) => ({ body: { n } })));
+  let running = 0;
+  let most = 0;
+  const consumer = createConsumer({
+    concurrency: 3,
+    handler: async () => {
+      most = Math.max(most, ++running);
+      await new Promise((resolve) => setTimeout(resolve, 0)); // a turn: the others get their chance to begin
+      running--;
+    },
+  });
+  assert.equal((await consumer.handleBatch(batch)).acked, 20);
+  assert.equal(most, 3);
+});
+
+test("handleBatch: at the deadline what runs is told and handed back, and the rest is not begun", async () => {
+  const { batch, calls } = batchOf({ body: { n: 0 } }, { body: { n: 1 } }, { body: { n: 2 } });
+  const clock = new HandClock();
+  const begun: unknown[] = [];
+  const consumer = createConsumer({
+    concurrency: 1,
+    clock,
+    handler: ({ payload, signal }) => {
+      begun.push(payload.n);
+      if (payload.n === 0) return;
+      queueMicrotask(() => clock.ring());
+      // Never settles: it ignores the signal, and notes only that it came.
+      return new Promise(() => signal.addEventListener("abort", () => begun.push("aborted")));
+    },
+  });
+  const summary = await consumer.handleBatch(batch, { deadlineMs: 1000 });
+  assert.deepEqual(summary, { acked: 1, retried: 2, deadLettered: 0, lost: 0 });
+  assert.deepEqual(calls, { m0: ["ack"], m1: [["retry", 0]], m2: [["retry", 0]] });
+  assert.deepEqual(begun, [0, 1, "aborted"]);
+  assert.equal(clock.timers.size, 0);
+});
+
+test("handleBatch: a delivery tells the key that is given, else the queue's name", async () => {
+  const keys: string[] = [];
+  const consumer = createConsumer({ handler: ({ key }) => void keys.push(key) });
+  await consumer.handleBatch(batchOf({ body: {} }).batch, { key: "slack_events" });
+  await consumer.handleBatch(batchOf({ body: {} }).batch);
+  assert.deepEqual(keys, ["slack_events", "slack-events"]);
+});

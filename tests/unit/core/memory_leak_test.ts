@@ -1,0 +1,182 @@
+// not on workerd: it collects garbage when it likes, and does not tell how much memory is in use
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import process from "node:process";
+import v8 from "node:v8";
+import vm from "node:vm";
+import { MemoryBackend, type MemoryOptions } from "../../../backends/memory/mod.ts";
+import { createBackend } from "../../../core/backend.ts";
+import type { JsonObject } from "../../../core/protocol.ts";
+import { HandClock, turn } from "../../doubles/hand_clock.ts";
+import { ScriptedDriver } from "../../doubles/scripted_driver.ts";
+
+v8.setFlagsFromString("--expose-gc");
+const { Bun } = globalThis as { Bun?: { gc(now: true): void } };
+const collect: () => void = Bun ? () => Bun.gc(true) : vm.runInNewContext("gc");
+
+/** Of about a kilobyte, and 10 MB all together: what is kept is seen. */
+const MESSAGES = 10_000;
+const LIMIT_MB = 3;
+
+function payload(n: number): JsonObject {
+  return { n, list: Array.from({ length: 100 }, (_, i) => i + 0.5) };
+}
+
+/** Megabytes that the heap has grown by, once the garbage is gone. */
+async function grown(work: () => Promise<void>): Promise<number> {
+  const used = async () => {
+    await turn();
+    collect();
+    await turn();
+    collect();
+    return process.memoryUsage().heapUsed / 2 ** 20;
+  };
+  const before = await used();
+  await work();
+  return await used() - before;
+}
+
+async function assertFlat(work: () => Promise<void>): Promise<void> {
+  const megabytes = await grown(work);
+  assert.ok(megabytes < LIMIT_MB, `the heap has grown by ${megabytes.toFixed(1)} MB`);
+}
+
+function setUp(options: MemoryOptions = {}): { backend: MemoryBackend; clock: HandClock } {
+  const clock = new HandClock();
+  return { clock, backend: new MemoryBackend({ clock, ...options }) };
+}
+
+async function publish(backend: MemoryBackend, count: number): Promise<void> {
+  for (let n = 0; n < count; n += 100) {
+    await backend.publishBatch("k", Array.from({ length: 100 }, (_, i) => ({ payload: payload(n + i) })));
+  }
+}
+
+/** Publishes and settles, a hundred at a time. */
+async function pass(backend: MemoryBackend, count: number, group?: string): Promise<void> {
+  for (let n = 0; n < count; n += 100) {
+    await publish(backend, 100);
+    for await (const _ of backend.consume("k", { group, stopWhenEmpty: true }));
+  }
+}
+
+async function first(backend: MemoryBackend) {
+  const { value } = await backend.receive("k", { prefetch: 1, leaseMs: 1e9 }).next();
+  return value!;
+}
+
+test("growth: the measure itself sees what is kept", async () => {
+  const { backend } = setUp();
+  assert.ok(await grown(() => publish(backend, MESSAGES)) > LIMIT_MB);
+  await assertFlat(async () => {
+    for await (const _ of backend.consume("k", { stopWhenEmpty: true }));
+  });
+});
+
+test("growth: a dead letter does not keep what came after it", async () => {
+  const { backend } = setUp();
+  await publish(backend, 100);
+  await (await first(backend)).deadLetter("poison");
+  await assertFlat(() => pass(backend, MESSAGES));
+  assert.equal((await backend.depth("k")).dead, 1);
+});
+
+test("growth: neither a message in flight nor one with a long delay keeps what is settled behind it", async () => {
+  const { backend } = setUp();
+  await publish(backend, 100);
+  await first(backend);
+  await (await first(backend)).retry({ delayMs: 1e9 });
+  await assertFlat(() => pass(backend, MESSAGES));
+  const { inFlight, delayed } = await backend.depth("k");
+  assert.deepEqual([inFlight, delayed], [1, 1]);
+});
+
+test("growth: a group that nobody consumes does not keep what has outlived its time", async () => {
+  const { backend, clock } = setUp({ messageTtlMs: 1_000 });
+  await backend.publish("k", payload(0));
+  await (await first(backend)).ack(); // the group stands behind a message that is gone
+  await assertFlat(async () => {
+    for (let n = 0; n < MESSAGES; n += 1_000) {
+      await publish(backend, 1_000);
+      await clock.advance(1_000);
+    }
+    await backend.depth("k");
+  });
+});
+
+test("growth: a group that nobody consumes does not keep what was dropped for newer ones", async () => {
+  const { backend } = setUp({ maxLength: 100, overflow: "drop-oldest" });
+  await publish(backend, 100);
+  await (await first(backend)).retry({ delayMs: 1e9 });
+  await assertFlat(() => publish(backend, MESSAGES));
+});
+
+test("growth: what was taken, put off and then dropped is not kept until its delay is over", async () => {
+  const { backend } = setUp({ maxLength: 100, overflow: "drop-oldest" });
+  await assertFlat(async () => {
+    for (let n = 0; n < MESSAGES; n += 100) {
+      await publish(backend, 100);
+      for await (const delivery of backend.receive("k", { stopWhenEmpty: true })) {
+        await delivery.retry({ delayMs: 1e9 });
+      }
+    }
+  });
+});
+
+test("growth: delayed messages that were dropped are not kept until they would have been due", async () => {
+  const { backend } = setUp({ maxLength: 100, overflow: "drop-oldest" });
+  await assertFlat(async () => {
+    for (let n = 0; n < MESSAGES; n += 100) {
+      const messages = Array.from({ length: 100 }, (_, i) => ({ payload: payload(n + i), delayMs: 1e9 }));
+      await backend.publishBatch("k", messages);
+    }
+  });
+});
+
+test("growth: what is settled before its time is not kept until then", async () => {
+  const { backend } = setUp({ messageTtlMs: 1e9 });
+  await assertFlat(() => pass(backend, MESSAGES));
+});
+
+test("growth: a consumer that never catches up does not keep what it was handed", async () => {
+  const { backend } = setUp();
+  await publish(backend, MESSAGES);
+  await backend.publish("k", { last: true });
+  const deliveries = backend.receive("k", { prefetch: 50 });
+  assert.ok(
+    await grown(async () => {
+      for (let n = 0; n < MESSAGES; n++) {
+        await (await deliveries.next()).value!.ack();
+        if (n % 20 === 0) await turn(); // the next are there before these are used up
+      }
+    }) < 0,
+  );
+  await deliveries.return!();
+});
+
+test("growth: keys that fall silent cost the layer nothing", async () => {
+  const driver = new ScriptedDriver();
+  const backend = createBackend(driver);
+  await assertFlat(async () => {
+    for (let n = 0; n < MESSAGES; n++) {
+      await backend.publish(`key ${n}`, payload(n));
+      driver.sent.length = 0;
+    }
+  });
+});
+
+test("growth: consumers that have come and gone cost nothing, however they went", async () => {
+  const driver = new ScriptedDriver();
+  const backend = createBackend(driver);
+  const { signal } = new AbortController();
+  const list = payload(0);
+  await assertFlat(async () => {
+    for (let n = 0; n < 3_000; n++) {
+      driver.put(JSON.stringify(list));
+      for await (const _ of backend.consume(`key ${n}`, { signal })) break;
+      for await (const _ of backend.receive(`key ${n}`, { signal: AbortSignal.abort() }));
+      for await (const _ of backend.receive(`key ${n}`, { signal, stopWhenEmpty: true }));
+      driver.settled.length = driver.asked.length = 0;
+    }
+  });
+});

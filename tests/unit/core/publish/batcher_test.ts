@@ -1,0 +1,454 @@
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { createBackend } from "../../../../core/backend.ts";
+import type { SendResult } from "../../../../core/driver.ts";
+import { ConfigError, type PublishError } from "../../../../core/errors.ts";
+import type { BackendOptions } from "../../../../core/context.ts";
+import type { PublishReceipt } from "../../../../core/protocol.ts";
+import { countedSignal } from "../../../doubles/counted_signal.ts";
+import { HandClock, turn } from "../../../doubles/hand_clock.ts";
+import { failure, hang, type Script, ScriptedDriver } from "../../../doubles/scripted_driver.ts";
+
+function setUp(script: Script = {}, options: BackendOptions = {}) {
+  const clock = new HandClock();
+  const driver = new ScriptedDriver(script);
+  return { driver, clock, backend: createBackend(driver, { clock, random: () => 0.5, ...options }) };
+}
+
+const ADDED: SendResult = { outcome: "added" };
+
+function payloads(count: number): { payload: { n: number } }[] {
+  return Array.from({ length: count }, (_, n) => ({ payload: { n } }));
+}
+
+async function rejected(promise: Promise<unknown>): Promise<PublishError> {
+  return await promise.then(() => assert.fail("it resolved"), (error) => error);
+}
+
+function codes(error: PublishError): string[] {
+  return error.outcomes!.map((one) => "code" in one ? one.code : one.outcome);
+}
+
+test("outbox: publishes of the same turn travel as one batch, in the order of the calls", async () => {
+  const { backend, driver } = setUp();
+  await Promise.all(Array.from({ length: 1_000 }, (_, n) => backend.publish("k", { n })));
+  assert.equal(driver.sent.length, 1);
+  assert.deepEqual(driver.sent[0]!.map(({ payload }) => payload.n), Array.from({ length: 1_000 }, (_, n) => n));
+});
+
+test("outbox: while one batch is in the air the next gathers: one send at a time for a key", async () => {
+  const confirm: (() => void)[] = [];
+  const { backend, driver } = setUp({
+    send: async (messages) => {
+      await new Promise<void>((resolve) => confirm.push(resolve));
+      return messages.map(() => ADDED);
+    },
+  });
+  const first = backend.publish("k", { n: 0 });
+  await turn();
+  const later = [1, 2, 3].map((n) => backend.publish("k", { n }));
+  const elsewhere = backend.publish("other", { n: 9 });
+  await turn();
+  assert.deepEqual(driver.bodies, [[`{"n":0}`], [`{"n":9}`]]); // a key does not wait for another
+  confirm.forEach((one) => one());
+  await Promise.all([first, elsewhere]);
+  await turn();
+  assert.deepEqual(driver.bodies[2], [`{"n":1}`, `{"n":2}`, `{"n":3}`]);
+  confirm[2]!();
+  await Promise.all(later);
+});
+
+test("outbox: a batch goes through several sends where it is longer than the driver takes, in order", async () => {
+  const { backend, driver } = setUp({ maxBatchMessages: 3 });
+  const receipts = await Promise.all([backend.publishBatch("k", payloads(7)), backend.publish("k", { n: 7 })]);
+  assert.deepEqual(driver.bodies.map((batch) => batch.length), [3, 3, 2]);
+  assert.deepEqual(driver.bodies.flat(), Array.from({ length: 8 }, (_, n) => `{"n":${n}}`));
+  assert.equal(receipts[0].length, 7);
+  assert.equal(new Set([...receipts[0], receipts[1]].map(({ id }) => id)).size, 8);
+});
+
+test("outbox: a batch holds no more bytes than the driver takes, counted in UTF-8; one that is too big goes alone", async () => {
+  const { backend, driver } = setUp({ maxBatchBytes: 30 });
+  // {"s":"ü"} has 9 units and 10 bytes.
+  const texts = ["ü", "ü", "ü", "ü", "x".repeat(50), "ü"];
+  await backend.publishBatch("k", texts.map((s) => ({ payload: { s } })));
+  assert.deepEqual(driver.bodies.map((batch) => batch.length), [3, 1, 1, 1]);
+});
+
+test("outbox: what publish was given may be changed afterwards", async () => {
+  const { backend, driver } = setUp();
+  const payload = { n: 1, list: [1] };
+  const headers: Record<string, string> = { h: "1" };
+  const published = backend.publish("k", payload, { headers });
+  payload.n = 2;
+  payload.list.push(2);
+  headers.h = "2";
+  await published;
+  assert.deepEqual(driver.bodies, [[`{"n":1,"list":[1]}`]]);
+  assert.deepEqual(driver.sent[0]![0]!.headers, { h: "1" });
+});
+
+test("outbox: a transient failure is tried again with growing waits, as often as maxRetries", async () => {
+  const { backend, driver, clock } = setUp({ send: () => Promise.reject(failure("unavailable", "loading")) });
+  const publishing = rejected(backend.publish("k", {}, { timeoutMs: 60_000 }));
+  const waits: number[] = [];
+  for (let i = 0; i < 3; i++) {
+    await turn();
+    waits.push(clock.waits()[0]!);
+    await clock.advance(waits[i]!);
+  }
+  const error = await publishing;
+  assert.deepEqual([error.name, error.code, error.retryable], ["PublishError", "unavailable", true]);
+  assert.deepEqual([waits, driver.sent.length], [[50, 100, 200], 4]);
+  assert.deepEqual(clock.waits(), []);
+});
+
+test("outbox: it waits as long as the broker asks, and what it asks in a word that is no number counts as nothing", async () => {
+  for (const [retryAfterMs, wait] of [[2_000, 2_000], [NaN, 50], [-5, 50], [undefined, 50], [1, 50]] as const) {
+    const { backend, clock, driver } = setUp({
+      send: (messages, _signal, call) =>
+        call === 1 ? Promise.reject(failure("rate-limited", "slow", { retryAfterMs })) : messages.map(() => ADDED),
+    });
+    const publishing = backend.publish("k", {});
+    await turn();
+    assert.equal(clock.waits()[0], wait);
+    await clock.advance(wait);
+    await publishing;
+    assert.equal(driver.sent.length, 2);
+  }
+});
+
+test("outbox: a refusal for good is told at once", async () => {
+  const { backend, driver } = setUp({ send: () => Promise.reject(failure("unauthorized")) });
+  const error = await rejected(backend.publish("k", {}, { id: "mine" }));
+  assert.deepEqual([error.code, error.key, error.id, error.backend], ["unauthorized", "k", "mine", "scripted"]);
+  assert.equal(driver.sent.length, 1);
+});
+
+test("outbox: a lost answer is asked for again with the same ids, in the same batch, where the backend deduplicates", async () => {
+  const { backend, driver, clock } = setUp({
+    send: (messages, _signal, call) =>
+      call === 1 ? Promise.reject(failure("unknown-outcome")) : messages.map(() => ADDED),
+  });
+  const publishing = Promise.all([backend.publish("k", { n: 0 }), backend.publish("k", { n: 1 }, { id: "mine" })]);
+  await turn();
+  const later = backend.publish("k", { n: 2 });
+  await clock.advance(50);
+  const receipts = await publishing;
+  await later;
+  assert.deepEqual(driver.bodies, [[`{"n":0}`, `{"n":1}`], [`{"n":0}`, `{"n":1}`], [`{"n":2}`]]);
+  assert.deepEqual(driver.sent[0]!.map(({ id }) => id), driver.sent[1]!.map(({ id }) => id));
+  assert.deepEqual(receipts.map(({ id }) => id), driver.sent[0]!.map(({ id }) => id));
+});
+
+test("outbox: a lost answer is never asked for again where the backend does not deduplicate", async () => {
+  const { backend, driver } = setUp({
+    capabilities: { dedup: false },
+    send: () => Promise.reject(failure("unknown-outcome", "the connection broke")),
+  });
+  const error = await rejected(backend.publish("k", {}));
+  assert.deepEqual([error.code, error.retryable, driver.sent.length], ["unknown-outcome", false, 1]);
+});
+
+test("outbox: once an answer was lost, the outcome is unknown also when the last try never left", async () => {
+  const { backend, clock } = setUp({
+    send: (_messages, _signal, call) => Promise.reject(failure(call === 1 ? "unknown-outcome" : "connection")),
+  }, { maxRetries: 2 });
+  const publishing = rejected(backend.publish("k", {}));
+  await clock.advance(1_000);
+  assert.equal((await publishing).code, "unknown-outcome");
+});
+
+test("outbox: out of time in the queue is a timeout, and nothing was sent; in the air it is an unknown outcome", async () => {
+  const { backend, driver, clock } = setUp({ send: hang });
+  const flying = rejected(backend.publish("k", { n: 0 }, { timeoutMs: 2_000, id: "a" }));
+  await turn();
+  const queued = rejected(backend.publish("k", { n: 1 }, { timeoutMs: 1_000, id: "b" }));
+  await clock.advance(1_000);
+  const timeout = await queued;
+  assert.deepEqual([timeout.name, timeout.code, timeout.id, timeout.retryable], ["PublishError", "timeout", "b", true]);
+  await clock.advance(1_000);
+  const unknown = await flying;
+  assert.deepEqual([unknown.name, unknown.code, unknown.id], ["PublishError", "unknown-outcome", "a"]);
+  assert.deepEqual(driver.bodies, [[`{"n":0}`]]); // the one that ran out of time is not sent later
+  assert.deepEqual(clock.waits(), []);
+});
+
+test("outbox: out of time between two tries tells why the tries failed", async () => {
+  const { backend, clock } = setUp({ send: () => Promise.reject(failure("connection", "refused")) }, {
+    retryDelayMs: 10_000,
+  });
+  const publishing = rejected(backend.publish("k", {}, { timeoutMs: 1_000 }));
+  await clock.advance(1_000);
+  const error = await publishing;
+  assert.deepEqual([error.code, error.message], ["connection", 'Cannot publish to "k" on scripted: refused']);
+  assert.deepEqual(clock.waits(), []);
+});
+
+test("outbox: each has its own time, and one whose time is over does not end those that travel with it", async () => {
+  let confirm = () => {};
+  const { backend, clock } = setUp({
+    send: async (messages) => {
+      await new Promise<void>((resolve) => confirm = resolve);
+      return messages.map(() => ADDED);
+    },
+  });
+  const short = rejected(backend.publish("k", { n: 0 }, { timeoutMs: 1_000 }));
+  const long = backend.publish("k", { n: 1 }, { timeoutMs: 9_000 });
+  await clock.advance(1_000);
+  assert.equal((await short).code, "unknown-outcome");
+  assert.deepEqual(clock.waits(), [8_000]);
+  confirm();
+  assert.equal((await long).outcome, "added");
+  assert.deepEqual(clock.waits(), []);
+});
+
+test("outbox: a send that nobody waits for any more is aborted, and the next goes at once", async () => {
+  let aborted = false;
+  const { backend, driver, clock } = setUp({
+    send: (messages, signal, call) => {
+      signal.addEventListener("abort", () => aborted = true);
+      return call === 1 ? hang() : messages.map(() => ADDED);
+    },
+    classify: () => "unknown-outcome", // also of the abort: tried again, it would hold up the next
+  }, { retryDelayMs: 10_000 });
+  const gone = rejected(backend.publish("k", { n: 0 }, { timeoutMs: 1_000 }));
+  await turn();
+  const next = backend.publish("k", { n: 1 });
+  await clock.advance(1_000);
+  await gone;
+  assert.equal(aborted, true);
+  assert.equal((await next).outcome, "added");
+  assert.equal(driver.sent.length, 2);
+  assert.deepEqual(clock.waits(), []);
+});
+
+test("outbox: an abort before anything left rejects with the signal's reason, and the message is never sent", async () => {
+  const reason = new Error("changed my mind");
+  const { backend, driver } = setUp();
+  await assert.rejects(backend.publish("k", {}, { signal: AbortSignal.abort(reason) }), reason);
+  const { controller, signal, listeners } = countedSignal();
+  const gone = backend.publish("k", { n: 0 }, { signal });
+  const stays = backend.publish("k", { n: 1 });
+  controller.abort(reason);
+  await assert.rejects(gone, reason);
+  await stays;
+  assert.deepEqual(driver.bodies, [[`{"n":1}`]]);
+  assert.equal(listeners(), 0);
+});
+
+test("outbox: an abort in the air is an unknown outcome with the reason as its cause", async () => {
+  const { controller, signal, listeners } = countedSignal();
+  const reason = new Error("changed my mind");
+  const { backend } = setUp({ send: hang });
+  const publishing = rejected(backend.publish("k", {}, { signal, id: "a" }));
+  await turn();
+  controller.abort(reason);
+  const error = await publishing;
+  assert.deepEqual([error.code, error.id, error.cause], ["unknown-outcome", "a", reason]);
+  assert.equal(listeners(), 0);
+});
+
+test("outbox: a publish that went well leaves no listener on its signal", async () => {
+  const { signal, listeners } = countedSignal();
+  const { backend, clock } = setUp();
+  await backend.publish("k", {}, { signal });
+  assert.deepEqual([listeners(), clock.waits()], [0, []]);
+});
+
+test("outbox: an abort during the wait for another try takes that message out, and no other", async () => {
+  const reason = new Error("enough");
+  const controller = new AbortController();
+  const { backend, driver, clock } = setUp({
+    send: (messages, _signal, call) => call === 1 ? Promise.reject(failure("connection")) : messages.map(() => ADDED),
+  });
+  const gone = backend.publish("k", { n: 0 }, { signal: controller.signal });
+  const stays = backend.publish("k", { n: 1 });
+  await turn();
+  controller.abort(reason);
+  await assert.rejects(gone, reason);
+  await clock.advance(50);
+  await stays;
+  assert.deepEqual(driver.bodies, [[`{"n":0}`, `{"n":1}`], [`{"n":1}`]]);
+});
+
+test("outbox: a batch that was confirmed in part says what became of each", async () => {
+  const { backend } = setUp({
+    send: (messages) =>
+      messages.map((_, i) =>
+        i === 1 ? { error: failure("queue-full", "no room") } : i === 2 ? { outcome: "duplicate" } : ADDED
+      ),
+  });
+  const messages = payloads(4).map((message, i) => ({ ...message, id: `m${i}` }));
+  const error = await rejected(backend.publishBatch("k", messages));
+  assert.deepEqual([error.code, codes(error)], ["queue-full", ["added", "queue-full", "duplicate", "added"]]);
+  assert.match(error.message, /^1 of 4 messages were not confirmed: .*no room$/);
+  assert.deepEqual(error.outcomes!.map(({ id }) => id), ["m0", "m1", "m2", "m3"]);
+});
+
+test("outbox: one message's refusal is its own, not that of those who travelled with it", async () => {
+  const { backend } = setUp({
+    send: (messages) => messages.map(({ payload }) => payload.n === 1 ? { error: failure("too-large") } : ADDED),
+  });
+  const [a, b, c] = await Promise.allSettled([0, 1, 2].map((n) => backend.publish("k", { n })));
+  assert.deepEqual([a!.status, b!.status, c!.status], ["fulfilled", "rejected", "fulfilled"]);
+  assert.equal((b as PromiseRejectedResult).reason.code, "too-large");
+});
+
+test("outbox: a batch that ran out of time halfway says which are there, which may be, and which are not", async () => {
+  const { backend, clock, driver } = setUp({
+    maxBatchMessages: 2,
+    send: (messages, _signal, call) => call === 1 ? messages.map(() => ADDED) : hang(),
+  });
+  const publishing = rejected(backend.publishBatch("k", payloads(6), { timeoutMs: 1_000 }));
+  await clock.advance(1_000);
+  const error = await publishing;
+  assert.equal(error.code, "unknown-outcome");
+  assert.deepEqual(codes(error), ["added", "added", "unknown-outcome", "unknown-outcome", "timeout", "timeout"]);
+  assert.equal(driver.sent.length, 2);
+  assert.deepEqual(clock.waits(), []);
+});
+
+test("outbox: a batch that was aborted halfway tells what was confirmed, in place of the bare reason", async () => {
+  const reason = new Error("enough");
+  const controller = new AbortController();
+  const { backend } = setUp({
+    maxBatchMessages: 2,
+    send: (messages, _signal, call) => call === 1 ? messages.map(() => ADDED) : Promise.reject(failure("connection")),
+  });
+  const publishing = rejected(backend.publishBatch("k", payloads(4), { signal: controller.signal }));
+  await turn();
+  controller.abort(reason);
+  const error = await publishing;
+  assert.deepEqual(codes(error), ["added", "added", "timeout", "timeout"]);
+  assert.equal((error.outcomes![3] as PublishError).cause, reason);
+});
+
+test("outbox: what the caller was told of a batch does not change when the broker answers after all", async () => {
+  let confirm = (_results: SendResult[]) => {};
+  const { backend, clock } = setUp({ send: () => new Promise((resolve) => confirm = resolve) });
+  const short = rejected(backend.publishBatch("k", payloads(2), { timeoutMs: 1_000 }));
+  const long = backend.publish("k", {}, { timeoutMs: 9_000 });
+  await clock.advance(1_000);
+  const error = await short;
+  confirm([ADDED, ADDED, ADDED]);
+  await long;
+  assert.deepEqual(codes(error), ["unknown-outcome", "unknown-outcome"]);
+});
+
+test("outbox: a driver that answers nonsense costs an error, not a publish that never ends", async () => {
+  for (const answer of [[], [undefined], [null], undefined, null, 7, "added"]) {
+    const { backend, clock } = setUp({ send: () => Promise.resolve(answer as unknown as SendResult[]) });
+    const publishing = Promise.allSettled([backend.publish("k", {})]);
+    await clock.advance(5_000);
+    const [outcome] = await publishing;
+    if (answer === undefined || answer === null) continue; // the scripted driver's own default: added
+    assert.equal(outcome!.status, "rejected", String(answer));
+  }
+});
+
+test("outbox: a driver that throws at once, or what is no error, costs an error", async () => {
+  const thrown = [new Error("plain"), "text", undefined, null, Object.create(null), Symbol("s"), { toString: null }];
+  for (const value of thrown) {
+    const { backend } = setUp({
+      send: () => {
+        throw value;
+      },
+      classify: () => "invalid",
+    });
+    assert.equal((await rejected(backend.publish("k", {}))).code, "invalid");
+  }
+  const { backend } = setUp({
+    send: () => Promise.reject(new Error("x")),
+    classify: () => {
+      throw new Error("classify failed");
+    },
+  });
+  assert.equal((await rejected(backend.publish("k", {}))).code, "internal");
+  assert.equal((await rejected(backend.publish("k", {}))).code, "internal"); // and the key is not stuck
+});
+
+test("outbox: many that wait when the broker is down all end, however many they are", async () => {
+  const { backend, clock } = setUp({ send: () => Promise.reject(failure("connection")) }, { retryDelayMs: 100_000 });
+  const count = 150_000; // more than a call takes arguments
+  const first = rejected(backend.publish("k", {}, { timeoutMs: 1_000 }));
+  const rest = Promise.allSettled(Array.from({ length: count }, () => backend.publish("k", {}, { timeoutMs: 2_000 })));
+  await clock.advance(1_000);
+  await first;
+  await clock.advance(1_000);
+  assert.equal((await rest).filter(({ status }) => status === "rejected").length, count);
+  assert.deepEqual(clock.waits(), []);
+});
+
+test("outbox: a clock that is set back does not make a publish wait for longer", async () => {
+  const { backend, clock } = setUp({ send: hang });
+  const publishing = rejected(backend.publish("k", {}, { timeoutMs: 1_000 }));
+  await turn();
+  clock.step(-3_600_000);
+  await clock.advance(1_000);
+  assert.equal((await publishing).code, "unknown-outcome");
+  assert.deepEqual(clock.waits(), []);
+});
+
+test("outbox: the observer is told of each message once, with its id and key, and of each failed try", async () => {
+  const told: string[] = [];
+  const { backend, clock } = setUp({
+    send: (messages, _signal, call) => call === 1 ? Promise.reject(failure("connection")) : messages.map(() => ADDED),
+  }, {
+    observer: {
+      published: ({ key, id, durationMs }) => void told.push(`${key} ${id} ${durationMs}`),
+      failed: ({ operation, failures, error }) => void told.push(`${operation} ${failures} ${error.code}`),
+    },
+  });
+  const publishing = Promise.all(["a", "b"].map((id) => backend.publish("k", {}, { id })));
+  await clock.advance(50);
+  await publishing;
+  assert.deepEqual(told, ["publish 1 connection", "k a 50", "k b 50"]);
+});
+
+test("outbox: publishing from within the observer of a publish neither loses nor repeats anything", async () => {
+  const inner: Promise<PublishReceipt>[] = [];
+  const { backend, driver } = setUp({}, {
+    observer: {
+      published: ({ id }) => {
+        if (!id.startsWith("inner")) inner.push(backend.publish("k", {}, { id: `inner-${id}` }));
+      },
+    },
+  });
+  await Promise.all(["a", "b"].map((id) => backend.publish("k", {}, { id })));
+  await Promise.all(inner);
+  assert.deepEqual(driver.sent.map((batch) => batch.map(({ id }) => id)), [["a", "b"], ["inner-a", "inner-b"]]);
+});
+
+test("outbox: no error has the payload in it, neither as it is nor as a part of a command in JSON", async () => {
+  const payload = { text: 'my "private" message' };
+  const body = JSON.stringify(payload);
+  const { backend } = setUp({
+    send: () => {
+      throw failure("invalid", `ERR, command was ["XADD","k","*","data",${JSON.stringify(body)}] or ${body}`, {
+        command: { args: [body] },
+      });
+    },
+  });
+  const error = await rejected(backend.publish("k", payload));
+  const { message, stack } = error.cause as Error;
+  for (const text of [error.message, error.stack, message, stack, JSON.stringify(error.cause)]) {
+    assert.doesNotMatch(text!, /private/);
+  }
+  assert.match(error.message, /ERR, command was \["XADD","k","\*","data","<redacted>"\] or <redacted>$/);
+});
+
+test("outbox: an error of configuration is nobody's message's: it ends the publish as it is", async () => {
+  const error = new ConfigError("the token is not accepted");
+  const { backend, driver } = setUp({ send: () => Promise.reject(error) });
+  assert.equal(await rejected(backend.publish("k", { n: 1 })), error);
+  assert.equal(await rejected(backend.publishBatch("k", payloads(3))), error);
+  assert.equal(driver.sent.length, 2);
+});
+
+test("outbox: a driver's own id takes the place of one that was made", async () => {
+  const { backend } = setUp({
+    send: (messages) => Promise.resolve(messages.map((_, i) => ({ outcome: "added", id: `b${i}` }))),
+  });
+  assert.deepEqual(await backend.publish("k", { n: 1 }), { id: "b0", outcome: "added" });
+});

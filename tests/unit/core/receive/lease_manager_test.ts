@@ -1,0 +1,226 @@
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { createBackend } from "../../../../core/backend.ts";
+import type { BackendOptions } from "../../../../core/context.ts";
+import type { ConsumeError, QueueError } from "../../../../core/errors.ts";
+import type { Delivery } from "../../../../core/protocol.ts";
+import { HandClock, turn } from "../../../doubles/hand_clock.ts";
+import { failure, hang, type Script, ScriptedDriver } from "../../../doubles/scripted_driver.ts";
+
+function setUp(script: Script = {}, options: BackendOptions = {}) {
+  const clock = new HandClock();
+  const driver = new ScriptedDriver(script);
+  return { driver, clock, backend: createBackend(driver, { clock, random: () => 0.5, leaseMs: 30_000, ...options }) };
+}
+
+/** Puts so many messages and takes them in hand. */
+async function hold({ backend, driver }: ReturnType<typeof setUp>, count: number): Promise<Delivery[]> {
+  driver.put(...Array.from({ length: count }, (_, n) => `{"n":${n}}`));
+  const deliveries = backend.receive("k", { prefetch: count });
+  const held: Delivery[] = [];
+  while (held.length < count) held.push((await deliveries.next()).value!);
+  return held;
+}
+
+test("leases: what is in hand is renewed together at a third of the lease, for as long as it is in hand", async () => {
+  const setup = setUp();
+  const { driver, clock } = setup;
+  const held = await hold(setup, 3);
+  await clock.advance(9_999);
+  assert.equal(driver.extended.length, 0);
+  await clock.advance(1);
+  assert.deepEqual(driver.extended, [{ leases: held.map((_, n) => `lease-{"n":${n}}`), leaseMs: 30_000 }]);
+  await held[1]!.ack();
+  await clock.advance(110_000);
+  assert.equal(driver.extended.length, 12);
+  assert.ok(driver.extended.slice(1).every(({ leases }) => leases.length === 2 && !leases.includes(`lease-{"n":1}`)));
+  assert.deepEqual(held.map(({ signal }) => signal.aborted), [false, false, false]);
+  await Promise.all(held.map((delivery) => delivery.ack()));
+  await clock.advance(60_000);
+  assert.deepEqual([driver.extended.length, clock.waits()], [12, []]);
+});
+
+test("leases: what came later is renewed before two thirds of its lease are over", async () => {
+  const setup = setUp({}, { prefetch: 1 });
+  const { driver, clock } = setup;
+  await hold(setup, 1);
+  await clock.advance(9_000);
+  driver.put({ id: "late", body: "{}" });
+  await setup.backend.receive("k").next();
+  const start = clock.now();
+  while (!driver.extended.some(({ leases }) => leases.includes("lease-late"))) await clock.advance(500);
+  assert.ok(clock.now() - start <= 20_000, `renewed after ${clock.now() - start} ms`);
+});
+
+test("leases: no more are renewed in one round trip than the driver takes", async () => {
+  const setup = setUp({ maxSettleBatch: 4 });
+  await hold(setup, 10);
+  await setup.clock.advance(10_000);
+  assert.deepEqual(setup.driver.extended.map(({ leases }) => leases.length), [4, 4, 2]);
+});
+
+test("leases: a lease that the broker gave to another is lost: its signal aborts, its settlements answer false, nothing is sent", async () => {
+  const told: string[] = [];
+  const setup = setUp({ extend: (leases) => leases.map((lease) => lease !== `lease-{"n":1}`) }, {
+    observer: { leaseLost: ({ id, key, group, attempts }) => void told.push(`${id} ${key} ${group} ${attempts}`) },
+  });
+  const held = await hold(setup, 2);
+  let aborted = 0;
+  held[1]!.signal.addEventListener("abort", () => aborted += 1);
+  await setup.clock.advance(10_000);
+  assert.deepEqual([held[0]!.signal.aborted, aborted], [false, 1]);
+  const reason = held[1]!.signal.reason as ConsumeError;
+  assert.deepEqual([reason.name, reason.key, reason.id], ["ConsumeError", "k", `{"n":1}`]);
+  assert.equal(await held[1]!.ack(), false);
+  assert.equal(await held[1]!.retry({ delayMs: 5 }), false);
+  assert.equal(await held[1]!.extend(1_000), false);
+  assert.deepEqual(setup.driver.settled, []);
+  assert.deepEqual(told, [`{"n":1} k slack-mcp 1`]);
+  assert.equal(await held[0]!.ack(), true);
+});
+
+test("leases: a signal that is asked for only after the loss has aborted already", async () => {
+  const setup = setUp({ extend: (leases) => leases.map(() => false) });
+  const [held] = await hold(setup, 1);
+  await setup.clock.advance(10_000);
+  assert.equal(held!.signal.aborted, true);
+});
+
+test("leases: a lost lease makes room for another message, in hand or prefetched, and is never handed out", async () => {
+  const setup = setUp({ extend: (leases) => leases.map(() => false) });
+  const { driver, backend, clock } = setup;
+  driver.put(`{"n":0}`, `{"n":1}`);
+  const deliveries = backend.receive("k", { prefetch: 2 });
+  assert.deepEqual((await deliveries.next()).value?.payload, { n: 0 });
+  await clock.advance(10_000); // both are lost, the second before anybody saw it
+  driver.put(`{"n":2}`, `{"n":3}`);
+  assert.deepEqual((await deliveries.next()).value?.payload, { n: 2 });
+  assert.deepEqual((await deliveries.next()).value?.payload, { n: 3 });
+});
+
+test("leases: a renewal that fails is tried again sooner, and the lease is lost when its time is over and not before", async () => {
+  const failed: string[] = [];
+  const setup = setUp({ extend: () => Promise.reject(failure("connection", "refused")) }, {
+    observer: { failed: ({ operation, failures }) => void failed.push(`${operation} ${failures}`) },
+  });
+  const [held] = await hold(setup, 1);
+  await setup.clock.advance(29_999);
+  assert.ok(setup.driver.extended.length >= 8, `${setup.driver.extended.length} tries`);
+  assert.equal(held!.signal.aborted, false);
+  await setup.clock.advance(1);
+  assert.equal(held!.signal.aborted, true);
+  assert.equal(failed.length, setup.driver.extended.length);
+  assert.deepEqual(setup.clock.waits(), []);
+});
+
+test("leases: a renewal that succeeds after failures keeps the lease, and the pace is the usual one again", async () => {
+  const setup = setUp({
+    extend: (leases, _ms, call) => call <= 3 ? Promise.reject(failure("connection")) : leases.map(() => true),
+  });
+  const [held] = await hold(setup, 1);
+  await setup.clock.advance(10_000 + 3 * 2_500);
+  assert.equal(setup.driver.extended.length, 4);
+  await setup.clock.advance(9_999);
+  assert.equal(setup.driver.extended.length, 4);
+  await setup.clock.advance(1);
+  assert.equal(setup.driver.extended.length, 5);
+  assert.equal(await held!.ack(), true);
+});
+
+test("leases: a renewal that is never answered does not hide that the lease is over", async () => {
+  const setup = setUp({ extend: hang }, { timeoutMs: 60_000 });
+  const [held] = await hold(setup, 1);
+  await setup.clock.advance(29_999);
+  assert.equal(held!.signal.aborted, false);
+  await setup.clock.advance(1);
+  assert.equal(held!.signal.aborted, true);
+  assert.ok(setup.driver.extended.length >= 2, "it was not tried again");
+  assert.deepEqual(setup.clock.waits(), []);
+});
+
+test("leases: where a lease cannot be renewed it is lost at its end, to the millisecond", async () => {
+  const setup = setUp({ extend: false, capabilities: { extend: false } });
+  const [held] = await hold(setup, 1);
+  await setup.clock.advance(29_999);
+  assert.equal(held!.signal.aborted, false);
+  await setup.clock.advance(1);
+  assert.equal(held!.signal.aborted, true);
+  await assert.rejects((await hold(setup, 1))[0]!.extend(1_000), (error: QueueError) => error.code === "unsupported");
+});
+
+test("leases: a clock that is set back does not keep them from being renewed", async () => {
+  const setup = setUp();
+  const [held] = await hold(setup, 1);
+  setup.clock.step(-3_600_000);
+  for (let i = 0; i < 6; i++) await setup.clock.advance(10_000);
+  assert.ok(setup.driver.extended.length >= 5, `renewed ${setup.driver.extended.length} times in two leases`);
+  assert.equal(held!.signal.aborted, false);
+  assert.equal(await held!.ack(), true);
+});
+
+test("leases: after a clock was set back, one that is not renewed is still lost at its end", async () => {
+  const setup = setUp({ extend: () => Promise.reject(failure("connection")) });
+  const [held] = await hold(setup, 1);
+  setup.clock.step(-3_600_000);
+  await setup.clock.advance(30_000);
+  assert.equal(held!.signal.aborted, true);
+});
+
+test("leases: a clock that leaps ahead gives leases up sooner than settle what may be another's", async () => {
+  const setup = setUp();
+  const [held] = await hold(setup, 1);
+  setup.clock.step(3_600_000);
+  await setup.clock.advance(10_000);
+  assert.equal(held!.signal.aborted, true);
+  assert.equal(await held!.ack(), false);
+});
+
+test("leases: extend makes one end as much later, and it is not shortened by the next renewal", async () => {
+  const setup = setUp();
+  const [held] = await hold(setup, 1);
+  assert.equal(await held!.extend(600_000), true);
+  await setup.clock.advance(500_000);
+  assert.deepEqual(setup.driver.extended.map(({ leaseMs }) => leaseMs), [600_000]);
+  await setup.clock.advance(100_000);
+  assert.ok(setup.driver.extended.slice(1).every(({ leaseMs }) => leaseMs === 30_000));
+  assert.equal(held!.signal.aborted, false);
+});
+
+test("leases: extend refuses what is no time, and tells of a lease that is lost", async () => {
+  const setup = setUp({ extend: (leases) => leases.map(() => false) });
+  const [held] = await hold(setup, 1);
+  for (const leaseMs of [0, -1, NaN, Infinity]) await assert.rejects(held!.extend(leaseMs), RangeError);
+  await assert.rejects(held!.extend("1" as unknown as number), TypeError);
+  assert.equal(setup.driver.extended.length, 0);
+  assert.equal(await held!.extend(1_000), false);
+  assert.equal(held!.signal.aborted, true);
+});
+
+test("leases: an extend that fails rejects and takes nothing away", async () => {
+  const setup = setUp({
+    extend: (leases, leaseMs) => leaseMs === 1 ? Promise.reject(failure("unavailable")) : leases.map(() => true),
+  });
+  const [held] = await hold(setup, 1);
+  await assert.rejects(held!.extend(1), (error: ConsumeError) => error.name === "ConsumeError" && error.retryable);
+  assert.equal(await held!.ack(), true);
+});
+
+test("leases: a handler that settles while its lease is being renewed neither loses it nor settles twice", async () => {
+  let answer = (_kept: boolean[]) => {};
+  const setup = setUp({ extend: () => new Promise((resolve) => answer = resolve) });
+  const [held] = await hold(setup, 1);
+  await setup.clock.advance(10_000);
+  const acked = held!.ack();
+  await turn();
+  answer([false]); // it was settled in between
+  assert.equal(await acked, true);
+  assert.deepEqual([held!.signal.aborted, setup.driver.settlements], [false, [`ack lease-{"n":0}`]]);
+});
+
+test("leases: one longer than any timer of the platform is kept all the same", async () => {
+  const setup = setUp({}, { leaseMs: 2 ** 45 });
+  const [held] = await hold(setup, 1);
+  assert.ok(setup.clock.waits()[0]! < 2 ** 31);
+  await setup.clock.advance(2 ** 32);
+  assert.deepEqual([held!.signal.aborted, setup.driver.extended.length], [false, 0]);
+});

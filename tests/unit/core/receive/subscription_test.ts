@@ -1,0 +1,441 @@
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { createBackend } from "../../../../core/backend.ts";
+import type { QueueDriver } from "../../../../core/driver.ts";
+import type { BackendOptions } from "../../../../core/context.ts";
+import type { ConsumeError } from "../../../../core/errors.ts";
+import type { Delivery, LeasingBackend } from "../../../../core/protocol.ts";
+import { alterDriver } from "../../../../testing/faults/alter_driver.ts";
+import { countedSignal } from "../../../doubles/counted_signal.ts";
+import { HandClock, turn } from "../../../doubles/hand_clock.ts";
+import { failure, hang, type Script, ScriptedDriver } from "../../../doubles/scripted_driver.ts";
+
+interface Setup {
+  readonly backend: LeasingBackend;
+  readonly driver: ScriptedDriver;
+  readonly clock: HandClock;
+}
+
+function setUp(script: Script = {}, options: BackendOptions = {}): Setup {
+  const clock = new HandClock();
+  const driver = new ScriptedDriver(script);
+  return { driver, clock, backend: createBackend(driver, { clock, random: () => 0.5, ...options }) };
+}
+
+function bodies(count: number, from = 0): string[] {
+  return Array.from({ length: count }, (_, n) => `{"n":${n + from}}`);
+}
+
+async function take(deliveries: AsyncIterator<Delivery>, count: number): Promise<Delivery[]> {
+  const taken: Delivery[] = [];
+  while (taken.length < count) {
+    const { done, value } = await deliveries.next();
+    assert.ok(!done, `ended after ${taken.length} of ${count}`);
+    taken.push(value);
+  }
+  return taken;
+}
+
+test("subscription: no more than prefetch are unsettled, and each settlement makes room for one", async () => {
+  const { backend, driver } = setUp();
+  driver.put(...bodies(50));
+  const deliveries = backend.receive("k", { prefetch: 10 });
+  const held = await take(deliveries, 10);
+  const eleventh = deliveries.next();
+  await turn();
+  const leased = () => driver.asked.reduce((sum, { max }) => sum + max, 0);
+  assert.equal(leased(), 10);
+  assert.equal(await held[3]!.ack(), true);
+  assert.deepEqual((await eleventh).value?.payload, { n: 10 });
+  assert.equal(leased(), 11);
+  await deliveries.return!();
+});
+
+test("subscription: what it asks for grows while the handlers are fast, up to prefetch", async () => {
+  const { backend, driver } = setUp();
+  driver.put(...bodies(2_000));
+  const deliveries = backend.receive("k", { prefetch: 100 });
+  for (let n = 0; n < 1_000; n++) await (await take(deliveries, 1))[0]!.ack();
+  const asked = driver.asked.map(({ max }) => max);
+  assert.equal(asked[0], 16);
+  assert.ok(asked.every((max) => max <= 100));
+  // Half-full or less before the next is asked for: a round trip for many, not for one.
+  assert.ok(asked.length < 40, `1,000 messages took ${asked.length} round trips`);
+  await deliveries.return!();
+});
+
+test("subscription: handlers that are slow find no more ahead of them than at first", async () => {
+  const { backend, driver, clock } = setUp();
+  driver.put(...bodies(500));
+  const deliveries = backend.receive("k", { prefetch: 100 });
+  for (let n = 0; n < 40; n++) {
+    const [delivery] = await take(deliveries, 1);
+    await clock.advance(1_000);
+    await delivery!.ack();
+  }
+  assert.ok(driver.asked.slice(1).every(({ max }) => max <= 32), driver.asked.map(({ max }) => max).join());
+  await deliveries.return!();
+});
+
+test("subscription: leaving a receive loop releases what is prefetched in one round trip; what is in hand can be settled", async () => {
+  const { backend, driver, clock } = setUp();
+  driver.put(...bodies(5));
+  let inHand: Delivery | undefined;
+  for await (const delivery of backend.receive("k")) {
+    inHand = delivery;
+    break;
+  }
+  assert.deepEqual(driver.settled.map((batch) => batch.length), [4]);
+  assert.deepEqual(driver.settlements, bodies(4, 1).map((body) => `release lease-${body}`));
+  await clock.advance(20_000);
+  assert.deepEqual(driver.extended, [], "a lease is renewed for a loop that was left");
+  assert.equal(await inHand!.ack(), true);
+  assert.deepEqual(clock.waits(), [], "a timer is left behind");
+});
+
+test("subscription: leaving a consume loop releases the one in hand too", async () => {
+  for (const how of ["break", "throw", "return"]) {
+    const { backend, driver, clock } = setUp();
+    driver.put(...bodies(3));
+    const loop = async () => {
+      for await (const { n } of backend.consume("k")) {
+        if (n === 0) continue;
+        if (how === "break") break;
+        if (how === "return") return;
+        throw new Error("the body failed");
+      }
+    };
+    if (how === "throw") await assert.rejects(loop(), /the body failed/);
+    else await loop();
+    assert.deepEqual(driver.settlements.toSorted(), [
+      `ack lease-{"n":0}`,
+      `release lease-{"n":1}`,
+      `release lease-{"n":2}`,
+    ], how);
+    assert.deepEqual(clock.waits(), [], how);
+  }
+});
+
+test("subscription: breaking out of an inner loop leaves the outer one as it was", async () => {
+  const { backend, driver } = setUp();
+  driver.put(`{"from":"outer"}`);
+  const seen: unknown[] = [];
+  for await (const outer of backend.consume("outer", { prefetch: 1 })) {
+    driver.put(`{"from":"inner"}`);
+    for await (const inner of backend.consume("inner", { prefetch: 1 })) {
+      seen.push(outer.from, inner.from);
+      break;
+    }
+    assert.deepEqual(driver.settlements, [`release lease-{"from":"inner"}`]);
+    break;
+  }
+  assert.deepEqual(seen, ["outer", "inner"]);
+  assert.deepEqual(driver.settlements.slice(1), [`release lease-{"from":"outer"}`]);
+});
+
+test("subscription: an abort ends the wait, releases what is prefetched, and what is in hand stays leased", async () => {
+  const { backend, driver, clock } = setUp();
+  const { controller, signal, listeners } = countedSignal();
+  driver.put(...bodies(3));
+  const deliveries = backend.receive("k", { signal });
+  const [inHand] = await take(deliveries, 1);
+  assert.equal(listeners(), 1);
+  controller.abort();
+  assert.equal((await deliveries.next()).done, true);
+  await turn();
+  assert.deepEqual(driver.settlements, [`release lease-{"n":1}`, `release lease-{"n":2}`]);
+  await clock.advance(60_000);
+  assert.ok(driver.extended.length > 2, "the lease in hand was not renewed");
+  assert.equal(inHand!.signal.aborted, false);
+  assert.equal(await inHand!.ack(), true);
+  assert.deepEqual([clock.waits(), listeners()], [[], 0]);
+});
+
+test("subscription: an abort wakes everybody who waits, also where several do", async () => {
+  const { backend } = setUp();
+  const controller = new AbortController();
+  const deliveries = backend.receive("k", { signal: controller.signal });
+  const waiting = [deliveries.next(), deliveries.next(), deliveries.next()];
+  await turn();
+  controller.abort();
+  assert.deepEqual((await Promise.all(waiting)).map(({ done }) => done), [true, true, true]);
+});
+
+test("subscription: a signal that has aborted already takes nothing, and leaves nothing behind", async () => {
+  const { backend, driver } = setUp();
+  driver.put(...bodies(1));
+  for await (const _ of backend.receive("k", { signal: AbortSignal.abort() })) assert.fail("it took something");
+  assert.deepEqual(driver.asked, []);
+  await backend.close();
+});
+
+test("subscription: what the driver brings after the end is released, not handed out", async () => {
+  let arrive = () => {};
+  const { backend, driver } = setUp({
+    receive: (options) => {
+      Object.defineProperty(options, "signal", { value: new AbortController().signal }); // one that ignores its signal
+      return new Promise<void>((resolve) => arrive = resolve);
+    },
+  });
+  driver.put(...bodies(2));
+  const deliveries = backend.receive("k");
+  const waiting = deliveries.next();
+  await turn();
+  const left = deliveries.return!();
+  assert.equal((await waiting).done, true);
+  arrive();
+  await left;
+  assert.deepEqual(driver.settlements, bodies(2).map((body) => `release lease-${body}`));
+});
+
+test("subscription: a driver that hangs does not hold up whoever leaves the loop, and what it brings later goes back", async () => {
+  let arrive = () => {};
+  const { backend, driver, clock } = setUp({
+    receive: (options) => {
+      Object.defineProperty(options, "signal", { value: new AbortController().signal });
+      return new Promise<void>((resolve) => arrive = resolve);
+    },
+  }, { timeoutMs: 700 });
+  driver.put(...bodies(1));
+  const deliveries = backend.receive("k");
+  const waiting = deliveries.next();
+  await turn();
+  const left = deliveries.return!();
+  await clock.advance(700);
+  assert.deepEqual([(await left).done, (await waiting).done], [true, true]);
+  arrive();
+  await turn();
+  assert.deepEqual(driver.settlements, [`release lease-{"n":0}`]);
+  assert.deepEqual(clock.waits(), []);
+});
+
+test("subscription: a release that fails for good harms nobody", async () => {
+  const { backend, driver } = setUp({ settle: () => Promise.reject(failure("unauthorized")) });
+  driver.put(...bodies(3));
+  for await (const _ of backend.receive("k")) break;
+  await turn();
+  assert.equal(driver.settled.length, 1);
+});
+
+test("subscription: several who ask at once are served in their order, one message each", async () => {
+  const { backend, driver } = setUp();
+  const deliveries = backend.receive("k");
+  const asked = [deliveries.next(), deliveries.next(), deliveries.next()];
+  driver.put(...bodies(5));
+  assert.deepEqual((await Promise.all(asked)).map(({ value }) => value?.payload), [{ n: 0 }, { n: 1 }, { n: 2 }]);
+  await deliveries.return!();
+  const after = [deliveries.next(), deliveries.next(), deliveries.return!(), deliveries.next()];
+  assert.deepEqual((await Promise.all(after)).map(({ done }) => done), [true, true, true, true]);
+  assert.equal(driver.settlements.filter((one) => one.startsWith("release")).length, 2);
+});
+
+test("subscription: payloads that are asked for at once are all acknowledged by asking again, none stays leased", async () => {
+  const { backend, driver } = setUp();
+  driver.put(...bodies(3));
+  const payloads = backend.consume("k");
+  await Promise.all([payloads.next(), payloads.next()]);
+  assert.deepEqual((await payloads.next()).value, { n: 2 });
+  await turn();
+  assert.deepEqual(driver.settlements.toSorted(), [`ack lease-{"n":0}`, `ack lease-{"n":1}`]);
+  await payloads.return!();
+  assert.deepEqual(driver.settlements.slice(2), [`release lease-{"n":2}`]);
+});
+
+test("subscription: payloads that were asked for at once are all released by leaving", async () => {
+  const { backend, driver } = setUp();
+  driver.put(...bodies(2));
+  const payloads = backend.consume("k");
+  await Promise.all([payloads.next(), payloads.next()]);
+  await payloads.return!();
+  assert.deepEqual(driver.settlements.toSorted(), [`release lease-{"n":0}`, `release lease-{"n":1}`]);
+  assert.equal((await payloads.next()).done, true);
+  assert.equal(driver.settlements.length, 2);
+});
+
+test("subscription: stopWhenEmpty asks without waiting and ends where nothing is ready", async () => {
+  const { backend, driver, clock } = setUp();
+  driver.put(...bodies(40));
+  let seen = 0;
+  for await (const _ of backend.consume("k", { stopWhenEmpty: true })) seen += 1;
+  assert.equal(seen, 40);
+  assert.ok(driver.asked.every(({ waitMs }) => waitMs === 0));
+  await turn();
+  assert.equal(driver.settlements.filter((one) => one.startsWith("ack")).length, 40);
+  assert.deepEqual(clock.waits(), []);
+});
+
+test("subscription: what cannot be read goes to the dead letters with a reason that does not quote it, and the next flows", async () => {
+  const { backend, driver } = setUp();
+  const unreadable = ["", "secret text", "[1]", "null", `"text"`, "7", `{"a":1} trailing`];
+  driver.put(...unreadable, { id: "none", body: undefined }, `{"good":true}`);
+  const [delivery] = await take(backend.receive("k"), 1);
+  assert.deepEqual(delivery!.payload, { good: true });
+  await turn();
+  const dead = driver.settled.flat();
+  assert.deepEqual(dead.map(({ kind }) => kind), [...unreadable, ""].map(() => "dead"));
+  for (const settlement of dead) {
+    assert.ok(settlement.kind === "dead" && settlement.cause.name === "ConsumeError");
+    assert.match(settlement.cause.message, /^Cannot read a message of "k": (the body|it has no body)/);
+    assert.doesNotMatch(settlement.cause.message, /secret|trailing/);
+  }
+});
+
+test("subscription: a receive that fails transiently is tried again for ever, waiting longer each time, and the loop never knows", async () => {
+  const failed: number[] = [];
+  const { backend, driver, clock } = setUp({
+    receive: (_options, call) => call <= 20 ? Promise.reject(failure("connection")) : undefined,
+  }, { observer: { failed: ({ operation, failures }) => void (operation === "receive" && failed.push(failures)) } });
+  driver.put(...bodies(1));
+  const next = backend.receive("k").next();
+  const waits: number[] = [];
+  for (let i = 0; i < 20; i++) {
+    await turn();
+    const [wait] = clock.waits();
+    waits.push(wait!);
+    await clock.advance(wait!);
+  }
+  assert.deepEqual((await next).value?.payload, { n: 0 });
+  assert.deepEqual(waits.slice(0, 9), [50, 100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000]); // half of 100, 200, … 10,000
+  assert.ok(waits.every((wait) => wait <= 10_000));
+  assert.deepEqual(failed, waits.map((_, i) => i + 1));
+});
+
+test("subscription: it waits as long as the broker asks", async () => {
+  const { backend, clock } = setUp({
+    receive: (_options, call) =>
+      call === 1 ? Promise.reject(failure("rate-limited", "", { retryAfterMs: 7_000 })) : hang(),
+  });
+  void backend.receive("k").next();
+  await turn();
+  assert.deepEqual(clock.waits(), [7_000]);
+});
+
+test("subscription: leaving during the wait for another try leaves no timer", async () => {
+  const { backend, driver, clock } = setUp({ receive: () => Promise.reject(failure("connection")) });
+  const deliveries = backend.receive("k");
+  const waiting = deliveries.next();
+  await turn();
+  assert.equal(clock.waits().length, 1);
+  await deliveries.return!();
+  assert.equal((await waiting).done, true);
+  await clock.advance(60_000);
+  assert.deepEqual([driver.asked.length, clock.waits()], [1, []]);
+});
+
+test("subscription: a refusal for good rejects once, after what came before it, and then it is over", async () => {
+  const { backend, driver } = setUp({
+    receive: (_options, call) => call > 1 ? Promise.reject(failure("unauthorized", "no")) : undefined,
+  });
+  driver.put(...bodies(2));
+  const deliveries = backend.receive("k");
+  await take(deliveries, 2);
+  await assert.rejects(deliveries.next(), (error: ConsumeError) => {
+    assert.deepEqual([error.name, error.code, error.key], ["ConsumeError", "unauthorized", "k"]);
+    return true;
+  });
+  assert.equal((await deliveries.next()).done, true);
+});
+
+test("subscription: leaving after a refusal for good still gives back what was prefetched", async () => {
+  const { backend, driver, clock } = setUp({
+    receive: (_options, call) => call > 1 ? Promise.reject(failure("unauthorized")) : undefined,
+  });
+  driver.put(...bodies(16));
+  const deliveries = backend.receive("k", { prefetch: 100 });
+  const held = await take(deliveries, 9); // the next fetch is refused while seven are prefetched
+  await turn();
+  await deliveries.return!();
+  assert.deepEqual(driver.settlements, bodies(7, 9).map((body) => `release lease-${body}`));
+  for (const delivery of held) await delivery.ack();
+  assert.deepEqual(clock.waits(), []);
+});
+
+test("subscription: one who waits is told of a refusal, the others that it is over", async () => {
+  const { backend } = setUp({ receive: () => Promise.reject(failure("not-found", "no such queue")) });
+  const deliveries = backend.receive("k");
+  const [first, second] = await Promise.allSettled([deliveries.next(), deliveries.next()]);
+  assert.equal(first.status, "rejected");
+  assert.deepEqual(second, { status: "fulfilled", value: { done: true, value: undefined } });
+});
+
+test("subscription: consumers of one group settle in the same round trips, and of another in their own", async () => {
+  const { backend, driver } = setUp();
+  driver.put(...bodies(6));
+  const a = await take(backend.receive("k", { prefetch: 2 }), 2);
+  const b = await take(backend.receive("k", { prefetch: 2 }), 2);
+  const c = await take(backend.receive("k", { prefetch: 2, group: "other" }), 2);
+  await Promise.all([...a, ...b, ...c].map((delivery) => delivery.ack()));
+  assert.deepEqual(driver.settled.map((batch) => batch.length), [4, 2]);
+});
+
+test("subscription: with stopWhenEmpty an empty answer is not asked for again before somebody waits", async () => {
+  const { backend, driver } = setUp();
+  driver.put(...bodies(5));
+  const deliveries = backend.receive("k", { stopWhenEmpty: true });
+  const [first] = await take(deliveries, 1);
+  await turn();
+  assert.equal(driver.asked.length, 2, "the five, and a look ahead that brought nothing");
+  const rest = await take(deliveries, 4);
+  assert.equal((await deliveries.next()).done, true);
+  assert.ok(driver.asked.length <= 4, `asked ${driver.asked.length} times`);
+  for (const delivery of [first!, ...rest]) await delivery.ack();
+});
+
+test("subscription: a driver that never waits is asked ten times a second, and what comes is found", async () => {
+  let calls = 0;
+  const idle: Partial<QueueDriver> = {
+    receive: (key, options) => {
+      if (++calls > 10_000) throw failure("invalid", "asked without end");
+      return driver.receive(key, { ...options, waitMs: 0 });
+    },
+  };
+  const clock = new HandClock();
+  const driver = new ScriptedDriver();
+  const backend = createBackend(alterDriver(driver, idle), { clock });
+  const deliveries = backend.receive("k");
+  const first = deliveries.next();
+  await clock.advance(10_000);
+  assert.ok(calls <= 110 && calls >= 90, `asked ${calls} times in ten seconds`);
+  driver.put("{}");
+  await clock.advance(100);
+  assert.equal(await (await take({ next: () => first }, 1))[0]!.ack(), true);
+  await deliveries.return!();
+});
+
+test("subscription: a driver that woke for nothing is asked again at once, and so is one whose wait is over", async () => {
+  const clock = new HandClock();
+  const driver = new ScriptedDriver();
+  const waits = [0, 30_000, 30_000];
+  const waiting: Partial<QueueDriver> = {
+    receive: async (key, options) => {
+      const ms = waits.shift();
+      if (ms === undefined) return await driver.receive(key, options);
+      if (ms > 0) await new Promise<void>((resolve) => clock.setTimeout(resolve, ms));
+      return [];
+    },
+  };
+  const deliveries = createBackend(alterDriver(driver, waiting), { clock }).receive("k");
+  const first = deliveries.next();
+  await turn();
+  assert.deepEqual(waits, [30_000]);
+  await clock.advance(60_000);
+  assert.deepEqual([waits, driver.asked.length], [[], 1]);
+  driver.put("{}");
+  assert.equal((await first).done, false);
+  await deliveries.return!();
+});
+
+test("subscription: without a delay between tries a broker that is down is still not asked without end", async () => {
+  let calls = 0;
+  const receive = () => {
+    if (++calls > 10_000) throw failure("invalid", "asked without end");
+    throw failure("connection");
+  };
+  const { backend, clock } = setUp({ receive }, { retryDelayMs: 0 });
+  const deliveries = backend.receive("k");
+  const first = deliveries.next();
+  await clock.advance(1_000);
+  assert.equal(calls, 101);
+  await deliveries.return!();
+  assert.equal((await first).done, true);
+});

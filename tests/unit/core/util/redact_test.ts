@@ -1,0 +1,123 @@
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { inspect } from "node:util";
+import { createBackend } from "../../../../core/backend.ts";
+import type { ConsumeError } from "../../../../core/errors.ts";
+import { QueueError } from "../../../../core/errors.ts";
+import { messageOf, redactError, redactText } from "../../../../core/util/redact.ts";
+import { failure, ScriptedDriver } from "../../../doubles/scripted_driver.ts";
+
+test("redact: every secret is taken out of a text wherever it stands", () => {
+  assert.equal(redactText("a pw b pw c token", ["pw", "token"]), "a <redacted> b <redacted> c <redacted>");
+  assert.equal(redactText("nothing here", ["pw", ""]), "nothing here");
+});
+
+test("redact: a secret that is part of a longer one leaves nothing of the longer one", () => {
+  for (const secrets of [["abc", "abcdef"], ["abcdef", "abc"]]) {
+    assert.equal(redactText("key abcdef, key abc", secrets), "key <redacted>, key <redacted>");
+  }
+});
+
+test("redact: secrets that look like patterns are taken as text", () => {
+  assert.equal(redactText("x $& y .* z", ["$&", ".*"]), "x <redacted> y <redacted> z");
+});
+
+test("redact: an error keeps name, message, code, stack and cause, all clean, and nothing else", () => {
+  const root = Object.assign(new TypeError("root pw"), { code: "ECONNREFUSED", command: { args: ["pw"] } });
+  const error = new RangeError("outer pw", { cause: root });
+  const clean = redactError(error, ["pw"]) as Error & { code?: string; cause: Error & { code: string } };
+  assert.deepEqual([clean.name, clean.message, clean.cause.name, clean.cause.message, clean.cause.code], [
+    "RangeError",
+    "outer <redacted>",
+    "TypeError",
+    "root <redacted>",
+    "ECONNREFUSED",
+  ]);
+  assert.match(clean.stack!, /redact_test/);
+  assert.doesNotMatch(inspect(clean, { depth: 10, showHidden: true }), /pw/);
+  assert.equal("command" in clean.cause, false);
+});
+
+test("redact: causes that are no errors are cleaned too, and a chain that never ends is cut", () => {
+  assert.equal(redactError("pw in a text", ["pw"]), "<redacted> in a text");
+  assert.equal(redactError({ toString: () => "pw in an object" }, ["pw"]), "<redacted> in an object");
+  assert.equal(redactError(7, ["pw"]), 7);
+  assert.equal(redactError(undefined, ["pw"]), undefined);
+  const loop: Error = new Error("pw");
+  loop.cause = loop;
+  assert.doesNotMatch(inspect(redactError(loop, ["pw"]), { depth: 20 }), /pw/);
+});
+
+test("redact: whatever was thrown can be told", () => {
+  const throws = () => {
+    throw new Error("no");
+  };
+  assert.equal(messageOf(new Error("m")), "m");
+  assert.equal(messageOf("text"), "text");
+  assert.equal(messageOf(undefined), "undefined");
+  for (
+    const odd of [
+      Object.create(null),
+      { toString: throws },
+      Object.assign(new Error(), { message: { toString: throws } }),
+    ]
+  ) {
+    assert.equal(messageOf(odd), "unprintable");
+    assert.doesNotThrow(() => redactError(odd, ["pw"]));
+  }
+});
+
+test("redact: no error of a backend shows its driver's secrets, also where the driver throws errors of ours", async () => {
+  const secret = "hunter2";
+  const thrown = [
+    failure("connection", `redis://app:${secret}@host refused`),
+    new QueueError("connection", `redis://app:${secret}@host refused`),
+    Object.assign(new QueueError("connection", "refused", { cause: new Error(secret) })),
+    new Error("refused", { cause: new Error("deep", { cause: secret }) }),
+    `a text with ${secret}`,
+  ];
+  for (const error of thrown) {
+    const fail = () => Promise.reject(error);
+    const driver = new ScriptedDriver({
+      secrets: [secret],
+      classify: () => "unauthorized",
+      send: fail,
+      settle: fail,
+      extend: fail,
+      depth: fail,
+      ping: fail,
+    });
+    const backend = createBackend(driver, { maxRetries: 0, retryDelayMs: 0 });
+    driver.put("{}");
+    const { value: delivery } = await backend.receive("k").next();
+    const health = await backend.health();
+    const errors = [
+      await backend.publish("k", {}).catch((caught) => caught),
+      await backend.publishBatch("k", [{ payload: {} }, { payload: {} }]).catch((caught) => caught),
+      await backend.depth("k").catch((caught) => caught),
+      await delivery!.extend(1_000).catch((caught: unknown) => caught),
+      health.error,
+    ];
+    for (const caught of errors) {
+      assert.ok(caught instanceof QueueError, String(caught));
+      assert.doesNotMatch(inspect(caught, { depth: 10, showHidden: true }), /hunter2/);
+      assert.doesNotMatch(JSON.stringify(caught), /hunter2/);
+    }
+  }
+});
+
+test("redact: an error of ours that a driver throws keeps what it says of trying again", async () => {
+  const retryable = new QueueError("internal", "a failover", { retryable: true, retryAfterMs: 0.5 });
+  let calls = 0;
+  const driver = new ScriptedDriver({
+    send: (messages) => {
+      calls += 1;
+      if (calls === 1) throw retryable;
+      return messages.map(() => ({ outcome: "added" }));
+    },
+    depth: () => Promise.reject(new QueueError("connection", "a lasting one", { retryable: false })),
+  });
+  const backend = createBackend(driver, { retryDelayMs: 0 });
+  assert.equal((await backend.publish("k", {})).outcome, "added");
+  await assert.rejects(backend.depth("k"), (error: ConsumeError) => error.code === "connection" && !error.retryable);
+});
