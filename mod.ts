@@ -37,5 +37,5 @@ export * from "./core/config/registry.ts";
 export { backoffMs, type BackoffOptions, retry, type RetryOptions, withRetry } from "./core/util/retry.ts";
 export { type Clock, systemClock } from "./core/util/clock.ts";
 export { delay } from "./core/util/async.ts";
-export type { FailureEvent, MessageEvent, QueueObserver } from "./core/observer.ts";
+export type { FailureEvent, QueueMessageEvent, QueueObserver } from "./core/observer.ts";
 export { ambientEnv } from "./env.ts";

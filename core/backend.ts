@@ -5,10 +5,10 @@
  */
 import type { QueueDriver } from "./driver.ts";
 import type { BackendOptions } from "./context.ts";
-import { Outboxes } from "./publish/batcher.ts";
+import { PublishBatcher } from "./publish/batcher.ts";
 import type { LeasingBackend } from "./protocol.ts";
 import { PublishingBackend } from "./publishing_backend.ts";
-import { Receiving } from "./receive/receiver.ts";
+import { Receiver } from "./receive/receiver.ts";
 
 /** A backend made of a driver that sends and receives; the first-party backends extend it. */
 export class PortableBackend extends PublishingBackend {
@@ -18,7 +18,7 @@ export class PortableBackend extends PublishingBackend {
    * @throws {TypeError | RangeError} An option that is not as described.
    */
   constructor(driver: QueueDriver, options: BackendOptions = {}) {
-    super(driver, options, { Receiving, Outboxes });
+    super(driver, options, { Receiver: Receiver, Batcher: PublishBatcher });
   }
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 import { ConsumeError, type ErrorCode } from "./errors.ts";
-import type { Host } from "./context.ts";
+import type { BackendContext } from "./context.ts";
 import { DEFAULT_GROUP } from "./protocol.ts";
 import { retry } from "./util/retry.ts";
 
@@ -13,9 +13,9 @@ import { retry } from "./util/retry.ts";
  *
  * @throws {QueueError} `"unsupported"`.
  */
-export function checkGroup(host: Host, group: string): void {
-  if (group !== DEFAULT_GROUP && !host.driver.capabilities.groups) {
-    throw host.unsupported(`groups, such as "${group}"`);
+export function checkGroup(context: BackendContext, group: string): void {
+  if (group !== DEFAULT_GROUP && !context.driver.capabilities.groups) {
+    throw context.unsupported(`groups, such as "${group}"`);
   }
 }
 
@@ -25,15 +25,15 @@ let never: AbortSignal | undefined;
 /**
  * As the host's `limited`; but a driver in this process answers at once and needs no limit, nor what a limit costs.
  */
-export async function limited<T>(
-  host: Host,
+export async function callWithTimeout<T>(
+  context: BackendContext,
   fn: (signal: AbortSignal) => Promise<T>,
   timeoutMs: number,
   code: ErrorCode,
   signal?: AbortSignal,
 ): Promise<T> {
-  if (host.driver.inProcess) return await fn(signal ?? (never ??= new AbortController().signal));
-  return await host.limited(fn, timeoutMs, code, signal);
+  if (context.driver.inProcess) return await fn(signal ?? (never ??= new AbortController().signal));
+  return await context.callWithTimeout(fn, timeoutMs, code, signal);
 }
 
 /**
@@ -42,20 +42,20 @@ export async function limited<T>(
  * @throws {QueueError} `"closed"`, or what the broker answered.
  */
 export async function call<T>(
-  host: Host,
+  context: BackendContext,
   what: string,
   fn: (signal: AbortSignal) => Promise<T>,
   key: string,
   signal: AbortSignal | undefined,
 ): Promise<T> {
-  if (host.closed) throw host.closedError(what, key);
-  const { clock, options: { timeoutMs, maxRetries, retryDelayMs: baseMs, random } } = host;
+  if (context.closed) throw context.closedError(what, key);
+  const { clock, options: { timeoutMs, maxRetries, retryDelayMs: baseMs, random } } = context;
   const once = async (): Promise<T> => {
     try {
-      return await limited(host, fn, timeoutMs, "timeout", signal);
+      return await callWithTimeout(context, fn, timeoutMs, "timeout", signal);
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
-      throw host.wrap(ConsumeError, what, error, { key });
+      throw context.wrap(ConsumeError, what, error, { key });
     }
   };
   return await retry(once, { maxRetries, baseMs, random, clock, signal });

@@ -7,18 +7,18 @@
 import { type Clock, systemClock } from "./util/clock.ts";
 import type { QueueDriver } from "./driver.ts";
 import { type ErrorCode, QueueError, type QueueErrorOptions } from "./errors.ts";
-import { unlessAborted, within } from "./util/async.ts";
-import { type FailureEvent, type QueueObserver, tell } from "./observer.ts";
+import { abortable, withDeadline } from "./util/async.ts";
+import { type FailureEvent, notify, type QueueObserver } from "./observer.ts";
 import { messageOf, redactError, redactText } from "./util/redact.ts";
 import { backoffMs } from "./util/retry.ts";
 import {
-  callable,
   checkOptions,
-  type Checks,
   count,
+  func,
   nonNegative,
   object,
   positive,
+  type Validators,
   wholeNumber,
 } from "./util/validate.ts";
 
@@ -49,7 +49,7 @@ export interface BackendOptions {
 }
 
 /** The checks of {@link BackendOptions}; a backend adds those of its own options. */
-export const BACKEND_CHECKS: Checks<BackendOptions> = {
+export const BACKEND_CHECKS: Validators<BackendOptions> = {
   timeoutMs: positive,
   maxRetries: wholeNumber,
   retryDelayMs: nonNegative,
@@ -59,7 +59,7 @@ export const BACKEND_CHECKS: Checks<BackendOptions> = {
   closeDeadlineMs: nonNegative,
   maxPayloadBytes: count,
   clock: object,
-  random: callable,
+  random: func,
   observer: object,
 };
 
@@ -81,7 +81,7 @@ type Defaulted =
 export type ResolvedOptions = BackendOptions & Required<Pick<BackendOptions, Defaulted>>;
 
 /** The driver and what surrounds it. */
-export class Host {
+export class BackendContext {
   declare readonly driver: QueueDriver;
   declare readonly options: ResolvedOptions;
   declare readonly clock: Clock;
@@ -122,8 +122,8 @@ export class Host {
   }
 
   /** Tells the observer of a failure. */
-  tellFailed(operation: FailureEvent["operation"], key: string, failures: number, error: QueueError): void {
-    tell(this.options.observer, "failed", { backend: this.driver.name, key, operation, failures, error });
+  reportFailure(operation: FailureEvent["operation"], key: string, failures: number, error: QueueError): void {
+    notify(this.options.observer, "failed", { backend: this.driver.name, key, operation, failures, error });
   }
 
   /** Makes one of our errors of whatever a driver threw, without its secrets. */
@@ -178,23 +178,23 @@ export class Host {
   }
 
   /** Calls the broker, for `timeoutMs` at most; then it rejects with the code. */
-  async limited<T>(
+  async callWithTimeout<T>(
     fn: (signal: AbortSignal) => Promise<T>,
     timeoutMs: number,
     code: ErrorCode,
     signal?: AbortSignal,
   ): Promise<T> {
-    return await within(
+    return await withDeadline(
       this.clock,
       timeoutMs,
-      () => this.lateError(code),
+      () => this.timeoutError(code),
       signal,
-      (limit) => unlessAborted(fn(limit.signal), limit.signal),
+      (limit) => abortable(fn(limit.signal), limit.signal),
     );
   }
 
   /** An error that says that the time is up. */
-  lateError(code: ErrorCode): QueueError {
+  timeoutError(code: ErrorCode): QueueError {
     return new QueueError(code, "no answer came in time", { backend: this.driver.name });
   }
 }

@@ -137,7 +137,7 @@ export interface QueueDriver {
    * True where each publish must send for itself: in a Worker, a request that waits for what another one does is
    * cancelled. Default: false, publishes that are in the air together travel as one.
    */
-  readonly separate?: boolean;
+  readonly unbatched?: boolean;
   /** Texts that must never be seen: the portable layer takes them out of every error. */
   readonly secrets?: readonly string[];
 

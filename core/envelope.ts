@@ -10,7 +10,7 @@
  *
  * @module
  */
-import { type Checks, nonNegative, text, textRecord } from "./util/validate.ts";
+import { nonNegative, text, textRecord, type Validators } from "./util/validate.ts";
 import { isPlainObject } from "./util/json.ts";
 import type { FailureCause, JsonObject } from "./protocol.ts";
 
@@ -69,7 +69,7 @@ export function envelope(content: { payload: JsonObject } | { body: unknown }, f
   return { [ENVELOPE]: { v: 1, ...fields }, ...content } as unknown as JsonObject;
 }
 
-const FIELDS: Checks<EnvelopeFields> = {
+const FIELDS: Validators<EnvelopeFields> = {
   id: text,
   headers: textRecord,
   cause: textRecord,

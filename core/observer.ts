@@ -6,7 +6,7 @@
 import type { QueueError } from "./errors.ts";
 
 /** What happened to one message. Never its payload. */
-export interface MessageEvent {
+export interface QueueMessageEvent {
   /** The backend's name. */
   readonly backend: string;
   /** The key. */
@@ -46,23 +46,23 @@ export interface FailureEvent {
  */
 export interface QueueObserver {
   /** The broker confirmed a message. */
-  published?(event: MessageEvent): void;
+  published?(event: QueueMessageEvent): void;
   /** A message was handed to a handler or a loop. */
-  delivered?(event: MessageEvent): void;
+  delivered?(event: QueueMessageEvent): void;
   /** The broker confirmed that a message is done. */
-  acked?(event: MessageEvent): void;
+  acked?(event: QueueMessageEvent): void;
   /** A message went back to the queue. */
-  retried?(event: MessageEvent): void;
+  retried?(event: QueueMessageEvent): void;
   /** A message went to the dead letters. */
-  deadLettered?(event: MessageEvent): void;
+  deadLettered?(event: QueueMessageEvent): void;
   /** A lease ended before the message was settled: someone else will get it. */
-  leaseLost?(event: MessageEvent): void;
+  leaseLost?(event: QueueMessageEvent): void;
   /** Something failed and is tried again or was given up. */
   failed?(event: FailureEvent): void;
 }
 
 /** Tells an observer, whatever it does with it. */
-export function tell<Name extends keyof QueueObserver>(
+export function notify<Name extends keyof QueueObserver>(
   observer: QueueObserver | undefined,
   name: Name,
   event: Parameters<NonNullable<QueueObserver[Name]>>[0],

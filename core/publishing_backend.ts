@@ -7,19 +7,19 @@ import {
   abortSignal,
   checkKey,
   checkOptions,
-  type Checks,
   nonNegative,
   positive,
   text,
   textRecord,
+  type Validators,
 } from "./util/validate.ts";
-import { Direct, type Sender } from "./publish/unbatched_sender.ts";
+import { type Sender, UnbatchedSender } from "./publish/unbatched_sender.ts";
 import type { DriverMessage, QueueDriver } from "./driver.ts";
 import { ConnectionError, QueueError } from "./errors.ts";
-import { type BackendOptions, Host } from "./context.ts";
+import { BackendContext, type BackendOptions } from "./context.ts";
 import { delay } from "./util/async.ts";
 import { kindOf } from "./util/json.ts";
-import { Composer } from "./publish/message.ts";
+import { MessageFactory } from "./publish/message.ts";
 import type {
   BatchOptions,
   Capabilities,
@@ -36,30 +36,30 @@ import type {
   ReceiveOptions,
 } from "./protocol.ts";
 
-const BATCH_CHECKS: Checks<BatchOptions> = { signal: abortSignal, timeoutMs: positive };
+const BATCH_CHECKS: Validators<BatchOptions> = { signal: abortSignal, timeoutMs: positive };
 
-const ONE_CHECKS: Checks<Omit<OutgoingMessage, "payload">> = {
+const ONE_CHECKS: Validators<Omit<OutgoingMessage, "payload">> = {
   id: text,
   delayMs: nonNegative,
   ttlMs: positive,
   headers: textRecord,
 };
 
-const PUBLISH_CHECKS: Checks<PublishOptions> = { ...ONE_CHECKS, ...BATCH_CHECKS };
+const PUBLISH_CHECKS: Validators<PublishOptions> = { ...ONE_CHECKS, ...BATCH_CHECKS };
 
 /** The payload is checked where it is copied. */
-const MESSAGE_CHECKS: Checks<OutgoingMessage> = { payload: () => undefined, ...ONE_CHECKS };
+const MESSAGE_CHECKS: Validators<OutgoingMessage> = { payload: () => undefined, ...ONE_CHECKS };
 
 const NO_OPTIONS = {};
 
 /** What a backend has beside what only publishes: a receiving side, and outboxes where publishes travel together. */
 export interface PullingParts {
-  readonly Receiving: new (host: Host) => ReceivingSide;
-  readonly Outboxes: new (host: Host) => Sender;
+  readonly Receiver: new (context: BackendContext) => ReceivingPart;
+  readonly Batcher: new (context: BackendContext) => Sender;
 }
 
 /** The receiving side, as the publishing side knows it. */
-export interface ReceivingSide {
+export interface ReceivingPart {
   readonly deadLetters: DeadLetters;
   depth: LeasingBackend["depth"];
   consume(key: string, options: ConsumeOptions): AsyncIterableIterator<JsonObject>;
@@ -75,10 +75,10 @@ export interface ReceivingSide {
 export class PublishingBackend implements LeasingBackend {
   /** List, replay, purge. */
   readonly deadLetters: DeadLetters;
-  readonly #host: Host;
+  readonly #context: BackendContext;
   readonly #sender: Sender;
-  readonly #receiving: ReceivingSide | undefined;
-  readonly #composer: Composer;
+  readonly #receiver: ReceivingPart | undefined;
+  readonly #messages: MessageFactory;
   #closing: Promise<void> | undefined;
 
   /**
@@ -87,21 +87,21 @@ export class PublishingBackend implements LeasingBackend {
    * @throws {TypeError | RangeError} An option that is not as described.
    */
   constructor(driver: QueueDriver, options: BackendOptions = {}, parts?: PullingParts) {
-    this.#host = new Host(driver, options);
-    this.#composer = new Composer(this.#host);
-    this.#receiving = parts && new parts.Receiving(this.#host);
-    this.#sender = new (driver.separate || !parts ? Direct : parts.Outboxes)(this.#host);
-    this.deadLetters = this.#receiving?.deadLetters ?? this.#noDeadLetters();
+    this.#context = new BackendContext(driver, options);
+    this.#messages = new MessageFactory(this.#context);
+    this.#receiver = parts && new parts.Receiver(this.#context);
+    this.#sender = new (driver.unbatched || !parts ? UnbatchedSender : parts.Batcher)(this.#context);
+    this.deadLetters = this.#receiver?.deadLetters ?? this.#noDeadLetters();
   }
 
   /** The backend's name, such as `"memory"`. */
   get name(): string {
-    return this.#host.driver.name;
+    return this.#context.driver.name;
   }
 
   /** What it can do. */
   get capabilities(): Capabilities {
-    return this.#host.driver.capabilities;
+    return this.#context.driver.capabilities;
   }
 
   /**
@@ -114,7 +114,7 @@ export class PublishingBackend implements LeasingBackend {
   async publish(key: string, payload: JsonObject, options: PublishOptions = NO_OPTIONS): Promise<PublishReceipt> {
     checkKey(key);
     if (options !== NO_OPTIONS) checkOptions("publish options", options, PUBLISH_CHECKS);
-    return (await this.#send(key, [this.#composer.compose(payload, options)], options))[0]!;
+    return (await this.#send(key, [this.#messages.createDriverMessage(payload, options)], options))[0]!;
   }
 
   /**
@@ -132,7 +132,7 @@ export class PublishingBackend implements LeasingBackend {
     checkOptions("batch options", options, BATCH_CHECKS);
     const outgoing = Array.from(messages, (message: OutgoingMessage, i) => { // not map, which passes over holes
       checkOptions(`messages[${i}]`, message, MESSAGE_CHECKS);
-      return this.#composer.compose(message.payload, message);
+      return this.#messages.createDriverMessage(message.payload, message);
     });
     if (outgoing.length === 0) return [];
     return await this.#send(key, outgoing, options);
@@ -178,19 +178,19 @@ export class PublishingBackend implements LeasingBackend {
    */
   async health(options: { readonly signal?: AbortSignal } = NO_OPTIONS): Promise<Health> {
     const what = "Cannot reach the broker";
-    if (this.#host.closed) throw this.#host.closedError(what);
-    const { driver, clock, options: { timeoutMs } } = this.#host;
+    if (this.#context.closed) throw this.#context.closedError(what);
+    const { driver, clock, options: { timeoutMs } } = this.#context;
     const startedAt = clock.now();
     let error: QueueError | undefined;
     try {
-      await this.#host.limited(
+      await this.#context.callWithTimeout(
         async (limit) => await driver.ping?.(limit),
         timeoutMs,
         "timeout",
         options.signal,
       );
     } catch (cause) {
-      error = this.#host.wrap(QueueError, what, cause);
+      error = this.#context.wrap(QueueError, what, cause);
       if (error.code === "connection") error = new ConnectionError(error.message, error);
     }
     return { ok: !error, latencyMs: clock.now() - startedAt, ...error && { error } };
@@ -212,32 +212,32 @@ export class PublishingBackend implements LeasingBackend {
   }
 
   async #close(): Promise<void> {
-    const { driver, clock, options: { closeDeadlineMs, timeoutMs } } = this.#host;
-    this.#host.closed = true;
+    const { driver, clock, options: { closeDeadlineMs, timeoutMs } } = this.#context;
+    this.#context.closed = true;
     // Both stop before either is waited for; what nobody settles by the deadline goes back.
-    await delay(closeDeadlineMs, clock, undefined, Promise.all([this.#receiving?.stop(), this.#sender.idle()]));
-    this.#sender.abandon(this.#host.closedError("Not confirmed"));
-    if (this.#receiving) await delay(timeoutMs, clock, undefined, this.#receiving.revoke());
+    await delay(closeDeadlineMs, clock, undefined, Promise.all([this.#receiver?.stop(), this.#sender.idle()]));
+    this.#sender.abandon(this.#context.closedError("Not confirmed"));
+    if (this.#receiver) await delay(timeoutMs, clock, undefined, this.#receiver.revoke());
     try {
-      await this.#host.limited(() => driver.close(), timeoutMs, "timeout");
+      await this.#context.callWithTimeout(() => driver.close(), timeoutMs, "timeout");
     } catch (error) {
-      throw this.#host.wrap(QueueError, "Cannot close", error);
+      throw this.#context.wrap(QueueError, "Cannot close", error);
     }
   }
 
   #send(key: string, messages: readonly DriverMessage[], options: BatchOptions): Promise<PublishReceipt[]> {
-    if (this.#host.closed) throw this.#host.closedError(`Cannot publish to "${key}"`, key);
+    if (this.#context.closed) throw this.#context.closedError(`Cannot publish to "${key}"`, key);
     options.signal?.throwIfAborted();
     return this.#sender.add(key, messages, options);
   }
 
-  #pulling(what: string): ReceivingSide {
-    if (this.#receiving === undefined) throw this.#host.unsupported(what);
-    return this.#receiving;
+  #pulling(what: string): ReceivingPart {
+    if (this.#receiver === undefined) throw this.#context.unsupported(what);
+    return this.#receiver;
   }
 
   #noDeadLetters(): DeadLetters {
-    const refuse = () => Promise.reject(this.#host.unsupported("dead letters"));
+    const refuse = () => Promise.reject(this.#context.unsupported("dead letters"));
     // deno-lint-ignore require-yield -- a list that is refused when it is asked for its first letter
     const list = async function* () {
       await refuse();

@@ -58,7 +58,7 @@ export type SlackMessageFields = {
 };
 
 /** A message was posted, or something was done to one: see `subtype`. */
-export type MessageEvent = SlackMessageFields;
+export type SlackMessageEvent = SlackMessageFields;
 /** A message of an app that acts as a bot. */
 export type BotMessageEvent = SlackMessageOf<"bot_message", { readonly bot_id: string; readonly username?: string }>;
 /** A `/me` message. */

@@ -62,17 +62,17 @@ export type SlackAuthorization = {
  */
 export interface SlackEventMap {
   /** Every message, whatever its channel and subtype. */
-  readonly message: events.MessageEvent;
+  readonly message: events.SlackMessageEvent;
   /** A message in a public channel. */
-  readonly "message.channels": events.MessageEvent;
+  readonly "message.channels": events.SlackMessageEvent;
   /** A message in a private channel. */
-  readonly "message.groups": events.MessageEvent;
+  readonly "message.groups": events.SlackMessageEvent;
   /** A message in a direct conversation. */
-  readonly "message.im": events.MessageEvent;
+  readonly "message.im": events.SlackMessageEvent;
   /** A message in a direct conversation of several. */
-  readonly "message.mpim": events.MessageEvent;
+  readonly "message.mpim": events.SlackMessageEvent;
   /** A message in the app's home. */
-  readonly "message.app_home": events.MessageEvent;
+  readonly "message.app_home": events.SlackMessageEvent;
   /** A message of an app that acts as a bot. */
   readonly "message.bot_message": events.BotMessageEvent;
   /** A `/me` message. */

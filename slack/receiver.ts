@@ -4,12 +4,12 @@
  * @module
  */
 import { type Clock, systemClock } from "../core/util/clock.ts";
-import { callable, checkOptions, type Checks, checkValue, object, text } from "../core/util/validate.ts";
+import { checkOptions, checkValue, func, object, text, type Validators } from "../core/util/validate.ts";
 import { QueueError } from "../core/errors.ts";
 import { isPlainObject } from "../core/util/json.ts";
-import { unlessAborted, within } from "../core/util/async.ts";
+import { abortable, withDeadline } from "../core/util/async.ts";
 import type { Health, JsonObject, QueueBackend } from "../core/protocol.ts";
-import { type Answer, answer, jsonAnswer, OUTCOMES, type SlackOutcome } from "./responses.ts";
+import { createResponse, jsonResponse, OUTCOMES, type SlackOutcome, type WebhookResponse } from "./responses.ts";
 import { readBody, TOO_LARGE } from "./body.ts";
 import { DEFAULT_EVENTS_KEY } from "./config.ts";
 import { SignatureVerifier, type SlackSignatureProblem } from "./signature.ts";
@@ -20,7 +20,7 @@ const MAX_BODY_BYTES = 1024 * 1024;
 const SLACK_WAITS_MS = 3_000;
 const DEFAULT_TIMEOUT_MS = 2_500;
 
-const CHECKS: Checks<SlackReceiverOptions> = {
+const CHECKS: Validators<SlackReceiverOptions> = {
   backend: object,
   signingSecret: () => undefined, // the verifier's matter
   key: text,
@@ -31,7 +31,7 @@ const CHECKS: Checks<SlackReceiverOptions> = {
       ? undefined
       : { allowed: `from 1 to ${SLACK_WAITS_MS}, for Slack waits no longer`, range: typeof value === "number" },
   clock: object,
-  observer: callable,
+  observer: func,
 };
 
 /** What `createSlackReceiver` needs to know. */
@@ -93,14 +93,14 @@ export interface SlackReceiver {
 }
 
 /** One request on its way to an answer. */
-interface Turn {
+interface RequestContext {
   readonly request: Request;
   readonly pathname: string;
   readonly startedAt: number;
   /** Aborts when the time is up. */
   readonly signal: AbortSignal;
   /** What is known so far; the report is made of it. */
-  readonly findings: { -readonly [Name in keyof SlackRequestReport]?: SlackRequestReport[Name] };
+  readonly report: { -readonly [Name in keyof SlackRequestReport]?: SlackRequestReport[Name] };
 }
 
 /**
@@ -139,11 +139,14 @@ export function createSlackReceiver(options: SlackReceiverOptions): SlackReceive
 
   const late = () => new QueueError("timeout", `Cannot answer Slack in time: not done after ${timeoutMs} ms`);
 
-  function report({ outcome, status }: Answer, { request: { headers }, startedAt, findings }: Turn): void {
+  function record(
+    { outcome, status }: WebhookResponse,
+    { request: { headers }, startedAt, report }: RequestContext,
+  ): void {
     counts[outcome]++;
     try {
       observer?.({
-        ...findings,
+        ...report,
         outcome,
         status,
         durationMs: clock.now() - startedAt,
@@ -156,31 +159,31 @@ export function createSlackReceiver(options: SlackReceiverOptions): SlackReceive
   }
 
   /** What is answered where something threw, or the time is up. */
-  function failed({ pathname, findings }: Turn, error: unknown): Answer {
-    findings.error = error;
-    if (pathname !== healthPath) return answer("unconfirmed");
-    return jsonAnswer("unhealthy", { ok: false, checked: true, error: errorCode(error) });
+  function failed({ pathname, report }: RequestContext, error: unknown): WebhookResponse {
+    report.error = error;
+    if (pathname !== healthPath) return createResponse("unconfirmed");
+    return jsonResponse("unhealthy", { ok: false, checked: true, error: errorCode(error) });
   }
 
-  async function respond(turn: Turn): Promise<Answer> {
-    const { request, pathname, findings } = turn;
+  async function respond(turn: RequestContext): Promise<WebhookResponse> {
+    const { request, pathname, report } = turn;
     if (pathname === healthPath) return await health(turn);
-    if (pathname !== path) return answer("notFound");
-    if (request.method !== "POST") return answer("notAllowed", { allow: "POST" });
+    if (pathname !== path) return createResponse("notFound");
+    if (request.method !== "POST") return createResponse("notAllowed", { allow: "POST" });
 
     const body = await readBody(request, MAX_BODY_BYTES, turn.signal);
-    if (body === TOO_LARGE) return answer("tooLarge");
-    findings.problem = await verifier.check({
+    if (body === TOO_LARGE) return createResponse("tooLarge");
+    report.problem = await verifier.check({
       timestamp: request.headers.get("x-slack-request-timestamp"),
       signature: request.headers.get("x-slack-signature"),
       body,
       now: turn.startedAt,
     });
-    if (findings.problem) return answer("unauthorized");
+    if (report.problem) return createResponse("unauthorized");
 
     // From here on the sender is Slack.
     if (request.headers.get("content-type")?.toLowerCase().startsWith("application/x-www-form-urlencoded")) {
-      return answer("unsupported");
+      return createResponse("unsupported");
     }
     const envelope = parse(body);
     switch (envelope?.type) {
@@ -189,46 +192,49 @@ export function createSlackReceiver(options: SlackReceiverOptions): SlackReceive
       case "url_verification":
         return challenge(envelope);
       case "app_rate_limited":
-        findings.teamId = textOf(envelope.team_id);
-        return answer("rateLimited");
+        report.teamId = textOf(envelope.team_id);
+        return createResponse("rateLimited");
       default:
-        return answer("malformed");
+        return createResponse("malformed");
     }
   }
 
-  async function publish(envelope: JsonObject, { startedAt, signal, findings }: Turn): Promise<Answer> {
+  async function publish(
+    envelope: JsonObject,
+    { startedAt, signal, report }: RequestContext,
+  ): Promise<WebhookResponse> {
     const { event, event_id: id } = envelope;
     if (typeof id !== "string" || id === "" || !isPlainObject(event) || typeof event.type !== "string") {
-      return answer("malformed");
+      return createResponse("malformed");
     }
-    findings.eventId = id;
-    findings.eventType = event.type;
-    findings.teamId = textOf(envelope.team_id);
+    report.eventId = id;
+    report.eventType = event.type;
+    report.teamId = textOf(envelope.team_id);
     const leftMs = timeoutMs - (clock.now() - startedAt);
     // The time may be up although the timer has not had its turn: then nothing is sent that nobody waits for.
     if (leftMs <= 0) throw late();
     const { outcome } = await backend.publish(key, envelope, { id, timeoutMs: leftMs, signal });
-    return answer(outcome === "duplicate" ? "duplicate" : "accepted");
+    return createResponse(outcome === "duplicate" ? "duplicate" : "accepted");
   }
 
-  async function health({ request: { method }, signal, findings }: Turn): Promise<Answer> {
-    if (method !== "GET" && method !== "HEAD") return answer("notAllowed", { allow: "GET, HEAD" });
+  async function health({ request: { method }, signal, report }: RequestContext): Promise<WebhookResponse> {
+    if (method !== "GET" && method !== "HEAD") return createResponse("notAllowed", { allow: "GET, HEAD" });
     // Without a health of the backend's, all that is known is that this process answers.
-    if (!backend.health) return jsonAnswer("healthy", { ok: true, checked: false });
+    if (!backend.health) return jsonResponse("healthy", { ok: true, checked: false });
     const { ok, latencyMs, error } = await backend.health({ signal });
-    if (ok) return jsonAnswer("healthy", { ok, checked: true, latencyMs });
-    findings.error = error;
-    return jsonAnswer("unhealthy", { ok, checked: true, latencyMs, error: errorCode(error) });
+    if (ok) return jsonResponse("healthy", { ok, checked: true, latencyMs });
+    report.error = error;
+    return jsonResponse("unhealthy", { ok, checked: true, latencyMs, error: errorCode(error) });
   }
 
   return {
     async fetch(request) {
       const { pathname } = new URL(request.url);
       const startedAt = clock.now();
-      return await within(clock, timeoutMs, late, undefined, async ({ signal }) => {
-        const turn: Turn = { request, pathname, startedAt, signal, findings: {} };
-        const answer = await unlessAborted(respond(turn), signal).catch((error) => failed(turn, error));
-        report(answer, turn);
+      return await withDeadline(clock, timeoutMs, late, undefined, async ({ signal }) => {
+        const turn: RequestContext = { request, pathname, startedAt, signal, report: {} };
+        const answer = await abortable(respond(turn), signal).catch((error) => failed(turn, error));
+        record(answer, turn);
         return new Response(answer.body, answer);
       });
     },
@@ -248,9 +254,9 @@ function parse(body: Uint8Array): JsonObject | undefined {
   }
 }
 
-function challenge(envelope: JsonObject): Answer {
+function challenge(envelope: JsonObject): WebhookResponse {
   const { challenge } = envelope;
-  return typeof challenge === "string" ? jsonAnswer("challenged", { challenge }) : answer("malformed");
+  return typeof challenge === "string" ? jsonResponse("challenged", { challenge }) : createResponse("malformed");
 }
 
 function textOf(value: unknown): string | undefined {

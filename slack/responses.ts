@@ -34,7 +34,7 @@ export type SlackOutcome =
   | "unhealthy";
 
 /** One answer. */
-export interface Answer {
+export interface WebhookResponse {
   /** What is counted. */
   readonly outcome: SlackOutcome;
   /** The HTTP status. */
@@ -55,7 +55,7 @@ const NO_RETRY = { "x-slack-no-retry": "1" } as const;
  * them: where it is Slack that asks, a secret or a path is set wrongly, and once that is put right Slack's next try
  * brings the event.
  */
-const ANSWERS: Readonly<
+const RESPONSES: Readonly<
   Record<SlackOutcome, readonly [status: number, body?: string, headers?: Readonly<Record<string, string>>]>
 > = {
   accepted: [200],
@@ -74,16 +74,16 @@ const ANSWERS: Readonly<
 };
 
 /** Every outcome. */
-export const OUTCOMES = Object.keys(ANSWERS) as readonly SlackOutcome[];
+export const OUTCOMES = Object.keys(RESPONSES) as readonly SlackOutcome[];
 
 /** The answer of an outcome; `more` are headers of this one. */
-export function answer(outcome: SlackOutcome, more?: Readonly<Record<string, string>>): Answer {
-  const [status, body = null, headers] = ANSWERS[outcome];
+export function createResponse(outcome: SlackOutcome, more?: Readonly<Record<string, string>>): WebhookResponse {
+  const [status, body = null, headers] = RESPONSES[outcome];
   return { outcome, status, body, headers: { ...headers, ...more } };
 }
 
 /** An answer that says `value` as JSON. */
-export function jsonAnswer(outcome: SlackOutcome, value: Readonly<Record<string, unknown>>): Answer {
+export function jsonResponse(outcome: SlackOutcome, value: Readonly<Record<string, unknown>>): WebhookResponse {
   const headers = { "content-type": "application/json", "cache-control": "no-store" };
-  return { ...answer(outcome, headers), body: JSON.stringify(value) };
+  return { ...createResponse(outcome, headers), body: JSON.stringify(value) };
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { callable, checkValue, text } from "../core/util/validate.ts";
+import { checkValue, func, text } from "../core/util/validate.ts";
 import { PermanentError } from "../core/errors.ts";
 import { isPlainObject, kindOf } from "../core/util/json.ts";
 import type { Delivery } from "../core/protocol.ts";
@@ -157,7 +157,7 @@ function isEvent(value: unknown): value is SlackEvent {
 }
 
 function toRoute(name: string, handler: SlackEventHandler<never>): Route {
-  checkValue(`the handler of ${name}`, handler, callable);
+  checkValue(`the handler of ${name}`, handler, func);
   // A route is only ever given events that its name fits.
   return { label: handler.name ? `${name} (${handler.name})` : name, handler: handler as SlackEventHandler };
 }

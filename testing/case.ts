@@ -12,12 +12,12 @@ import type {
   ReceiveOptions,
 } from "../core/protocol.ts";
 import type { CapabilityName } from "./capability.ts";
-import type { Broker, ConnectOptions, Powers } from "./harness.ts";
+import type { Broker, ConnectOptions, HarnessFeatures } from "./harness.ts";
 import type { SeededRandom } from "./random.ts";
 import type { Reader } from "./reader.ts";
 
 /** The name of something that a harness may be able to do. */
-export type PowerName = keyof Powers | "secrets";
+export type HarnessFeatureName = keyof HarnessFeatures | "secrets";
 
 /** One behaviour that a backend must show. */
 export interface ConformanceCase {
@@ -28,7 +28,7 @@ export interface ConformanceCase {
   /** What must be true, as a sentence. */
   readonly title: string;
   /** What of a backend it uses: the smallest contract, leases, or the platform's pushes. */
-  readonly face: "queue" | "leasing" | "push";
+  readonly level: "queue" | "leasing" | "push";
   /** The capability that it stands for in the matrix; tried also where it is not declared. */
   readonly proves?: CapabilityName;
   /** The capabilities without which it means nothing. */
@@ -36,7 +36,7 @@ export interface ConformanceCase {
   /** The capability whose absence it is about. */
   readonly lacks?: CapabilityName;
   /** What the harness must be able to do. */
-  readonly powers: readonly PowerName[];
+  readonly features: readonly HarnessFeatureName[];
   /** Throws where the backend does not behave. */
   run(t: CaseContext): Promise<void>;
 }
@@ -48,7 +48,7 @@ export interface CaseDraft {
   /** See {@link ConformanceCase.title}. */
   readonly title: string;
   /** Default: `"leasing"`. */
-  readonly face?: ConformanceCase["face"];
+  readonly level?: ConformanceCase["level"];
   /** See {@link ConformanceCase.proves}. */
   readonly proves?: CapabilityName;
   /** Default: none. `"pull"` is added, but for cases that only send. */
@@ -56,7 +56,7 @@ export interface CaseDraft {
   /** See {@link ConformanceCase.lacks}. */
   readonly lacks?: CapabilityName;
   /** Default: none. */
-  readonly powers?: readonly PowerName[];
+  readonly features?: readonly HarnessFeatureName[];
   /** True where nothing is received. Default: false. */
   readonly sendOnly?: boolean;
   /** See {@link ConformanceCase.run}. */
@@ -65,13 +65,15 @@ export interface CaseDraft {
 
 /** The cases of one rule. */
 export function casesOf(rule: number, drafts: readonly CaseDraft[]): readonly ConformanceCase[] {
-  return drafts.map(({ id, face = "leasing", needs = [], powers = [], sendOnly = false, ...rest }) => ({
+  return drafts.map((
+    { id, level = "leasing", needs = [], features = [], sendOnly = false, ...rest },
+  ) => ({
     ...rest,
     id: `${String(rule).padStart(2, "0")}-${id}`,
     rule,
-    face,
-    needs: face === "push" ? ["push", ...needs] : sendOnly ? needs : ["pull", ...needs],
-    powers,
+    level,
+    needs: level === "push" ? ["push", ...needs] : sendOnly ? needs : ["pull", ...needs],
+    features,
   }));
 }
 
@@ -100,7 +102,7 @@ export interface CaseContext {
   /** A key of this case. */
   key(name?: string): string;
   /** A power that the case asked for. */
-  power<Name extends keyof Powers>(name: Name): NonNullable<Powers[Name]>;
+  power<Name extends keyof HarnessFeatures>(name: Name): NonNullable<HarnessFeatures[Name]>;
   /** Kills a backend; it is not asked to close at the end. */
   kill(backend: QueueBackend): Promise<void>;
   /** Epoch milliseconds by the broker's clock. */
@@ -108,12 +110,12 @@ export interface CaseContext {
   /** Lets time pass. On a real broker it really does: only for what must not happen. */
   pass(ms: number): Promise<void>;
   /** Waits for what must happen, with patience, and answers it. */
-  arrives<T>(promise: PromiseLike<T>, what: string): Promise<T>;
+  settles<T>(promise: PromiseLike<T>, what: string): Promise<T>;
   /**
    * Lets work go on beside the case, to be awaited later: until then a rejection is not unhandled, and a wait that is
    * in vain tells of it.
    */
-  beside<T>(work: Promise<T>): Promise<T>;
+  inBackground<T>(work: Promise<T>): Promise<T>;
   /** Waits until the probe answers true, asking again as time passes. */
   becomes(probe: () => boolean | Promise<boolean>, what: string): Promise<void>;
   /** Waits for a rejection, and answers the error. */

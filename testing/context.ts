@@ -14,7 +14,7 @@ import type {
 import { isLeasing } from "./capability.ts";
 import type { CaseContext } from "./case.ts";
 import { check, ConformanceError, show } from "./check.ts";
-import type { Broker, ConnectOptions, Harness, Powers } from "./harness.ts";
+import type { Broker, ConnectOptions, Harness, HarnessFeatures } from "./harness.ts";
 import type { SeededRandom } from "./random.ts";
 import { Reader } from "./reader.ts";
 
@@ -89,10 +89,10 @@ export class Context implements CaseContext {
     return this.broker.key?.(name) ?? name;
   }
 
-  power<Name extends keyof Powers>(name: Name): NonNullable<Powers[Name]> {
+  power<Name extends keyof HarnessFeatures>(name: Name): NonNullable<HarnessFeatures[Name]> {
     const power = this.broker[name];
     check(power !== undefined && power !== null, `the harness has no ${name}`);
-    return (typeof power === "function" ? power.bind(this.broker) : power) as NonNullable<Powers[Name]>;
+    return (typeof power === "function" ? power.bind(this.broker) : power) as NonNullable<HarnessFeatures[Name]>;
   }
 
   async kill(backend: QueueBackend): Promise<void> {
@@ -109,7 +109,7 @@ export class Context implements CaseContext {
     else await new Promise((resolve) => setTimeout(resolve, ms));
   }
 
-  async arrives<T>(promise: PromiseLike<T>, what: string): Promise<T> {
+  async settles<T>(promise: PromiseLike<T>, what: string): Promise<T> {
     const outcome = await this.#outcome(promise, what);
     if ("error" in outcome) throw outcome.error;
     return outcome.value;
@@ -122,7 +122,7 @@ export class Context implements CaseContext {
     return outcome.error;
   }
 
-  beside<T>(work: Promise<T>): Promise<T> {
+  inBackground<T>(work: Promise<T>): Promise<T> {
     work.catch((error) => this.#failedBeside.push(error));
     return work;
   }
@@ -130,7 +130,7 @@ export class Context implements CaseContext {
   async becomes(probe: () => boolean | Promise<boolean>, what: string): Promise<void> {
     const end = this.now() + this.#patienceMs;
     const [first, longest] = this.broker.clock ? LOOK_MS.fake : LOOK_MS.real;
-    for (let waitMs: number = first; !await this.arrives(Promise.resolve(probe()), what); waitMs *= 1.2) {
+    for (let waitMs: number = first; !await this.settles(Promise.resolve(probe()), what); waitMs *= 1.2) {
       if (this.now() >= end) throw this.#late(`${what}: did not become true`);
       await this.pass(Math.min(waitMs, longest));
     }
@@ -156,14 +156,14 @@ export class Context implements CaseContext {
       const step = await reader.step("draining the queue");
       if (step.done) return taken;
       taken.push(step.value);
-      await this.arrives(step.value.ack(), "an ack while draining the queue");
+      await this.settles(step.value.ack(), "an ack while draining the queue");
     }
   }
 
   /** Closes what the case left open; the killed are the broker's to clear away. */
   async dispose(): Promise<void> {
     const alive = this.#open.filter((backend) => !this.#killed.has(backend));
-    await this.arrives(Promise.all(alive.map((backend) => backend.close())), "closing at the end of the case");
+    await this.settles(Promise.all(alive.map((backend) => backend.close())), "closing at the end of the case");
   }
 
   async #outcome<T>(promise: PromiseLike<T>, what: string): Promise<Outcome<T>> {

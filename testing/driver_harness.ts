@@ -7,10 +7,10 @@ import { createBackend } from "../core/backend.ts";
 import type { QueueDriver } from "../core/driver.ts";
 import type { QueueBackend } from "../core/protocol.ts";
 import { type FaultyDriver, faultyDriver } from "./faults/faulty_driver.ts";
-import type { Broker, ConnectOptions, Harness, Powers } from "./harness.ts";
+import type { Broker, ConnectOptions, Harness, HarnessFeatures } from "./harness.ts";
 
 /** What a driver's author has to say of a broker. */
-export interface DriverBroker extends Pick<Powers, "clock" | "restartBroker" | "inject" | "cost" | "push"> {
+export interface DriverBroker extends Pick<HarnessFeatures, "clock" | "restartBroker" | "inject" | "cost" | "push"> {
   /** One more driver on this broker. Takes what is its own of the options. */
   driver(options: ConnectOptions): QueueDriver | Promise<QueueDriver>;
   /** See {@link Broker.key}. */

@@ -17,7 +17,7 @@ export interface ConnectOptions extends BackendOptions {
 }
 
 /** What a case may do to a broker beyond using it. Each is optional: what is absent is reported as not proven. */
-export interface Powers {
+export interface HarnessFeatures {
   /**
    * The clock that the broker and its backends go by. With it the cases take no time and `leaseMs` may be any;
    * without it they wait for what they expect, with short leases.
@@ -52,7 +52,7 @@ export interface Powers {
 }
 
 /** One broker, or one namespace of it, that nobody else uses: empty at the start, thrown away at the end. */
-export interface Broker extends Powers {
+export interface Broker extends HarnessFeatures {
   /**
    * Opens one more backend on this broker: one process, as it were. The options must reach the backend,
    * `clock` included where the broker has one.

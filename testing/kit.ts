@@ -5,7 +5,7 @@
  */
 import type { Capabilities } from "../core/protocol.ts";
 import { declares, isLeasing } from "./capability.ts";
-import type { ConformanceCase, PowerName } from "./case.ts";
+import type { ConformanceCase, HarnessFeatureName } from "./case.ts";
 import { conformanceCases } from "./cases/mod.ts";
 import { ConformanceError, show } from "./check.ts";
 import { Context } from "./context.ts";
@@ -189,12 +189,12 @@ function planOf(
   capabilities: Capabilities | undefined,
 ): Plan {
   const plan = (status: CaseStatus, reason: string): Plan => ({ case: one, skip: { status, reason }, tried: false });
-  if (one.face !== "queue" && !leasing) return plan("not-declared", "the backend offers no leases");
+  if (one.level !== "queue" && !leasing) return plan("not-declared", "the backend offers no leases");
   if (one.lacks && declares(capabilities, one.lacks)) return plan("not-applicable", `the backend has ${one.lacks}`);
   const undeclared = one.needs.filter((name) => !declares(capabilities, name));
   if (undeclared.length > 0) return plan("not-declared", `the backend does not declare ${undeclared.join(", ")}`);
   const tried = one.proves !== undefined && !declares(capabilities, one.proves);
-  const missing = one.powers.filter((name) => !has(broker, name));
+  const missing = one.features.filter((name) => !has(broker, name));
   if (missing.length > 0) {
     const reason = `the harness lacks ${missing.join(", ")}`;
     return tried ? plan("not-declared", `${one.proves} is not declared, and ${reason}`) : plan("not-proven", reason);
@@ -202,7 +202,7 @@ function planOf(
   return { case: one, tried };
 }
 
-function has(broker: Broker, name: PowerName): boolean {
+function has(broker: Broker, name: HarnessFeatureName): boolean {
   return name === "secrets" ? (broker.secrets?.length ?? 0) > 0 : broker[name] !== undefined;
 }
 

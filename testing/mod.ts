@@ -77,7 +77,7 @@
  */
 export { alterDriver } from "./faults/alter_driver.ts";
 export { type CapabilityName, capabilityNames, declares } from "./capability.ts";
-export type { CaseContext, CaseDraft, ConformanceCase, PowerName } from "./case.ts";
+export type { CaseContext, CaseDraft, ConformanceCase, HarnessFeatureName } from "./case.ts";
 export { conformanceCases } from "./cases/mod.ts";
 export { ConformanceError } from "./check.ts";
 export { type DriverBroker, driverHarness, type DriverHarnessOptions } from "./driver_harness.ts";
@@ -89,7 +89,7 @@ export {
   faultyDriver,
   InjectedFault,
 } from "./faults/faulty_driver.ts";
-export type { Broker, ConnectOptions, Harness, Powers } from "./harness.ts";
+export type { Broker, ConnectOptions, Harness, HarnessFeatures } from "./harness.ts";
 export {
   type ConformanceOptions,
   runConformance,

@@ -8,11 +8,11 @@ import { check } from "./check.ts";
 /** What a reader needs of its case. */
 export interface ReaderClock {
   /** Waits for what must happen. */
-  arrives<T>(promise: PromiseLike<T>, what: string): Promise<T>;
+  settles<T>(promise: PromiseLike<T>, what: string): Promise<T>;
   /** Lets time pass. */
   pass(ms: number): Promise<void>;
   /** Keeps a rejection for whoever awaits the work. */
-  beside<T>(work: Promise<T>): Promise<T>;
+  inBackground<T>(work: Promise<T>): Promise<T>;
 }
 
 /** An iteration, taken step by step. A read that was begun and brought nothing is kept for the next step. */
@@ -29,7 +29,7 @@ export class Reader<T> {
 
   /** Asks for the next without waiting for it. What is asked for already is not asked for again. */
   ask(): Promise<IteratorResult<T>> {
-    return this.#pending ??= this.#clock.beside(this.#iterator.next());
+    return this.#pending ??= this.#clock.inBackground(this.#iterator.next());
   }
 
   /** The read that was asked for has been seen to: the next step asks anew. */
@@ -44,12 +44,12 @@ export class Reader<T> {
         await handle(step.value);
       }
     };
-    return this.#clock.beside(loop());
+    return this.#clock.inBackground(loop());
   }
 
   /** The next step, whichever it is. */
   async step(what: string): Promise<IteratorResult<T>> {
-    const step = await this.#clock.arrives(this.ask(), what);
+    const step = await this.#clock.settles(this.ask(), what);
     this.#pending = undefined;
     return step;
   }
@@ -88,6 +88,6 @@ export class Reader<T> {
 
   /** Leaves the loop, as `break` does. */
   async leave(): Promise<void> {
-    if (this.#iterator.return) await this.#clock.arrives(this.#iterator.return(), "leaving the loop");
+    if (this.#iterator.return) await this.#clock.settles(this.#iterator.return(), "leaving the loop");
   }
 }

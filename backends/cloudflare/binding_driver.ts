@@ -47,7 +47,7 @@ export function bindingDriver(bindings: CloudflareOptions["bindings"]): QueueDri
   return {
     ...LIMITS,
     name: "cloudflare",
-    separate: true,
+    unbatched: true,
     capabilities: CAPABILITIES,
     async send(key: string, messages: readonly DriverMessage[]): Promise<SendResult[]> {
       const binding = lookUp(bindings, key);

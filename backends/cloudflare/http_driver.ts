@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { callable, checkOptions, type Checks, checkValue, count, positive, text } from "../../core/util/validate.ts";
+import { checkOptions, checkValue, count, func, positive, text, type Validators } from "../../core/util/validate.ts";
 import { BACKEND_CHECKS, type BackendOptions } from "../../core/context.ts";
 import { type Clock, systemClock } from "../../core/util/clock.ts";
 import type {
@@ -39,14 +39,14 @@ import { envelope } from "../../core/envelope.ts";
 import { bytesOf } from "../../core/util/json.ts";
 import { wholeSeconds } from "../../core/consume/push.ts";
 
-const OWN_CHECKS: Checks<Omit<CloudflareHttpOptions, keyof BackendOptions>> = {
+const OWN_CHECKS: Validators<Omit<CloudflareHttpOptions, keyof BackendOptions>> = {
   accountId: text,
   apiToken: text,
   queues: byKey,
   maxPollMs: positive,
   requestLimit: count,
   apiUrl: text,
-  fetch: callable,
+  fetch: func,
 };
 
 /** The longest lease: 12 hours. */

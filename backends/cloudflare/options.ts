@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { callable, type Check, object } from "../../core/util/validate.ts";
+import { func, object, type Validator } from "../../core/util/validate.ts";
 import type { BackendOptions } from "../../core/context.ts";
 
 /** One message on its way into a binding. */
@@ -61,8 +61,8 @@ export interface CloudflareHttpOptions extends BackendOptions {
 }
 
 /** Of options that go by key. */
-export const byKey: Check = (value) =>
-  callable(value) && object(value) ? { allowed: "an object by key or a function" } : undefined;
+export const byKey: Validator = (value) =>
+  func(value) && object(value) ? { allowed: "an object by key or a function" } : undefined;
 
 /** Looks a key up. */
 export function lookUp<T>(map: ByKey<T> | undefined, key: string): T | undefined {

@@ -12,7 +12,7 @@ import type { Group, Lease } from "./group.ts";
 import { Node, Topic } from "./topic.ts";
 
 /** How a key takes messages. */
-export interface Intake {
+export interface QueueLimits {
   /** The most messages of a key. */
   readonly maxLength: number;
   /** Drop the oldest in place of refusing the newest. */
@@ -59,7 +59,7 @@ export class MemoryBroker {
    * Adds a batch; one result per message.
    * @internal The driver calls it.
    */
-  send(key: string, messages: readonly DriverMessage[], intake: Intake): SendResult[] {
+  send(key: string, messages: readonly DriverMessage[], intake: QueueLimits): SendResult[] {
     const now = this.#clock.now();
     const dedup = this.#dedup(key);
     const before = dedup.answered(messages);
@@ -130,7 +130,7 @@ export class MemoryBroker {
     return this.#topics.get(key)?.groups.get(name);
   }
 
-  #add(topic: Topic, dedup: Dedup, key: string, message: DriverMessage, intake: Intake, now: number): SendResult {
+  #add(topic: Topic, dedup: Dedup, key: string, message: DriverMessage, intake: QueueLimits, now: number): SendResult {
     if (message.explicitId && dedup.has(message.id, now)) return { outcome: "duplicate" };
     if (topic.length >= intake.maxLength) {
       if (!intake.dropOldest) return { error: full(key, intake.maxLength) };

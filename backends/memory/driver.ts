@@ -16,7 +16,7 @@ import type {
 } from "../../core/driver.ts";
 import type { ErrorCode } from "../../core/errors.ts";
 import type { Capabilities, DeadLetter, QueueDepth } from "../../core/protocol.ts";
-import { type Intake, MemoryBroker } from "./broker.ts";
+import { MemoryBroker, type QueueLimits } from "./broker.ts";
 import type { Dead, Group } from "./group.ts";
 import { MEMORY_CHECKS, type MemoryOptions } from "./options.ts";
 
@@ -52,7 +52,7 @@ export class MemoryDriver implements QueueDriver {
   readonly inProcess = true;
   readonly deadLetters: DriverDeadLetters;
   readonly #broker: MemoryBroker;
-  readonly #intake: Intake;
+  readonly #intake: QueueLimits;
 
   /**
    * A driver over the broker of the options, else over one of its own.

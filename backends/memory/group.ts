@@ -85,7 +85,7 @@ export interface Dead {
 /** A group's view of a key. */
 export class Group {
   /** Messages of the log that it has not seen. */
-  fresh = 0;
+  unread = 0;
   readonly dead: Map<string, Dead> = new Map();
   readonly #topic: Topic;
   #cursor: Node;
@@ -95,9 +95,9 @@ export class Group {
   #stale = 0;
   readonly #leases: Map<number, LeaseList> = new Map();
   /** Seen before and deliverable now, by their place in the order. */
-  readonly #again: TimeHeap<Again> = new TimeHeap();
+  readonly #redeliverable: TimeHeap<Again> = new TimeHeap();
   /** Seen before and deliverable later, by their time. */
-  readonly #later: TimeHeap<Again> = new TimeHeap();
+  readonly #scheduled: TimeHeap<Again> = new TimeHeap();
   readonly #waiters: Set<() => void> = new Set();
 
   /** A group that starts after a place in the log. */
@@ -112,13 +112,13 @@ export class Group {
     const taken: RawDelivery[] = [];
     while (taken.length < max) {
       const { next } = this.#cursor;
-      const again = this.#again.popDue(next === undefined ? Infinity : next.seq);
+      const again = this.#redeliverable.popDue(next === undefined ? Infinity : next.seq);
       if (again !== undefined) {
-        if (!again.node.gone) taken.push(this.#lease(again.node, again.attempts + 1, leaseMs, now));
+        if (!again.node.removed) taken.push(this.#lease(again.node, again.attempts + 1, leaseMs, now));
       } else if (next !== undefined) {
         this.#cursor = next;
-        if (next.gone) continue;
-        this.fresh -= 1;
+        if (next.removed) continue;
+        this.unread -= 1;
         taken.push(this.#lease(next, 1, leaseMs, now));
       } else {
         break;
@@ -130,8 +130,8 @@ export class Group {
   /** Brings back what is due: delays that are over, leases that have ended. */
   advance(now: number): void {
     this.#topic.advance(now);
-    for (let again = this.#later.popDue(now); again; again = this.#later.popDue(now)) {
-      this.#again.push(again.node.seq, again);
+    for (let again = this.#scheduled.popDue(now); again; again = this.#scheduled.popDue(now)) {
+      this.#redeliverable.push(again.node.seq, again);
     }
     for (const [leaseMs, list] of this.#leases) {
       for (let lease = list.first; lease && lease.until <= now; lease = list.first) {
@@ -144,7 +144,7 @@ export class Group {
 
   /** When something may become deliverable without anybody doing anything. */
   get nextAt(): number {
-    let at = Math.min(this.#topic.nextAt, this.#later.nextAt);
+    let at = Math.min(this.#topic.nextAt, this.#scheduled.nextAt);
     for (const list of this.#leases.values()) at = Math.min(at, list.first?.until ?? Infinity);
     return at;
   }
@@ -163,7 +163,7 @@ export class Group {
     this.#end(lease);
     if (at <= now) this.#return(lease, lease.attempts);
     else {
-      this.#later.push(at, { node: lease.node, attempts: lease.attempts });
+      this.#scheduled.push(at, { node: lease.node, attempts: lease.attempts });
       this.wake(); // to wait no longer than until then
     }
     return true;
@@ -219,33 +219,33 @@ export class Group {
     const { message } = this.dead.get(id)!;
     this.dead.delete(id);
     const node = this.#topic.place(message);
-    this.#again.push(node.seq, { node, attempts: 0 });
+    this.#redeliverable.push(node.seq, { node, attempts: 0 });
     this.wake();
   }
 
   /** Counts. */
   depth(now: number): QueueDepth {
     this.advance(now);
-    let ready = this.fresh;
-    for (const { node } of this.#again) if (!node.gone) ready += 1;
+    let ready = this.unread;
+    for (const { node } of this.#redeliverable) if (!node.removed) ready += 1;
     let delayed = this.#topic.delayed;
-    for (const { node } of this.#later) if (!node.gone) delayed += 1;
+    for (const { node } of this.#scheduled) if (!node.removed) delayed += 1;
     return { ready, inFlight: this.#inFlight, delayed, dead: this.dead.size };
   }
 
   /** A message was added to the log. */
   added(): void {
-    this.fresh += 1;
+    this.unread += 1;
     if (this.#waiters.size > 0) this.wake();
   }
 
   /** A message of the log is gone, though this group has not settled it. */
   removed(node: Node): void {
     if (node.seq > this.#cursor.seq) {
-      this.fresh -= 1;
-    } else if (++this.#stale >= STALE && this.#stale * 2 >= this.#again.size + this.#later.size) {
+      this.unread -= 1;
+    } else if (++this.#stale >= STALE && this.#stale * 2 >= this.#redeliverable.size + this.#scheduled.size) {
       this.#stale = 0;
-      for (const heap of [this.#again, this.#later]) heap.keep((again) => !again.node.gone);
+      for (const heap of [this.#redeliverable, this.#scheduled]) heap.keep((again) => !again.node.removed);
     }
   }
 
@@ -300,8 +300,8 @@ export class Group {
 
   #return(lease: Lease, attempts: number): void {
     const { node } = lease;
-    if (node.gone) return;
-    this.#again.push(node.seq, { node, attempts });
+    if (node.removed) return;
+    this.#redeliverable.push(node.seq, { node, attempts });
     if (this.#waiters.size > 0) this.wake();
   }
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { count, object, oneOf, positive } from "../../core/util/validate.ts";
-import type { Checks } from "../../core/util/validate.ts";
+import type { Validators } from "../../core/util/validate.ts";
 import { BACKEND_CHECKS, type BackendOptions } from "../../core/context.ts";
 import type { MemoryBroker } from "./broker.ts";
 
@@ -21,7 +21,7 @@ export interface MemoryOptions extends BackendOptions {
 }
 
 /** The checks of {@link MemoryOptions}. */
-export const MEMORY_CHECKS: Checks<MemoryOptions> = {
+export const MEMORY_CHECKS: Validators<MemoryOptions> = {
   ...BACKEND_CHECKS,
   broker: object,
   maxLength: count,

@@ -25,7 +25,7 @@ export class Node implements Kept {
   /** How many groups have not settled it yet. */
   pending = 0;
   /** Not to be delivered again: settled by all, expired or dropped. */
-  gone = false;
+  removed = false;
   before: Node | undefined;
   next: Node | undefined;
 
@@ -64,9 +64,9 @@ export class Topic {
     if (group === undefined) {
       group = new Group(this, this.#start);
       for (let node = this.#start.next; node; node = node.next) {
-        if (node.gone) continue;
+        if (node.removed) continue;
         node.pending += 1;
-        group.fresh += 1;
+        group.unread += 1;
       }
       this.groups.set(name, group);
     }
@@ -107,11 +107,11 @@ export class Topic {
   /** Makes visible what is due, and lets go of what has outlived its time. */
   advance(now: number): void {
     for (let node = this.#delayed.popDue(now); node; node = this.#delayed.popDue(now)) {
-      if (node.gone) this.#delayedGone -= 1;
+      if (node.removed) this.#delayedGone -= 1;
       else this.#append(node);
     }
     for (let node = this.#expiring.popDue(now); node; node = this.#expiring.popDue(now)) {
-      if (node.gone) this.#expiringGone -= 1;
+      if (node.removed) this.#expiringGone -= 1;
       else this.remove(node);
     }
   }
@@ -119,16 +119,16 @@ export class Topic {
   /** One group is done with a message. */
   settled(node: Node): void {
     node.pending -= 1;
-    if (node.pending > 0 || node.gone) return;
-    node.gone = true;
+    if (node.pending > 0 || node.removed) return;
+    node.removed = true;
     this.#leave(node);
     this.#forget(node);
   }
 
   /** Takes a message out for all groups: its time is over, or it is dropped for a newer one. */
   remove(node: Node): void {
-    if (node.gone) return;
-    node.gone = true;
+    if (node.removed) return;
+    node.removed = true;
     if (node.seq === 0) this.#delayedGone += 1;
     else for (const group of this.groups.values()) group.removed(node);
     this.#leave(node);
@@ -137,16 +137,16 @@ export class Topic {
   /** Drops the oldest message. */
   dropOldest(): void {
     for (let node = this.#start.next; node; node = node.next) {
-      if (node.gone) continue;
+      if (node.removed) continue;
       this.remove(node);
       return this.#forget(node);
     }
     for (let node = this.#delayed.popDue(Infinity); node; node = this.#delayed.popDue(Infinity)) {
-      if (node.gone) {
+      if (node.removed) {
         this.#delayedGone -= 1;
         continue;
       }
-      node.gone = true;
+      node.removed = true;
       this.#forget(node);
       return this.#leave(node);
     }
@@ -158,7 +158,7 @@ export class Topic {
     const last = this.#last;
     node.before = last;
     this.#last = last.next = node;
-    if (last.gone) this.#unlink(last);
+    if (last.removed) this.#unlink(last);
     for (const group of this.groups.values()) group.added();
   }
 
@@ -183,7 +183,7 @@ export class Topic {
     if (node.expiresAt === undefined) return;
     this.#expiringGone += 1;
     if (this.#expiringGone < STALE || this.#expiringGone * 2 < this.#expiring.size) return;
-    this.#expiring.keep(({ gone }) => !gone);
+    this.#expiring.keep(({ removed }) => !removed);
     this.#expiringGone = 0;
   }
 }

@@ -3,7 +3,16 @@
  *
  * @module
  */
-import { callable, type Check, type Checks, count, flag, object, text, wholeNumber } from "../../core/util/validate.ts";
+import {
+  boolean,
+  count,
+  func,
+  object,
+  text,
+  type Validator,
+  type Validators,
+  wholeNumber,
+} from "../../core/util/validate.ts";
 import { EnvReader, readQueueFields } from "../../core/config/env_reader.ts";
 import { ConfigError } from "../../core/errors.ts";
 import { BACKEND_CHECKS, type BackendOptions } from "../../core/context.ts";
@@ -38,18 +47,18 @@ export interface RedisOptions extends BackendOptions, StreamsOptions {
   readonly replicas?: number;
 }
 
-const tls: Check = (value) =>
+const tls: Validator = (value) =>
   typeof value === "boolean" ? undefined : object(value) && { allowed: "a boolean or an object" };
 
-const client: Check = (value) =>
-  callable((value as Partial<RedisClient> | null)?.call) &&
+const client: Validator = (value) =>
+  func((value as Partial<RedisClient> | null)?.call) &&
   { allowed: "an ioredis client, such as a Redis or a Cluster" };
 
-const maxConnections: Check = (value) =>
+const maxConnections: Validator = (value) =>
   count(value) ?? (value as number < 2 ? { allowed: "at least 2: one to send, one to wait", range: true } : undefined);
 
 /** The checks of {@link RedisOptions}. */
-export const REDIS_CHECKS: Checks<RedisOptions> = {
+export const REDIS_CHECKS: Validators<RedisOptions> = {
   ...BACKEND_CHECKS,
   ...STREAMS_CHECKS,
   url: text,
@@ -58,7 +67,7 @@ export const REDIS_CHECKS: Checks<RedisOptions> = {
   tls,
   client,
   maxConnections,
-  durable: flag,
+  durable: boolean,
   replicas: wholeNumber,
 };
 

@@ -4,9 +4,9 @@
  * @module
  */
 import { type ErrorCode, QueueError } from "../../core/errors.ts";
-import { unlessAborted } from "../../core/util/async.ts";
+import { abortable } from "../../core/util/async.ts";
 import type { Script } from "../streams/script.ts";
-import { classifyReply, type News, type StreamsTransport } from "../streams/transport.ts";
+import { classifyReply, type StreamsTransport, type WaitState } from "../streams/transport.ts";
 import type { RedisClient } from "./client.ts";
 import { WriteGuard } from "./durability.ts";
 import { BlockingReader } from "./reader.ts";
@@ -124,7 +124,7 @@ export class RedisTransport implements StreamsTransport {
     await this.#call("PING", [], true);
   }
 
-  async wait({ keys, streamId, wakeId }: News, ms: number, signal: AbortSignal): Promise<void> {
+  async wait({ keys, streamId, wakeId }: WaitState, ms: number, signal: AbortSignal): Promise<void> {
     // A cluster's streams are in different places, so there each queue has a connection of its own.
     const lane = this.#client.isCluster ? keys.stream : "";
     let reader = this.#readers.get(lane);
@@ -217,7 +217,7 @@ export class RedisTransport implements StreamsTransport {
 
   /** Resolves when the client is connected. */
   async #ready(signal: AbortSignal): Promise<void> {
-    if (this.#client.status !== "ready") await unlessAborted(this.#open(), signal);
+    if (this.#client.status !== "ready") await abortable(this.#open(), signal);
     signal.throwIfAborted();
   }
 

@@ -21,12 +21,12 @@ import { type ErrorCode, QueueError } from "../../core/errors.ts";
 import type { Capabilities, QueueDepth } from "../../core/protocol.ts";
 import { StreamsDeadLetters } from "./dead_letters.ts";
 import { readDeliveries } from "./entries.ts";
-import { byEpoch, Epochs, type Lease } from "./lease_groups.ts";
+import { byLeaseGroup, type Lease, LeaseGroups } from "./lease_groups.ts";
 import { type GroupKeys, groupKeys, type QueueKeys, queueKeys } from "./keys.ts";
 import { EXTEND, SETTLE } from "./lease_scripts.ts";
 import { DEPTH } from "./inspect_scripts.ts";
 import type { StreamsOptions } from "./options.ts";
-import { type Intake, readSent, sendCall } from "./outgoing.ts";
+import { type QueueLimits, readSent, sendCall } from "./outgoing.ts";
 import { RECEIVE } from "./receive_script.ts";
 import type { StreamsTransport } from "./transport.ts";
 
@@ -53,7 +53,7 @@ const TRIM_EVERY = 128;
 const MAX_QUEUES = 1_000;
 
 /** The most ids that are remembered because their batch was never answered. */
-const MAX_SUSPECTS = 10_000;
+const MAX_UNCONFIRMED_IDS = 10_000;
 
 function unique(): string {
   return crypto.randomUUID().replaceAll("-", "");
@@ -75,7 +75,7 @@ interface Queue {
 
 interface Group {
   readonly keys: GroupKeys;
-  readonly epochs: Epochs;
+  readonly epochs: LeaseGroups;
 }
 
 /** Moves messages through Redis Streams. */
@@ -88,10 +88,10 @@ export class StreamsDriver implements QueueDriver {
   readonly deadLetters: DriverDeadLetters;
   readonly #transport: StreamsTransport;
   readonly #clock: Clock;
-  readonly #intake: Intake;
+  readonly #intake: QueueLimits;
   readonly #groups: Map<string, Group> = new Map();
   readonly #tokens: WeakMap<DriverMessage, string> = new WeakMap();
-  readonly #suspects: Map<string, string> = new Map();
+  readonly #unconfirmedIds: Map<string, string> = new Map();
   readonly #queues: Map<string, Queue> = new Map();
   #publisher: string | undefined;
 
@@ -146,7 +146,7 @@ export class StreamsDriver implements QueueDriver {
       const sender = {
         publisher: this.#publisher ??= unique(),
         token: batch.token,
-        suspects: this.#suspects,
+        unconfirmedIds: this.#unconfirmedIds,
         trim: ++queue.batches % TRIM_EVERY === 0,
       };
       const call = sendCall(queue.keys, messages, this.#intake, sender);
@@ -183,10 +183,10 @@ export class StreamsDriver implements QueueDriver {
   }
 
   #suspect({ messages, token }: Batch): void {
-    for (const { id, explicitId } of messages) if (!explicitId) this.#suspects.set(id, token);
-    for (const id of this.#suspects.keys()) {
-      if (this.#suspects.size <= MAX_SUSPECTS) break;
-      this.#suspects.delete(id);
+    for (const { id, explicitId } of messages) if (!explicitId) this.#unconfirmedIds.set(id, token);
+    for (const id of this.#unconfirmedIds.keys()) {
+      if (this.#unconfirmedIds.size <= MAX_UNCONFIRMED_IDS) break;
+      this.#unconfirmedIds.delete(id);
     }
   }
 
@@ -194,7 +194,7 @@ export class StreamsDriver implements QueueDriver {
     const id = JSON.stringify([key, group]);
     let found = this.#groups.get(id);
     if (found === undefined) {
-      found = { keys: groupKeys(key, group), epochs: new Epochs(() => this.#clock.now(), unique) };
+      found = { keys: groupKeys(key, group), epochs: new LeaseGroups(() => this.#clock.now(), unique) };
       this.#groups.set(id, found);
     }
     return found;
@@ -206,12 +206,12 @@ export class StreamsDriver implements QueueDriver {
     const group = this.#group(key, options.group);
     const until = this.#clock.now() + waitMs;
     while (!signal.aborted) {
-      const mark = this.#transport.mark?.(group.keys);
+      const version = this.#transport.version?.(group.keys);
       const found = await this.#lease(group, options);
       if (Array.isArray(found)) return found;
       const left = Math.min(until - this.#clock.now(), found.dueMs < 0 ? Infinity : Math.max(found.dueMs, 1));
       if (waitMs <= 0 || until <= this.#clock.now()) break;
-      await this.#transport.wait({ keys: group.keys, mark, ...found }, left, signal);
+      await this.#transport.wait({ keys: group.keys, version, ...found }, left, signal);
     }
     return [];
   }
@@ -281,7 +281,7 @@ export class StreamsDriver implements QueueDriver {
     const { keys, epochs } = this.#group(key, group);
     const all = leases as readonly Lease[];
     const args = [group, String(Math.ceil(leaseMs))];
-    const parts = [...byEpoch(all)].map(([epoch, places]) => {
+    const parts = [...byLeaseGroup(all)].map(([epoch, places]) => {
       const next = epochs.fresh();
       args.push(epoch.name, next.name, String(places.length));
       for (const place of places) args.push(all[place]!.member);
@@ -339,7 +339,7 @@ function settleArgs(
   const args = [group, channel];
   const order: number[] = [];
   const leases = settlements.map((settlement) => settlement.lease as Lease);
-  for (const [epoch, places] of byEpoch(leases)) {
+  for (const [epoch, places] of byLeaseGroup(leases)) {
     args.push("lease", epoch.name);
     const acks = places.filter((place) => settlements[place]!.kind === "ack");
     // Entries of the stream are acknowledged in one go, replayed ones each in its own stream.

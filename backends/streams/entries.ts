@@ -5,7 +5,7 @@
  */
 import type { RawDelivery } from "../../core/driver.ts";
 import type { DeadLetter } from "../../core/protocol.ts";
-import { type Epoch, Lease } from "./lease_groups.ts";
+import { Lease, type LeaseGroup } from "./lease_groups.ts";
 
 /** Fields and values of an entry as a map; of two fields of one name the first counts. */
 function toMap(flat: readonly unknown[], from: number): Map<string, string> {
@@ -40,7 +40,7 @@ function toHeaders(text: string | undefined): Record<string, string> | undefined
 }
 
 /** Reads one delivery of more than id and body: `[id, publisher's id, body]` or `[id, attempts, field, value, …]`. */
-function readWhole(whole: readonly unknown[], epoch: Epoch): RawDelivery {
+function readWhole(whole: readonly unknown[], epoch: LeaseGroup): RawDelivery {
   const member = String(whole[0]);
   if (whole.length === 3) {
     const id = String(whole[1]);
@@ -60,7 +60,7 @@ function readWhole(whole: readonly unknown[], epoch: Epoch): RawDelivery {
 }
 
 /** Reads the deliveries of an answer of the receive script, which begin at its second item. */
-export function readDeliveries(answer: readonly unknown[], epoch: Epoch): RawDelivery[] {
+export function readDeliveries(answer: readonly unknown[], epoch: LeaseGroup): RawDelivery[] {
   const deliveries: RawDelivery[] = [];
   for (let i = 1; i < answer.length; i++) {
     const item = answer[i];

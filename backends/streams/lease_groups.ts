@@ -13,10 +13,10 @@ import { CONSUMER_PREFIX } from "./receive_script.ts";
 const SHARE = 8;
 
 /** The most entries of one epoch. Upstash refuses to read for a consumer who has about a thousand pending. */
-export const MAX_EPOCH = 900;
+export const MAX_LEASE_GROUP = 900;
 
 /** One lease on the server. */
-export class Epoch {
+export class LeaseGroup {
   readonly name: string;
   /** It has been given entries, so the server has its end. */
   registered = false;
@@ -34,18 +34,18 @@ export class Epoch {
 export class Lease {
   /** The entry; with `r` in front, one of the replayed. */
   readonly member: string;
-  epoch: Epoch;
+  epoch: LeaseGroup;
 
   /** A lease of an entry within an epoch. */
-  constructor(member: string, epoch: Epoch) {
+  constructor(member: string, epoch: LeaseGroup) {
     this.member = member;
     this.epoch = epoch;
   }
 }
 
 /** Groups leases by epoch, keeping the place of each. */
-export function byEpoch(leases: readonly Lease[]): Map<Epoch, number[]> {
-  const places = new Map<Epoch, number[]>();
+export function byLeaseGroup(leases: readonly Lease[]): Map<LeaseGroup, number[]> {
+  const places = new Map<LeaseGroup, number[]>();
   for (let i = 0; i < leases.length; i++) {
     const { epoch } = leases[i]!;
     const some = places.get(epoch);
@@ -56,8 +56,8 @@ export function byEpoch(leases: readonly Lease[]): Map<Epoch, number[]> {
 }
 
 /** The current epochs of one key and group, one for each length of lease. */
-export class Epochs {
-  readonly #current: Map<number, Epoch> = new Map();
+export class LeaseGroups {
+  readonly #current: Map<number, LeaseGroup> = new Map();
   readonly #now: () => number;
   readonly #newName: () => string;
   /** When entries without a lease were last looked for. */
@@ -70,15 +70,15 @@ export class Epochs {
   }
 
   /** A new epoch that is nobody's current one. */
-  fresh(): Epoch {
-    return new Epoch(this.#newName());
+  fresh(): LeaseGroup {
+    return new LeaseGroup(this.#newName());
   }
 
   /** The epoch for up to `max` entries of leases this long. */
-  current(leaseMs: number, max: number): Epoch {
+  current(leaseMs: number, max: number): LeaseGroup {
     let epoch = this.#current.get(leaseMs);
     const spent = epoch?.registered &&
-      (this.#now() - epoch.startedAt >= leaseMs / SHARE || epoch.given + max > MAX_EPOCH);
+      (this.#now() - epoch.startedAt >= leaseMs / SHARE || epoch.given + max > MAX_LEASE_GROUP);
     if (epoch === undefined || spent) {
       epoch = this.fresh();
       this.#current.set(leaseMs, epoch);
@@ -87,12 +87,12 @@ export class Epochs {
   }
 
   /** Ends an epoch: nothing more is received under it. */
-  end(leaseMs: number, epoch: Epoch): void {
+  end(leaseMs: number, epoch: LeaseGroup): void {
     if (this.#current.get(leaseMs) === epoch) this.#current.delete(leaseMs);
   }
 
   /** Notes that an epoch was given entries. */
-  gave(epoch: Epoch, count: number): void {
+  gave(epoch: LeaseGroup, count: number): void {
     if (!epoch.registered) epoch.startedAt = this.#now();
     epoch.registered = true;
     epoch.given += count;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Checks, count, oneOf, positive } from "../../core/util/validate.ts";
+import { count, oneOf, positive, type Validators } from "../../core/util/validate.ts";
 
 /** How a queue is bounded and how long ids are remembered. */
 export interface StreamsOptions {
@@ -16,7 +16,7 @@ export interface StreamsOptions {
 }
 
 /** The checks of {@link StreamsOptions}. */
-export const STREAMS_CHECKS: Checks<StreamsOptions> = {
+export const STREAMS_CHECKS: Validators<StreamsOptions> = {
   maxLength: count,
   overflow: oneOf("reject", "drop-oldest"),
   dedupWindowMs: positive,

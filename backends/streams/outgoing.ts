@@ -10,7 +10,7 @@ import type { Script } from "./script.ts";
 import { SEND, SEND_PLAIN } from "./send_scripts.ts";
 
 /** How a queue takes messages. */
-export interface Intake {
+export interface QueueLimits {
   readonly maxLength: number | undefined;
   readonly dropOldest: boolean;
   readonly dedupWindowMs: number;
@@ -48,15 +48,20 @@ export interface Sender {
   /** What names the batch. */
   readonly token: string;
   /** Ids that a batch may have brought which was never answered, with its token. */
-  readonly suspects: ReadonlyMap<string, string>;
+  readonly unconfirmedIds: ReadonlyMap<string, string>;
   /** Whether to trim what is settled while at it. */
   readonly trim: boolean;
 }
 
 /** What sends a batch. */
-export function sendCall(keys: QueueKeys, messages: readonly DriverMessage[], intake: Intake, sender: Sender): Call {
+export function sendCall(
+  keys: QueueKeys,
+  messages: readonly DriverMessage[],
+  intake: QueueLimits,
+  sender: Sender,
+): Call {
   const { stream, delayed, ids, expiring, wake, channel } = keys;
-  const { publisher, token, suspects, trim } = sender;
+  const { publisher, token, unconfirmedIds, trim } = sender;
   const slot = slotKey(stream, publisher, token);
   if (!trim && intake.maxLength === undefined && messages.every(isPlain)) {
     const args = [token, channel];
@@ -73,7 +78,7 @@ export function sendCall(keys: QueueKeys, messages: readonly DriverMessage[], in
     trim ? "1" : "0",
   ];
   for (const message of messages) {
-    const from = message.explicitId ? suspects.get(message.id) : undefined;
+    const from = message.explicitId ? unconfirmedIds.get(message.id) : undefined;
     pushMessage(args, message, from === undefined ? "" : `${names.push(slotKey(stream, publisher, from))} ${from}`);
   }
   return { script: SEND, keys: names, args };

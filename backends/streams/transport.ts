@@ -8,11 +8,11 @@ import type { GroupKeys } from "./keys.ts";
 import type { Script } from "./script.ts";
 
 /** What is known of a queue where a wait begins. */
-export interface News {
+export interface WaitState {
   /** The queue that is waited for. */
   readonly keys: GroupKeys;
-  /** What {@link StreamsTransport.mark} answered before the queue was found empty. */
-  readonly mark: unknown;
+  /** What {@link StreamsTransport.version} answered before the queue was found empty. */
+  readonly version: unknown;
   /** The last entry of the stream when it was found empty. */
   readonly streamId: string;
   /** The last entry of the wake stream at that time. */
@@ -29,9 +29,9 @@ export interface StreamsTransport {
    */
   run(script: Script, keys: readonly string[], args: readonly string[], signal: AbortSignal): Promise<unknown>;
   /** Called before a queue is looked at, so that nothing that comes between the look and the wait is missed. */
-  mark?(keys: GroupKeys): unknown;
+  version?(keys: GroupKeys): unknown;
   /** Resolves when something may be new, when `ms` milliseconds have passed, or when the signal aborts; may resolve early. */
-  wait(news: News, ms: number, signal: AbortSignal): Promise<void>;
+  wait(news: WaitState, ms: number, signal: AbortSignal): Promise<void>;
   /** Resolves where the server answers. */
   ping(signal: AbortSignal): Promise<void>;
   /** Closes what it opened, and only that. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { callable, type Check, type Checks, text } from "../../core/util/validate.ts";
+import { func, text, type Validator, type Validators } from "../../core/util/validate.ts";
 import { EnvReader, readQueueFields } from "../../core/config/env_reader.ts";
 import { BACKEND_CHECKS, type BackendOptions } from "../../core/context.ts";
 import type { Env } from "../../core/protocol.ts";
@@ -25,17 +25,17 @@ export interface UpstashOptions extends BackendOptions, StreamsOptions {
   readonly fetch?: typeof fetch;
 }
 
-const client: Check = (value) =>
-  callable((value as Partial<UpstashClient> | null)?.eval) && { allowed: "a client of @upstash/redis" };
+const client: Validator = (value) =>
+  func((value as Partial<UpstashClient> | null)?.eval) && { allowed: "a client of @upstash/redis" };
 
 /** The checks of {@link UpstashOptions}. */
-export const UPSTASH_CHECKS: Checks<UpstashOptions> = {
+export const UPSTASH_CHECKS: Validators<UpstashOptions> = {
   ...BACKEND_CHECKS,
   ...STREAMS_CHECKS,
   url: text,
   token: text,
   client,
-  fetch: callable,
+  fetch: func,
 };
 
 /**

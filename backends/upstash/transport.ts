@@ -7,7 +7,7 @@ import type { Clock } from "../../core/util/clock.ts";
 import { type ErrorCode, QueueError } from "../../core/errors.ts";
 import type { GroupKeys } from "../streams/keys.ts";
 import type { Script } from "../streams/script.ts";
-import type { News, StreamsTransport } from "../streams/transport.ts";
+import type { StreamsTransport, WaitState } from "../streams/transport.ts";
 import { Listener, type Subscribe } from "./listener.ts";
 
 /** A database, however it is reached. */
@@ -42,12 +42,12 @@ export class UpstashTransport implements StreamsTransport {
     return this.#connection.ping(signal);
   }
 
-  mark(keys: GroupKeys): number {
+  version(keys: GroupKeys): number {
     return this.#listener(keys).mark();
   }
 
-  async wait({ keys, mark }: News, ms: number, signal: AbortSignal): Promise<void> {
-    await this.#listener(keys).wait(mark as number, ms, signal);
+  async wait({ keys, version }: WaitState, ms: number, signal: AbortSignal): Promise<void> {
+    await this.#listener(keys).wait(version as number, ms, signal);
   }
 
   /** One for each group that waits: what one group finds says nothing about another. */

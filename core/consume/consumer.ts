@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { abortSignal, checkOptions, type Checks, count, positive } from "../util/validate.ts";
-import { type HandleBatchOptions, handlePushed, policyOf } from "./push_handler.ts";
+import { abortSignal, checkOptions, count, positive, type Validators } from "../util/validate.ts";
+import { createProcessor, type HandleBatchOptions, handlePushed } from "./push_handler.ts";
 import type { ConsumerOptions, ConsumerSummary } from "./processor.ts";
 import type { QueueBackend, ReceiveOptions } from "../protocol.ts";
 import { pull } from "./pull.ts";
@@ -33,11 +33,11 @@ export interface Consumer {
   run(backend: QueueBackend, key: string, options?: RunOptions): Promise<ConsumerSummary>;
   /** Handles what is there, then resolves: for a cron-triggered Worker, or a script. */
   drain(backend: QueueBackend, key: string, options?: DrainOptions): Promise<ConsumerSummary>;
-  /** Handles a batch that the platform pushed, by the same policy. Never rejects because of one message. */
+  /** Handles a batch that the platform pushed, by the same processor. Never rejects because of one message. */
   handleBatch(batch: PushBatch, options?: HandleBatchOptions): Promise<ConsumerSummary>;
 }
 
-const RUN_CHECKS: Checks<RunOptions> = {
+const RUN_CHECKS: Validators<RunOptions> = {
   group: (value) => typeof value === "string" ? undefined : { allowed: "a string" },
   prefetch: count,
   leaseMs: positive,
@@ -65,18 +65,18 @@ const RUN_CHECKS: Checks<RunOptions> = {
  * @throws {TypeError | RangeError} An option that is not as described.
  */
 export function createConsumer(options: ConsumerOptions): Consumer {
-  const policy = policyOf(options);
+  const processor = createProcessor(options);
   const concurrency = options.concurrency ?? 8;
   return {
     run: async (backend, key, runOptions = {}) => {
       checkOptions("run options", runOptions, RUN_CHECKS);
-      return await pull(policy, concurrency, backend, key, runOptions);
+      return await pull(processor, concurrency, backend, key, runOptions);
     },
     drain: async (backend, key, drainOptions = {}) => {
       checkOptions(
         "drain options",
         drainOptions,
-        { ...RUN_CHECKS, deadlineMs: positive } satisfies Checks<DrainOptions>,
+        { ...RUN_CHECKS, deadlineMs: positive } satisfies Validators<DrainOptions>,
       );
       const { deadlineMs = 25_000, signal, ...rest } = drainOptions;
       const ending = new AbortController();
@@ -84,18 +84,18 @@ export function createConsumer(options: ConsumerOptions): Consumer {
       const onAbort = () => stopping.abort(signal?.reason);
       if (signal?.aborted) onAbort();
       else signal?.addEventListener("abort", onAbort, { once: true });
-      const timer = policy.clock.setTimeout(() => {
+      const timer = processor.clock.setTimeout(() => {
         stopping.abort();
         ending.abort(new DOMException(`The deadline of ${deadlineMs} ms has passed`, "TimeoutError"));
       }, deadlineMs);
       try {
         const settings = { ...rest, signal: stopping.signal, stopWhenEmpty: true };
-        return await pull(policy, concurrency, backend, key, settings, ending.signal);
+        return await pull(processor, concurrency, backend, key, settings, ending.signal);
       } finally {
-        policy.clock.clearTimeout(timer);
+        processor.clock.clearTimeout(timer);
         signal?.removeEventListener("abort", onAbort);
       }
     },
-    handleBatch: (batch, batchOptions) => handlePushed(policy, batch, batchOptions),
+    handleBatch: (batch, batchOptions) => handlePushed(processor, batch, batchOptions),
   };
 }

@@ -6,8 +6,8 @@
 import { type Clock, systemClock } from "../util/clock.ts";
 import { checkValue, nonNegative } from "../util/validate.ts";
 import { ConsumeError, PermanentError, QueueError } from "../errors.ts";
-import { within } from "../util/async.ts";
-import { type MessageEvent, type QueueObserver, tell } from "../observer.ts";
+import { withDeadline } from "../util/async.ts";
+import { notify, type QueueMessageEvent, type QueueObserver } from "../observer.ts";
 import type { Delivery, FailureCause, RetryDeliveryOptions } from "../protocol.ts";
 import { backoffMs, type BackoffOptions } from "../util/retry.ts";
 
@@ -55,13 +55,13 @@ export interface ConsumerSummary {
 }
 
 /** What became of a delivery. */
-export type Outcome = keyof ConsumerSummary;
+export type DeliveryOutcome = keyof ConsumerSummary;
 
 /** A summary to count in. */
-export type Counts = { -readonly [Name in Outcome]: number };
+export type Counts = { -readonly [Name in DeliveryOutcome]: number };
 
 /** How a delivery is settled by its handler's outcome: as the delivery itself does it, or in some other way. */
-export interface Settling {
+export interface SettlementActions {
   /** As {@link Delivery.ack}. */
   ack(): Promise<boolean>;
   /** As {@link Delivery.retry}. */
@@ -81,7 +81,7 @@ const DEFAULT_BACKOFF: BackoffOptions = { baseMs: 1_000, maxMs: 300_000 };
 const LONGEST_WAIT_MS = 86_400_000;
 
 /** Applies a consumer's options to deliveries. */
-export class Policy {
+export class DeliveryProcessor {
   declare readonly options: ConsumerOptions;
   declare readonly maxAttempts: number;
   declare readonly clock: Clock;
@@ -95,12 +95,12 @@ export class Policy {
   }
 
   /** Runs the handler and settles. */
-  async apply(
+  async process(
     delivery: Delivery,
     backend: string,
     ending?: AbortSignal,
-    settling: Settling = delivery,
-  ): Promise<Outcome> {
+    settling: SettlementActions = delivery,
+  ): Promise<DeliveryOutcome> {
     const startedAt = this.clock.now();
     this.#tell("delivered", delivery, backend, {});
     const failure = await this.#attempt(delivery, ending);
@@ -122,9 +122,9 @@ export class Policy {
   }
 
   /** Tells the observer that an option of the consumer failed. */
-  tellFailed(what: string, { key, id, attempts }: Delivery, backend: string, cause: unknown): void {
+  reportFailure(what: string, { key, id, attempts }: Delivery, backend: string, cause: unknown): void {
     const error = new ConsumeError("internal", `${what} a message failed`, { key, id, backend, cause });
-    tell(this.options.observer, "failed", { backend, key, operation: "settle", failures: attempts, error });
+    notify(this.options.observer, "failed", { backend, key, operation: "settle", failures: attempts, error });
   }
 
   async #attempt(delivery: Delivery, ending?: AbortSignal): Promise<{ readonly error: unknown } | undefined> {
@@ -155,7 +155,7 @@ export class Policy {
         checkValue("backoff", waitMs, nonNegative);
         return Math.min(waitMs, LONGEST_WAIT_MS);
       } catch (cause) {
-        this.tellFailed("The backoff of", delivery, backend, cause);
+        this.reportFailure("The backoff of", delivery, backend, cause);
         backoff = undefined;
       }
     }
@@ -169,18 +169,18 @@ export class Policy {
       reject(error);
       return error;
     };
-    await within(this.clock, timeoutMs, late, ending, async ({ signal }) => {
+    await withDeadline(this.clock, timeoutMs, late, ending, async ({ signal }) => {
       await Promise.race([this.options.handler(watched(delivery, signal)), promise]);
     });
   }
 
   #settled(
-    outcome: Outcome,
+    outcome: DeliveryOutcome,
     settled: boolean,
     delivery: Delivery,
     backend: string,
-    event: Partial<MessageEvent>,
-  ): Outcome {
+    event: Partial<QueueMessageEvent>,
+  ): DeliveryOutcome {
     if (!settled) {
       this.#tell("leaseLost", delivery, backend, event);
       return "lost";
@@ -193,10 +193,10 @@ export class Policy {
     name: "delivered" | "acked" | "retried" | "deadLettered" | "leaseLost",
     { key, id, attempts }: Delivery,
     backend: string,
-    event: Partial<MessageEvent>,
+    event: Partial<QueueMessageEvent>,
   ): void {
     const { observer } = this.options;
-    if (observer?.[name]) tell(observer, name, { backend, key, id, attempts, ...event });
+    if (observer?.[name]) notify(observer, name, { backend, key, id, attempts, ...event });
   }
 }
 

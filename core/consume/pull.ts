@@ -6,7 +6,13 @@
 import { delay } from "../util/async.ts";
 import { toCause } from "../receive/delivery.ts";
 import { ConsumeError } from "../errors.ts";
-import { type ConsumerSummary, type Counts, noCounts, type Policy, type Settling } from "./processor.ts";
+import {
+  type ConsumerSummary,
+  type Counts,
+  type DeliveryProcessor,
+  noCounts,
+  type SettlementActions,
+} from "./processor.ts";
 import type { Delivery, LeasingBackend, QueueBackend, ReceiveOptions } from "../protocol.ts";
 
 function isLeasing(backend: QueueBackend): backend is LeasingBackend {
@@ -15,7 +21,7 @@ function isLeasing(backend: QueueBackend): backend is LeasingBackend {
 
 /** Pulls deliveries and applies the policy to each, until the iteration ends. */
 export async function pull(
-  policy: Policy,
+  processor: DeliveryProcessor,
   concurrency: number,
   backend: QueueBackend,
   key: string,
@@ -30,8 +36,8 @@ export async function pull(
   else signal?.addEventListener("abort", stop, { once: true });
   const settings = { ...dropUndefined(options), signal: stopping.signal };
   const [iterator, work] = isLeasing(backend)
-    ? pullDeliveries(policy, concurrency, backend, key, settings, stop, counts, ending)
-    : pullPayloads(policy, backend, key, settings, counts, ending);
+    ? pullDeliveries(processor, concurrency, backend, key, settings, stop, counts, ending)
+    : pullPayloads(processor, backend, key, settings, counts, ending);
   try {
     await (ending ? Promise.race([work, aborted(ending)]) : work);
   } finally {
@@ -47,7 +53,7 @@ export async function pull(
 type Pulling = [iterator: AsyncIterator<unknown>, work: Promise<void>];
 
 function pullDeliveries(
-  policy: Policy,
+  processor: DeliveryProcessor,
   concurrency: number,
   backend: LeasingBackend,
   key: string,
@@ -59,23 +65,23 @@ function pullDeliveries(
   // Twice what runs: a handler that is done finds the next message here, and no more are held back from others.
   const deliveries = backend.receive(key, { prefetch: concurrency * 2, ...options });
   const work = each(deliveries, concurrency, stop, async (delivery) => {
-    const settling = settlingOf(policy, backend, delivery);
-    counts[await policy.apply(delivery, backend.name, ending, settling)] += 1;
+    const settling = settlingOf(processor, backend, delivery);
+    counts[await processor.process(delivery, backend.name, ending, settling)] += 1;
   });
   return [deliveries, work];
 }
 
 /** Settles as the delivery does, but for what the backend does not offer: dead letters are the sink's, delays none. */
-function settlingOf(policy: Policy, backend: LeasingBackend, delivery: Delivery): Settling {
+function settlingOf(processor: DeliveryProcessor, backend: LeasingBackend, delivery: Delivery): SettlementActions {
   const { deadLetters = true, delay: delays = true } = backend.capabilities ?? {};
-  const keepsDead = deadLetters || policy.options.deadLetter === undefined;
+  const keepsDead = deadLetters || processor.options.deadLetter === undefined;
   if (keepsDead && delays) return delivery;
   return {
     ack: () => delivery.ack(),
     retry: ({ delayMs, reason }) => delivery.retry({ delayMs: delays ? delayMs : 0, reason }),
     deadLetter: async (reason) => {
       if (keepsDead) return await delivery.deadLetter(reason);
-      return await bury(policy, delivery, backend.name, reason) ? await delivery.ack() : undefined;
+      return await toDeadLetterSink(processor, delivery, backend.name, reason) ? await delivery.ack() : undefined;
     },
   };
 }
@@ -133,7 +139,7 @@ async function leave(iterator: AsyncIterator<unknown>): Promise<void> {
 
 /** A backend without leases: one payload at a time, tried again in place, acknowledged by asking for the next. */
 function pullPayloads(
-  policy: Policy,
+  processor: DeliveryProcessor,
   backend: QueueBackend,
   key: string,
   options: ReceiveOptions & { readonly signal: AbortSignal },
@@ -162,7 +168,7 @@ function pullPayloads(
       let n = 0;
       for (let result = await next(); !result.done && !signal.aborted; result = await next()) {
         n += 1;
-        await handleInPlace(policy, name, counts, { key, payload: result.value, id: String(n) }, signal, ending);
+        await handleInPlace(processor, name, counts, { key, payload: result.value, id: String(n) }, signal, ending);
       } // asked for once more after an abort: that acknowledges the last
     } catch (error) {
       // An abort during a wait is the end that was asked for: the message in hand goes back.
@@ -175,7 +181,7 @@ function pullPayloads(
 }
 
 async function handleInPlace(
-  policy: Policy,
+  processor: DeliveryProcessor,
   name: string,
   counts: Counts,
   message: Pick<Delivery, "id" | "key" | "payload">,
@@ -185,23 +191,28 @@ async function handleInPlace(
   for (let attempts = 1;; attempts++) {
     const delivery = implicitDelivery(message, attempts, signal);
     let againMs: number | undefined;
-    const settling: Settling = {
+    const settling: SettlementActions = {
       ack: () => Promise.resolve(true),
       retry: ({ delayMs }) => {
         againMs = delayMs;
         return Promise.resolve(true);
       },
-      deadLetter: (reason) => bury(policy, delivery, name, reason),
+      deadLetter: (reason) => toDeadLetterSink(processor, delivery, name, reason),
     };
-    counts[await policy.apply(delivery, name, ending, settling)] += 1;
+    counts[await processor.process(delivery, name, ending, settling)] += 1;
     if (againMs === undefined) return;
-    await delay(againMs, policy.clock, signal);
+    await delay(againMs, processor.clock, signal);
   }
 }
 
 /** Gives a message to the sink. `undefined`: the sink failed, and the observer was told. */
-async function bury(policy: Policy, delivery: Delivery, name: string, reason: unknown): Promise<true | undefined> {
-  const { deadLetter } = policy.options;
+async function toDeadLetterSink(
+  processor: DeliveryProcessor,
+  delivery: Delivery,
+  name: string,
+  reason: unknown,
+): Promise<true | undefined> {
+  const { deadLetter } = processor.options;
   if (deadLetter === undefined) {
     throw new ConsumeError(
       "unsupported",
@@ -213,7 +224,7 @@ async function bury(policy: Policy, delivery: Delivery, name: string, reason: un
     await deadLetter(delivery, toCause(reason));
     return true;
   } catch (error) {
-    policy.tellFailed("The deadLetter sink for", delivery, name, error);
+    processor.reportFailure("The deadLetter sink for", delivery, name, error);
     return undefined;
   }
 }

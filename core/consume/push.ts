@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { type Check, checkValue, number } from "../util/validate.ts";
+import { checkValue, number, type Validator } from "../util/validate.ts";
 import { open } from "../envelope.ts";
 import { QueueError } from "../errors.ts";
 import { toCause } from "../receive/delivery.ts";
@@ -56,7 +56,7 @@ export interface PushDelivery extends Delivery {
 }
 
 /** What a retry may ask for: up to 24 hours. */
-const delay: Check = number("a number from 0 to 86400000", (ms) => ms >= 0 && ms <= 86_400_000);
+const delay: Validator = number("a number from 0 to 86400000", (ms) => ms >= 0 && ms <= 86_400_000);
 
 /** Whole seconds for a delay in milliseconds: rounded up, so that it never ends early. */
 export function wholeSeconds(delayMs: number): number {

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { callable, checkOptions, type Checks, checkValue, count, object, positive, text } from "../util/validate.ts";
+import { checkOptions, checkValue, count, func, object, positive, text, type Validators } from "../util/validate.ts";
 import { ConsumeError, QueueError } from "../errors.ts";
-import { within } from "../util/async.ts";
-import { type ConsumerOptions, type ConsumerSummary, type Counts, noCounts, Policy } from "./processor.ts";
+import { withDeadline } from "../util/async.ts";
+import { type ConsumerOptions, type ConsumerSummary, type Counts, DeliveryProcessor, noCounts } from "./processor.ts";
 import { type PushBatch, type PushDelivery, pushDelivery } from "./push.ts";
 import { BACKOFF_CHECKS } from "../util/retry.ts";
 
@@ -18,19 +18,19 @@ export interface HandleBatchOptions {
   readonly deadlineMs?: number;
 }
 
-const CONSUMER_CHECKS: Checks<ConsumerOptions> = {
-  handler: callable,
+const CONSUMER_CHECKS: Validators<ConsumerOptions> = {
+  handler: func,
   concurrency: count,
   maxAttempts: count,
-  backoff: (value) => callable(value) && object(value),
+  backoff: (value) => func(value) && object(value),
   timeoutMs: positive,
-  deadLetter: callable,
+  deadLetter: func,
   observer: object,
   clock: object,
-  random: callable,
+  random: func,
 };
 
-const BATCH_CHECKS: Checks<HandleBatchOptions> = {
+const BATCH_CHECKS: Validators<HandleBatchOptions> = {
   key: text,
   deadlineMs: positive,
 };
@@ -40,15 +40,15 @@ const BATCH_CHECKS: Checks<HandleBatchOptions> = {
  *
  * @throws {TypeError | RangeError} An option that is not as described.
  */
-export function policyOf(options: ConsumerOptions): Policy {
+export function createProcessor(options: ConsumerOptions): DeliveryProcessor {
   checkOptions("consumer options", options, CONSUMER_CHECKS);
-  checkValue("handler", options.handler, callable);
+  checkValue("handler", options.handler, func);
   if (typeof options.backoff === "object") checkOptions("backoff", options.backoff, BACKOFF_CHECKS);
-  return new Policy(options);
+  return new DeliveryProcessor(options);
 }
 
 /**
- * The `handleBatch` of a consumer that is only ever pushed to: the same policy, without the pull loop in the bundle.
+ * The `handleBatch` of a consumer that is only ever pushed to: the same processor, without the pull loop in the bundle.
  *
  * @example
  * ```ts
@@ -65,22 +65,22 @@ export function policyOf(options: ConsumerOptions): Policy {
 export function createBatchHandler(
   options: ConsumerOptions,
 ): (batch: PushBatch, options?: HandleBatchOptions) => Promise<ConsumerSummary> {
-  const policy = policyOf(options);
-  return (batch, batchOptions) => handlePushed(policy, batch, batchOptions);
+  const processor = createProcessor(options);
+  return (batch, batchOptions) => handlePushed(processor, batch, batchOptions);
 }
 
 /** Handles one batch. Never rejects because of one message. */
 export async function handlePushed(
-  policy: Policy,
+  processor: DeliveryProcessor,
   { queue, messages }: PushBatch,
   options: HandleBatchOptions = {},
 ): Promise<ConsumerSummary> {
   checkOptions("batch options", options, BATCH_CHECKS);
   const { key, deadlineMs = 600_000 } = options;
-  const { deadLetter, concurrency = 8 } = policy.options;
+  const { deadLetter, concurrency = 8 } = processor.options;
   const counts = noCounts();
   const late = () => new QueueError("timeout", `The batch took longer than ${deadlineMs} ms`);
-  await within(policy.clock, deadlineMs, late, undefined, async ({ signal }) => {
+  await withDeadline(processor.clock, deadlineMs, late, undefined, async ({ signal }) => {
     const ended = new Promise<"retried">((resolve) => signal.addEventListener("abort", () => resolve("retried")));
     const handle = async (delivery: PushDelivery): Promise<keyof Counts> => {
       if (delivery.malformed && !signal.aborted) {
@@ -88,7 +88,7 @@ export async function handlePushed(
         return "deadLettered";
       }
       // A handler that outlives the batch must not take the platform's own limit along: its message goes back now.
-      const outcome = await (signal.aborted ? ended : Promise.race([policy.apply(delivery, queue), ended]));
+      const outcome = await (signal.aborted ? ended : Promise.race([processor.process(delivery, queue), ended]));
       if (!delivery.settled) await delivery.retry();
       return outcome;
     };
@@ -100,7 +100,7 @@ export async function handlePushed(
           counts[await handle(delivery)] += 1;
         } catch (cause) {
           // A message that cannot be settled is told of, and holds nothing back.
-          policy.tellFailed("Settling", delivery, queue, cause);
+          processor.reportFailure("Settling", delivery, queue, cause);
         }
       }
     };

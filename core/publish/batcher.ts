@@ -1,19 +1,19 @@
 /**
- * The outbox of one key: publishes that are in the air together travel as one batch, one batch at a time, so the
+ * The batcher of one key: publishes that are in the air together travel as one batch, one batch at a time, so the
  * order of calls is the order in the queue.
  *
  * @module
  */
-import { roomOf, type Sender, type SendOptions } from "./unbatched_sender.ts";
+import { batchLimit, type Sender, type SendOptions } from "./unbatched_sender.ts";
 import type { DriverMessage } from "../driver.ts";
 import type { QueueError } from "../errors.ts";
-import { type Flight, fly, type Outcome } from "./send_batch.ts";
-import type { Host } from "../context.ts";
-import { Parcel } from "./pending_publish.ts";
+import { type PublishOutcome, sendBatch, type SendState } from "./send_batch.ts";
+import type { BackendContext } from "../context.ts";
+import { PendingPublish } from "./pending_publish.ts";
 import type { PublishReceipt } from "../protocol.ts";
 
-/** A parcel, and whoever waits for it. */
-class Awaited extends Parcel {
+/** A pending, and whoever waits for it. */
+class Awaited extends PendingPublish {
   /** Epoch milliseconds. */
   declare readonly deadline: number;
   /** Its publisher has been told; what the broker still answers is of no interest. */
@@ -23,16 +23,16 @@ class Awaited extends Parcel {
   readonly #resolve: (receipts: PublishReceipt[]) => void;
   readonly #reject: (error: unknown) => void;
 
-  /** A parcel that must have its outcome within so many milliseconds. */
+  /** A pending that must have its outcome within so many milliseconds. */
   constructor(
-    host: Host,
+    context: BackendContext,
     key: string,
     messages: readonly DriverMessage[],
     timeoutMs: number,
     resolve: (receipts: PublishReceipt[]) => void,
     reject: (error: unknown) => void,
   ) {
-    super(host, key, messages);
+    super(context, key, messages);
     this.deadline = this.startedAt + timeoutMs;
     this.#resolve = resolve;
     this.#reject = reject;
@@ -51,41 +51,41 @@ class Awaited extends Parcel {
   }
 }
 
-/** Messages in their order, each with the parcel that it is of at the same place. */
+/** Messages in their order, each with the pending that it is of at the same place. */
 class Line {
   messages: DriverMessage[] = [];
-  parcels: Awaited[] = [];
+  pendings: Awaited[] = [];
 
   /** Adds one at the end. */
-  push(message: DriverMessage, parcel: Awaited): void {
+  push(message: DriverMessage, pending: Awaited): void {
     this.messages.push(message);
-    this.parcels.push(parcel);
+    this.pendings.push(pending);
   }
 
   /** Takes the first so many out. */
   drop(count: number): void {
     this.messages.splice(0, count);
-    this.parcels.splice(0, count);
+    this.pendings.splice(0, count);
   }
 }
 
 /** Publishes of one key on their way to the driver. */
-class Outbox {
-  readonly #host: Host;
+class KeyBatcher {
+  readonly #context: BackendContext;
   readonly #key: string;
   readonly #onIdle: () => void;
   readonly #waiting = new Line();
-  /** What the flight carries. */
+  /** What the state carries. */
   #batch = new Line();
-  #flight: Flight | undefined;
+  #state: SendState | undefined;
   #abort: AbortController | undefined;
   #running: Promise<void> | undefined;
   #timer: unknown;
   #timerAt = Infinity;
 
-  /** An outbox for a key; `onIdle` is called when there is nothing left to send. */
-  constructor(host: Host, key: string, onIdle: () => void) {
-    this.#host = host;
+  /** An batcher for a key; `onIdle` is called when there is nothing left to send. */
+  constructor(context: BackendContext, key: string, onIdle: () => void) {
+    this.#context = context;
     this.#key = key;
     this.#onIdle = onIdle;
   }
@@ -93,19 +93,19 @@ class Outbox {
   /** Sends messages after all that came before; resolves when the broker has confirmed every one. */
   add(messages: readonly DriverMessage[], { timeoutMs, signal }: SendOptions): Promise<PublishReceipt[]> {
     return new Promise((resolve, reject) => {
-      const ms = timeoutMs ?? this.#host.options.timeoutMs;
-      const parcel = new Awaited(this.#host, this.#key, messages, ms, resolve, reject);
-      if (signal) this.#heed(signal, parcel);
-      for (const message of messages) this.#waiting.push(message, parcel);
+      const ms = timeoutMs ?? this.#context.options.timeoutMs;
+      const pending = new Awaited(this.#context, this.#key, messages, ms, resolve, reject);
+      if (signal) this.#heed(signal, pending);
+      for (const message of messages) this.#waiting.push(message, pending);
       // A microtask later, so that what is published in the same turn travels together.
       this.#running ??= Promise.resolve().then(() => this.#run());
-      this.#arm(parcel.deadline);
+      this.#arm(pending.deadline);
     });
   }
 
-  #heed(signal: AbortSignal, parcel: Awaited): void {
-    const onAbort = () => this.#giveUp(parcel, signal.reason, true);
-    parcel.onOver = () => signal.removeEventListener("abort", onAbort);
+  #heed(signal: AbortSignal, pending: Awaited): void {
+    const onAbort = () => this.#giveUp(pending, signal.reason, true);
+    pending.onOver = () => signal.removeEventListener("abort", onAbort);
     signal.addEventListener("abort", onAbort);
   }
 
@@ -116,11 +116,11 @@ class Outbox {
 
   /** Gives up all that is still waiting or in the air. */
   abandon(reason: QueueError): void {
-    for (const parcel of this.#parcels()) this.#giveUp(parcel, reason, false);
+    for (const pending of this.#pendings()) this.#giveUp(pending, reason, false);
   }
 
-  #parcels(): Awaited[] {
-    return [...this.#batch.parcels, ...this.#waiting.parcels];
+  #pendings(): Awaited[] {
+    return [...this.#batch.pendings, ...this.#waiting.pendings];
   }
 
   async #run(): Promise<void> {
@@ -129,71 +129,71 @@ class Outbox {
       if (this.#batch.messages.length > 0) await this.#send();
     }
     this.#running = undefined;
-    this.#host.clock.clearTimeout(this.#timer);
+    this.#context.clock.clearTimeout(this.#timer);
     this.#timerAt = Infinity;
     this.#onIdle();
   }
 
   /** Fills the batch. */
   #take(): void {
-    const { messages, parcels } = this.#waiting;
-    const fits = roomOf(this.#host);
+    const { messages, pendings } = this.#waiting;
+    const fits = batchLimit(this.#context);
     let spent = 0;
     for (; spent < messages.length; spent++) {
-      const [message, parcel] = [messages[spent]!, parcels[spent]!];
-      if (parcel.over) continue;
+      const [message, pending] = [messages[spent]!, pendings[spent]!];
+      if (pending.over) continue;
       if (!fits(message)) break;
-      parcel.taken += 1;
-      this.#batch.push(message, parcel);
+      pending.sent += 1;
+      this.#batch.push(message, pending);
     }
     this.#waiting.drop(spent);
   }
 
   async #send(): Promise<void> {
     this.#abort = new AbortController();
-    this.#flight = {};
+    this.#state = {};
     try {
       const { messages } = this.#batch;
       this.#deliver(
-        await fly(this.#flight, this.#host, this.#key, this.#abort.signal, messages, () => this.#stillWanted()),
+        await sendBatch(this.#state, this.#context, this.#key, this.#abort.signal, messages, () => this.#stillWanted()),
       );
     } catch {
       // Nobody waits for it: each was told when it gave up.
     }
     this.#batch = new Line();
-    this.#flight = this.#abort = undefined;
+    this.#state = this.#abort = undefined;
   }
 
   /** What somebody waits for goes on in a batch of its own. */
   #stillWanted(): readonly DriverMessage[] {
-    const { messages, parcels } = this.#batch;
+    const { messages, pendings } = this.#batch;
     this.#batch = new Line();
-    for (const [i, parcel] of parcels.entries()) if (!parcel.over) this.#batch.push(messages[i]!, parcel);
+    for (const [i, pending] of pendings.entries()) if (!pending.over) this.#batch.push(messages[i]!, pending);
     return this.#batch.messages;
   }
 
   /** Hands out what became of each message. */
-  #deliver(outcomes: readonly Outcome[]): void {
+  #deliver(outcomes: readonly PublishOutcome[]): void {
     for (let i = 0; i < outcomes.length; i++) {
-      const parcel = this.#batch.parcels[i]!;
-      if (parcel.over) continue;
-      parcel.answer(outcomes[i]!);
-      if (parcel.answered) parcel.end();
+      const pending = this.#batch.pendings[i]!;
+      if (pending.over) continue;
+      pending.addOutcome(outcomes[i]!);
+      if (pending.complete) pending.end();
     }
   }
 
   /** The publisher's patience is over: because of time, a signal, or the end of the backend. */
-  #giveUp(parcel: Awaited, reason: unknown, aborted: boolean): void {
-    if (parcel.over) return;
-    const { flying } = parcel;
-    parcel.end(() => parcel.giveUp(reason, aborted, this.#flight));
-    if (flying && this.#batch.parcels.every(({ over }) => over)) this.#abort?.abort();
+  #giveUp(pending: Awaited, reason: unknown, aborted: boolean): void {
+    if (pending.over) return;
+    const { inFlight } = pending;
+    pending.end(() => pending.giveUp(reason, aborted, this.#state));
+    if (inFlight && this.#batch.pendings.every(({ over }) => over)) this.#abort?.abort();
   }
 
   /** One timer for all that wait: set for the earliest deadline. */
   #arm(deadline: number): void {
     if (deadline >= this.#timerAt) return;
-    const { clock } = this.#host;
+    const { clock } = this.#context;
     clock.clearTimeout(this.#timer);
     this.#timerAt = deadline;
     this.#timer = clock.setTimeout(() => {
@@ -201,40 +201,40 @@ class Outbox {
       // A timer is never early: where the clock says so, somebody has set it back.
       const now = Math.max(clock.now(), deadline);
       let next = Infinity;
-      const late = this.#host.lateError("timeout");
-      for (const parcel of this.#parcels()) {
-        if (parcel.deadline <= now) this.#giveUp(parcel, late, false);
-        else if (!parcel.over) next = Math.min(next, parcel.deadline);
+      const late = this.#context.timeoutError("timeout");
+      for (const pending of this.#pendings()) {
+        if (pending.deadline <= now) this.#giveUp(pending, late, false);
+        else if (!pending.over) next = Math.min(next, pending.deadline);
       }
       if (next < Infinity) this.#arm(next);
     }, deadline - clock.now());
   }
 }
 
-/** The outboxes of a backend. A key that falls silent costs nothing: its outbox goes when it has nothing left to send. */
-export class Outboxes implements Sender {
-  readonly #host: Host;
-  readonly #outboxes: Map<string, Outbox> = new Map();
+/** The outboxes of a backend. A key that falls silent costs nothing: its batcher goes when it has nothing left to send. */
+export class PublishBatcher implements Sender {
+  readonly #context: BackendContext;
+  readonly #batchers: Map<string, KeyBatcher> = new Map();
 
-  /** Outboxes over the host's driver. */
-  constructor(host: Host) {
-    this.#host = host;
+  /** Outboxes over the context's driver. */
+  constructor(context: BackendContext) {
+    this.#context = context;
   }
 
   add(key: string, messages: readonly DriverMessage[], options: SendOptions): Promise<PublishReceipt[]> {
-    let outbox = this.#outboxes.get(key);
-    if (outbox === undefined) {
-      outbox = new Outbox(this.#host, key, () => this.#outboxes.delete(key));
-      this.#outboxes.set(key, outbox);
+    let batcher = this.#batchers.get(key);
+    if (batcher === undefined) {
+      batcher = new KeyBatcher(this.#context, key, () => this.#batchers.delete(key));
+      this.#batchers.set(key, batcher);
     }
-    return outbox.add(messages, options);
+    return batcher.add(messages, options);
   }
 
   async idle(): Promise<void> {
-    await Promise.all([...this.#outboxes.values()].map((outbox) => outbox.idle()));
+    await Promise.all([...this.#batchers.values()].map((batcher) => batcher.idle()));
   }
 
   abandon(reason: QueueError): void {
-    for (const outbox of this.#outboxes.values()) outbox.abandon(reason);
+    for (const batcher of this.#batchers.values()) batcher.abandon(reason);
   }
 }

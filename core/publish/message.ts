@@ -4,19 +4,19 @@
  * @module
  */
 import type { DriverMessage } from "../driver.ts";
-import type { Host } from "../context.ts";
+import type { BackendContext } from "../context.ts";
 import { bytesOf, copyPayload } from "../util/json.ts";
 import type { OutgoingMessage } from "../protocol.ts";
 
 /** Makes messages for one backend. */
-export class Composer {
-  readonly #host: Host;
+export class MessageFactory {
+  readonly #context: BackendContext;
   #prefix: string | undefined;
   #made = 0;
 
   /** A composer for the backend's driver and options. */
-  constructor(host: Host) {
-    this.#host = host;
+  constructor(context: BackendContext) {
+    this.#context = context;
   }
 
   /**
@@ -26,8 +26,11 @@ export class Composer {
    * @throws {RangeError} One that is over the backend's size, a delay over its longest.
    * @throws {QueueError} `"unsupported"`: an option that the backend does not offer.
    */
-  compose(content: unknown, { id, delayMs = 0, ttlMs, headers }: Omit<OutgoingMessage, "payload">): DriverMessage {
-    const { driver, options: { messageTtlMs, maxPayloadBytes } } = this.#host;
+  createDriverMessage(
+    content: unknown,
+    { id, delayMs = 0, ttlMs, headers }: Omit<OutgoingMessage, "payload">,
+  ): DriverMessage {
+    const { driver, options: { messageTtlMs, maxPayloadBytes } } = this.#context;
     const payload = copyPayload(content);
     const body = driver.structured && maxPayloadBytes === Infinity ? "" : JSON.stringify(payload);
     // Three bytes is the most that UTF-8 needs for one unit of a JavaScript string.
@@ -37,9 +40,9 @@ export class Composer {
         throw new RangeError(`payload must be at most ${maxPayloadBytes} bytes as JSON, found ${bytes}`);
       }
     }
-    if (delayMs) this.#host.checkDelay(delayMs);
-    if (ttlMs !== undefined && !driver.capabilities.ttl) throw this.#host.unsupported("ttlMs");
-    if (headers && !driver.capabilities.headers) throw this.#host.unsupported("headers");
+    if (delayMs) this.#context.checkDelay(delayMs);
+    if (ttlMs !== undefined && !driver.capabilities.ttl) throw this.#context.unsupported("ttlMs");
+    if (headers && !driver.capabilities.headers) throw this.#context.unsupported("headers");
     return {
       id: id ?? this.#newId(),
       explicitId: id !== undefined,

@@ -5,11 +5,11 @@
  */
 import type { DriverMessage } from "../driver.ts";
 import type { QueueError } from "../errors.ts";
-import { type Flight, fly } from "./send_batch.ts";
-import type { Host } from "../context.ts";
+import { sendBatch, type SendState } from "./send_batch.ts";
+import type { BackendContext } from "../context.ts";
 import { bytesOf } from "../util/json.ts";
-import { within } from "../util/async.ts";
-import { Parcel } from "./pending_publish.ts";
+import { withDeadline } from "../util/async.ts";
+import { PendingPublish } from "./pending_publish.ts";
 import type { PublishReceipt } from "../protocol.ts";
 
 /** How long, and as long as what, somebody waits. */
@@ -30,45 +30,47 @@ export interface Sender {
 }
 
 /** Sends each call by itself. */
-export class Direct implements Sender {
-  readonly #host: Host;
+export class UnbatchedSender implements Sender {
+  readonly #context: BackendContext;
   /** What limits each call, and when it has ended. */
   readonly #calls: Map<AbortController, Promise<void>> = new Map();
 
-  /** A sender over the host's driver. */
-  constructor(host: Host) {
-    this.#host = host;
+  /** A sender over the context's driver. */
+  constructor(context: BackendContext) {
+    this.#context = context;
   }
 
   async add(
     key: string,
     messages: readonly DriverMessage[],
-    { timeoutMs = this.#host.options.timeoutMs, signal: outer }: SendOptions,
+    { timeoutMs = this.#context.options.timeoutMs, signal: outer }: SendOptions,
   ): Promise<PublishReceipt[]> {
-    const host = this.#host;
-    const parcel = new Parcel(host, key, messages);
+    const context = this.#context;
+    const pending = new PendingPublish(context, key, messages);
     const { promise, resolve } = Promise.withResolvers<void>();
-    await within(host.clock, timeoutMs, () => host.lateError("timeout"), outer, async (limit) => {
+    await withDeadline(context.clock, timeoutMs, () => context.timeoutError("timeout"), outer, async (limit) => {
       this.#calls.set(limit, promise);
-      let flight: Flight | undefined;
+      let state: SendState | undefined;
       try {
-        while (!parcel.answered) {
-          const fits = roomOf(host);
-          const rest = messages.slice(parcel.taken);
+        while (!pending.complete) {
+          const fits = batchLimit(context);
+          const rest = messages.slice(pending.sent);
           const end = rest.findIndex((message) => !fits(message));
           const batch = end < 0 ? rest : rest.slice(0, end);
-          parcel.taken += batch.length;
-          for (const outcome of await fly(flight = {}, host, key, limit.signal, batch)) parcel.answer(outcome);
+          pending.sent += batch.length;
+          for (const outcome of await sendBatch(state = {}, context, key, limit.signal, batch)) {
+            pending.addOutcome(outcome);
+          }
         }
       } catch {
-        // A flight that does not answer was ended by the limit.
-        parcel.giveUp(limit.signal.reason, outer?.aborted === true, flight);
+        // A state that does not answer was ended by the limit.
+        pending.giveUp(limit.signal.reason, outer?.aborted === true, state);
       } finally {
         this.#calls.delete(limit);
         resolve();
       }
     });
-    return parcel.receipts();
+    return pending.receipts();
   }
 
   idle(): Promise<unknown> {
@@ -81,7 +83,7 @@ export class Direct implements Sender {
 }
 
 /** Answers of one message after the other whether it still fits into a batch of the driver's; the first always does. */
-export function roomOf({ driver }: Host): (message: DriverMessage) => boolean {
+export function batchLimit({ driver }: BackendContext): (message: DriverMessage) => boolean {
   const { maxBatchMessages = 1_000, maxBatchBytes = Infinity } = driver;
   let count = 0;
   let bytes = 0;

@@ -4,32 +4,40 @@
  * @module
  */
 import { call, checkGroup } from "../call.ts";
-import { abortSignal, checkKey, checkOptions, type Checks, count, text, texts } from "../util/validate.ts";
+import { abortSignal, checkKey, checkOptions, count, text, texts, type Validators } from "../util/validate.ts";
 import type { DriverDeadLetterQuery, DriverDeadLetters } from "../driver.ts";
-import type { Host } from "../context.ts";
+import type { BackendContext } from "../context.ts";
 import { parsePayload } from "../util/json.ts";
 import { type DeadLetter, type DeadLetterQuery, type DeadLetters, DEFAULT_GROUP } from "../protocol.ts";
 
-const CHECKS: Checks<DeadLetterQuery> = { group: text, ids: texts, limit: count, signal: abortSignal };
+const CHECKS: Validators<DeadLetterQuery> = { group: text, ids: texts, limit: count, signal: abortSignal };
 
-function prepare(host: Host, key: string, query: DeadLetterQuery): [DriverDeadLetters, DriverDeadLetterQuery] {
+function prepare(
+  context: BackendContext,
+  key: string,
+  query: DeadLetterQuery,
+): [DriverDeadLetters, DriverDeadLetterQuery] {
   checkKey(key);
   checkOptions("dead letter query", query, CHECKS);
-  const { deadLetters } = host.driver;
-  if (deadLetters === undefined) throw host.unsupported("dead letters");
+  const { deadLetters } = context.driver;
+  if (deadLetters === undefined) throw context.unsupported("dead letters");
   const { group = DEFAULT_GROUP, ids, limit = Infinity } = query;
-  checkGroup(host, group);
+  checkGroup(context, group);
   return [deadLetters, { group, ids, limit }];
 }
 
-async function* list(host: Host, key: string, query: DeadLetterQuery): AsyncGenerator<DeadLetter, undefined> {
-  const [letters, asked] = prepare(host, key, query);
+async function* list(
+  context: BackendContext,
+  key: string,
+  query: DeadLetterQuery,
+): AsyncGenerator<DeadLetter, undefined> {
+  const [letters, asked] = prepare(context, key, query);
   let cursor: string | undefined;
   let left = asked.limit;
   do {
     const from = cursor;
     const page = await call(
-      host,
+      context,
       `Cannot list the dead letters of "${key}"`,
       (signal) => letters.list(key, { ...asked, limit: left }, from, signal),
       key,
@@ -47,20 +55,20 @@ function withPayload(letter: DeadLetter): DeadLetter {
   return typeof payload === "string" ? letter : { ...letter, payload };
 }
 
-/** The dead letters of the host's driver; each method rejects with code `"unsupported"` where there are none. */
-export function deadLettersOf(host: Host): DeadLetters {
+/** The dead letters of the context's driver; each method rejects with code `"unsupported"` where there are none. */
+export function deadLettersOf(context: BackendContext): DeadLetters {
   return {
-    list: (key, query = {}) => list(host, key, query),
+    list: (key, query = {}) => list(context, key, query),
     replay: async (key, query = {}) => {
-      const [letters, asked] = prepare(host, key, query);
-      if (!letters.replay) throw host.unsupported("replaying dead letters");
+      const [letters, asked] = prepare(context, key, query);
+      if (!letters.replay) throw context.unsupported("replaying dead letters");
       const what = `Cannot replay the dead letters of "${key}"`;
-      return await call(host, what, (signal) => letters.replay!(key, asked, signal), key, query.signal);
+      return await call(context, what, (signal) => letters.replay!(key, asked, signal), key, query.signal);
     },
     purge: async (key, query = {}) => {
-      const [letters, asked] = prepare(host, key, query);
+      const [letters, asked] = prepare(context, key, query);
       const what = `Cannot purge the dead letters of "${key}"`;
-      return await call(host, what, (signal) => letters.purge(key, asked, signal), key, query.signal);
+      return await call(context, what, (signal) => letters.purge(key, asked, signal), key, query.signal);
     },
   };
 }

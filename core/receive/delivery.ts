@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { checkOptions, type Checks, checkValue, nonNegative, positive } from "../util/validate.ts";
+import { checkOptions, checkValue, nonNegative, positive, type Validators } from "../util/validate.ts";
 import type { RawDelivery, Settlement } from "../driver.ts";
 import { messageOf } from "../util/redact.ts";
 import type { Delivery, FailureCause, JsonObject, RetryDeliveryOptions } from "../protocol.ts";
@@ -29,7 +29,7 @@ const SETTLED: Promise<boolean> = /* @__PURE__ */ Promise.resolve(true);
 
 const NOT_OURS: Promise<boolean> = /* @__PURE__ */ Promise.resolve(false);
 
-const RETRY_CHECKS: Checks<RetryDeliveryOptions> = { delayMs: nonNegative, reason: () => undefined };
+const RETRY_CHECKS: Validators<RetryDeliveryOptions> = { delayMs: nonNegative, reason: () => undefined };
 
 /** What the broker keeps of a reason: its name and message, never more than a few kilobytes. */
 export function toCause(reason: unknown): FailureCause {

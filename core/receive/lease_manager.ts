@@ -5,17 +5,17 @@
  */
 import type { LeasedDelivery } from "./delivery.ts";
 import { LONGEST } from "../util/clock.ts";
-import { limited } from "../call.ts";
+import { callWithTimeout } from "../call.ts";
 import { ConsumeError } from "../errors.ts";
-import type { Host } from "../context.ts";
-import { tell } from "../observer.ts";
+import type { BackendContext } from "../context.ts";
+import { notify } from "../observer.ts";
 
 /** How far into a lease it is renewed. */
 const RENEWALS = 3;
 
 /** Keeps leases alive while they are held. */
-export class LeaseKeeper {
-  readonly #host: Host;
+export class LeaseManager {
+  readonly #context: BackendContext;
   readonly #key: string;
   readonly #group: string;
   readonly #leaseMs: number;
@@ -29,8 +29,14 @@ export class LeaseKeeper {
   renewing = true;
 
   /** A keeper; `onLost` is told of each delivery whose lease ended. */
-  constructor(host: Host, key: string, group: string, leaseMs: number, onLost: (delivery: LeasedDelivery) => void) {
-    this.#host = host;
+  constructor(
+    context: BackendContext,
+    key: string,
+    group: string,
+    leaseMs: number,
+    onLost: (delivery: LeasedDelivery) => void,
+  ) {
+    this.#context = context;
     this.#key = key;
     this.#group = group;
     this.#leaseMs = leaseMs;
@@ -45,7 +51,7 @@ export class LeaseKeeper {
   }
 
   /** Takes a lease into care. */
-  hold(delivery: LeasedDelivery): void {
+  add(delivery: LeasedDelivery): void {
     delivery.held = true;
     delivery.before = this.#last;
     if (this.#last) this.#last.after = delivery;
@@ -55,7 +61,7 @@ export class LeaseKeeper {
   }
 
   /** Lets go of a lease that is being settled. */
-  drop(delivery: LeasedDelivery): void {
+  remove(delivery: LeasedDelivery): void {
     if (!delivery.held) return;
     delivery.held = false;
     if (delivery.before) delivery.before.after = delivery.after;
@@ -66,9 +72,9 @@ export class LeaseKeeper {
   }
 
   /** Stops the timer where there is nothing to wait for. */
-  rest(): void {
+  stop(): void {
     if (this.#first || !this.#armed) return;
-    this.#host.clock.clearTimeout(this.#timer);
+    this.#context.clock.clearTimeout(this.#timer);
     this.#armed = false;
   }
 
@@ -76,17 +82,17 @@ export class LeaseKeeper {
   async extend(
     deliveries: readonly LeasedDelivery[],
     leaseMs: number,
-    withinMs: number = this.#host.options.timeoutMs,
+    withinMs: number = this.#context.options.timeoutMs,
   ): Promise<boolean[]> {
-    const { driver, clock } = this.#host;
-    if (!driver.extend) throw this.#host.unsupported("extending a lease");
+    const { driver, clock } = this.#context;
+    if (!driver.extend) throw this.#context.unsupported("extending a lease");
     const { maxSettleBatch = 1_000 } = driver;
     const kept: boolean[] = [];
     for (let from = 0; from < deliveries.length; from += maxSettleBatch) {
       const some = deliveries.slice(from, from + maxSettleBatch);
       const startedAt = clock.now();
-      const answers = await limited(
-        this.#host,
+      const answers = await callWithTimeout(
+        this.#context,
         (signal) => driver.extend!(this.#key, this.#group, some.map((delivery) => delivery.raw.lease), leaseMs, signal),
         withinMs,
         "unknown-outcome",
@@ -104,7 +110,7 @@ export class LeaseKeeper {
   #arm(): void {
     if (this.#armed || !this.#first) return;
     this.#armed = true;
-    const { clock } = this.#host;
+    const { clock } = this.#context;
     // After a failed renewal there is less time left, so the next try comes sooner; and no lease ends unnoticed.
     const regular = Math.min(this.#leaseMs / RENEWALS / (this.#failures > 0 ? 4 : 1), LONGEST);
     const waitMs = Math.max(0, Math.min(regular, this.#endsAt(this.held()) - clock.now()));
@@ -121,7 +127,7 @@ export class LeaseKeeper {
   }
 
   async #renew(): Promise<void> {
-    const { driver, clock } = this.#host;
+    const { driver, clock } = this.#context;
     const now = clock.now();
     const due: LeasedDelivery[] = [];
     for (const delivery of this.held()) {
@@ -129,14 +135,16 @@ export class LeaseKeeper {
       else if (delivery.leasedUntil - now <= this.#leaseMs * (1 - 1 / RENEWALS) + 1) due.push(delivery);
     }
     if (due.length === 0 || !this.renewing || !driver.extend) return;
-    const withinMs = Math.min(this.#host.options.timeoutMs, this.#leaseMs / RENEWALS, this.#endsAt(due) - now);
+    const withinMs = Math.min(this.#context.options.timeoutMs, this.#leaseMs / RENEWALS, this.#endsAt(due) - now);
     try {
       await this.extend(due, this.#leaseMs, withinMs);
       this.#failures = 0;
     } catch (error) {
       this.#failures += 1;
-      const wrapped = this.#host.wrap(ConsumeError, `Cannot renew leases on "${this.#key}"`, error, { key: this.#key });
-      this.#host.tellFailed("extend", this.#key, this.#failures, wrapped);
+      const wrapped = this.#context.wrap(ConsumeError, `Cannot renew leases on "${this.#key}"`, error, {
+        key: this.#key,
+      });
+      this.#context.reportFailure("extend", this.#key, this.#failures, wrapped);
     }
   }
 
@@ -145,10 +153,10 @@ export class LeaseKeeper {
   }
 
   #lose(delivery: LeasedDelivery): void {
-    this.drop(delivery);
-    const about = { backend: this.#host.driver.name, key: this.#key, id: delivery.id };
+    this.remove(delivery);
+    const about = { backend: this.#context.driver.name, key: this.#key, id: delivery.id };
     delivery.lose(new ConsumeError("not-found", `The lease of a message of "${this.#key}" was lost`, about));
-    tell(this.#host.options.observer, "leaseLost", { ...about, group: this.#group, attempts: delivery.attempts });
+    notify(this.#context.options.observer, "leaseLost", { ...about, group: this.#group, attempts: delivery.attempts });
     this.#onLost(delivery);
   }
 }

@@ -6,10 +6,19 @@
  * @module
  */
 import { call, checkGroup } from "../call.ts";
-import { abortSignal, checkKey, checkOptions, type Checks, count, flag, positive, text } from "../util/validate.ts";
+import {
+  abortSignal,
+  boolean,
+  checkKey,
+  checkOptions,
+  count,
+  positive,
+  text,
+  type Validators,
+} from "../util/validate.ts";
 import { deadLettersOf } from "./dead_letters.ts";
 import type { LeasedDelivery } from "./delivery.ts";
-import type { Host } from "../context.ts";
+import type { BackendContext } from "../context.ts";
 import { PayloadIterator } from "./payload_iterator.ts";
 import {
   type ConsumeOptions,
@@ -20,35 +29,35 @@ import {
   type QueueDepth,
   type ReceiveOptions,
 } from "../protocol.ts";
-import { Settler } from "./settlement_batcher.ts";
+import { SettlementBatcher } from "./settlement_batcher.ts";
 import { Subscription } from "./subscription.ts";
 
-const RECEIVE_CHECKS: Checks<ReceiveOptions> = {
+const RECEIVE_CHECKS: Validators<ReceiveOptions> = {
   group: text,
   prefetch: count,
   leaseMs: positive,
   signal: abortSignal,
-  stopWhenEmpty: flag,
+  stopWhenEmpty: boolean,
 };
 
 type DepthOptions = { readonly group?: string; readonly signal?: AbortSignal };
 
-const DEPTH_CHECKS: Checks<DepthOptions> = { group: text, signal: abortSignal };
+const DEPTH_CHECKS: Validators<DepthOptions> = { group: text, signal: abortSignal };
 
 /** What is asked of a subscription, whatever it hands out. */
 type Stoppable = Pick<Subscription<never>, "stop" | "empty" | "revoke">;
 
 /** All that a backend's consumers hold. */
-export class Receiving {
+export class Receiver {
   readonly deadLetters: DeadLetters;
-  readonly #host: Host;
-  readonly #settlers: Map<string, { readonly settler: Settler; users: number }> = new Map();
+  readonly #context: BackendContext;
+  readonly #settlers: Map<string, { readonly settler: SettlementBatcher; users: number }> = new Map();
   readonly #subscriptions: Set<Stoppable> = new Set();
 
   /** The receiving side over a driver. */
-  constructor(host: Host) {
-    this.#host = host;
-    this.deadLetters = deadLettersOf(host);
+  constructor(context: BackendContext) {
+    this.#context = context;
+    this.deadLetters = deadLettersOf(context);
   }
 
   /** Payloads, acknowledged by asking for the next. */
@@ -65,12 +74,12 @@ export class Receiving {
   async depth(key: string, options: DepthOptions = {}): Promise<QueueDepth> {
     checkKey(key);
     checkOptions("depth options", options, DEPTH_CHECKS);
-    const { driver } = this.#host;
-    if (!driver.depth) throw this.#host.unsupported("depth");
+    const { driver } = this.#context;
+    if (!driver.depth) throw this.#context.unsupported("depth");
     const { group = DEFAULT_GROUP, signal } = options;
-    checkGroup(this.#host, group);
+    checkGroup(this.#context, group);
     return await call(
-      this.#host,
+      this.#context,
       `Cannot look into "${key}"`,
       (limit) => driver.depth!(key, group, limit),
       key,
@@ -87,7 +96,7 @@ export class Receiving {
 
   /** Takes back what is still in hand, and sends every settlement that is left. */
   async revoke(): Promise<void> {
-    const reason = this.#host.closedError("The lease was given back");
+    const reason = this.#context.closedError("The lease was given back");
     await Promise.allSettled([
       ...[...this.#subscriptions].map((subscription) => subscription.revoke(reason)),
       ...[...this.#settlers.values()].map(({ settler }) => settler.idle()),
@@ -97,19 +106,19 @@ export class Receiving {
   #subscribe<T>(key: string, options: ReceiveOptions, give: (delivery: LeasedDelivery) => T): Subscription<T> {
     checkKey(key);
     checkOptions("receive options", options, RECEIVE_CHECKS);
-    const { driver, options: defaults } = this.#host;
-    if (!driver.receive || !driver.settle) throw this.#host.unsupported("pulling messages");
+    const { driver, options: defaults } = this.#context;
+    if (!driver.receive || !driver.settle) throw this.#context.unsupported("pulling messages");
     const { group = DEFAULT_GROUP, signal } = options;
     const { prefetch = defaults.prefetch ?? 100, leaseMs = defaults.leaseMs ?? 30_000 } = options;
-    checkGroup(this.#host, group);
+    checkGroup(this.#context, group);
     const id = JSON.stringify([key, group]);
     let shared = this.#settlers.get(id);
     if (shared === undefined) {
-      this.#settlers.set(id, shared = { settler: new Settler(this.#host, key, group), users: 0 });
+      this.#settlers.set(id, shared = { settler: new SettlementBatcher(this.#context, key, group), users: 0 });
     }
     const { settler } = shared;
     const settings = { group, prefetch, leaseMs, signal, stopWhenEmpty: options.stopWhenEmpty ?? false };
-    const subscription: Subscription<T> = new Subscription<T>(this.#host, key, settings, settler, give, () => {
+    const subscription: Subscription<T> = new Subscription<T>(this.#context, key, settings, settler, give, () => {
       if (!this.#subscriptions.delete(subscription)) return;
       shared.users -= 1;
       if (shared.users === 0) this.#settlers.delete(id);

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { limited } from "../call.ts";
+import { callWithTimeout } from "../call.ts";
 import type { Settlement } from "../driver.ts";
 import { ConsumeError } from "../errors.ts";
-import type { Host } from "../context.ts";
+import type { BackendContext } from "../context.ts";
 import type { LeasedDelivery, Lessor } from "./delivery.ts";
 import { delay } from "../util/async.ts";
 
@@ -21,8 +21,8 @@ interface Pending {
 const QUIET_TURNS = 4;
 
 /** Settles deliveries of one key and group. */
-export class Settler {
-  readonly #host: Host;
+export class SettlementBatcher {
+  readonly #context: BackendContext;
   readonly #key: string;
   readonly #group: string;
   readonly #most: number;
@@ -31,11 +31,11 @@ export class Settler {
   #urgent = false;
 
   /** A settler for a key and group. */
-  constructor(host: Host, key: string, group: string) {
-    this.#host = host;
+  constructor(context: BackendContext, key: string, group: string) {
+    this.#context = context;
     this.#key = key;
     this.#group = group;
-    this.#most = host.driver.maxSettleBatch ?? 1_000;
+    this.#most = context.driver.maxSettleBatch ?? 1_000;
   }
 
   /**
@@ -49,7 +49,7 @@ export class Settler {
   }
 
   /** Sends what is gathered without waiting for more. */
-  hurry(): void {
+  flush(): void {
     this.#urgent = true;
   }
 
@@ -84,13 +84,13 @@ export class Settler {
   }
 
   async #settle(batch: readonly Pending[]): Promise<void> {
-    const { driver, options, clock } = this.#host;
+    const { driver, options, clock } = this.#context;
     const settlements = batch.map((pending) => pending.settlement);
     let doubt = false;
     for (let failures = 0;;) {
       try {
-        const settled = await limited(
-          this.#host,
+        const settled = await callWithTimeout(
+          this.#context,
           (signal) => driver.settle!(this.#key, this.#group, settlements, signal),
           options.timeoutMs,
           "unknown-outcome",
@@ -105,7 +105,7 @@ export class Settler {
       } catch (error) {
         failures += 1;
         const wrapped = this.#wrap(error);
-        this.#host.tellFailed("settle", this.#key, failures, wrapped);
+        this.#context.reportFailure("settle", this.#key, failures, wrapped);
         doubt ||= wrapped.code === "unknown-outcome" || wrapped.code === "timeout" || wrapped.code === "connection";
         const transient = wrapped.retryable || wrapped.code === "unknown-outcome";
         const now = clock.now();
@@ -114,17 +114,19 @@ export class Settler {
           return;
         }
         if (
-          batch.every(({ delivery }) => delivery.expired(now)) || this.#host.closed && failures > options.maxRetries
+          batch.every(({ delivery }) => delivery.expired(now)) || this.#context.closed && failures > options.maxRetries
         ) {
           for (const pending of batch) this.#done(pending, false);
           return;
         }
-        await delay(this.#host.backoffMs(failures, wrapped), clock);
+        await delay(this.#context.backoffMs(failures, wrapped), clock);
       }
     }
   }
 
   #wrap(error: unknown): ConsumeError {
-    return this.#host.wrap(ConsumeError, `Cannot settle on "${this.#key}"`, error, { key: this.#key }) as ConsumeError;
+    return this.#context.wrap(ConsumeError, `Cannot settle on "${this.#key}"`, error, {
+      key: this.#key,
+    }) as ConsumeError;
   }
 }

@@ -3,16 +3,16 @@
  *
  * @module
  */
-import { limited } from "../call.ts";
+import { callWithTimeout } from "../call.ts";
 import { LeasedDelivery, type Lessor, toCause } from "./delivery.ts";
 import type { RawDelivery, Settlement } from "../driver.ts";
 import { ConsumeError } from "../errors.ts";
-import type { Host } from "../context.ts";
+import type { BackendContext } from "../context.ts";
 import { parsePayload } from "../util/json.ts";
-import { LeaseKeeper } from "./lease_manager.ts";
-import { tell } from "../observer.ts";
+import { LeaseManager } from "./lease_manager.ts";
+import { notify } from "../observer.ts";
 import { backoffMs } from "../util/retry.ts";
-import type { Settler } from "./settlement_batcher.ts";
+import type { SettlementBatcher } from "./settlement_batcher.ts";
 import { delay } from "../util/async.ts";
 
 /** What a subscription is made with: {@link ReceiveOptions} with their defaults. */
@@ -43,10 +43,10 @@ const IDLE_MS = 100;
 /** The iterator behind `receive`, and beneath `consume`; `T` is what it hands out. */
 export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Lessor {
   readonly key: string;
-  readonly #host: Host;
+  readonly #context: BackendContext;
   readonly #options: SubscriptionOptions;
-  readonly #settler: Settler;
-  readonly #keeper: LeaseKeeper;
+  readonly #settlements: SettlementBatcher;
+  readonly #leases: LeaseManager;
   readonly #give: (delivery: LeasedDelivery) => T;
   readonly #onOver: () => void;
   readonly #fetchAbort = new AbortController();
@@ -69,34 +69,36 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
 
   /** A consumer; `onOver` is told when it holds nothing any more and never will. */
   constructor(
-    host: Host,
+    context: BackendContext,
     key: string,
     options: SubscriptionOptions,
-    settler: Settler,
+    settler: SettlementBatcher,
     give: (delivery: LeasedDelivery) => T,
     onOver: () => void,
   ) {
-    this.#host = host;
+    this.#context = context;
     this.key = key;
     this.#options = options;
-    this.#settler = settler;
+    this.#settlements = settler;
     this.#give = give;
     this.#onOver = onOver;
     this.#window = Math.min(options.prefetch, FIRST_FETCH);
-    this.#keeper = new LeaseKeeper(host, key, options.group, options.leaseMs, (delivery) => this.#onLost(delivery));
+    this.#leases = new LeaseManager(context, key, options.group, options.leaseMs, (delivery) => this.#onLost(delivery));
   }
 
   /** Begins, unless it is over before that: then `onOver` is told, so its owner must know it by now. */
   begin(): void {
     const { signal } = this.#options;
-    if (this.#host.closed) return this.#fail(this.#host.closedError(`Cannot receive from "${this.key}"`, this.key));
+    if (this.#context.closed) {
+      return this.#fail(this.#context.closedError(`Cannot receive from "${this.key}"`, this.key));
+    }
     if (!signal?.aborted) return signal?.addEventListener("abort", this.#onAbort, { once: true });
     this.#stopped = true;
     this.#checkOver();
   }
 
   checkDelay(delayMs: number): void {
-    this.#host.checkDelay(delayMs);
+    this.#context.checkDelay(delayMs);
   }
 
   [Symbol.asyncIterator](): this {
@@ -115,7 +117,7 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
       return Promise.reject(error);
     }
     if (this.#stopped) return Promise.resolve(DONE);
-    this.#settler.hurry(); // whoever waits here has nothing more to settle
+    this.#settlements.flush(); // whoever waits here has nothing more to settle
     return new Promise((resolve, reject) => {
       this.#waiters.push({ resolve, reject });
       this.#pump();
@@ -124,7 +126,7 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
 
   /** Leaves: what is prefetched is released; what is in hand can be settled until its lease ends. */
   async return(): Promise<IteratorReturnResult<undefined>> {
-    this.#keeper.renewing = false;
+    this.#leases.renewing = false;
     await this.stop();
     return DONE;
   }
@@ -143,7 +145,7 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
       await Promise.all(this.#releases.splice(0));
     };
     // A broker that hangs must not hold up whoever leaves a loop: what it still answers is dealt with when it comes.
-    await limited(this.#host, done, this.#host.options.timeoutMs, "timeout").catch(() => undefined);
+    await callWithTimeout(this.#context, done, this.#context.options.timeoutMs, "timeout").catch(() => undefined);
     this.#checkOver();
   }
 
@@ -156,7 +158,7 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
   /** Takes back what is in hand: released uncounted, and its signal aborts with the reason. */
   async revoke(reason: unknown): Promise<void> {
     const releases: Promise<boolean>[] = [];
-    for (const delivery of this.#keeper.held()) {
+    for (const delivery of this.#leases.held()) {
       releases.push(delivery.release());
       delivery.abort(reason);
     }
@@ -164,38 +166,38 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
   }
 
   settle(delivery: LeasedDelivery, settlement: Settlement): Promise<boolean> {
-    this.#keeper.drop(delivery);
+    this.#leases.remove(delivery);
     return new Promise((resolve, reject) => {
-      this.#settler.add(delivery, settlement, this, (settled, error) => error ? reject(error) : resolve(settled));
+      this.#settlements.add(delivery, settlement, this, (settled, error) => error ? reject(error) : resolve(settled));
     });
   }
 
   settleSoon(delivery: LeasedDelivery, settlement: Settlement): void {
-    this.#keeper.drop(delivery);
-    this.#settler.add(delivery, settlement, this);
+    this.#leases.remove(delivery);
+    this.#settlements.add(delivery, settlement, this);
   }
 
   settled(delivery: LeasedDelivery, settlement: Settlement, settled: boolean): void {
     this.#unsettled -= 1;
-    if (this.#host.options.observer) this.#tellSettled(delivery, settlement, settled);
+    if (this.#context.options.observer) this.#tellSettled(delivery, settlement, settled);
     this.#onFreed();
   }
 
   async extend(delivery: LeasedDelivery, leaseMs: number): Promise<boolean> {
     try {
-      const [kept] = await this.#keeper.extend([delivery], leaseMs);
+      const [kept] = await this.#leases.extend([delivery], leaseMs);
       return kept === true;
     } catch (error) {
-      throw this.#host.wrap(ConsumeError, `Cannot extend a lease on "${this.key}"`, error, { key: this.key });
+      throw this.#context.wrap(ConsumeError, `Cannot extend a lease on "${this.key}"`, error, { key: this.key });
     }
   }
 
   #handOut(delivery: LeasedDelivery): IteratorYieldResult<T> {
-    const { observer } = this.#host.options;
+    const { observer } = this.#context.options;
     this.#handed += 1;
     if (observer) {
-      delivery.handedAt = this.#host.clock.now();
-      tell(observer, "delivered", this.#about(delivery));
+      delivery.handedAt = this.#context.clock.now();
+      notify(observer, "delivered", this.#about(delivery));
     }
     return { done: false, value: this.#give(delivery) };
   }
@@ -230,7 +232,7 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
   }
 
   async #fetch(max: number): Promise<void> {
-    const { driver, clock } = this.#host;
+    const { driver, clock } = this.#context;
     const { group, leaseMs, stopWhenEmpty } = this.#options;
     const { signal } = this.#fetchAbort;
     const waitMs = stopWhenEmpty ? 0 : driver.maxWaitMs ?? 30_000;
@@ -250,16 +252,16 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
       } catch (error) {
         if (signal.aborted) return;
         failures += 1;
-        const wrapped = this.#host.wrap(ConsumeError, `Cannot receive from "${this.key}"`, error, { key: this.key });
-        this.#host.tellFailed("receive", this.key, failures, wrapped);
+        const wrapped = this.#context.wrap(ConsumeError, `Cannot receive from "${this.key}"`, error, { key: this.key });
+        this.#context.reportFailure("receive", this.key, failures, wrapped);
         if (!wrapped.retryable && wrapped.code !== "unknown-outcome") return this.#fail(wrapped);
-        await idle(this.#host.backoffMs(failures, wrapped));
+        await idle(this.#context.backoffMs(failures, wrapped));
       }
     }
   }
 
   #take(raws: readonly RawDelivery[], asked: number): void {
-    const now = raws.length > 0 ? this.#host.clock.now() : 0;
+    const now = raws.length > 0 ? this.#context.clock.now() : 0;
     const hungry = this.#waiters.length > 0;
     const handed = this.#handed;
     this.#handed = 0;
@@ -276,7 +278,7 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
       } else if (this.#stopped) {
         this.#giveBack(delivery);
       } else {
-        this.#keeper.hold(delivery);
+        this.#leases.add(delivery);
         const waiter = this.#waiters.shift();
         if (waiter) waiter.resolve(this.#handOut(delivery));
         else this.#buffer.push(delivery);
@@ -330,25 +332,25 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
 
   #checkOver(): void {
     if (!this.#stopped || this.#unsettled > 0 || this.#fetching) return;
-    this.#keeper.rest();
+    this.#leases.stop();
     this.#onOver();
   }
 
   #about(delivery: LeasedDelivery): { backend: string; key: string; id: string; group: string; attempts: number } {
     const { group } = this.#options;
-    return { backend: this.#host.driver.name, key: this.key, id: delivery.id, group, attempts: delivery.attempts };
+    return { backend: this.#context.driver.name, key: this.key, id: delivery.id, group, attempts: delivery.attempts };
   }
 
   #tellSettled(delivery: LeasedDelivery, settlement: Settlement, settled: boolean): void {
-    const { observer } = this.#host.options;
+    const { observer } = this.#context.options;
     const { handedAt } = delivery;
     const event = {
       ...this.#about(delivery),
-      ...handedAt !== undefined && { durationMs: this.#host.clock.now() - handedAt },
+      ...handedAt !== undefined && { durationMs: this.#context.clock.now() - handedAt },
     };
-    if (!settled) return tell(observer, "leaseLost", event);
-    if (settlement.kind === "ack") tell(observer, "acked", event);
-    else if (settlement.kind === "retry") tell(observer, "retried", { ...event, reason: settlement.cause });
-    else if (settlement.kind === "dead") tell(observer, "deadLettered", { ...event, reason: settlement.cause });
+    if (!settled) return notify(observer, "leaseLost", event);
+    if (settlement.kind === "ack") notify(observer, "acked", event);
+    else if (settlement.kind === "retry") notify(observer, "retried", { ...event, reason: settlement.cause });
+    else if (settlement.kind === "dead") notify(observer, "deadLettered", { ...event, reason: settlement.cause });
   }
 }

@@ -9,7 +9,7 @@ import { type Clock, systemClock } from "./clock.ts";
  * What `fn` answers. Its limit aborts with what `late` makes after so many milliseconds, where there are any, and with
  * `outer`; `fn` may abort it sooner. Leaves no timer and no listener behind.
  */
-export async function within<T>(
+export async function withDeadline<T>(
   clock: Clock,
   ms: number | undefined,
   late: () => unknown,
@@ -30,7 +30,7 @@ export async function within<T>(
 }
 
 /** The promise's outcome, unless the signal aborts first: what ignores its signal must not hold us up. */
-export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+export function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(signal.reason);
     const over = () => signal.removeEventListener("abort", onAbort);
@@ -52,5 +52,5 @@ export async function delay(
 ): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const over = work ? Promise.race([promise, work]) : promise;
-  await within(clock, ms, resolve, undefined, () => signal ? unlessAborted(over, signal) : over);
+  await withDeadline(clock, ms, resolve, undefined, () => signal ? abortable(over, signal) : over);
 }

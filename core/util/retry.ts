@@ -5,13 +5,13 @@
  */
 import {
   abortSignal,
-  callable,
-  type Check,
   checkOptions,
-  type Checks,
+  func,
   nonNegative,
   object,
   positive,
+  type Validator,
+  type Validators,
   wholeNumber,
 } from "./validate.ts";
 import { type Clock, systemClock } from "./clock.ts";
@@ -68,29 +68,29 @@ export interface RetryOptions extends BackoffOptions {
   readonly random?: () => number;
 }
 
-const jitter: Check = (value) =>
+const jitter: Validator = (value) =>
   value === "full" || value === "none" ? undefined : { allowed: '"full" or "none"', range: typeof value === "string" };
 
 /** The checks of {@link BackoffOptions}. */
-export const BACKOFF_CHECKS: Checks<BackoffOptions> = {
+export const BACKOFF_CHECKS: Validators<BackoffOptions> = {
   baseMs: nonNegative,
   maxMs: nonNegative,
   factor: positive,
   jitter,
 };
 
-const CHECKS: Checks<RetryOptions> = {
+const CHECKS: Validators<RetryOptions> = {
   baseMs: nonNegative,
   maxMs: nonNegative,
   factor: positive,
   jitter,
   maxRetries: (value) => value === Infinity ? undefined : wholeNumber(value),
-  shouldRetry: callable,
-  retryAfterMs: callable,
-  onRetry: callable,
+  shouldRetry: func,
+  retryAfterMs: func,
+  onRetry: func,
   signal: abortSignal,
   clock: object,
-  random: callable,
+  random: func,
 };
 
 function worthRetrying(error: unknown): boolean {

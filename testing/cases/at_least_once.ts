@@ -12,7 +12,7 @@ export const atLeastOnce: readonly ConformanceCase[] = casesOf(2, [
   {
     id: "before-any-consumer",
     title: "what was published before any consumer came is delivered",
-    face: "queue",
+    level: "queue",
     async run(t) {
       const publisher = await t.connectQueue();
       const key = t.key();
@@ -25,7 +25,7 @@ export const atLeastOnce: readonly ConformanceCase[] = casesOf(2, [
     id: "waiting-consumer",
     title: "a consumer that waits gets what is published afterwards, by whatever process",
     proves: "pull",
-    face: "queue",
+    level: "queue",
     async run(t) {
       const consumer = await t.connectQueue();
       const publisher = await t.connectQueue();
@@ -33,14 +33,14 @@ export const atLeastOnce: readonly ConformanceCase[] = casesOf(2, [
       const reader = t.consume(consumer, key);
       const pending = reader.ask();
       await put(t, publisher, key, { n: 1 });
-      equal((await t.arrives(pending, "the message")).value, { n: 1 }, "the payload");
+      equal((await t.settles(pending, "the message")).value, { n: 1 }, "the payload");
       await reader.leave();
     },
   },
   {
     id: "killed",
     title: "a killed consumer's message comes again after the lease, not before",
-    powers: ["kill"],
+    features: ["kill"],
     async run(t) {
       const [victim, heir] = [await t.connect({ leaseMs: t.leaseMs }), await t.connect()];
       const key = t.key();
@@ -57,7 +57,7 @@ export const atLeastOnce: readonly ConformanceCase[] = casesOf(2, [
   {
     id: "killed-prefetched",
     title: "everything that a killed consumer had prefetched comes again, once",
-    powers: ["kill"],
+    features: ["kill"],
     async run(t) {
       const [victim, heir] = [await t.connect({ leaseMs: t.leaseMs }), await t.connect()];
       const key = t.key();
@@ -74,7 +74,7 @@ export const atLeastOnce: readonly ConformanceCase[] = casesOf(2, [
   {
     id: "killed-payloads",
     title: "a consumer killed between two payloads loses neither the one in hand nor the next",
-    powers: ["kill"],
+    features: ["kill"],
     async run(t) {
       const [victim, heir] = [await t.connect({ leaseMs: t.leaseMs }), await t.connect()];
       const key = t.key();
@@ -109,7 +109,7 @@ export const atLeastOnce: readonly ConformanceCase[] = casesOf(2, [
       const { id } = await put(t, backend, key, { n: 1, text: "whole" });
       const reader = t.receive(backend, key);
       const first = await reader.next("the first delivery");
-      check(await t.arrives(first.retry({ reason: new Error("not yet") }), "the retry"), "the retry was refused");
+      check(await t.settles(first.retry({ reason: new Error("not yet") }), "the retry"), "the retry was refused");
       const again = await reader.next("the second delivery");
       equal([again.payload, again.id], [{ n: 1, text: "whole" }, first.id], "the second delivery");
       if (backend.capabilities.dedup) equal(again.id, id, "the publisher's id");
@@ -147,14 +147,14 @@ export const atLeastOnce: readonly ConformanceCase[] = casesOf(2, [
       await putNumbers(t, backends[0]!, key, count);
       await t.becomes(() => seen.length >= count, "all messages handled");
       await Promise.all(readers.map((reader) => reader.leave()));
-      await t.arrives(Promise.all(work), "the end of the loops");
+      await t.settles(Promise.all(work), "the end of the loops");
       equal(seen.toSorted((a, b) => Number(a) - Number(b)), numbers(count), "what was handled");
     },
   },
   {
     id: "few-duplicates",
     title: "after a kill no more comes twice than the killed consumer held",
-    powers: ["kill"],
+    features: ["kill"],
     async run(t) {
       const [victim, heir] = [await t.connect({ leaseMs: t.leaseMs }), await t.connect()];
       const key = t.key();
@@ -181,7 +181,7 @@ export const atLeastOnce: readonly ConformanceCase[] = casesOf(2, [
       await putNumbers(t, first, key, 10);
       const reader = t.receive(first, key, { prefetch: 4 });
       await ackAll(t, await reader.take(3, "the first three"));
-      await t.arrives(first.close(), "the close");
+      await t.settles(first.close(), "the close");
       const second = await t.connect();
       const rest = await t.receive(second, key, { prefetch: 7 }).take(7, "the rest");
       equal(new Set(ns(rest)).size, 7, "different messages");
@@ -192,13 +192,13 @@ export const atLeastOnce: readonly ConformanceCase[] = casesOf(2, [
     id: "restarted",
     title: "a broker that stops hard and starts again has all that was confirmed",
     proves: "durable",
-    powers: ["restartBroker"],
+    features: ["restartBroker"],
     async run(t) {
       const before = await t.connect();
       const key = t.key();
       await putNumbers(t, before, key, t.size(50));
       await ackAll(t, await t.receive(before, key, { prefetch: 5 }).take(5, "the first five"));
-      await t.arrives(before.close(), "the close");
+      await t.settles(before.close(), "the close");
       await t.power("restartBroker")();
       const after = await t.connect();
       const rest = await t.receive(after, key, { prefetch: 100 }).take(t.size(50) - 5, "the rest");
@@ -209,7 +209,7 @@ export const atLeastOnce: readonly ConformanceCase[] = casesOf(2, [
   {
     id: "lost-ack",
     title: "an ack whose reply is lost is settled all the same: the message does not come again",
-    powers: ["loseNextReply"],
+    features: ["loseNextReply"],
     async run(t) {
       const backend = await t.connect({ leaseMs: t.leaseMs });
       const key = t.key();
@@ -224,7 +224,7 @@ export const atLeastOnce: readonly ConformanceCase[] = casesOf(2, [
   {
     id: "ack-retried",
     title: "an ack that fails for the moment is tried again, and answers true",
-    powers: ["failNext"],
+    features: ["failNext"],
     async run(t) {
       const backend = await t.connect();
       const key = t.key();
@@ -243,14 +243,14 @@ export const atLeastOnce: readonly ConformanceCase[] = casesOf(2, [
       const key = t.key();
       await put(t, backend, key, { n: 1 });
       const delivery = await t.receive(backend, key).next("the message");
-      const answers = await t.arrives(
+      const answers = await t.settles(
         Promise.all([delivery.ack(), delivery.ack(), delivery.retry(), delivery.deadLetter("late")]),
         "four settlements",
       );
       equal(answers, [true, true, true, true], "their answers");
-      equal(await t.arrives(delivery.retry(), "one more"), true, "its answer");
+      equal(await t.settles(delivery.retry(), "one more"), true, "its answer");
       await nothingBut(t, backend, key, "after the ack");
-      if (backend.capabilities.depth) equal((await t.arrives(backend.depth(key), "the depth")).dead, 0, "dead letters");
+      if (backend.capabilities.depth) equal((await t.settles(backend.depth(key), "the depth")).dead, 0, "dead letters");
     },
   },
 ]);

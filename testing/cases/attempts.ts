@@ -33,7 +33,7 @@ export const attempts: readonly ConformanceCase[] = casesOf(4, [
         const reader = t.receive(backend, key, { prefetch: 1 });
         const delivery = await reader.next(`delivery ${seen.length + 1}`);
         seen.push(delivery.attempts);
-        await t.arrives(delivery.retry(), "the retry");
+        await t.settles(delivery.retry(), "the retry");
         await reader.leave();
       }
       equal(seen, [1, 2, 3, 4, 5], "the attempts");
@@ -43,7 +43,7 @@ export const attempts: readonly ConformanceCase[] = casesOf(4, [
     id: "kills",
     title: "consumers that are killed count, each once",
     proves: "attempts",
-    powers: ["kill"],
+    features: ["kill"],
     async run(t) {
       const key = t.key();
       await put(t, await t.connect(), key, { n: 1 });
@@ -62,7 +62,7 @@ export const attempts: readonly ConformanceCase[] = casesOf(4, [
     id: "kills-and-retries",
     title: "kills and retries add up, each message on its own",
     proves: "attempts",
-    powers: ["kill"],
+    features: ["kill"],
     async run(t) {
       const key = t.key();
       const victim = await t.connect({ leaseMs: t.leaseMs });
@@ -70,7 +70,7 @@ export const attempts: readonly ConformanceCase[] = casesOf(4, [
       const reader = t.receive(victim, key, { prefetch: 3 });
       const held = await reader.take(3, "the first deliveries");
       const retried = held.find(({ payload }) => payload.n === 1)!;
-      await t.arrives(retried.retry(), "the retry");
+      await t.settles(retried.retry(), "the retry");
       equal((await reader.next("the retried")).attempts, 2, "its attempts");
       await t.kill(victim);
       const heir = await t.connect();
@@ -85,17 +85,17 @@ export const attempts: readonly ConformanceCase[] = casesOf(4, [
     title: "the count outlives a restart of the broker",
     needs: ["durable"],
     proves: "attempts",
-    powers: ["restartBroker"],
+    features: ["restartBroker"],
     async run(t) {
       const before = await t.connect();
       const key = t.key();
       await put(t, before, key, { n: 1 });
       for (const _ of numbers(2)) {
         const reader = t.receive(before, key, { prefetch: 1 });
-        await t.arrives((await reader.next("a delivery")).retry(), "the retry");
+        await t.settles((await reader.next("a delivery")).retry(), "the retry");
         await reader.leave();
       }
-      await t.arrives(before.close(), "the close");
+      await t.settles(before.close(), "the close");
       await t.power("restartBroker")();
       const last = await t.receive(await t.connect(), key).next("the third delivery");
       equal(last.attempts, 3, "the attempts");
@@ -111,7 +111,7 @@ export const attempts: readonly ConformanceCase[] = casesOf(4, [
       const key = t.key();
       await put(t, backend, key, { n: 1 });
       const bots = t.receive(backend, key, { group: "bots" });
-      await t.arrives((await bots.next("the first of the bots")).retry(), "the retry");
+      await t.settles((await bots.next("the first of the bots")).retry(), "the retry");
       const second = await bots.next("the second of the bots");
       const first = await t.receive(backend, key, { group: "audit" }).next("the first of the audit");
       equal([second.attempts, first.attempts], [2, 1], "the attempts");
@@ -128,7 +128,7 @@ export const attempts: readonly ConformanceCase[] = casesOf(4, [
       const reader = t.receive(backend, key);
       for (const attempt of [1, 2, 3]) {
         const delivery = await reader.next(`delivery ${attempt}`);
-        if (attempt < 3) await t.arrives(delivery.retry(), "the retry");
+        if (attempt < 3) await t.settles(delivery.retry(), "the retry");
         else await ack(t, delivery);
       }
       await reader.quiet(Math.min(t.leaseMs, 1_000), "after the ack");

@@ -38,7 +38,7 @@ export const backpressure: readonly ConformanceCase[] = casesOf(10, [
       for (let n = 0; n < 4; n++) {
         const pending = reader.ask();
         await ack(t, held.shift()!);
-        const step = await t.arrives(pending, "one more");
+        const step = await t.settles(pending, "one more");
         check(!step.done, "the iteration ended");
         reader.forget();
         held.push(step.value);
@@ -76,7 +76,7 @@ export const backpressure: readonly ConformanceCase[] = casesOf(10, [
       for (let n = 0; n < count; n++) {
         const delivery = await reader.next(`message ${n}`);
         if (n % 10 === 0) {
-          const { inFlight } = await t.arrives(backend.depth(key), "the depth");
+          const { inFlight } = await t.settles(backend.depth(key), "the depth");
           atMost(inFlight, 10, "how many are in flight");
         }
         await ack(t, delivery);
@@ -106,14 +106,14 @@ export const backpressure: readonly ConformanceCase[] = casesOf(10, [
           seen.push(payload.n);
         },
       });
-      const run = t.beside(consumer.run(backend, key, { signal: stop.signal }));
+      const run = t.inBackground(consumer.run(backend, key, { signal: stop.signal }));
       // By its side a millisecond at a time: longer looks would use the patience up before so many have had their turn.
       for (let passed = 0; seen.length < count; passed++) {
         check(passed < 1_000 * count, `only ${seen.length} of ${count} messages were handled`);
         await Promise.race([run, t.pass(1)]); // a run that fails says why
       }
       stop.abort();
-      equal((await t.arrives(run, "the end of the run")).acked, count, "how many were acked");
+      equal((await t.settles(run, "the end of the run")).acked, count, "how many were acked");
       equal(most, 4, "how many ran at once");
       equal(seen.toSorted((a, b) => Number(a) - Number(b)), numbers(count), "what was handled");
     },
@@ -127,7 +127,7 @@ export const backpressure: readonly ConformanceCase[] = casesOf(10, [
       const count = t.size(2_000);
       for (let from = 0; from < count; from += 500) {
         const messages = numbers(500).map((n) => ({ payload: { n: from + n } }));
-        await t.arrives(backend.publishBatch(key, messages), "a batch");
+        await t.settles(backend.publishBatch(key, messages), "a batch");
       }
       const reader = t.receive(backend, key, { prefetch: 20 });
       const seen: unknown[] = [];
@@ -135,9 +135,9 @@ export const backpressure: readonly ConformanceCase[] = casesOf(10, [
       while (seen.length < count) {
         const delivery = await reader.next(`message ${seen.length}`);
         seen.push(delivery.payload.n);
-        acks.push(t.beside(delivery.ack()));
+        acks.push(t.inBackground(delivery.ack()));
       }
-      check((await t.arrives(Promise.all(acks), "the acks")).every(Boolean), "an ack was refused");
+      check((await t.settles(Promise.all(acks), "the acks")).every(Boolean), "an ack was refused");
       equal(new Set(seen).size, count, "different messages");
       await reader.leave();
       equal(ns(await t.drain(backend, key)), [], "what is left");

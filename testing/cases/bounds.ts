@@ -49,7 +49,7 @@ export const bounds: readonly ConformanceCase[] = casesOf(7, [
       const reader = t.receive(backend, key, { prefetch: 3 });
       const held = await reader.take(3, "the messages");
       for (const n of [3, 4]) await backendPublish(t, backend.publish(key, { n }));
-      for (const delivery of held) await t.arrives(delivery.retry(), "the retry");
+      for (const delivery of held) await t.settles(delivery.retry(), "the retry");
       await reader.leave();
       const came = await t.receive(heir, key, { prefetch: 3 }).take(3, "what was in flight");
       check(numbers(3).every((n) => ns(came).includes(n)), `what was in flight must come again, got ${ns(came)}`);
@@ -85,7 +85,7 @@ export const bounds: readonly ConformanceCase[] = casesOf(7, [
       await put(t, backend, key, { n: 0 });
       const first = await slow.next("the first message of the slow group");
       const rest = numbers(count).slice(1).map((n) => backend.publish(key, { n }));
-      await t.arrives(Promise.all(rest), "the publishes");
+      await t.settles(Promise.all(rest), "the publishes");
       equal((await t.drain(backend, key, { group: "fast" })).length, count, "what the fast group got");
       await ack(t, first);
       const others = await t.drain(backend, key, { group: "slow" });
@@ -94,7 +94,7 @@ export const bounds: readonly ConformanceCase[] = casesOf(7, [
   },
   {
     id: "largest",
-    title: "a payload of exactly the declared size arrives, a byte more is refused before it is sent",
+    title: "a payload of exactly the declared size settles, a byte more is refused before it is sent",
     proves: "maxPayloadBytes",
     async run(t) {
       const limit = 2_000;
@@ -118,10 +118,10 @@ export const bounds: readonly ConformanceCase[] = casesOf(7, [
 
 /** A publish that may be refused for lack of room. */
 async function backendPublish(
-  t: { arrives<T>(promise: Promise<T>, what: string): Promise<T> },
+  t: { settles<T>(promise: Promise<T>, what: string): Promise<T> },
   publish: Promise<unknown>,
 ): Promise<void> {
-  const error = await t.arrives(publish.then(() => undefined, (error: unknown) => error), "a publish to a full queue");
+  const error = await t.settles(publish.then(() => undefined, (error: unknown) => error), "a publish to a full queue");
   check(
     error === undefined || (error as { code?: unknown }).code === "queue-full",
     `a full queue refused with ${error}`,

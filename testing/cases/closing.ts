@@ -17,33 +17,33 @@ export const closing: readonly ConformanceCase[] = casesOf(11, [
   {
     id: "close-twice",
     title: "close may be called again, and at the same time",
-    face: "queue",
+    level: "queue",
     sendOnly: true,
     async run(t) {
       const backend = await t.connectQueue();
       await put(t, backend, t.key(), { n: 1 });
-      await t.arrives(Promise.all([backend.close(), backend.close()]), "two closes at once");
-      await t.arrives(backend.close(), "a third close");
-      await t.arrives(backend[Symbol.asyncDispose](), "the disposal");
+      await t.settles(Promise.all([backend.close(), backend.close()]), "two closes at once");
+      await t.settles(backend.close(), "a third close");
+      await t.settles(backend[Symbol.asyncDispose](), "the disposal");
     },
   },
   {
     id: "unused",
     title: "a backend that was never used can be closed",
-    face: "queue",
+    level: "queue",
     sendOnly: true,
     async run(t) {
-      await t.arrives((await t.connectQueue()).close(), "the close");
+      await t.settles((await t.connectQueue()).close(), "the close");
     },
   },
   {
     id: "publish-after-close",
     title: "a publish after close is rejected with the code closed",
-    face: "queue",
+    level: "queue",
     sendOnly: true,
     async run(t) {
       const backend = await t.connectQueue();
-      await t.arrives(backend.close(), "the close");
+      await t.settles(backend.close(), "the close");
       equal(codeOf(await t.rejects(backend.publish(t.key(), { n: 1 }), "a publish after close")), "closed", "the code");
     },
   },
@@ -53,7 +53,7 @@ export const closing: readonly ConformanceCase[] = casesOf(11, [
     async run(t) {
       const backend = await t.connect();
       const key = t.key();
-      await t.arrives(backend.close(), "the close");
+      await t.settles(backend.close(), "the close");
       const { depth, deadLetters, replay } = backend.capabilities;
       const calls: Record<string, () => Promise<unknown>> = {
         publishBatch: () => backend.publishBatch(key, [{ payload: { n: 1 } }]),
@@ -67,20 +67,20 @@ export const closing: readonly ConformanceCase[] = casesOf(11, [
       for (const [name, call] of Object.entries(calls)) {
         equal(codeOf(await t.rejects(call(), `${name} after close`)), "closed", `the code of ${name}`);
       }
-      const health = await t.arrives(backend.health().catch((error: Error) => ({ ok: false, error })), "the health");
+      const health = await t.settles(backend.health().catch((error: Error) => ({ ok: false, error })), "the health");
       equal([health.ok, codeOf(health.error)], [false, "closed"], "the health after close");
     },
   },
   {
     id: "pending-read",
     title: "close ends a read that waits",
-    face: "queue",
+    level: "queue",
     async run(t) {
       const backend = await t.connectQueue();
       const reader = t.consume(backend, t.key());
       void reader.ask();
       await t.pass(1);
-      await t.arrives(backend.close(), "the close");
+      await t.settles(backend.close(), "the close");
       await reader.end("the end of the read");
     },
   },
@@ -90,10 +90,10 @@ export const closing: readonly ConformanceCase[] = casesOf(11, [
     async run(t) {
       const backend = await t.connect({ closeDeadlineMs: 5_000 });
       const key = t.key();
-      const publishes = numbers(50).map((n) => t.beside(backend.publish(key, { n })));
-      const closed = t.beside(backend.close());
-      await t.arrives(Promise.all(publishes), "the publishes");
-      await t.arrives(closed, "the close");
+      const publishes = numbers(50).map((n) => t.inBackground(backend.publish(key, { n })));
+      const closed = t.inBackground(backend.close());
+      await t.settles(Promise.all(publishes), "the publishes");
+      await t.settles(closed, "the close");
       equal(sorted(await t.drain(await t.connect(), key)), numbers(50), "what is queued");
     },
   },
@@ -105,10 +105,10 @@ export const closing: readonly ConformanceCase[] = casesOf(11, [
       const key = t.key();
       await put(t, backend, key, { n: 1 });
       const delivery = await t.receive(backend, key).next("the message");
-      const closed = t.beside(backend.close());
+      const closed = t.inBackground(backend.close());
       check(!delivery.signal.aborted, "the signal must not abort before the deadline");
       await ack(t, delivery);
-      await t.arrives(closed, "the close");
+      await t.settles(closed, "the close");
       equal(ns(await t.drain(other, key)), [], "what is left");
     },
   },
@@ -122,9 +122,9 @@ export const closing: readonly ConformanceCase[] = casesOf(11, [
       const key = t.key();
       await putNumbers(t, backend, key, 5);
       const held = await t.receive(backend, key, { prefetch: 5 }).take(2, "two in hand");
-      await t.arrives(backend.close(), "the close");
+      await t.settles(backend.close(), "the close");
       equal(held.map(({ signal }) => signal.aborted), [true, true], "the signals");
-      equal(await t.arrives(held[0]!.ack(), "an ack after close"), false, "its answer");
+      equal(await t.settles(held[0]!.ack(), "an ack after close"), false, "its answer");
       const back = await t.receive(heir, key, { prefetch: 5 }).take(5, "what was given back");
       equal(back.map(({ attempts }) => attempts), [1, 1, 1, 1, 1], "the attempts");
       await ackAll(t, back);
@@ -138,9 +138,9 @@ export const closing: readonly ConformanceCase[] = casesOf(11, [
       const key = t.key();
       const reader = t.receive(other, key);
       const pending = reader.ask();
-      await t.arrives(one.close(), "the close");
+      await t.settles(one.close(), "the close");
       await put(t, other, key, { n: 1 });
-      const step = await t.arrives(pending, "the message");
+      const step = await t.settles(pending, "the message");
       check(!step.done, "the other's iteration ended");
       await ack(t, step.value);
     },
@@ -197,12 +197,12 @@ export const closing: readonly ConformanceCase[] = casesOf(11, [
   {
     id: "abort-publish",
     title: "an abort gives up the wait for a confirmation",
-    powers: ["delayResponses"],
+    features: ["delayResponses"],
     async run(t) {
       const backend = await t.connect();
       await t.power("delayResponses")(backend, 2_000);
       const abort = new AbortController();
-      const publish = t.beside(backend.publish(t.key(), { n: 1 }, { signal: abort.signal }));
+      const publish = t.inBackground(backend.publish(t.key(), { n: 1 }, { signal: abort.signal }));
       await t.pass(10);
       abort.abort(new Error("enough"));
       const error = await t.rejects(publish, "the publish");
@@ -230,11 +230,11 @@ export const closing: readonly ConformanceCase[] = casesOf(11, [
           await release;
         },
       });
-      const run = t.beside(consumer.run(backend, key, { signal: stop.signal }));
-      await t.arrives(full, "three handlers at work");
+      const run = t.inBackground(consumer.run(backend, key, { signal: stop.signal }));
+      await t.settles(full, "three handlers at work");
       stop.abort();
       finish();
-      const { acked } = await t.arrives(run, "the end of the run");
+      const { acked } = await t.settles(run, "the end of the run");
       equal([started, acked], [3, 3], "handlers begun and messages acked");
       const rest = await t.receive(other, key, { prefetch: 7 }).take(7, "what was given back");
       equal(rest.map(({ attempts }) => attempts), [1, 1, 1, 1, 1, 1, 1], "the attempts");
@@ -252,11 +252,11 @@ export const closing: readonly ConformanceCase[] = casesOf(11, [
         ...t.broker.clock && { clock: t.broker.clock },
         handler: () => onHandled(),
       });
-      const run = t.beside(consumer.run(backend, key));
+      const run = t.inBackground(consumer.run(backend, key));
       await put(t, backend, key, { n: 1 });
-      await t.arrives(handled, "the handler");
-      await t.arrives(backend.close(), "the close");
-      equal((await t.arrives(run, "the end of the run")).acked, 1, "how many were acked");
+      await t.settles(handled, "the handler");
+      await t.settles(backend.close(), "the close");
+      equal((await t.settles(run, "the end of the run")).acked, 1, "how many were acked");
     },
   },
 ]);

@@ -15,7 +15,7 @@ export const confirmed: readonly ConformanceCase[] = casesOf(1, [
     id: "arrives",
     title: "a published message is consumed as it was published",
     proves: "pull",
-    face: "queue",
+    level: "queue",
     async run(t) {
       const backend = await t.connectQueue();
       const key = t.key();
@@ -28,7 +28,7 @@ export const confirmed: readonly ConformanceCase[] = casesOf(1, [
   {
     id: "receipt",
     title: "a receipt tells the id that was given, else a new one each time",
-    face: "queue",
+    level: "queue",
     sendOnly: true,
     async run(t) {
       const backend = await t.connectQueue();
@@ -48,7 +48,7 @@ export const confirmed: readonly ConformanceCase[] = casesOf(1, [
       const backend = await t.connect();
       const key = t.key();
       const count = t.size(200);
-      const receipts = await t.arrives(
+      const receipts = await t.settles(
         Promise.all(numbers(count).map((n) => backend.publish(key, { n }))),
         `${count} publishes`,
       );
@@ -66,7 +66,7 @@ export const confirmed: readonly ConformanceCase[] = casesOf(1, [
       const key = t.key();
       const count = t.size(120);
       const messages = numbers(count).map((n) => ({ payload: { n }, id: `id-${n}` }));
-      const receipts = await t.arrives(backend.publishBatch(key, messages), "the batch");
+      const receipts = await t.settles(backend.publishBatch(key, messages), "the batch");
       equal(receipts.map(({ id }) => id), messages.map(({ id }) => id), "the receipts");
       const deliveries = await t.receive(backend, key, { prefetch: count }).take(count, "the messages");
       equal(sorted(deliveries), numbers(count), "what arrived");
@@ -79,15 +79,15 @@ export const confirmed: readonly ConformanceCase[] = casesOf(1, [
     sendOnly: true,
     async run(t) {
       const backend = await t.connect();
-      equal(await t.arrives(backend.publishBatch(t.key(), []), "the batch"), [], "the receipts");
+      equal(await t.settles(backend.publishBatch(t.key(), []), "the batch"), [], "the receipts");
     },
   },
   {
     id: "waits",
     title: "a publish is not resolved before the broker has answered",
-    face: "queue",
+    level: "queue",
     sendOnly: true,
-    powers: ["delayResponses"],
+    features: ["delayResponses"],
     async run(t) {
       const backend = await t.connectQueue();
       const lateMs = Math.min(t.delayMs, 2_000);
@@ -101,7 +101,7 @@ export const confirmed: readonly ConformanceCase[] = casesOf(1, [
   {
     id: "refused",
     title: "a publish that the broker refuses is rejected with the broker's reason, and nothing is queued",
-    powers: ["failNext"],
+    features: ["failNext"],
     async run(t) {
       const backend = await t.connect();
       const key = t.key();
@@ -122,7 +122,7 @@ export const confirmed: readonly ConformanceCase[] = casesOf(1, [
   {
     id: "transient",
     title: "a publish that fails for the moment is tried again, and arrives once",
-    powers: ["failNext"],
+    features: ["failNext"],
     async run(t) {
       const backend = await t.connect({ maxRetries: 3 });
       const key = t.key();
@@ -134,7 +134,7 @@ export const confirmed: readonly ConformanceCase[] = casesOf(1, [
   {
     id: "given-up",
     title: "a publish that keeps failing is rejected after maxRetries, as retryable",
-    powers: ["failNext"],
+    features: ["failNext"],
     async run(t) {
       const backend = await t.connect({ maxRetries: 2 });
       t.power("failNext")(backend, "send", "unavailable", 3);
@@ -148,7 +148,7 @@ export const confirmed: readonly ConformanceCase[] = casesOf(1, [
   {
     id: "lost-reply",
     title: "a publish whose reply is lost is an unknown outcome, and repeating it with its id is safe",
-    powers: ["loseNextReply"],
+    features: ["loseNextReply"],
     async run(t) {
       const backend = await t.connect({ maxRetries: 0 });
       const key = t.key();
@@ -166,9 +166,9 @@ export const confirmed: readonly ConformanceCase[] = casesOf(1, [
   {
     id: "timeout",
     title: "a publish without an answer in time is an unknown outcome",
-    face: "queue",
+    level: "queue",
     sendOnly: true,
-    powers: ["delayResponses"],
+    features: ["delayResponses"],
     async run(t) {
       const backend = await t.connectQueue({ timeoutMs: 200 });
       await t.power("delayResponses")(backend, 1_000);
@@ -196,7 +196,7 @@ export const confirmed: readonly ConformanceCase[] = casesOf(1, [
   {
     id: "refuses-wrong-payloads",
     title: "an empty key and a payload that no JSON object can be are refused",
-    face: "queue",
+    level: "queue",
     sendOnly: true,
     async run(t) {
       const backend = await t.connectQueue();

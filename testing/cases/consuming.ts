@@ -12,7 +12,7 @@ export const consuming: readonly ConformanceCase[] = casesOf(9, [
   {
     id: "asking",
     title: "asking for the next payload acknowledges the one before, and only that one",
-    face: "queue",
+    level: "queue",
     async run(t) {
       const first = await t.connectQueue();
       const key = t.key();
@@ -21,7 +21,7 @@ export const consuming: readonly ConformanceCase[] = casesOf(9, [
       const done = await reader.next("the first payload");
       const inHand = await reader.next("the second payload");
       await reader.leave();
-      await t.arrives(first.close(), "the close");
+      await t.settles(first.close(), "the close");
       const rest = await t.consume(await t.connectQueue(), key, { prefetch: 3 }).take(2, "what is left");
       check(!ns(rest).includes(done.n), "the payload that was acknowledged came again");
       check(ns(rest).includes(inHand.n), "the payload in hand must come again");
@@ -38,7 +38,7 @@ export const consuming: readonly ConformanceCase[] = casesOf(9, [
       await reader.next("the payload");
       void reader.ask();
       await outlive(t, 2 * t.leaseMs);
-      await t.arrives(backend.close(), "the close");
+      await t.settles(backend.close(), "the close");
       equal(ns(await t.drain(other, key)), [], "what is left");
     },
   },
@@ -56,7 +56,7 @@ export const consuming: readonly ConformanceCase[] = casesOf(9, [
           break;
         }
       };
-      await t.arrives(loop(), "the loop");
+      await t.settles(loop(), "the loop");
       // Leases last an hour here: what comes was given back.
       const deliveries = await t.receive(second, key, { prefetch: 6 }).take(6, "what was given back");
       equal(sorted(deliveries), numbers(6), "what came back");
@@ -130,17 +130,17 @@ export const consuming: readonly ConformanceCase[] = casesOf(9, [
   {
     id: "after-the-end",
     title: "an iteration that was left stays ended",
-    face: "queue",
+    level: "queue",
     async run(t) {
       const backend = await t.connectQueue();
       const key = t.key();
       await putNumbers(t, backend, key, 2);
       const iterator = backend.consume(key);
       check(iterator[Symbol.asyncIterator]() === iterator, "the iterator must be its own iterable");
-      await t.arrives(iterator.next(), "the first payload");
-      await t.arrives(iterator.return!(), "the return");
-      equal((await t.arrives(iterator.next(), "one more next")).done, true, "done");
-      await t.arrives(iterator.return!(), "one more return");
+      await t.settles(iterator.next(), "the first payload");
+      await t.settles(iterator.return!(), "the return");
+      equal((await t.settles(iterator.next(), "one more next")).done, true, "done");
+      await t.settles(iterator.return!(), "one more return");
     },
   },
   {

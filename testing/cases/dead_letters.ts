@@ -8,7 +8,7 @@ import { PermanentError } from "../../core/errors.ts";
 import { DEFAULT_GROUP } from "../../core/protocol.ts";
 import { casesOf, type ConformanceCase } from "../case.ts";
 import { atLeast, atMost, check, equal } from "../check.ts";
-import { buryNumbers, causes, letters } from "./letters.ts";
+import { causes, deadLetterNumbers, letters } from "./letters.ts";
 import { ack, nothingBut, numbers, put, putNumbers } from "./support.ts";
 
 /** The cases of rule 6. */
@@ -25,9 +25,9 @@ export const deadLetters: readonly ConformanceCase[] = casesOf(6, [
       const before = t.now();
       const { id } = await put(t, backend, key, payload, { headers });
       const reader = t.receive(backend, key);
-      await t.arrives((await reader.next("the first delivery")).retry(), "the retry");
+      await t.settles((await reader.next("the first delivery")).retry(), "the retry");
       const delivery = await reader.next("the second delivery");
-      check(await t.arrives(delivery.deadLetter(new RangeError("no such order")), "the dead letter"), "it was refused");
+      check(await t.settles(delivery.deadLetter(new RangeError("no such order")), "the dead letter"), "it was refused");
       const [letter, ...others] = await letters(t, backend, key);
       check(letter, "there is no dead letter");
       equal(others, [], "other dead letters");
@@ -54,7 +54,7 @@ export const deadLetters: readonly ConformanceCase[] = casesOf(6, [
       await putNumbers(t, backend, key, 2);
       const reader = t.receive(backend, key);
       const first = await reader.next("the first message");
-      await t.arrives(first.deadLetter("no"), "the dead letter");
+      await t.settles(first.deadLetter("no"), "the dead letter");
       const second = await reader.next("the next message");
       equal(sum(first.payload.n, second.payload.n), 1, "both messages");
       await ack(t, second);
@@ -83,10 +83,10 @@ export const deadLetters: readonly ConformanceCase[] = casesOf(6, [
           throw new TypeError(`failed at ${attempts}`);
         },
       });
-      const run = t.beside(consumer.run(backend, key, { signal: stop.signal }));
+      const run = t.inBackground(consumer.run(backend, key, { signal: stop.signal }));
       await t.becomes(async () => (await letters(t, backend, key)).length > 0, "a dead letter");
       stop.abort();
-      const summary = await t.arrives(run, "the end of the run");
+      const summary = await t.settles(run, "the end of the run");
       equal(calls, [1, 2, 3, 4], "the attempts that the handler saw");
       const found = await letters(t, backend, key);
       equal(causes(found), ["TypeError: failed at 4"], "the causes");
@@ -110,7 +110,7 @@ export const deadLetters: readonly ConformanceCase[] = casesOf(6, [
           throw new PermanentError("no such customer");
         },
       });
-      await t.arrives(consumer.drain(backend, key), "the drain");
+      await t.settles(consumer.drain(backend, key), "the drain");
       equal(calls, 1, "calls of the handler");
       equal(causes(await letters(t, backend, key)), ["PermanentError: no such customer"], "the causes");
     },
@@ -119,7 +119,7 @@ export const deadLetters: readonly ConformanceCase[] = casesOf(6, [
     id: "malformed",
     title: "an entry that is not JSON goes to the dead letters as it came, and the next message flows",
     needs: ["deadLetters"],
-    powers: ["inject"],
+    features: ["inject"],
     async run(t) {
       const backend = await t.connect();
       const key = t.key();
@@ -141,7 +141,7 @@ export const deadLetters: readonly ConformanceCase[] = casesOf(6, [
     id: "foreign",
     title: "JSON that is no object goes to the dead letters, each as it came",
     needs: ["deadLetters"],
-    powers: ["inject"],
+    features: ["inject"],
     async run(t) {
       const backend = await t.connect();
       const key = t.key();
@@ -159,7 +159,7 @@ export const deadLetters: readonly ConformanceCase[] = casesOf(6, [
   {
     id: "foreign-producer",
     title: "a plain JSON object that somebody else put there is a message like any other",
-    powers: ["inject"],
+    features: ["inject"],
     async run(t) {
       const backend = await t.connect();
       const key = t.key();
@@ -183,7 +183,7 @@ export const deadLetters: readonly ConformanceCase[] = casesOf(6, [
       const backend = await t.connect();
       const key = t.key();
       const count = Math.min(t.size(250), t.maxListed);
-      await buryNumbers(t, backend, key, count);
+      await deadLetterNumbers(t, backend, key, count);
       const found = await letters(t, backend, key);
       equal(found.map(({ payload }) => payload?.n), numbers(count), "all of them");
       equal(new Set(found.map(({ id }) => id)).size, count, "different ids");
@@ -198,12 +198,12 @@ export const deadLetters: readonly ConformanceCase[] = casesOf(6, [
     id: "restart",
     title: "dead letters outlive a restart of the broker",
     needs: ["deadLetters", "durable"],
-    powers: ["restartBroker"],
+    features: ["restartBroker"],
     async run(t) {
       const before = await t.connect();
       const key = t.key();
-      await buryNumbers(t, before, key, 3);
-      await t.arrives(before.close(), "the close");
+      await deadLetterNumbers(t, before, key, 3);
+      await t.settles(before.close(), "the close");
       await t.power("restartBroker")();
       const found = await letters(t, await t.connect(), key);
       equal(found.map(({ payload }) => payload?.n), [0, 1, 2], "the dead letters");

@@ -13,7 +13,7 @@ export const dedup: readonly ConformanceCase[] = casesOf(1, [
   {
     id: "batch-partial",
     title: "a batch that fails in part says which messages are in the queue, and repeating it adds the others alone",
-    powers: ["failSomeOfNext"],
+    features: ["failSomeOfNext"],
     needs: ["dedup"],
     async run(t) {
       const backend = await t.connect();
@@ -25,7 +25,7 @@ export const dedup: readonly ConformanceCase[] = casesOf(1, [
       equal(error.code, "unavailable", "the code");
       const outcomes = error.outcomes?.map((outcome) => outcome instanceof Error ? "failed" : outcome.outcome);
       equal(outcomes, ["added", "failed", "added", "failed", "added"], "the outcomes");
-      const receipts = await t.arrives(backend.publishBatch(key, messages), "the batch again");
+      const receipts = await t.settles(backend.publishBatch(key, messages), "the batch again");
       const again = receipts.map(({ outcome }) => outcome);
       equal(again, ["duplicate", "added", "duplicate", "added", "duplicate"], "the outcomes of the second try");
       const deliveries = await t.drain(backend, key);
@@ -36,12 +36,12 @@ export const dedup: readonly ConformanceCase[] = casesOf(1, [
     id: "lost-reply-repeated",
     title: "a publish whose reply is lost is repeated by itself where that is safe, and arrives once",
     proves: "dedup",
-    powers: ["loseNextReply"],
+    features: ["loseNextReply"],
     async run(t) {
       const backend = await t.connect();
       const key = t.key();
       await t.power("loseNextReply")(backend, "send");
-      await t.arrives(Promise.all(numbers(3).map((n) => backend.publish(key, { n }))), "publishes without a reply");
+      await t.settles(Promise.all(numbers(3).map((n) => backend.publish(key, { n }))), "publishes without a reply");
       await t.power("loseNextReply")(backend, "send");
       await put(t, backend, key, { n: 3 }, { id: "Ev3" });
       equal(sorted(await t.drain(backend, key)), numbers(4), "what is queued");
@@ -83,7 +83,7 @@ export const dedup: readonly ConformanceCase[] = casesOf(1, [
       const backends = await Promise.all(numbers(3).map(() => t.connect()));
       const key = t.key();
       const tries = numbers(t.size(30)).map((n) => backends[n % 3]!.publish(key, { n }, { id: "Ev1" }));
-      const receipts = await t.arrives(Promise.all(tries), "the publishes");
+      const receipts = await t.settles(Promise.all(tries), "the publishes");
       equal(receipts.filter(({ outcome }) => outcome === "added").length, 1, "how many were added");
       equal((await t.drain(backends[0]!, key)).length, 1, "what is queued");
     },

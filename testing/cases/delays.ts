@@ -54,7 +54,7 @@ export const delays: readonly ConformanceCase[] = casesOf(5, [
       const reader = t.receive(other, key);
       void reader.ask();
       const before = t.now();
-      check(await t.arrives(first.retry({ delayMs: t.delayMs }), "the retry"), "the retry was refused");
+      check(await t.settles(first.retry({ delayMs: t.delayMs }), "the retry"), "the retry was refused");
       const again = await reader.next("the second delivery");
       t.notEarlier(t.now(), before + t.delayMs, "the second delivery");
       equal([again.payload, again.attempts], [{ n: 1 }, 2], "the second delivery");
@@ -73,7 +73,7 @@ export const delays: readonly ConformanceCase[] = casesOf(5, [
       const first = await reader.next("the first delivery");
       const before = t.now();
       const delayMs = 3 * t.leaseMs;
-      await t.arrives(first.retry({ delayMs }), "the retry");
+      await t.settles(first.retry({ delayMs }), "the retry");
       const again = await reader.next("the second delivery");
       t.notEarlier(t.now(), before + delayMs, "the second delivery");
       await ack(t, again);
@@ -98,10 +98,10 @@ export const delays: readonly ConformanceCase[] = casesOf(5, [
           if (calls.push(t.now()) <= failures) throw new Error("not yet");
         },
       });
-      const run = t.beside(consumer.run(backend, key, { signal: stop.signal }));
+      const run = t.inBackground(consumer.run(backend, key, { signal: stop.signal }));
       await t.becomes(() => calls.length > failures, "the call that succeeds");
       stop.abort();
-      const { retried, acked } = await t.arrives(run, "the end of the run");
+      const { retried, acked } = await t.settles(run, "the end of the run");
       equal([retried, acked], [failures, 1], "what the consumer counted");
       for (const [n, at] of calls.slice(1).entries()) t.notEarlier(at, calls[n]! + t.delayMs, `call ${n + 2}`);
     },
@@ -144,7 +144,7 @@ export const delays: readonly ConformanceCase[] = casesOf(5, [
       const key = t.key();
       const before = t.now();
       await put(t, publisher, key, { n: 1 }, { delayMs: t.delayMs });
-      await t.arrives(publisher.close(), "the close");
+      await t.settles(publisher.close(), "the close");
       const delivery = await t.receive(await t.connect(), key).next("the message");
       t.notEarlier(t.now(), before + t.delayMs, "the message");
       await ack(t, delivery);
@@ -154,7 +154,7 @@ export const delays: readonly ConformanceCase[] = casesOf(5, [
     id: "consumer-gone",
     title: "a delayed retry comes, not early, although the consumer that asked for it is killed",
     needs: ["delay"],
-    powers: ["kill"],
+    features: ["kill"],
     async run(t) {
       const victim = await t.connect({ leaseMs: t.leaseMs });
       const key = t.key();
@@ -162,7 +162,7 @@ export const delays: readonly ConformanceCase[] = casesOf(5, [
       const first = await t.receive(victim, key).next("the first delivery");
       const delayMs = 2 * t.leaseMs;
       const before = t.now();
-      await t.arrives(first.retry({ delayMs }), "the retry");
+      await t.settles(first.retry({ delayMs }), "the retry");
       await t.kill(victim);
       const again = await t.receive(await t.connect(), key).next("the second delivery");
       t.notEarlier(t.now(), before + delayMs, "the second delivery");
@@ -173,14 +173,14 @@ export const delays: readonly ConformanceCase[] = casesOf(5, [
     id: "restart",
     title: "a delay outlives a restart of the broker, and is not early",
     needs: ["delay", "durable"],
-    powers: ["restartBroker"],
+    features: ["restartBroker"],
     async run(t) {
       const backend = await t.connect();
       const key = t.key();
       const before = t.now();
       const delayMs = 4 * t.delayMs;
       await put(t, backend, key, { n: 1 }, { delayMs });
-      await t.arrives(backend.close(), "the close");
+      await t.settles(backend.close(), "the close");
       await t.power("restartBroker")();
       const delivery = await t.receive(await t.connect(), key).next("the message");
       t.notEarlier(t.now(), before + delayMs, "the message");

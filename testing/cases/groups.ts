@@ -82,11 +82,11 @@ export const groups: readonly ConformanceCase[] = casesOf(8, [
       await put(t, backend, key, { n: 1 });
       const open = (group: string) => t.receive(backend, key, { group });
       const [acking, retrying, burying, last] = [open("acks"), open("retries"), open("buries"), open("last")];
-      for (const reader of [acking, retrying, burying, last]) await t.arrives(reader.ask(), "the message of a group");
+      for (const reader of [acking, retrying, burying, last]) await t.settles(reader.ask(), "the message of a group");
       await ack(t, await acking.next("the message of the first group"));
-      await t.arrives((await retrying.next("the message of the second group")).retry(), "the retry");
+      await t.settles((await retrying.next("the message of the second group")).retry(), "the retry");
       if (backend.capabilities.deadLetters) {
-        await t.arrives((await burying.next("the message of the third group")).deadLetter("no"), "the dead letter");
+        await t.settles((await burying.next("the message of the third group")).deadLetter("no"), "the dead letter");
       }
       const delivery = await last.next("the message of the last group");
       equal([delivery.payload, delivery.attempts], [{ n: 1 }, 1], "the last group's delivery");
@@ -121,7 +121,7 @@ export const groups: readonly ConformanceCase[] = casesOf(8, [
       await putNumbers(t, publisher, key, count);
       await t.becomes(() => [...seen.values()].every((list) => list.length >= count), "all groups have everything");
       await Promise.all(readers.map(([, reader]) => reader.leave()));
-      await t.arrives(Promise.all(work), "the end of the loops");
+      await t.settles(Promise.all(work), "the end of the loops");
       for (const [group, list] of seen) equal(list.toSorted((a, b) => a - b), numbers(count), `what ${group} handled`);
     },
   },

@@ -16,7 +16,7 @@ export const idle: readonly ConformanceCase[] = casesOf(13, [
     id: "idle-cost",
     title: "an idle consumer costs no more commands or requests than the backend declares",
     proves: "idleCostPerHour",
-    powers: ["cost"],
+    features: ["cost"],
     async run(t) {
       const backend = await t.connect();
       const key = t.key();
@@ -39,7 +39,7 @@ export const idle: readonly ConformanceCase[] = casesOf(13, [
   {
     id: "batched",
     title: "many messages published, consumed and settled together cost far fewer commands than one each",
-    powers: ["cost"],
+    features: ["cost"],
     async run(t) {
       const backend = await t.connect();
       const key = t.key();
@@ -67,7 +67,7 @@ export const idle: readonly ConformanceCase[] = casesOf(13, [
         delayed: number,
         dead: number,
       ): Promise<void> {
-        const depth = await t.arrives(backend.depth(key), "the depth");
+        const depth = await t.settles(backend.depth(key), "the depth");
         equal({ ...depth }, { ready, inFlight, delayed, dead }, `the depth ${what}`);
       }
       await counts("of a key that nobody has used", 0, 0, 0, 0);
@@ -83,10 +83,10 @@ export const idle: readonly ConformanceCase[] = casesOf(13, [
       await ack(t, held[0]!);
       await counts("after an ack", 1, 2, later, 0);
       const dead = deadLetters ? 1 : 0;
-      await t.arrives(deadLetters ? held[1]!.deadLetter("no") : held[1]!.ack(), "the dead letter");
+      await t.settles(deadLetters ? held[1]!.deadLetter("no") : held[1]!.ack(), "the dead letter");
       await counts("after a dead letter", 1, 1, later, dead);
       if (delay) {
-        await t.arrives(held[2]!.retry({ delayMs: t.longMs }), "the delayed retry");
+        await t.settles(held[2]!.retry({ delayMs: t.longMs }), "the delayed retry");
         await counts("after a delayed retry", 1, 0, 2, dead);
       } else {
         await ack(t, held[2]!);
@@ -97,9 +97,9 @@ export const idle: readonly ConformanceCase[] = casesOf(13, [
         const again = t.receive(backend, key, { prefetch: 1 });
         await again.next("the last message");
         await counts("with the last one in flight", 0, 1, delay ? 2 : 0, dead);
-        await t.arrives(backend.close(), "the close");
+        await t.settles(backend.close(), "the close");
         const other = await t.connect();
-        equal((await t.arrives(other.depth(key), "the depth")).ready, 1, "ready after it was given back");
+        equal((await t.settles(other.depth(key), "the depth")).ready, 1, "ready after it was given back");
       }
     },
   },
@@ -114,7 +114,7 @@ export const idle: readonly ConformanceCase[] = casesOf(13, [
       await putNumbers(t, backend, key, 3);
       await t.receive(backend, key, { group: "audit" }).next("a message");
       await ackAll(t, await t.receive(backend, key, { group: "bots", prefetch: 2 }).take(2, "two messages"));
-      const of = async (group: string) => ({ ...await t.arrives(backend.depth(key, { group }), "the depth") });
+      const of = async (group: string) => ({ ...await t.settles(backend.depth(key, { group }), "the depth") });
       equal(await of("bots"), { ready: 1, inFlight: 0, delayed: 0, dead: 0 }, "of one group");
       equal(await of("audit"), { ready: 2, inFlight: 1, delayed: 0, dead: 0 }, "of another");
       equal(await of("new"), { ready: 3, inFlight: 0, delayed: 0, dead: 0 }, "of a group that has not come yet");

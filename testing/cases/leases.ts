@@ -40,16 +40,16 @@ async function afterSleep(t: CaseContext, step: (lost: Lost) => Promise<void>): 
 /** A late settlement is refused, and the delivery of today is untouched. */
 function refuses(t: CaseContext, settle: (late: Delivery) => Promise<boolean>): Promise<void> {
   return afterSleep(t, async ({ late, current, backend, key }) => {
-    equal(await t.arrives(settle(late), "the late settlement"), false, "its answer");
+    equal(await t.settles(settle(late), "the late settlement"), false, "its answer");
     await nothingBut(t, backend, key, "after the late settlement");
     check(!current.signal.aborted, "the current delivery's signal must not abort");
     check(
-      await t.arrives(current.ack(), "the current ack"),
+      await t.settles(current.ack(), "the current ack"),
       "the current delivery must still be its holder's to settle",
     );
     await nothingBut(t, backend, key, "after the current ack");
     if (backend.capabilities.depth) {
-      const { dead, delayed } = await t.arrives(backend.depth(key), "the depth");
+      const { dead, delayed } = await t.settles(backend.depth(key), "the depth");
       equal({ dead, delayed }, { dead: 0, delayed: 0 }, "what the late settlement left behind");
     }
   });
@@ -70,7 +70,7 @@ export const leases: readonly ConformanceCase[] = casesOf(3, [
       await waiting.quiet(4 * t.leaseMs, "while the handler runs");
       await waiting.leave();
       check(!held.signal.aborted, "the signal must not abort while the lease is kept");
-      check(await t.arrives(held.ack(), "the ack"), "the ack of a kept lease must be taken");
+      check(await t.settles(held.ack(), "the ack"), "the ack of a kept lease must be taken");
       await nothingBut(t, slow, key, "after the ack");
     },
   },
@@ -94,14 +94,14 @@ export const leases: readonly ConformanceCase[] = casesOf(3, [
     id: "extended",
     title: "a lease that was extended by hand ends no earlier than it says, even if its consumer is killed",
     proves: "extend",
-    powers: ["kill"],
+    features: ["kill"],
     async run(t) {
       const [victim, heir] = [await t.connect({ leaseMs: t.leaseMs }), await t.connect()];
       const key = t.key();
       await put(t, victim, key, { n: 1 });
       const held = await t.receive(victim, key).next("the message");
       const before = t.now();
-      check(await t.arrives(held.extend(3 * t.leaseMs), "the extension"), "the extension was refused");
+      check(await t.settles(held.extend(3 * t.leaseMs), "the extension"), "the extension was refused");
       await t.kill(victim);
       await t.receive(heir, key).next("the second delivery");
       t.notEarlier(t.now(), before + 3 * t.leaseMs, "the second delivery");
@@ -110,7 +110,7 @@ export const leases: readonly ConformanceCase[] = casesOf(3, [
   {
     id: "own-length",
     title: "a consumer's own leaseMs counts, in place of the backend's",
-    powers: ["kill"],
+    features: ["kill"],
     async run(t) {
       const [victim, heir] = [await t.connect({ leaseMs: t.longMs }), await t.connect()];
       const key = t.key();
@@ -147,7 +147,7 @@ export const leases: readonly ConformanceCase[] = casesOf(3, [
     needs: ["extend"],
     run: (t) =>
       afterSleep(t, async ({ late, current }) => {
-        equal(await t.arrives(late.extend(t.longMs), "the late extension"), false, "its answer");
+        equal(await t.settles(late.extend(t.longMs), "the late extension"), false, "its answer");
         check(late.signal.aborted, "the late delivery's signal must abort");
         await ack(t, current);
       }),
@@ -163,7 +163,7 @@ export const leases: readonly ConformanceCase[] = casesOf(3, [
       const late = await reader.next("the first delivery");
       await reader.leave();
       const current = await t.receive(heir, key).next("the second delivery");
-      equal(await t.arrives(late.ack(), "the late ack"), false, "its answer");
+      equal(await t.settles(late.ack(), "the late ack"), false, "its answer");
       await ack(t, current);
     },
   },
@@ -172,7 +172,7 @@ export const leases: readonly ConformanceCase[] = casesOf(3, [
     title: "when the lease cannot be renewed and is lost, the signal aborts and the ack answers false",
     proves: "fencing",
     needs: ["extend"],
-    powers: ["failNext"],
+    features: ["failNext"],
     async run(t) {
       const [slow, heir] = [await t.connect({ leaseMs: t.leaseMs }), await t.connect()];
       const key = t.key();
@@ -183,9 +183,9 @@ export const leases: readonly ConformanceCase[] = casesOf(3, [
       );
       t.power("failNext")(slow, "extend", "connection", 1_000);
       const again = await t.receive(heir, key).next("the second delivery");
-      await t.arrives(aborted, "the abort of the signal");
+      await t.settles(aborted, "the abort of the signal");
       check(held.signal.reason instanceof Error, "the abort needs a reason");
-      equal(await t.arrives(held.ack(), "the ack"), false, "the ack of a lost lease");
+      equal(await t.settles(held.ack(), "the ack"), false, "the ack of a lost lease");
       check(!again.signal.aborted, "the new holder's signal must not abort");
       await ack(t, again);
     },
@@ -194,7 +194,7 @@ export const leases: readonly ConformanceCase[] = casesOf(3, [
     id: "renewal-retried",
     title: "a renewal that fails for the moment is tried again, and the lease is kept",
     needs: ["extend"],
-    powers: ["failNext"],
+    features: ["failNext"],
     async run(t) {
       const [slow, other] = [await t.connect({ leaseMs: t.leaseMs }), await t.connect()];
       const key = t.key();

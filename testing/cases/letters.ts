@@ -20,16 +20,21 @@ export async function letters(
     for await (const letter of backend.deadLetters.list(key, query)) found.push(letter);
     return found;
   };
-  return await t.arrives(list(), "the list of dead letters");
+  return await t.settles(list(), "the list of dead letters");
 }
 
 /** Publishes numbers and gives up each. */
-export async function buryNumbers(t: CaseContext, backend: LeasingBackend, key: string, count: number): Promise<void> {
+export async function deadLetterNumbers(
+  t: CaseContext,
+  backend: LeasingBackend,
+  key: string,
+  count: number,
+): Promise<void> {
   await putNumbers(t, backend, key, count);
   const deliveries = await t.receive(backend, key, { prefetch: count }).take(count, "the messages");
   // One after the other was asked for, so that their order is known.
   const buried = deliveries.map((delivery) => delivery.deadLetter(`no use for ${delivery.payload.n}`));
-  check((await t.arrives(Promise.all(buried), "the dead letters")).every(Boolean), "a dead letter was refused");
+  check((await t.settles(Promise.all(buried), "the dead letters")).every(Boolean), "a dead letter was refused");
   const listed = Math.min(count, t.maxListed);
   await t.becomes(async () => (await letters(t, backend, key)).length === listed, `${listed} dead letters`);
 }

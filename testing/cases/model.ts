@@ -93,7 +93,7 @@ class Run {
         const n = Number(delivery.payload.n);
         model.done(model.delivered(n, delivery.attempts, t.now(), last));
         certain.delete(n);
-        check(await t.arrives(delivery.ack(), "an ack"), `the ack of message ${n} was refused`);
+        check(await t.settles(delivery.ack(), "an ack"), `the ack of message ${n} was refused`);
       }
       await reader.leave();
       if (waiting.some(({ state }) => state === "orphaned")) doubtful.add(group);
@@ -101,7 +101,7 @@ class Run {
     for (const [group, model] of this.#groups) {
       if (doubtful.has(group)) continue;
       if (last.capabilities.depth) {
-        const depth = await t.arrives(last.depth(this.#key, this.#named(group)), "the depth");
+        const depth = await t.settles(last.depth(this.#key, this.#named(group)), "the depth");
         const dead = model.in("dead").length;
         equal({ ...depth, ready: 0 }, { ready: 0, inFlight: 0, delayed: 0, dead }, `the depth of ${group} at the end`);
       }
@@ -164,7 +164,7 @@ class Run {
     const before = t.now();
     const delayMs = delay && t.random.next() < 0.5 ? 1 + t.random.below(2 * t.leaseMs) : 0;
     const kind = roll < 0.6 ? "ack" : roll < 0.9 || !deadLetters ? "retry" : "deadLetter";
-    const settled = await t.arrives(
+    const settled = await t.settles(
       kind === "ack"
         ? delivery.ack()
         : kind === "retry"
@@ -197,7 +197,7 @@ class Run {
     if (!backend.capabilities.depth || !this.#strict) return;
     for (const [group, model] of this.#groups) {
       const expected = model.depth(this.#t.now());
-      const depth = await this.#t.arrives(backend.depth(this.#key, this.#named(group)), "the depth");
+      const depth = await this.#t.settles(backend.depth(this.#key, this.#named(group)), "the depth");
       if (!expected) continue;
       if (this.#renewed) equal({ ...depth }, expected, `the depth of ${group}`);
       // A platform that gives no hand on a lease does not count them for others either: the sum must be right.
@@ -223,7 +223,7 @@ class Run {
   async #close(slot: number): Promise<void> {
     const backend = this.#backend(slot);
     const before = this.#t.now();
-    await this.#t.arrives(backend.close(), "a close");
+    await this.#t.settles(backend.close(), "a close");
     // One that took as long as what is left of a lease may have come too late to give anything back.
     const inTime = this.#strict || this.#t.now() - before < this.#leaseMs / 2;
     const certain = backend.capabilities.release && inTime;
@@ -238,7 +238,7 @@ class Run {
     const backend = this.#anyone();
     if (!backend.capabilities.replay) return;
     for (const [group, model] of this.#groups) {
-      const replayed = await this.#t.arrives(backend.deadLetters.replay(this.#key, this.#named(group)), "a replay");
+      const replayed = await this.#t.settles(backend.deadLetters.replay(this.#key, this.#named(group)), "a replay");
       equal(replayed, model.in("dead").length, `how many dead letters of ${group} were replayed`);
       model.replayed(this.#t.now());
     }
@@ -248,7 +248,7 @@ class Run {
     const { broker, random } = this.#t;
     const durable = this.#backend(0).capabilities.durable;
     if (durable && broker.restartBroker && random.next() < 0.3) {
-      await this.#t.arrives(broker.restartBroker(), "a restart");
+      await this.#t.settles(broker.restartBroker(), "a restart");
     } else await broker.dropConnections?.();
   }
 

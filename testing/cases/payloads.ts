@@ -42,7 +42,7 @@ export const payloads: readonly ConformanceCase[] = casesOf(2, [
   {
     id: "payload-text",
     title: "text arrives to the letter: every alphabet, control characters, NUL, quotes, lone surrogates",
-    face: "queue",
+    level: "queue",
     run: (t) =>
       roundTrip(t, [
         { text: "Grüße, 世界, مرحبا, 👩‍👩‍👧, \u{10FFFF}" },
@@ -55,7 +55,7 @@ export const payloads: readonly ConformanceCase[] = casesOf(2, [
   {
     id: "payload-numbers",
     title: "numbers arrive to the last bit, and text that looks like a number stays text",
-    face: "queue",
+    level: "queue",
     run: (t) =>
       roundTrip(t, [
         { list: [0, -1, 1.5, 0.1, 1e21, 1e-7, 5e-324, Number.MAX_VALUE, Number.MIN_VALUE, Number.EPSILON] },
@@ -66,7 +66,7 @@ export const payloads: readonly ConformanceCase[] = casesOf(2, [
   {
     id: "payload-names",
     title: "awkward names arrive, those of prototypes, empty ones and digits among them, and no prototype is changed",
-    face: "queue",
+    level: "queue",
     async run(t) {
       const awkward = JSON.parse(
         '{"__proto__":{"polluted":true},"constructor":1,"":2,"0":3,"toString":4,"a.b":5,"ключ":6}',
@@ -78,7 +78,7 @@ export const payloads: readonly ConformanceCase[] = casesOf(2, [
   {
     id: "payload-shapes",
     title: "empty, nested and wide payloads arrive",
-    face: "queue",
+    level: "queue",
     async run(t) {
       // About seventeen bytes a name.
       const wide = Math.min(t.size(1_000), Math.floor(await longest(t) / 20));
@@ -108,13 +108,13 @@ export const payloads: readonly ConformanceCase[] = casesOf(2, [
       const payload = { list: [1] };
       const publishing = backend.publish(key, payload);
       payload.list.push(2);
-      await t.arrives(publishing, "the publish");
+      await t.settles(publishing, "the publish");
       payload.list.push(3);
       const reader = t.receive(backend, key);
       const first = await reader.next("the first delivery");
       equal(first.payload, { list: [1] }, "the first delivery");
       (first.payload.list as number[]).push(4);
-      await t.arrives(first.retry(), "the retry");
+      await t.settles(first.retry(), "the retry");
       const second = await reader.next("the second delivery");
       equal(second.payload, { list: [1] }, "the second delivery");
       await ack(t, second);
@@ -226,7 +226,7 @@ export const payloads: readonly ConformanceCase[] = casesOf(2, [
           atLeast(publishedAt.getTime(), before - 1_000, "publishedAt");
           atMost(publishedAt.getTime(), after + 1_000, "publishedAt");
         }
-        await t.arrives(retry(), "the retry");
+        await t.settles(retry(), "the retry");
       }
     },
   },

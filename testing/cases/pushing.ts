@@ -71,8 +71,8 @@ function pushCases(rule: number, drafts: readonly CaseDraft[]): readonly Conform
     drafts.map((draft): CaseDraft => ({
       proves: "push",
       ...draft,
-      face: "push",
-      powers: ["push", ...draft.powers ?? []],
+      level: "push",
+      features: ["push", ...draft.features ?? []],
     })),
   );
 }
@@ -252,7 +252,7 @@ export const pushing: readonly ConformanceCase[] = [
     {
       id: "push-malformed",
       title: "what is no JSON object goes to the sink as it came, no handler sees it, and the next message flows",
-      powers: ["inject"],
+      features: ["inject"],
       async run(t) {
         const backend = await t.connect();
         const key = t.key();
@@ -269,7 +269,7 @@ export const pushing: readonly ConformanceCase[] = [
     {
       id: "push-foreign",
       title: "a plain JSON object that somebody else put there is pushed like any other",
-      powers: ["inject"],
+      features: ["inject"],
       async run(t) {
         await t.connect();
         const key = t.key();

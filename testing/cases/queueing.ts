@@ -29,7 +29,7 @@ export const queueing: readonly ConformanceCase[] = casesOf(2, [
       const backend = await t.connect();
       const count = t.size(1_000);
       const keys = numbers(count).map((n) => t.key(`key-${n}`));
-      await t.arrives(Promise.all(keys.map((key, n) => backend.publish(key, { n }))), "a publish to each key");
+      await t.settles(Promise.all(keys.map((key, n) => backend.publish(key, { n }))), "a publish to each key");
       for (let from = 0; from < count; from += 50) {
         const some = keys.slice(from, from + 50);
         const drained = await Promise.all(some.map((key) => t.drain(backend, key)));
@@ -47,7 +47,7 @@ export const queueing: readonly ConformanceCase[] = casesOf(2, [
       const count = t.size(200);
       await putNumbers(t, backend, key, count / 2);
       const messages = numbers(count / 2).map((n) => ({ payload: { n: n + count / 2 } }));
-      await t.arrives(backend.publishBatch(key, messages), "a batch");
+      await t.settles(backend.publishBatch(key, messages), "a batch");
       equal(ns(await t.drain(backend, key)), numbers(count), "the order");
     },
   },
@@ -63,9 +63,9 @@ export const queueing: readonly ConformanceCase[] = casesOf(2, [
       const first = reader.ask();
       for (let n = 0; n < count; n += 30) {
         const some = numbers(30).map((offset) => publisher.publish(key, { n: n + offset }));
-        await t.arrives(Promise.all(some), "thirty publishes");
+        await t.settles(Promise.all(some), "thirty publishes");
       }
-      await t.arrives(first, "the first message");
+      await t.settles(first, "the first message");
       const seen: unknown[] = [];
       while (seen.length < count) {
         const delivery = await reader.next(`message ${seen.length}`);

@@ -13,7 +13,7 @@ export const reconnecting: readonly ConformanceCase[] = casesOf(12, [
   {
     id: "waiting-read",
     title: "a consumer that waits gets what is published after its connection broke",
-    powers: ["dropConnections"],
+    features: ["dropConnections"],
     async run(t) {
       const [consumer, publisher] = [await t.connect({ leaseMs: t.leaseMs }), await t.connect()];
       const key = t.key();
@@ -33,7 +33,7 @@ export const reconnecting: readonly ConformanceCase[] = casesOf(12, [
   {
     id: "while-publishing",
     title: "ten thousand messages go through while connections break: what was confirmed arrives, duplicates are few",
-    powers: ["dropConnections"],
+    features: ["dropConnections"],
     async run(t) {
       const [consumer, publisher] = [await t.connect({ leaseMs: t.leaseMs }), await t.connect({ maxRetries: 10 })];
       const key = t.key();
@@ -61,7 +61,7 @@ export const reconnecting: readonly ConformanceCase[] = casesOf(12, [
         });
         await t.pass(1);
         await t.power("dropConnections")();
-        await t.arrives(Promise.all(publishes), "the publishes");
+        await t.settles(Promise.all(publishes), "the publishes");
       }
       const all = () => confirmed.every((n) => seen.has(n));
       while (!all()) {
@@ -69,7 +69,7 @@ export const reconnecting: readonly ConformanceCase[] = casesOf(12, [
         await t.becomes(() => seen.size > before || all(), `more than ${before} of ${confirmed.length} handled`);
       }
       await reader.leave();
-      await t.arrives(work, "the end of the loop");
+      await t.settles(work, "the end of the loop");
       if (publisher.capabilities.dedup) {
         equal(confirmed.length, count, "with dedup every publish is confirmed in the end");
       }
@@ -82,7 +82,7 @@ export const reconnecting: readonly ConformanceCase[] = casesOf(12, [
     id: "restart",
     title: "publisher and consumer carry on by themselves when the broker is stopped and started",
     needs: ["durable"],
-    powers: ["restartBroker"],
+    features: ["restartBroker"],
     async run(t) {
       const [consumer, publisher] = [await t.connect({ leaseMs: t.leaseMs }), await t.connect({ maxRetries: 20 })];
       const key = t.key();
@@ -101,7 +101,7 @@ export const reconnecting: readonly ConformanceCase[] = casesOf(12, [
           });
         });
         await t.power("restartBroker")();
-        await t.arrives(Promise.all(publishes), "the publishes");
+        await t.settles(Promise.all(publishes), "the publishes");
       }
       await t.becomes(async () => {
         await publisher.publish(key, { n: -1 });
@@ -109,13 +109,13 @@ export const reconnecting: readonly ConformanceCase[] = casesOf(12, [
       }, "publishing and consuming after the restarts");
       await t.becomes(() => confirmed.every((n) => seen.has(n)), "everything that was confirmed was handled");
       await reader.leave();
-      await t.arrives(work, "the end of the loop");
+      await t.settles(work, "the end of the loop");
     },
   },
   {
     id: "read-retried",
     title: "a read that fails for the moment is tried again for as long as it takes",
-    powers: ["failNext"],
+    features: ["failNext"],
     async run(t) {
       const backend = await t.connect({ maxRetries: 1, retryDelayMs: 10 });
       const key = t.key();
@@ -129,7 +129,7 @@ export const reconnecting: readonly ConformanceCase[] = casesOf(12, [
   {
     id: "read-refused",
     title: "a read that fails for good is rejected with a ConsumeError that keeps its cause, and ends",
-    powers: ["failNext"],
+    features: ["failNext"],
     async run(t) {
       const backend = await t.connect();
       const key = t.key();
@@ -148,7 +148,7 @@ export const reconnecting: readonly ConformanceCase[] = casesOf(12, [
   {
     id: "lost-read",
     title: "messages whose delivery was lost on the wire come again after the lease",
-    powers: ["loseNextReply"],
+    features: ["loseNextReply"],
     async run(t) {
       const backend = await t.connect({ leaseMs: t.leaseMs });
       const key = t.key();
@@ -163,7 +163,7 @@ export const reconnecting: readonly ConformanceCase[] = casesOf(12, [
   {
     id: "settle-refused",
     title: "a settlement that fails for good is rejected with a ConsumeError, and the message comes again",
-    powers: ["failNext"],
+    features: ["failNext"],
     async run(t) {
       const backend = await t.connect({ leaseMs: t.leaseMs });
       const key = t.key();
@@ -185,11 +185,11 @@ export const reconnecting: readonly ConformanceCase[] = casesOf(12, [
     sendOnly: true,
     async run(t) {
       const backend = await t.connect();
-      const { ok, latencyMs, error } = await t.arrives(backend.health(), "the health");
+      const { ok, latencyMs, error } = await t.settles(backend.health(), "the health");
       equal([ok, error], [true, undefined], "ok and error");
       check(latencyMs >= 0, `the latency must not be negative, got ${latencyMs}`);
       if (backend.capabilities.depth) {
-        const { ready, delayed } = await t.arrives(backend.depth(t.key()), "the depth");
+        const { ready, delayed } = await t.settles(backend.depth(t.key()), "the depth");
         equal([ready, delayed], [0, 0], "what is queued");
       }
     },
@@ -198,11 +198,11 @@ export const reconnecting: readonly ConformanceCase[] = casesOf(12, [
     id: "unhealthy",
     title: "health answers not ok, with the reason, where the broker does not answer",
     sendOnly: true,
-    powers: ["failNext"],
+    features: ["failNext"],
     async run(t) {
       const backend = await t.connect();
       t.power("failNext")(backend, "ping", "connection", 10);
-      const { ok, error } = await t.arrives(backend.health(), "the health");
+      const { ok, error } = await t.settles(backend.health(), "the health");
       check(!ok, "it must not be ok");
       check(error instanceof QueueError, "the error must be a QueueError");
       equal(error.code, "connection", "the code");

@@ -5,7 +5,7 @@
  */
 import { casesOf, type ConformanceCase } from "../case.ts";
 import { equal } from "../check.ts";
-import { buryNumbers, letters } from "./letters.ts";
+import { deadLetterNumbers, letters } from "./letters.ts";
 import { ack, ns, put } from "./support.ts";
 
 /** The cases of rule 6 about replay and purge. */
@@ -20,15 +20,15 @@ export const replay: readonly ConformanceCase[] = casesOf(6, [
       const headers = backend.capabilities.headers ? { kept: "yes" } : undefined;
       await put(t, backend, key, { n: 1, text: "whole" }, { headers });
       const reader = t.receive(backend, key);
-      await t.arrives((await reader.next("the first delivery")).retry(), "the retry");
-      await t.arrives((await reader.next("the second delivery")).deadLetter("no"), "the dead letter");
+      await t.settles((await reader.next("the first delivery")).retry(), "the retry");
+      await t.settles((await reader.next("the second delivery")).deadLetter("no"), "the dead letter");
       await t.becomes(async () => (await letters(t, backend, key)).length === 1, "the dead letter");
-      equal(await t.arrives(backend.deadLetters.replay(key), "the replay"), 1, "how many were replayed");
+      equal(await t.settles(backend.deadLetters.replay(key), "the replay"), 1, "how many were replayed");
       const again = await reader.next("the replayed message");
       equal([again.payload, again.attempts], [{ n: 1, text: "whole" }, 1], "the replayed message");
       equal({ ...again.headers }, headers ?? {}, "its headers");
       equal((await letters(t, backend, key)).length, 0, "dead letters that are left");
-      await t.arrives(again.deadLetter("again"), "giving it up again");
+      await t.settles(again.deadLetter("again"), "giving it up again");
       await t.becomes(async () => (await letters(t, backend, key)).length === 1, "the dead letter again");
     },
   },
@@ -39,20 +39,20 @@ export const replay: readonly ConformanceCase[] = casesOf(6, [
     async run(t) {
       const backend = await t.connect();
       const key = t.key();
-      await buryNumbers(t, backend, key, 6);
+      await deadLetterNumbers(t, backend, key, 6);
       const found = await letters(t, backend, key);
       const ids = [found[1]!.id, found[4]!.id];
-      equal(await t.arrives(backend.deadLetters.replay(key, { ids }), "the replay"), 2, "how many were replayed");
-      equal(await t.arrives(backend.deadLetters.replay(key, { limit: 1 }), "the replay of one"), 1, "how many then");
+      equal(await t.settles(backend.deadLetters.replay(key, { ids }), "the replay"), 2, "how many were replayed");
+      equal(await t.settles(backend.deadLetters.replay(key, { limit: 1 }), "the replay of one"), 1, "how many then");
       equal(
-        await t.arrives(backend.deadLetters.purge(key, { ids: [found[2]!.id] }), "the purge"),
+        await t.settles(backend.deadLetters.purge(key, { ids: [found[2]!.id] }), "the purge"),
         1,
         "how many were purged",
       );
       equal((await letters(t, backend, key)).map(({ payload }) => payload?.n), [3, 5], "what is left");
       const back = await t.receive(backend, key, { prefetch: 3 }).take(3, "the replayed");
       equal(ns(back).toSorted(), [0, 1, 4], "what came back");
-      equal(await t.arrives(backend.deadLetters.purge(key), "the purge of the rest"), 2, "how many were purged then");
+      equal(await t.settles(backend.deadLetters.purge(key), "the purge of the rest"), 2, "how many were purged then");
       equal(await letters(t, backend, key), [], "what is left in the end");
     },
   },
@@ -60,7 +60,7 @@ export const replay: readonly ConformanceCase[] = casesOf(6, [
     id: "replay-malformed",
     title: "an unreadable dead letter that is replayed comes back to the dead letters, as it was",
     needs: ["replay"],
-    powers: ["inject"],
+    features: ["inject"],
     async run(t) {
       const backend = await t.connect();
       const key = t.key();
@@ -68,7 +68,7 @@ export const replay: readonly ConformanceCase[] = casesOf(6, [
       const reader = t.receive(backend, key);
       void reader.ask();
       await t.becomes(async () => (await letters(t, backend, key)).length === 1, "the dead letter");
-      await t.arrives(backend.deadLetters.replay(key), "the replay");
+      await t.settles(backend.deadLetters.replay(key), "the replay");
       await t.becomes(async () => (await letters(t, backend, key)).length === 1, "the dead letter again");
       equal((await letters(t, backend, key))[0]?.body, "not json", "its body");
     },
@@ -85,11 +85,11 @@ export const replay: readonly ConformanceCase[] = casesOf(6, [
       const [bots, audit] = [t.receive(backend, key, { group: "bots" }), t.receive(backend, key, { group: "audit" })];
       // Both groups are there before anything is settled.
       void audit.ask();
-      await t.arrives((await bots.next("the message of the bots")).deadLetter("no"), "the dead letter");
+      await t.settles((await bots.next("the message of the bots")).deadLetter("no"), "the dead letter");
       await ack(t, await audit.next("the message of the audit"));
       equal((await letters(t, backend, key, { group: "audit" })).length, 0, "dead letters of the audit");
       equal((await letters(t, backend, key, { group: "bots" }))[0]?.group, "bots", "whose dead letter it is");
-      equal(await t.arrives(backend.deadLetters.replay(key, { group: "bots" }), "the replay"), 1, "how many came back");
+      equal(await t.settles(backend.deadLetters.replay(key, { group: "bots" }), "the replay"), 1, "how many came back");
       await ack(t, await bots.next("the replayed message"));
       await audit.quiet(Math.min(t.leaseMs, 1_000), "in the other group after the replay");
     },

@@ -69,7 +69,7 @@ async function errorsOf(t: CaseContext, backend: LeasingBackend, message: string
     found.push([operation, await t.rejects(call(), `a failing ${operation}`)]);
   }
   fail(backend, "ping", leak(), 10);
-  const { error } = await t.arrives(backend.health(), "the health");
+  const { error } = await t.settles(backend.health(), "the health");
   if (error) found.push(["ping", error]);
   return found;
 }
@@ -79,7 +79,7 @@ export const secrets: readonly ConformanceCase[] = casesOf(14, [
   {
     id: "errors",
     title: "no secret is in any error, its message, stack, causes or properties, though the client's own error has it",
-    powers: ["failNext", "secrets"],
+    features: ["failNext", "secrets"],
     async run(t) {
       const hidden = t.broker.secrets!;
       const backend = await t.connect({ maxRetries: 0 });
@@ -93,7 +93,7 @@ export const secrets: readonly ConformanceCase[] = casesOf(14, [
     id: "payload",
     title: "no payload is in the error of a publish, though the client's own error quotes it",
     sendOnly: true,
-    powers: ["failNext"],
+    features: ["failNext"],
     async run(t) {
       const backend = await t.connect({ maxRetries: 0 });
       const payload = { content: CONTENT };
@@ -124,7 +124,7 @@ export const secrets: readonly ConformanceCase[] = casesOf(14, [
     id: "backend",
     title: "no secret is seen in the backend object, its text or its JSON",
     sendOnly: true,
-    powers: ["secrets"],
+    features: ["secrets"],
     async run(t) {
       const backend = await t.connectQueue();
       await put(t, backend, t.key(), { n: 1 });

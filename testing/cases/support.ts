@@ -22,12 +22,12 @@ export function put(
   payload: JsonObject,
   options?: PublishOptions,
 ): Promise<PublishReceipt> {
-  return t.arrives(backend.publish(key, payload, options), "a publish");
+  return t.settles(backend.publish(key, payload, options), "a publish");
 }
 
 /** Publishes `{ n: 0 }`, `{ n: 1 }` and so on, each after the other was asked for, and waits for all. */
 export async function putNumbers(t: CaseContext, backend: QueueBackend, key: string, count: number): Promise<void> {
-  await t.arrives(
+  await t.settles(
     Promise.all(numbers(count).map((n) => backend.publish(key, { n }))),
     `${count} publishes`,
   );
@@ -50,12 +50,12 @@ export function sorted(deliveries: readonly (Delivery | JsonObject)[]): unknown[
 
 /** Settles with an ack that must be taken. */
 export async function ack(t: CaseContext, delivery: Delivery): Promise<void> {
-  check(await t.arrives(delivery.ack(), "an ack"), `the ack of ${delivery.id} was refused`);
+  check(await t.settles(delivery.ack(), "an ack"), `the ack of ${delivery.id} was refused`);
 }
 
 /** Acks each. */
 export async function ackAll(t: CaseContext, deliveries: readonly Delivery[]): Promise<void> {
-  const answers = await t.arrives(Promise.all(deliveries.map((delivery) => delivery.ack())), "the acks");
+  const answers = await t.settles(Promise.all(deliveries.map((delivery) => delivery.ack())), "the acks");
   check(answers.every(Boolean), `${answers.filter((answer) => !answer).length} acks were refused`);
 }
 

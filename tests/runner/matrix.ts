@@ -127,13 +127,13 @@ export function casesTable(): string {
   const ordered = [...conformanceCases].sort((a, b) => a.rule - b.rule);
   return formatTable([
     ["rule", "case", "what must be true", "stands for", "needs of the backend", "needs of the harness"],
-    ...ordered.map(({ id, rule, title, proves, needs, lacks, powers }) => [
+    ...ordered.map(({ id, rule, title, proves, needs, lacks, features }) => [
       String(rule),
       `\`${id}\``,
       title,
       proves ?? "",
       [...needs.filter((name) => name !== "pull"), ...lacks ? [`no ${lacks}`] : []].join(", "),
-      powers.join(", "),
+      features.join(", "),
     ]),
   ]);
 }

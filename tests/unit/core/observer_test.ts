@@ -2,7 +2,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { createBackend } from "../../../core/backend.ts";
 import { createConsumer } from "../../../core/consume/consumer.ts";
-import { type QueueObserver, tell } from "../../../core/observer.ts";
+import { notify, type QueueObserver } from "../../../core/observer.ts";
 import { HandClock, turn } from "../../doubles/hand_clock.ts";
 import { failure, ScriptedDriver } from "../../doubles/scripted_driver.ts";
 
@@ -129,8 +129,8 @@ test("observer: methods see their own object, and a member that is not there is 
       seen.push(`${this.prefix} ${id}`);
     },
   };
-  tell(observer, "acked", { backend: "b", key: "k", id: "1" });
-  tell(observer, "retried", { backend: "b", key: "k", id: "1" });
-  tell(undefined, "acked", { backend: "b", key: "k", id: "1" });
+  notify(observer, "acked", { backend: "b", key: "k", id: "1" });
+  notify(observer, "retried", { backend: "b", key: "k", id: "1" });
+  notify(undefined, "acked", { backend: "b", key: "k", id: "1" });
   assert.deepEqual(seen, ["mine 1"]);
 });

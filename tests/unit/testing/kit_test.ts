@@ -225,8 +225,8 @@ test("kit: where close, publish or ack reject while nobody awaits them, that cas
 
 test("kit: nothing comes means that the iteration neither ends nor fails", async () => {
   const clock = {
-    arrives: <T>(promise: PromiseLike<T>) => Promise.resolve(promise),
-    beside: <T>(work: Promise<T>) => (work.catch(() => undefined), work),
+    settles: <T>(promise: PromiseLike<T>) => Promise.resolve(promise),
+    inBackground: <T>(work: Promise<T>) => (work.catch(() => undefined), work),
     pass: () => new Promise<void>((resolve) => setTimeout(resolve)),
   };
   async function* quiet() {

@@ -4,13 +4,12 @@ import { MemoryBackend, type MemoryOptions } from "../../../../backends/memory/m
 import { createBackend } from "../../../../core/backend.ts";
 import {
   abortSignal,
-  callable,
-  type Check,
+  boolean,
   checkKey,
   checkOptions,
   checkValue,
   count,
-  flag,
+  func,
   nonNegative,
   object,
   oneOf,
@@ -18,6 +17,7 @@ import {
   text,
   textRecord,
   texts,
+  type Validator,
   wholeNumber,
 } from "../../../../core/util/validate.ts";
 import type { QueueError } from "../../../../core/errors.ts";
@@ -26,14 +26,14 @@ import type { JsonObject, PublishOptions, ReceiveOptions } from "../../../../cor
 import { ScriptedDriver } from "../../../doubles/scripted_driver.ts";
 
 test("check: each check takes what it says and no more", () => {
-  const cases: [Check, good: unknown[], wrongType: unknown[], outOfRange: unknown[]][] = [
+  const cases: [Validator, good: unknown[], wrongType: unknown[], outOfRange: unknown[]][] = [
     [nonNegative, [0, 0.5, 1e300], ["1", undefined, null, 1n], [-1, NaN, Infinity, -Infinity]],
     [positive, [0.5, 1], ["1", {}], [0, -0, -1, NaN, Infinity]],
     [count, [1, 2 ** 53 - 1], ["1", true], [0, -1, 1.5, NaN, Infinity, 2 ** 53]],
     [wholeNumber, [0, 1], [null], [-1, 0.5, NaN, Infinity]],
     [text, ["a", " ", "ü", "😀"], ["", 1, null, undefined, new String("a"), "\uD800", "a\uDC00b"], []],
-    [flag, [true, false], [0, "true", null], []],
-    [callable, [() => 1, class {}], [{}, "f", null], []],
+    [boolean, [true, false], [0, "true", null], []],
+    [func, [() => 1, class {}], [{}, "f", null], []],
     [object, [{}, [], new Map()], [null, "o", () => 1], []],
     [abortSignal, [new AbortController().signal], [{}, { aborted: false }, null, new AbortController()], []],
     [textRecord, [{}, { a: "" }, { "": "b" }], [null, [], { a: 1 }, { a: "\uD800" }, { "\uDC00": "" }, new Map()], []],
@@ -48,7 +48,7 @@ test("check: each check takes what it says and no more", () => {
 });
 
 test("check: a message says the option, what is allowed and what was found: a number, or a kind, never a text", () => {
-  const message = (name: string, value: unknown, check: Check): string => {
+  const message = (name: string, value: unknown, check: Validator): string => {
     try {
       checkValue(name, value, check);
     } catch (error) {
