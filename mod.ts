@@ -20,22 +20,10 @@
  * @module
  */
 export * from "./core/protocol.ts";
-export * from "./core/driver.ts";
 export * from "./core/errors.ts";
-export { createBackend, PortableBackend } from "./core/backend.ts";
-export { PublishingBackend } from "./core/publishing_backend.ts";
-export type { BackendOptions } from "./core/context.ts";
 export * from "./core/consume/consumer.ts";
-export {
-  EnvReader,
-  type NumberBounds,
-  type QueueConfig,
-  readQueueConfig,
-  readQueueFields,
-} from "./core/config/env_reader.ts";
 export * from "./core/config/registry.ts";
-export { backoffMs, type BackoffOptions, retry, type RetryOptions, withRetry } from "./core/util/retry.ts";
-export { type Clock, systemClock } from "./core/util/clock.ts";
-export { delay } from "./core/util/async.ts";
+export type { BackoffOptions } from "./core/util/retry.ts";
+export type { Clock } from "./core/util/clock.ts";
 export type { FailureEvent, QueueMessageEvent, QueueObserver } from "./core/observer.ts";
 export { ambientEnv } from "./env.ts";

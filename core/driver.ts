@@ -25,6 +25,8 @@ export interface DriverMessage {
   readonly body: string;
   /** The payload: a validated copy. Must not be changed. */
   readonly payload: JsonObject;
+  /** Undefined where there is none. A driver without `capabilities.orderingKeys` is never given one. */
+  readonly orderingKey: string | undefined;
   /** Milliseconds, whole or not, 0 where there is no delay. Never to be shortened. */
   readonly delayMs: number;
   /** Milliseconds, or undefined: lives until it is settled. */
@@ -68,6 +70,8 @@ export interface RawDelivery {
   readonly body: string | JsonObject | undefined;
   /** The broker's count, 1 at the first delivery. */
   readonly attempts: number;
+  /** The ordering key that the message was sent with; undefined where there was none. */
+  readonly orderingKey?: string | undefined;
   /** Undefined where there are none. */
   readonly headers?: Readonly<Record<string, string>>;
   /** Epoch milliseconds, where known. */

@@ -29,6 +29,14 @@ export interface PublishOptions {
    * nothing and answers `"duplicate"`, wherever `capabilities.dedup` is true. Default: a new id.
    */
   readonly id?: string;
+  /**
+   * The conversation that the message belongs to. Messages of one key and ordering key are handled one at a time, in the
+   * order in which the broker accepted them, within each group: the next is delivered only when the one before is
+   * acknowledged, dead, expired or purged. Non-empty text of at most 1,024 characters. Default: none, the message waits for no other.
+   *
+   * A backend whose `capabilities.orderingKeys` is false rejects it with a QueueError `"unsupported"`.
+   */
+  readonly orderingKey?: string;
   /** Milliseconds before which no consumer sees the message. Default: 0. */
   readonly delayMs?: number;
   /** Milliseconds after which an unsettled message leaves the queue by itself. Default: the backend's own, else never. */
@@ -45,7 +53,7 @@ export interface PublishOptions {
 export type BatchOptions = Pick<PublishOptions, "signal" | "timeoutMs">;
 
 /** One message of a batch. */
-export interface OutgoingMessage extends Pick<PublishOptions, "id" | "delayMs" | "ttlMs" | "headers"> {
+export interface OutgoingMessage extends Pick<PublishOptions, "id" | "orderingKey" | "delayMs" | "ttlMs" | "headers"> {
   /** What the consumer gets. */
   readonly payload: JsonObject;
 }
@@ -91,6 +99,8 @@ export interface Delivery {
   readonly key: string;
   /** What was published. */
   readonly payload: JsonObject;
+  /** The ordering key that it was published with; `undefined` where there was none. */
+  readonly orderingKey: string | undefined;
   /** 1 at the first delivery; the broker's count. */
   readonly attempts: number;
   /** Text that travelled beside the payload. */
@@ -223,6 +233,8 @@ export interface Capabilities {
   readonly depth: boolean;
   /** The order in which one consumer sees messages of one key that never failed. */
   readonly order: "fifo" | "best-effort";
+  /** Messages of one ordering key are delivered one at a time, in the order of their acceptance, whatever fails. */
+  readonly orderingKeys: boolean;
   /** How deliveries come: asked for, pushed by the platform, or either. */
   readonly consume: "pull" | "push" | "both";
   /** The largest payload, as bytes of JSON in UTF-8; `Infinity` where the backend sets none. */

@@ -11,6 +11,7 @@ import {
   positive,
   text,
   textRecord,
+  type Validator,
   type Validators,
 } from "./util/validate.ts";
 import { type Sender, UnbatchedSender } from "./publish/unbatched_sender.ts";
@@ -36,10 +37,19 @@ import type {
   ReceiveOptions,
 } from "./protocol.ts";
 
+const MAX_ORDERING_KEY_LENGTH = 1_024;
+
+const orderingKey: Validator = (value) =>
+  text(value) ??
+    ((value as string).length <= MAX_ORDERING_KEY_LENGTH
+      ? undefined
+      : { allowed: `text of at most ${MAX_ORDERING_KEY_LENGTH} characters`, range: true });
+
 const BATCH_CHECKS: Validators<BatchOptions> = { signal: abortSignal, timeoutMs: positive };
 
 const ONE_CHECKS: Validators<Omit<OutgoingMessage, "payload">> = {
   id: text,
+  orderingKey,
   delayMs: nonNegative,
   ttlMs: positive,
   headers: textRecord,

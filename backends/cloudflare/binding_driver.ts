@@ -27,6 +27,7 @@ export const CAPABILITIES: Capabilities = {
   headers: true,
   maxLength: false,
   depth: false,
+  orderingKeys: false,
   order: "best-effort",
   consume: "push",
   maxPayloadBytes: MAX_BYTES,

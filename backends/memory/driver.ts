@@ -35,6 +35,7 @@ const CAPABILITIES: Capabilities = Object.freeze<Capabilities>({
   headers: true,
   maxLength: true,
   depth: true,
+  orderingKeys: false,
   order: "fifo",
   consume: "pull",
   maxPayloadBytes: Infinity,

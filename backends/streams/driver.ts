@@ -122,6 +122,7 @@ export class StreamsDriver implements QueueDriver {
       headers: true,
       maxLength: true,
       depth: true,
+      orderingKeys: false,
       order: "fifo",
       consume: "pull",
       maxPayloadBytes: options.maxPayloadBytes,

@@ -49,7 +49,7 @@ const FALSE = new Set(["false", "0", "no", "off"]);
  *
  * @example
  * ```ts
- * import { EnvReader } from "@slack-mcp/queue";
+ * import { EnvReader } from "@slack-mcp/queue/driver";
  * import assert from "node:assert/strict";
  *
  * const reader = new EnvReader({ MY_PORT: "80", MY_MODE: "fast" });
@@ -246,7 +246,7 @@ function userInfo(reader: EnvReader, prefix: string, part: string | undefined): 
  *
  * @example
  * ```ts
- * import { readQueueConfig } from "@slack-mcp/queue";
+ * import { readQueueConfig } from "@slack-mcp/queue/driver";
  * import assert from "node:assert/strict";
  *
  * const config = readQueueConfig({ REDIS_URL: "redis://app:secret@localhost:6379/1", REDIS_TIMEOUT: "2.5" }, "REDIS");

@@ -240,6 +240,7 @@ function implicitDelivery(
   return {
     ...message,
     attempts,
+    orderingKey: undefined,
     headers: {},
     publishedAt: undefined,
     signal,

@@ -93,6 +93,7 @@ export function pushDelivery(
     key: key ?? fields.key ?? queue,
     payload: payload ?? {},
     attempts: message.attempts,
+    orderingKey: undefined,
     headers: fields.headers ?? {},
     publishedAt: message.timestamp,
     signal,

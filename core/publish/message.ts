@@ -28,7 +28,7 @@ export class MessageFactory {
    */
   createDriverMessage(
     content: unknown,
-    { id, delayMs = 0, ttlMs, headers }: Omit<OutgoingMessage, "payload">,
+    { id, orderingKey, delayMs = 0, ttlMs, headers }: Omit<OutgoingMessage, "payload">,
   ): DriverMessage {
     const { driver, options: { messageTtlMs, maxPayloadBytes } } = this.#context;
     const payload = copyPayload(content);
@@ -42,12 +42,14 @@ export class MessageFactory {
     }
     if (delayMs) this.#context.checkDelay(delayMs);
     if (ttlMs !== undefined && !driver.capabilities.ttl) throw this.#context.unsupported("ttlMs");
+    if (orderingKey !== undefined && !driver.capabilities.orderingKeys) throw this.#context.unsupported("orderingKey");
     if (headers && !driver.capabilities.headers) throw this.#context.unsupported("headers");
     return {
       id: id ?? this.#newId(),
       explicitId: id !== undefined,
       payload,
       body,
+      orderingKey,
       delayMs,
       ttlMs: ttlMs ?? messageTtlMs,
       headers: headers && Object.freeze({ ...headers }),

@@ -72,6 +72,10 @@ export class LeasedDelivery implements Delivery {
     return this.raw.attempts;
   }
 
+  get orderingKey(): string | undefined {
+    return this.raw.orderingKey;
+  }
+
   get headers(): Readonly<Record<string, string>> {
     return this.raw.headers ?? NO_HEADERS;
   }

@@ -34,7 +34,7 @@ export interface BackoffOptions {
  *
  * @example
  * ```ts
- * import { backoffMs } from "@slack-mcp/queue";
+ * import { backoffMs } from "@slack-mcp/queue/driver";
  * import assert from "node:assert/strict";
  *
  * assert.equal(backoffMs(3, { baseMs: 100, jitter: "none" }), 400);
@@ -107,7 +107,7 @@ function askedToWait(error: unknown): number | undefined {
  *
  * @example
  * ```ts
- * import { retry } from "@slack-mcp/queue";
+ * import { retry } from "@slack-mcp/queue/driver";
  * import assert from "node:assert/strict";
  *
  * let calls = 0;
@@ -150,7 +150,7 @@ export async function retry<T>(
  *
  * @example
  * ```ts
- * import { withRetry } from "@slack-mcp/queue";
+ * import { withRetry } from "@slack-mcp/queue/driver";
  * import assert from "node:assert/strict";
  *
  * const half = withRetry((n: number) => Promise.resolve(n / 2), { maxRetries: 5 });

@@ -18,11 +18,11 @@ import {
   createConsumer,
   defineRegistry,
   type Env,
-  EnvReader,
   type LeasingBackend,
   type QueueBackend,
   type QueueObserver,
 } from "@slack-mcp/queue";
+import { EnvReader } from "@slack-mcp/queue/driver";
 import { backends } from "@slack-mcp/queue/backends";
 import {
   createSlackReceiver,

@@ -78,7 +78,7 @@ export interface FaultyDriver extends QueueDriver {
  *
  * @example
  * ```ts
- * import { createBackend } from "@slack-mcp/queue";
+ * import { createBackend } from "@slack-mcp/queue/driver";
  * import { MemoryDriver } from "@slack-mcp/queue/memory";
  * import { FakeClock, faultyDriver } from "@slack-mcp/queue/testing";
  *

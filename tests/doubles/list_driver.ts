@@ -20,7 +20,7 @@ export class ListDriver implements driver.QueueDriver {
   readonly capabilities: Capabilities = {
     ...{ durable: false, delay: true, ttl: false, dedup: false, groups: false, deadLetters: true, replay: false },
     ...{ fencing: true, extend: true, release: true, attempts: true, headers: true, maxLength: false, depth: false },
-    ...{ order: "fifo", consume: "pull", maxPayloadBytes: 1_000_000, idleCostPerHour: 3_600 },
+    ...{ orderingKeys: false, order: "fifo", consume: "pull", maxPayloadBytes: 1_000_000, idleCostPerHour: 3_600 },
   };
   readonly deadLetters: driver.DriverDeadLetters = {
     list: (key, query) => Promise.resolve({ letters: this.#dead(key, query), cursor: undefined }),

@@ -30,6 +30,7 @@ const CAPABILITIES: Capabilities = {
   headers: true,
   maxLength: true,
   depth: true,
+  orderingKeys: false,
   order: "fifo",
   consume: "pull",
   maxPayloadBytes: Infinity,

@@ -50,6 +50,7 @@ export const brokenLeases: readonly Broken[] = [
           id: delivery.id,
           key,
           payload: delivery.payload,
+          orderingKey: delivery.orderingKey,
           attempts: delivery.attempts,
           headers: delivery.headers,
           publishedAt: delivery.publishedAt,

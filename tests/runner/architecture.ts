@@ -24,6 +24,7 @@ export interface Edge {
 /** The rooms beside itself that a room may import from. All others may import nothing of the house. */
 const FLOORS: Readonly<Record<string, readonly string[]>> = {
   "mod.ts": ["core", "env.ts"],
+  "driver.ts": ["core"],
   "env.ts": ["core"],
   "backends": ["core"],
   "slack": ["core"],

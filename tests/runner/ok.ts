@@ -13,6 +13,7 @@ import { filesUnder, libraryFiles, ROOT } from "./suites.ts";
 /** What must do with the web's own library: no `Deno`, `process` or `Buffer`. */
 const WEB_ONLY = [
   "mod.ts",
+  "driver.ts",
   "core/",
   "slack/",
   "testing/",

@@ -22,7 +22,13 @@ let made = 0;
 /** A message; `n` is its payload. */
 export function message(n: number, options: Partial<DriverMessage> = {}): DriverMessage {
   const payload = { n };
-  const base = { explicitId: options.id !== undefined, delayMs: 0, ttlMs: undefined, headers: undefined };
+  const base = {
+    explicitId: options.id !== undefined,
+    orderingKey: undefined,
+    delayMs: 0,
+    ttlMs: undefined,
+    headers: undefined,
+  };
   return { id: `made-${made++}`, body: JSON.stringify(payload), payload, ...base, ...options };
 }
 

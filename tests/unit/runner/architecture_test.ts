@@ -118,7 +118,7 @@ test("architecture: a floor broken in a copy of the sources is found", async (t)
   t.after(() => rmSync(copy, { recursive: true }));
   for (const name of ["deno.json", "env.ts", "core"]) cpSync(join(ROOT, name), join(copy, name), { recursive: true });
   const sources: Readonly<Record<string, string>> = {
-    "backends/memory/mod.ts": 'export { ambientEnv } from "../../../env.ts";',
+    "backends/memory/mod.ts": 'export { ambientEnv } from "../../env.ts";',
     "core/leak.ts": 'import type { Redis } from "ioredis";\nexport const made: Redis | undefined = globalThis.name;',
   };
   for (const [name, source] of Object.entries(sources)) {

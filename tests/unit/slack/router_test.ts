@@ -15,6 +15,7 @@ function delivery(payload: JsonObject): Delivery {
     id: "Ev1",
     key: "slack_events",
     payload,
+    orderingKey: undefined,
     attempts: 1,
     headers: {},
     publishedAt: undefined,

@@ -60,6 +60,7 @@ export function message(payload: Record<string, number>): DriverMessage {
   return {
     id: "made",
     explicitId: false,
+    orderingKey: undefined,
     body: JSON.stringify(payload),
     payload,
     delayMs: 0,

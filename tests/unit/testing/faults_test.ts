@@ -10,7 +10,16 @@ const never = (): AbortSignal => new AbortController().signal;
 function message(n: number): DriverMessage {
   const payload = { n };
   const body = JSON.stringify(payload);
-  return { id: `id-${n}`, explicitId: true, body, payload, delayMs: 0, ttlMs: undefined, headers: undefined };
+  return {
+    id: `id-${n}`,
+    explicitId: true,
+    body,
+    payload,
+    orderingKey: undefined,
+    delayMs: 0,
+    ttlMs: undefined,
+    headers: undefined,
+  };
 }
 
 function asking(options: Partial<DriverReceiveOptions> = {}): DriverReceiveOptions {

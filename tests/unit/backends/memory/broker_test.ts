@@ -13,6 +13,7 @@ function message(payload: JsonObject, options: Partial<DriverMessage> = {}): Dri
   return {
     id: `made-${made++}`,
     explicitId: options.id !== undefined,
+    orderingKey: undefined,
     body: JSON.stringify(payload),
     payload,
     delayMs: 0,
