@@ -9,7 +9,7 @@
 import { RedisBackend } from "@slack-mcp/queue/redis";
 import { Queue, Worker } from "bullmq";
 import { Redis } from "ioredis";
-import { SEND_PLAIN } from "../backends/streams/send_scripts.ts";
+import { SEND_PLAIN } from "../backends/streams/scripts.ts";
 import { startRedis } from "../tests/servers/redis_server.ts";
 
 const BATCH = 1_000;

@@ -80,7 +80,7 @@ export class RedisTransport implements StreamsTransport {
     const rest = [String(keys.length), ...keys, ...args];
     const guard = script.publishes && !this.#guard?.idle ? this.#guard : undefined;
     // What is ready is sent in this very turn.
-    if (script.sha !== undefined && this.#client.status === "ready" && !guard && !signal.aborted) {
+    if (this.#client.status === "ready" && !guard && !signal.aborted) {
       return this.#evaluate(script, rest);
     }
     return this.#runSlowly(script, rest, signal, guard);
@@ -92,7 +92,6 @@ export class RedisTransport implements StreamsTransport {
     signal: AbortSignal,
     guard: WriteGuard | undefined,
   ): Promise<unknown> {
-    if (script.sha === undefined) await script.prepare();
     await this.#ready(signal);
     const answer = await this.#evaluate(script, rest);
     await guard?.written();
@@ -100,7 +99,7 @@ export class RedisTransport implements StreamsTransport {
   }
 
   #evaluate(script: Script, rest: readonly string[]): Promise<unknown> {
-    return this.#call("EVALSHA", [script.sha!, ...rest], script.repeatable, (error) => {
+    return this.#call("EVALSHA", [script.sha, ...rest], script.repeatable, (error) => {
       if (!error.message.includes("NOSCRIPT")) throw this.#demoted(error);
       return this.#call("EVAL", [script.source, ...rest], script.repeatable, (error) => {
         throw this.#demoted(error);

@@ -2,7 +2,7 @@
  * The driver on Redis Streams: the delivery contract once, over a {@link StreamsTransport}.
  *
  * Every operation is one script, so it is one round trip and happens whole or not at all. The wire format is in
- * `entries.ts` and `send_scripts.ts`, what a lease is in `receive_script.ts` and `epochs.ts`.
+ * `entries.ts` and `lua/send.lua`, what a lease is in `lua/receive.lua` and `lease_groups.ts`.
  *
  * @module
  */
@@ -23,11 +23,10 @@ import { StreamsDeadLetters } from "./dead_letters.ts";
 import { readDeliveries } from "./entries.ts";
 import { byLeaseGroup, type Lease, LeaseGroups } from "./lease_groups.ts";
 import { type GroupKeys, groupKeys, type QueueKeys, queueKeys } from "./keys.ts";
-import { EXTEND, SETTLE } from "./lease_scripts.ts";
-import { DEPTH } from "./inspect_scripts.ts";
 import type { StreamsOptions } from "./options.ts";
 import { type QueueLimits, readSent, sendCall } from "./outgoing.ts";
-import { RECEIVE } from "./receive_script.ts";
+import { keysFor } from "./script.ts";
+import { DEPTH, EXTEND, RECEIVE, SETTLE } from "./scripts.ts";
 import type { StreamsTransport } from "./transport.ts";
 
 /** What a backend says of itself. */
@@ -221,7 +220,6 @@ export class StreamsDriver implements QueueDriver {
     { keys, epochs }: Group,
     { group, max, leaseMs }: DriverReceiveOptions,
   ): Promise<RawDelivery[] | { dueMs: number; streamId: string; wakeId: string }> {
-    const { stream, wake, delayed, expiring, leases, again, replay, channel } = keys;
     const now = this.#clock.now();
     const sweep = now - epochs.sweptAt >= leaseMs;
     if (sweep) epochs.sweptAt = now;
@@ -232,8 +230,16 @@ export class StreamsDriver implements QueueDriver {
       try {
         answer = await this.#transport.run(
           RECEIVE,
-          [stream, wake, delayed, expiring, leases, again, replay],
-          [group, name, registered ? "1" : "0", String(max), String(Math.ceil(leaseMs)), sweep ? "1" : "0", channel],
+          keysFor(RECEIVE, keys),
+          [
+            group,
+            name,
+            registered ? "1" : "0",
+            String(max),
+            String(Math.ceil(leaseMs)),
+            sweep ? "1" : "0",
+            keys.channel,
+          ],
           // Not to be called off on its way: what it leases must not be lost. The transport bounds it.
           new AbortController().signal,
         ) as unknown[];
@@ -264,8 +270,7 @@ export class StreamsDriver implements QueueDriver {
   ): Promise<boolean[]> {
     const { keys } = this.#group(key, group);
     const { args, order } = settleArgs(group, keys.channel, settlements);
-    const { stream, wake, leases, again, replay, dead } = keys;
-    const answer = String(await this.#transport.run(SETTLE, [stream, wake, leases, again, replay, dead], args, signal));
+    const answer = String(await this.#transport.run(SETTLE, keysFor(SETTLE, keys), args, signal));
     const settled: boolean[] = new Array(settlements.length);
     for (let i = 0; i < order.length; i++) settled[order[i]!] = answer[i] === "1";
     return settled;
@@ -288,8 +293,7 @@ export class StreamsDriver implements QueueDriver {
       for (const place of places) args.push(all[place]!.member);
       return { next, places };
     });
-    const keysOf = [keys.stream, keys.leases, keys.replay];
-    const answers = await this.#transport.run(EXTEND, keysOf, args, signal) as string[];
+    const answers = await this.#transport.run(EXTEND, keysFor(EXTEND, keys), args, signal) as string[];
     const kept: boolean[] = new Array(leases.length);
     for (const [i, { next, places }] of parts.entries()) {
       const answer = answers[i]!;
@@ -303,8 +307,7 @@ export class StreamsDriver implements QueueDriver {
 
   /** Counts with one script. */
   async depth(key: string, group: string, signal: AbortSignal): Promise<QueueDepth> {
-    const { stream, delayed, expiring, leases, again, replay, dead } = groupKeys(key, group);
-    const keys = [stream, delayed, expiring, leases, again, replay, dead];
+    const keys = keysFor(DEPTH, groupKeys(key, group));
     const answer = await this.#transport.run(DEPTH, keys, [group], signal) as number[];
     const [ready = 0, inFlight = 0, waiting = 0, gone = 0] = answer.map((count) => Math.max(0, Number(count)));
     return { ready, inFlight, delayed: waiting, dead: gone };

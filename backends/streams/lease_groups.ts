@@ -7,7 +7,8 @@
  *
  * @module
  */
-import { CONSUMER_PREFIX } from "./receive_script.ts";
+/** The beginning of every lease's name; `lua/receive.lua` knows it too. */
+const LEASE_PREFIX = "lease:";
 
 /** What part of a lease's length may pass before a new epoch begins. */
 const SHARE = 8;
@@ -66,7 +67,7 @@ export class LeaseGroups {
   /** Epochs by a clock, named by a source of unique texts. */
   constructor(now: () => number, unique: () => string) {
     this.#now = now;
-    this.#newName = () => CONSUMER_PREFIX + unique();
+    this.#newName = () => LEASE_PREFIX + unique();
   }
 
   /** A new epoch that is nobody's current one. */

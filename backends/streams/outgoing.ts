@@ -6,8 +6,8 @@
 import type { DriverMessage, SendResult } from "../../core/driver.ts";
 import { QueueError } from "../../core/errors.ts";
 import { type QueueKeys, slotKey } from "./keys.ts";
-import type { Script } from "./script.ts";
-import { SEND, SEND_PLAIN } from "./send_scripts.ts";
+import { keysFor, type Script } from "./script.ts";
+import { SEND, SEND_PLAIN } from "./scripts.ts";
 
 /** How a queue takes messages. */
 export interface QueueLimits {
@@ -60,15 +60,15 @@ export function sendCall(
   intake: QueueLimits,
   sender: Sender,
 ): Call {
-  const { stream, delayed, ids, expiring, wake, channel } = keys;
+  const { stream, channel } = keys;
   const { publisher, token, unconfirmedIds, trim } = sender;
   const slot = slotKey(stream, publisher, token);
   if (!trim && intake.maxLength === undefined && messages.every(isPlain)) {
     const args = [token, channel];
     for (const message of messages) args.push(message.body);
-    return { script: SEND_PLAIN, keys: [stream, slot], args };
+    return { script: SEND_PLAIN, keys: keysFor(SEND_PLAIN, { ...keys, slot }), args };
   }
-  const names = [stream, slot, delayed, ids, expiring, wake];
+  const names = keysFor(SEND, { ...keys, slot });
   const args = [
     token,
     channel,

@@ -52,6 +52,7 @@ function steps(): Readonly<Record<string, readonly string[]>> {
     "types: tests": ["check", "-c", "tests/deno.json", ...tests.filter((file) => !drivesWorkerd(file))],
     "types: tests that drive workerd": ["check", "-c", "tests/deno.json", ...tests.filter(drivesWorkerd)],
     ...benches.length > 0 ? { "types: benchmarks": ["check", "-c", "bench/deno.json", ...benches] } : {},
+    "generated scripts": ["run", "-A", "-c", "tests/deno.json", "tests/runner/write_scripts.ts", "--check"],
     "documentation of every export": ["doc", "--lint", ...exported()],
     "publish, without publishing": ["publish", "--dry-run", "--allow-dirty"],
   };

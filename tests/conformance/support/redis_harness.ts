@@ -62,10 +62,8 @@ async function openBroker(server: RedisServer, namespace: string): Promise<Broke
     delayResponses: (backend, ms) => {
       through(backend).delayMs = ms;
     },
-    loseNextReply: async (backend, operation) => {
-      const names = operation === "ping"
-        ? ["PING"]
-        : await Promise.all(SCRIPTS[operation].map((script) => script.prepare()));
+    loseNextReply: (backend, operation) => {
+      const names = operation === "ping" ? ["PING"] : SCRIPTS[operation].map(({ sha }) => sha);
       void through(backend).loseNextReply(...names);
     },
   };

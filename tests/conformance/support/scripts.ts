@@ -3,11 +3,19 @@
  *
  * @module
  */
-import { EXTEND, SETTLE } from "../../../backends/streams/lease_scripts.ts";
-import { DEPTH, LIST, PICK, PURGE, REPLAY } from "../../../backends/streams/inspect_scripts.ts";
-import { RECEIVE } from "../../../backends/streams/receive_script.ts";
 import type { Script } from "../../../backends/streams/script.ts";
-import { SEND, SEND_PLAIN } from "../../../backends/streams/send_scripts.ts";
+import {
+  DEPTH,
+  EXTEND,
+  LIST,
+  PICK,
+  PURGE,
+  RECEIVE,
+  REPLAY,
+  SEND,
+  SEND_PLAIN,
+  SETTLE,
+} from "../../../backends/streams/scripts.ts";
 import type { DriverOperation } from "../../../testing/faults/faulty_driver.ts";
 
 /** The scripts of each operation. */

@@ -1,0 +1,7 @@
+-- Lists dead letters.
+--
+-- KEYS: dead
+-- ARGV: from, count
+-- Returns: entries
+-- Traits: repeatable
+return redis.call('XRANGE', dead, from, '+', 'COUNT', count)

@@ -1,0 +1,112 @@
+/**
+ * Turns `lua/*.lua` of the streams engine into one TypeScript file.
+ *
+ * A script begins with a header: a sentence on what it does, `-- KEYS:` and `-- ARGV:` with a name for each (`...` where
+ * more follow), `-- Returns:`, and `-- Traits:` where there are any. The names become local variables; `taken` is the
+ * number of named arguments where more follow. `-- include: name` puts a piece of `lua/shared` there, once a script.
+ *
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+
+/** The folder of the sources, and the file that is made of them, from the repository's root. */
+export const LUA_FOLDER = "backends/streams/lua";
+export const SCRIPTS_FILE = "backends/streams/scripts.ts";
+
+const TRAITS = ["repeatable", "publishes"] as const;
+
+/** One script, ready to be sent. */
+export interface LuaScript {
+  /** The file's name without its ending. */
+  readonly name: string;
+  /** The first sentence of the header. */
+  readonly summary: string;
+  /** The names of the keys, in order. */
+  readonly keys: readonly string[];
+  readonly traits: readonly string[];
+  readonly source: string;
+}
+
+function field(name: string, header: string, file: string): string {
+  const value = new RegExp(`^-- ${name}: (.+)$`, "m").exec(header)?.[1];
+  if (value === undefined) throw new Error(`Cannot read ${file}: its header has no ${name}`);
+  return value;
+}
+
+function namesIn(list: string): { readonly names: readonly string[]; readonly open: boolean } {
+  const words = list === "none" ? [] : list.split(", ");
+  return { names: words.filter((word) => word !== "..."), open: words.at(-1) === "..." };
+}
+
+function locals(names: readonly string[], table: string): string {
+  return names.length === 0 ? "" : `local ${names.join(", ")} = unpack(${table}, 1, ${names.length})\n`;
+}
+
+/** Puts the shared pieces in, each where it is first asked for. */
+function withIncludes(text: string, folder: string, seen: Set<string>): string {
+  return text.replace(/^-- include: (\w+)$/gm, (_, name: string) => {
+    if (seen.has(name)) return "";
+    seen.add(name);
+    return withIncludes(readFileSync(join(folder, "shared", `${name}.lua`), "utf8"), folder, seen);
+  });
+}
+
+/** Without comments, indentation and empty lines: what the server is sent and keeps. */
+function compact(source: string): string {
+  return source.replace(/^[ \t]*(--.*)?\n/gm, "").replace(/^[ \t]+/gm, "").trim();
+}
+
+/** Reads one script. */
+function readScript(folder: string, file: string): LuaScript {
+  const text = readFileSync(join(folder, file), "utf8");
+  const header = /^(--.*\n)+/.exec(text)?.[0] ?? "";
+  const keys = namesIn(field("KEYS", header, file));
+  const args = namesIn(field("ARGV", header, file));
+  field("Returns", header, file);
+  const traits = /^-- Traits: (.+)$/m.exec(header)?.[1]?.split(", ") ?? [];
+  for (const trait of traits) {
+    if (!(TRAITS as readonly string[]).includes(trait)) throw new Error(`Cannot read ${file}: no trait ${trait}`);
+  }
+  const names = locals(keys.names, "KEYS") + locals(args.names, "ARGV") +
+    (args.open ? `local taken = ${args.names.length}\n` : "");
+  const summary = /^-- ([^]*?\.)(?=\s)/.exec(header)?.[1]?.replaceAll("\n-- ", " ") ?? "";
+  const source = compact(names + withIncludes(text, folder, new Set()));
+  return { name: file.replace(/\.lua$/, ""), summary, keys: keys.names, traits, source };
+}
+
+/** Reads all scripts, in the order of their names. */
+export function readScripts(root: string): LuaScript[] {
+  const folder = join(root, LUA_FOLDER);
+  return readdirSync(folder).filter((file) => file.endsWith(".lua")).sort().map((file) => readScript(folder, file));
+}
+
+function literal(text: string): string {
+  return "`" + text.replace(/[\\`]|\$(?=\{)/g, "\\$&") + "`";
+}
+
+function declaration({ name, summary, keys, traits, source }: LuaScript): string {
+  return `/** ${summary} */
+export const ${name.toUpperCase()}: Script = {
+  name: ${JSON.stringify(name)},
+  keys: [${keys.map((key) => JSON.stringify(key)).join(", ")}],
+${TRAITS.map((trait) => `  ${trait}: ${traits.includes(trait)},\n`).join("")}  sha: "${
+    createHash("sha1").update(source).digest("hex")
+  }",
+  source: ${literal(source)},
+};
+`;
+}
+
+/** The text of {@link SCRIPTS_FILE}. */
+export function renderScripts(root: string): string {
+  return `/**
+ * The scripts of the streams engine, generated from \`lua/*.lua\` by \`deno task scripts\`. Do not edit.
+ *
+ * @module
+ */
+import type { Script } from "./script.ts";
+
+${readScripts(root).map(declaration).join("\n")}`;
+}
