@@ -21,6 +21,7 @@ import {
   type LeasingBackend,
   type QueueBackend,
   type QueueObserver,
+  type Registry,
 } from "@slack-mcp/queue";
 import { EnvReader } from "@slack-mcp/queue/driver";
 import { backends } from "@slack-mcp/queue/backends";
@@ -43,6 +44,8 @@ export interface ServerOptions {
   readonly log?: Log;
   /** Gets the events. Default: {@link createRouter}'s. */
   readonly router?: SlackEventRouter;
+  /** The backends that `QUEUE_BACKEND` may name. Default: all first-party backends. */
+  readonly registry?: Registry;
   /** Stops the server when it aborts; `finished` tells when it has. */
   readonly signal?: AbortSignal;
   /** How events are tried again, and who is told. */
@@ -88,7 +91,7 @@ export async function startServer(env: Env, options: ServerOptions = {}): Promis
   const hostname = reader.string("HOST") ?? "0.0.0.0";
   reader.check();
 
-  const registry = defineRegistry(backends, { warn: (message) => log("warn", message) });
+  const { registry = defineRegistry(backends, { warn: (message) => log("warn", message) }) } = options;
   const backend = await registry.load(env);
   const receiver = createSlackReceiver({ backend, key, signingSecret, observer: (report) => logRequest(report, log) });
   const { router = createRouter(log) } = options;
