@@ -17,14 +17,20 @@
  *
  * @module
  */
-import type { BackendModule } from "../core/config/registry.ts";
+import type { LeasingBackend } from "../core/protocol.ts";
+
+/** A module of this package that makes a backend of an environment. */
+export interface LeasingModule {
+  /** Makes a backend of an environment: any object with its variables or bindings. */
+  readonly fromEnv: (env: object) => LeasingBackend;
+}
 
 /** Every first-party backend by the name that `QUEUE_BACKEND` picks it by. */
 export const backends: {
-  readonly memory: () => Promise<BackendModule>;
-  readonly redis: () => Promise<BackendModule>;
-  readonly upstash: () => Promise<BackendModule>;
-  readonly cloudflare: () => Promise<BackendModule>;
+  readonly memory: () => Promise<LeasingModule>;
+  readonly redis: () => Promise<LeasingModule>;
+  readonly upstash: () => Promise<LeasingModule>;
+  readonly cloudflare: () => Promise<LeasingModule>;
 } = {
   memory: () => import("./memory/mod.ts"),
   redis: () => import("./redis/mod.ts"),

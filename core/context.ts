@@ -25,27 +25,27 @@ import {
 /** Options of every backend that is made of a driver. */
 export interface BackendOptions {
   /** Milliseconds to wait for the broker's confirmation of a publish, tries included. Default: 5,000. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   /** How often a transient failure is tried again. Default: 3. */
-  readonly maxRetries?: number;
+  readonly maxRetries?: number | undefined;
   /** Milliseconds of the first wait before trying again; doubles, with full jitter, from 10 ms up to 10 s. Default: 100. */
-  readonly retryDelayMs?: number;
+  readonly retryDelayMs?: number | undefined;
   /** The most unsettled deliveries of one consumer. Default: 100. */
-  readonly prefetch?: number;
+  readonly prefetch?: number | undefined;
   /** Milliseconds of a lease. Default: 30,000. */
-  readonly leaseMs?: number;
+  readonly leaseMs?: number | undefined;
   /** Milliseconds after which an unsettled message leaves the queue by itself. Default: never. */
-  readonly messageTtlMs?: number;
+  readonly messageTtlMs?: number | undefined;
   /** Milliseconds for which `close()` lets running handlers finish. Default: 5,000. */
-  readonly closeDeadlineMs?: number;
+  readonly closeDeadlineMs?: number | undefined;
   /** The largest payload, as bytes of JSON in UTF-8. Default: the driver's. */
-  readonly maxPayloadBytes?: number;
+  readonly maxPayloadBytes?: number | undefined;
   /** Default: the platform's clock. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
   /** A source of numbers from 0 to below 1, for jitter. Default: `Math.random`. */
-  readonly random?: () => number;
+  readonly random?: (() => number) | undefined;
   /** Told of all that happens. */
-  readonly observer?: QueueObserver;
+  readonly observer?: QueueObserver | undefined;
 }
 
 /** The checks of {@link BackendOptions}; a backend adds those of its own options. */
@@ -78,7 +78,9 @@ type Defaulted =
   | "random";
 
 /** {@link BackendOptions} with their defaults. */
-export type ResolvedOptions = BackendOptions & Required<Pick<BackendOptions, Defaulted>>;
+export type ResolvedOptions =
+  & Omit<BackendOptions, Defaulted>
+  & { readonly [Name in Defaulted]: NonNullable<BackendOptions[Name]> };
 
 /** The driver and what surrounds it. */
 export class BackendContext {

@@ -73,9 +73,9 @@ export interface RawDelivery {
   /** The ordering key that the message was sent with; undefined where there was none. */
   readonly orderingKey?: string | undefined;
   /** Undefined where there are none. */
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
   /** Epoch milliseconds, where known. */
-  readonly publishedAt?: number;
+  readonly publishedAt?: number | undefined;
 }
 
 /** One settlement. */
@@ -124,26 +124,26 @@ export interface QueueDriver {
   /** What it can do. The conformance kit holds the driver to it. */
   readonly capabilities: Capabilities;
   /** The most messages of one `send`. Default: 1,000. */
-  readonly maxBatchMessages?: number;
+  readonly maxBatchMessages?: number | undefined;
   /** The most bytes in one `send`: of bodies, and of headers and chosen ids as JSON. Default: no limit. */
-  readonly maxBatchBytes?: number;
+  readonly maxBatchBytes?: number | undefined;
   /** The most settlements of one `settle`, and leases of one `extend`. Default: 1,000. */
-  readonly maxSettleBatch?: number;
+  readonly maxSettleBatch?: number | undefined;
   /** The longest `waitMs` of one `receive`. Default: 30,000. */
-  readonly maxWaitMs?: number;
+  readonly maxWaitMs?: number | undefined;
   /** The longest delay in milliseconds. A longer one is a `RangeError` before anything is sent. Default: no limit. */
-  readonly maxDelayMs?: number;
+  readonly maxDelayMs?: number | undefined;
   /** True where the driver keeps payloads as values and never needs `body`. Default: false. */
-  readonly structured?: boolean;
+  readonly structured?: boolean | undefined;
   /** True where every call but a waiting `receive` is answered without leaving the process: it needs no time limit. Default: false. */
-  readonly inProcess?: boolean;
+  readonly inProcess?: boolean | undefined;
   /**
    * True where each publish must send for itself: in a Worker, a request that waits for what another one does is
    * cancelled. Default: false, publishes that are in the air together travel as one.
    */
-  readonly unbatched?: boolean;
+  readonly unbatched?: boolean | undefined;
   /** Texts that must never be seen: the portable layer takes them out of every error. */
-  readonly secrets?: readonly string[];
+  readonly secrets?: readonly string[] | undefined;
 
   /**
    * Sends a batch in order and must resolve only when the broker has confirmed it. One result per message.
@@ -168,7 +168,7 @@ export interface QueueDriver {
   /** Counts. Must change nothing. */
   depth?(key: string, group: string, signal: AbortSignal): Promise<QueueDepth>;
   /** The dead letters, where the broker keeps them. */
-  readonly deadLetters?: DriverDeadLetters;
+  readonly deadLetters?: DriverDeadLetters | undefined;
   /** Resolves where the broker answers. Must publish nothing. */
   ping?(signal: AbortSignal): Promise<void>;
   /** Closes what the driver opened, and only that. */

@@ -17,19 +17,19 @@ import type { FailureCause, JsonObject } from "./protocol.ts";
 /** What an envelope carries. */
 export interface EnvelopeFields {
   /** The id that the publisher chose. */
-  readonly id?: string;
+  readonly id?: string | undefined;
   /** Text beside the payload. */
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
   /** Of a dead letter: why it died. */
-  readonly cause?: FailureCause;
+  readonly cause?: FailureCause | undefined;
   /** Of a dead letter: how often it was delivered. */
-  readonly attempts?: number;
+  readonly attempts?: number | undefined;
   /** Of a dead letter: the key it was published under. */
-  readonly key?: string;
+  readonly key?: string | undefined;
   /** Of a dead letter: when it was published, in epoch milliseconds. */
-  readonly publishedAt?: number;
+  readonly publishedAt?: number | undefined;
   /** Of a dead letter: when it died, in epoch milliseconds. */
-  readonly diedAt?: number;
+  readonly diedAt?: number | undefined;
 }
 
 /** An opened body: the payload, or the unreadable body, and what came with it. */

@@ -56,17 +56,17 @@ export function isTransient(code: ErrorCode): boolean {
 /** What an error is about. */
 export interface QueueErrorOptions {
   /** The backend's name. */
-  readonly backend?: string;
+  readonly backend?: string | undefined;
   /** The key. */
-  readonly key?: string;
+  readonly key?: string | undefined;
   /** The message's id, where one message is meant. */
-  readonly id?: string;
+  readonly id?: string | undefined;
   /** The error beneath, with secrets taken out. */
   readonly cause?: unknown;
   /** Default: by the code. */
-  readonly retryable?: boolean;
+  readonly retryable?: boolean | undefined;
   /** Milliseconds that the broker asked to wait before the next try, where it did. */
-  readonly retryAfterMs?: number;
+  readonly retryAfterMs?: number | undefined;
 }
 
 /** The base of all errors of this module. */
@@ -102,7 +102,7 @@ export class QueueError extends Error {
 /** What a {@link PublishError} is about. */
 export interface PublishErrorOptions extends QueueErrorOptions {
   /** Of a batch that was confirmed in part: what became of each message, in their order. */
-  readonly outcomes?: readonly (PublishReceipt | PublishError)[];
+  readonly outcomes?: readonly (PublishReceipt | PublishError)[] | undefined;
 }
 
 /** A publish that was not confirmed. */

@@ -14,11 +14,11 @@ export interface QueueMessageEvent {
   /** The message's id. */
   readonly id: string;
   /** The group, where the message was delivered to one. */
-  readonly group?: string;
+  readonly group?: string | undefined;
   /** The broker's count of deliveries, where the message was delivered. */
-  readonly attempts?: number;
+  readonly attempts?: number | undefined;
   /** Milliseconds: to the confirmation for `published`, from the delivery on for all that follow it. */
-  readonly durationMs?: number;
+  readonly durationMs?: number | undefined;
   /** Why, where it was retried or died. */
   readonly reason?: unknown;
 }

@@ -1,5 +1,5 @@
 /**
- * The protocol: what a queue backend offers, in types alone.
+ * The protocol: what a queue backend offers.
  *
  * {@link QueueBackend} is the smallest contract, which every plugin meets. {@link LeasingBackend} is
  * what every first-party backend is, and what `createBackend(driver)` makes of a driver.
@@ -19,7 +19,12 @@ export type JsonValue =
 /** A JSON object: what a message's payload is. */
 export type JsonObject = { readonly [name: string]: JsonValue };
 
-/** An environment: strings on Deno, Bun and Node, strings and bindings on Workers. */
+/**
+ * An environment: strings on Deno, Bun and Node, strings and bindings on Workers.
+ *
+ * The type that a plugin's `fromEnv` takes. Functions of this package that read an environment take any `object`, so
+ * that an `interface Env` as `wrangler types` writes it, which has no index signature, fits.
+ */
 export type Env = Readonly<Record<string, unknown>>;
 
 /** Options of one publish. */
@@ -28,7 +33,7 @@ export interface PublishOptions {
    * The idempotency key. Publishing again with the same id, while the backend remembers it, adds
    * nothing and answers `"duplicate"`, wherever `capabilities.dedup` is true. Default: a new id.
    */
-  readonly id?: string;
+  readonly id?: string | undefined;
   /**
    * The conversation that the message belongs to. Messages of one key and ordering key are handled one at a time, in the
    * order in which the broker accepted them, within each group: the next is delivered only when the one before is
@@ -36,17 +41,17 @@ export interface PublishOptions {
    *
    * A backend whose `capabilities.orderingKeys` is false rejects it with a QueueError `"unsupported"`.
    */
-  readonly orderingKey?: string;
+  readonly orderingKey?: string | undefined;
   /** Milliseconds before which no consumer sees the message. Default: 0. */
-  readonly delayMs?: number;
+  readonly delayMs?: number | undefined;
   /** Milliseconds after which an unsettled message leaves the queue by itself. Default: the backend's own, else never. */
-  readonly ttlMs?: number;
+  readonly ttlMs?: number | undefined;
   /** Text that travels beside the payload. Default: none. */
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
   /** Gives up the wait. A publish that had not left yet is never sent. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Milliseconds to wait for the broker's confirmation. Default: the backend's `timeoutMs`. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
 }
 
 /** Options of a batch as a whole. */
@@ -69,15 +74,15 @@ export interface PublishReceipt {
 /** Options of `receive`. */
 export interface ReceiveOptions {
   /** The consumer group. Each group gets every message; its members share them. Default: `"slack-mcp"`. */
-  readonly group?: string;
+  readonly group?: string | undefined;
   /** The most unsettled deliveries that this consumer holds at once. Default: the backend's (100 unless it says otherwise). */
-  readonly prefetch?: number;
+  readonly prefetch?: number | undefined;
   /** Milliseconds for which a delivery is leased; renewed while it is in hand. Default: the backend's `leaseMs` (30,000). */
-  readonly leaseMs?: number;
+  readonly leaseMs?: number | undefined;
   /** Ends the iteration: what is prefetched is released, what is in hand can still be settled. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** End the iteration when the broker has nothing ready, in place of waiting. Default: false. */
-  readonly stopWhenEmpty?: boolean;
+  readonly stopWhenEmpty?: boolean | undefined;
 }
 
 /** Options of `consume`. */
@@ -126,7 +131,7 @@ export interface Delivery {
 /** Options of {@link Delivery.retry}. */
 export interface RetryDeliveryOptions {
   /** Milliseconds before the message may come again. Default: 0. */
-  readonly delayMs?: number;
+  readonly delayMs?: number | undefined;
   /** Why; kept as the last failure where the broker can. */
   readonly reason?: unknown;
 }
@@ -172,13 +177,13 @@ export interface DeadLetter {
 /** Which dead letters are meant. */
 export interface DeadLetterQuery {
   /** The group whose dead letters are meant. Default: `"slack-mcp"`. */
-  readonly group?: string;
+  readonly group?: string | undefined;
   /** These alone. Default: all. */
-  readonly ids?: readonly string[];
+  readonly ids?: readonly string[] | undefined;
   /** No more than so many. Default: no limit. */
-  readonly limit?: number;
+  readonly limit?: number | undefined;
   /** Gives up. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** The dead letters of a backend. */
@@ -198,7 +203,7 @@ export interface Health {
   /** Milliseconds it took. */
   readonly latencyMs: number;
   /** Why not, where `ok` is false. Never a secret. */
-  readonly error?: Error;
+  readonly error?: Error | undefined;
 }
 
 /** What a backend can do: declared by its driver, proved by the conformance kit. */
@@ -269,6 +274,33 @@ export interface LeasingBackend extends QueueBackend {
   readonly deadLetters: DeadLetters;
   /** Whether the broker can be used now. Publishes nothing. */
   health(options?: { readonly signal?: AbortSignal }): Promise<Health>;
+}
+
+const LEASING_METHODS = ["publish", "consume", "close", "publishBatch", "receive", "depth", "health"] as const;
+
+/**
+ * Whether a backend offers leases, batches and introspection. All first-party backends do; a plugin may offer less.
+ *
+ * @example
+ * ```ts
+ * import { defineRegistry, isLeasing, type QueueBackend } from "@slack-mcp/queue";
+ *
+ * async function printDeadLetters(backend: QueueBackend): Promise<void> {
+ *   if (!isLeasing(backend)) return;
+ *   for await (const letter of backend.deadLetters.list("slack_events")) console.log(letter.cause.message);
+ * }
+ * await using backend = await defineRegistry({ memory: () => import("@slack-mcp/queue/memory") })
+ *   .load({ QUEUE_BACKEND: "memory" });
+ * await printDeadLetters(backend);
+ * ```
+ *
+ * @param backend Any backend.
+ * @returns True where all members of {@link LeasingBackend} are there.
+ */
+export function isLeasing(backend: QueueBackend): backend is LeasingBackend {
+  const members = backend as Partial<LeasingBackend>;
+  return typeof members.name === "string" && typeof members.capabilities === "object" &&
+    typeof members.deadLetters === "object" && LEASING_METHODS.every((name) => typeof members[name] === "function");
 }
 
 /** The group of a consumer that names none. */

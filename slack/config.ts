@@ -4,7 +4,6 @@
  * @module
  */
 import { EnvReader } from "../core/config/env_reader.ts";
-import type { Env } from "../core/protocol.ts";
 import { SIGNING_SECRET_PLACE } from "./signature.ts";
 
 /** The key under which Slack's events travel unless another is named: the Python server's own. */
@@ -36,7 +35,7 @@ export interface SlackConfig {
  * if (config.signingSecret.length !== 2 || config.key !== "slack_events") throw new Error("not as promised");
  * ```
  */
-export function readSlackConfig(env: Env): SlackConfig {
+export function readSlackConfig(env: object): SlackConfig {
   const reader = new EnvReader(env);
   const given = reader.required(SECRET, SIGNING_SECRET_PLACE);
   const secrets = given.split(",").map((secret) => secret.trim()).filter(Boolean);

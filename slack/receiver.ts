@@ -41,20 +41,20 @@ export interface SlackReceiverOptions {
   /** The app's Signing Secret; several while it is being rotated. */
   readonly signingSecret: string | readonly string[];
   /** The key that events are published under. Default: `"slack_events"`. */
-  readonly key?: string;
+  readonly key?: string | undefined;
   /** The path that Slack posts to. Default: `"/slack/events"`. */
-  readonly path?: string;
+  readonly path?: string | undefined;
   /** The path of the health check. Default: `"/health"`. */
-  readonly healthPath?: string;
+  readonly healthPath?: string | undefined;
   /**
    * Milliseconds for a request as a whole: reading the body, verifying, publishing. When they are over, the answer is 503.
    * Default: 2,500. At most 3,000, after which Slack has gone.
    */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   /** Tells the time. Default: the platform's own. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
   /** Told of each request after its answer is decided. What it throws is ignored: it must not change what Slack hears. */
-  readonly observer?: (request: SlackRequestReport) => void;
+  readonly observer?: ((request: SlackRequestReport) => void) | undefined;
 }
 
 /** What became of one request. Has ids and reasons, never a payload or a secret. */
@@ -66,17 +66,17 @@ export interface SlackRequestReport {
   /** Milliseconds that it took. */
   readonly durationMs: number;
   /** The event's `event_id`, once the request is verified. */
-  readonly eventId?: string;
+  readonly eventId?: string | undefined;
   /** The inner event's `type`, once the request is verified. */
-  readonly eventType?: string;
+  readonly eventType?: string | undefined;
   /** The workspace, once the request is verified. */
-  readonly teamId?: string;
+  readonly teamId?: string | undefined;
   /** Which retry of Slack's this is, as Slack counts them: absent for the first delivery. */
-  readonly retryNum?: string;
+  readonly retryNum?: string | undefined;
   /** Why Slack tries again, such as `"http_timeout"`. */
-  readonly retryReason?: string;
+  readonly retryReason?: string | undefined;
   /** Why the signature was refused. */
-  readonly problem?: SlackSignatureProblem;
+  readonly problem?: SlackSignatureProblem | undefined;
   /** Why the queue did not confirm, or is not well. */
   readonly error?: unknown;
 }

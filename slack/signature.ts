@@ -37,7 +37,7 @@ export interface SlackSignedRequest {
   /** The raw body: the bytes as they came, before any decoding. */
   readonly body: Uint8Array | string;
   /** Epoch milliseconds. Default: `Date.now()`. */
-  readonly now?: number;
+  readonly now?: number | undefined;
 }
 
 /** What {@link verifySlackSignature} takes. */

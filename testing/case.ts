@@ -30,11 +30,11 @@ export interface ConformanceCase {
   /** What of a backend it uses: the smallest contract, leases, or the platform's pushes. */
   readonly level: "queue" | "leasing" | "push";
   /** The capability that it stands for in the matrix; tried also where it is not declared. */
-  readonly proves?: CapabilityName;
+  readonly proves?: CapabilityName | undefined;
   /** The capabilities without which it means nothing. */
   readonly needs: readonly CapabilityName[];
   /** The capability whose absence it is about. */
-  readonly lacks?: CapabilityName;
+  readonly lacks?: CapabilityName | undefined;
   /** What the harness must be able to do. */
   readonly features: readonly HarnessFeatureName[];
   /** Throws where the backend does not behave. */
@@ -48,17 +48,17 @@ export interface CaseDraft {
   /** See {@link ConformanceCase.title}. */
   readonly title: string;
   /** Default: `"leasing"`. */
-  readonly level?: ConformanceCase["level"];
+  readonly level?: ConformanceCase["level"] | undefined;
   /** See {@link ConformanceCase.proves}. */
-  readonly proves?: CapabilityName;
+  readonly proves?: CapabilityName | undefined;
   /** Default: none. `"pull"` is added, but for cases that only send. */
-  readonly needs?: readonly CapabilityName[];
+  readonly needs?: readonly CapabilityName[] | undefined;
   /** See {@link ConformanceCase.lacks}. */
-  readonly lacks?: CapabilityName;
+  readonly lacks?: CapabilityName | undefined;
   /** Default: none. */
-  readonly features?: readonly HarnessFeatureName[];
+  readonly features?: readonly HarnessFeatureName[] | undefined;
   /** True where nothing is received. Default: false. */
-  readonly sendOnly?: boolean;
+  readonly sendOnly?: boolean | undefined;
   /** See {@link ConformanceCase.run}. */
   run(t: CaseContext): Promise<void>;
 }

@@ -29,7 +29,7 @@ export interface ContextSettings {
   readonly random: SeededRandom;
   readonly stress: boolean;
   /** Milliseconds; overrides the harness's. */
-  readonly patienceMs?: number;
+  readonly patienceMs?: number | undefined;
 }
 
 type Outcome<T> = { readonly value: T } | { readonly error: unknown };

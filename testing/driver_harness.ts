@@ -16,7 +16,7 @@ export interface DriverBroker extends Pick<HarnessFeatures, "clock" | "restartBr
   /** See {@link Broker.key}. */
   key?(name: string): string;
   /** See {@link Broker.secrets}. */
-  readonly secrets?: readonly string[];
+  readonly secrets?: readonly string[] | undefined;
   /** See {@link Broker.close}. */
   close?(): void | Promise<void>;
 }
@@ -66,11 +66,11 @@ function brokerOf(own: DriverBroker): Broker {
   return {
     clock,
     secrets: own.secrets,
-    key: own.key && ((name) => own.key!(name)),
-    restartBroker: own.restartBroker && (() => own.restartBroker!()),
-    inject: own.inject && ((key, body) => own.inject!(key, body)),
-    cost: own.cost && (() => own.cost!()),
-    push: own.push && ((key, consumer) => own.push!(key, consumer)),
+    ...own.key && { key: (name) => own.key!(name) },
+    ...own.restartBroker && { restartBroker: () => own.restartBroker!() },
+    ...own.inject && { inject: (key, body) => own.inject!(key, body) },
+    ...own.cost && { cost: () => own.cost!() },
+    ...own.push && { push: (key, consumer) => own.push!(key, consumer) },
     async connect({ maxLength, ...options } = {}) {
       const driver = faultyDriver(await own.driver({ maxLength, ...options }), { ...clock && { clock } });
       const backend = createBackend(driver, options);

@@ -13,7 +13,7 @@ import type { FakeClock } from "./faults/fake_clock.ts";
 /** What a case sets on a backend: the portable layer's options, and the bound of the queue. */
 export interface ConnectOptions extends BackendOptions {
   /** The most unsettled messages of a key. Default: no bound. */
-  readonly maxLength?: number;
+  readonly maxLength?: number | undefined;
 }
 
 /** What a case may do to a broker beyond using it. Each is optional: what is absent is reported as not proven. */
@@ -22,7 +22,7 @@ export interface HarnessFeatures {
    * The clock that the broker and its backends go by. With it the cases take no time and `leaseMs` may be any;
    * without it they wait for what they expect, with short leases.
    */
-  readonly clock?: FakeClock;
+  readonly clock?: FakeClock | undefined;
   /**
    * The consumer is gone, as by a SIGKILL: it releases nothing, settles nothing, renews nothing. The kit does not
    * close it; what is left of it goes with the broker's `close`.
@@ -61,7 +61,7 @@ export interface Broker extends HarnessFeatures {
   /** The name of a key in this namespace. Default: the name as it is. */
   key?(name: string): string;
   /** Texts that must not be seen in any error: the password or token that the broker is reached with. */
-  readonly secrets?: readonly string[];
+  readonly secrets?: readonly string[] | undefined;
   /** Throws everything away. The backends that live are closed before. */
   close?(): void | Promise<void>;
 }
@@ -73,16 +73,16 @@ export interface Harness {
   /** A fresh broker for one case. Called once a case, and once before them all. */
   open(): Broker | Promise<Broker>;
   /** Milliseconds of the lease that is meant to run out. Default: 30,000 on a fake clock, 1,000 on a real broker. */
-  readonly leaseMs?: number;
+  readonly leaseMs?: number | undefined;
   /**
    * Milliseconds of the delays that the cases ask for. Default: 5,000 on a fake clock, 300 on a real broker; more where
    * the broker counts in whole seconds.
    */
-  readonly delayMs?: number;
+  readonly delayMs?: number | undefined;
   /** Milliseconds by which the broker's clock and the kit's may differ. Default: 0 on a fake clock, 5 on a real broker. */
-  readonly skewMs?: number;
+  readonly skewMs?: number | undefined;
   /** The most dead letters of a key that the broker can show. Default: all. */
-  readonly maxListed?: number;
+  readonly maxListed?: number | undefined;
   /** Milliseconds to wait for something that must come. Default: 600,000 on a fake clock, 15,000 on a real broker. */
-  readonly patienceMs?: number;
+  readonly patienceMs?: number | undefined;
 }

@@ -18,19 +18,19 @@ export interface ConformanceOptions {
   /** The backend under test, or what makes its harness. */
   readonly harness: Harness | (() => Harness | Promise<Harness>);
   /** The same cases ten times larger, and sixteen at once. Default: false. */
-  readonly stress?: boolean;
+  readonly stress?: boolean | undefined;
   /** How many cases run at once, each on a broker of its own. Default: 1; 16 under stress. */
-  readonly atOnce?: number;
+  readonly atOnce?: number | undefined;
   /** Repeats a run's randomness. Default: a new one, which every failure names. */
-  readonly seed?: number;
+  readonly seed?: number | undefined;
   /** The ids of the cases to run. Default: all. */
-  readonly only?: readonly string[];
+  readonly only?: readonly string[] | undefined;
   /** Real milliseconds that one case may take. Default: 120,000; ten times that under stress. */
-  readonly caseTimeoutMs?: number;
+  readonly caseTimeoutMs?: number | undefined;
   /** How the report calls the place where this runs. Default: as the runtime calls itself. */
-  readonly runtime?: string;
+  readonly runtime?: string | undefined;
   /** Gets the report when all is done. */
-  readonly onReport?: (report: ConformanceReport) => void | Promise<void>;
+  readonly onReport?: ((report: ConformanceReport) => void | Promise<void>) | undefined;
 }
 
 /** A runner's function: `Deno.test`, `node:test`, `bun:test`, Vitest's, or a collector's. */

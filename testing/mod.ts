@@ -75,7 +75,7 @@
  *
  * @module
  */
-export { alterDriver } from "./faults/alter_driver.ts";
+export { alterDriver, type DriverMembers } from "./faults/alter_driver.ts";
 export { type CapabilityName, capabilityNames, declares } from "./capability.ts";
 export type { CaseContext, CaseDraft, ConformanceCase, HarnessFeatureName } from "./case.ts";
 export { conformanceCases } from "./cases/mod.ts";

@@ -34,11 +34,11 @@ export interface CaseResult {
   /** What became of it. */
   readonly status: CaseStatus;
   /** The capability it stands for. */
-  readonly proves?: CapabilityName;
+  readonly proves?: CapabilityName | undefined;
   /** Why it was not run, or what went wrong. */
-  readonly reason?: string;
+  readonly reason?: string | undefined;
   /** What went wrong. */
-  readonly error?: Error;
+  readonly error?: Error | undefined;
 }
 
 /** One field of the matrix. */

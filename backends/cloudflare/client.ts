@@ -72,7 +72,7 @@ export class CloudflareClient {
       const response = await fetch(`${apiUrl}/accounts/${accountId}/queues${path}`, {
         method: body === undefined ? "GET" : "POST",
         headers: { authorization: `Bearer ${apiToken}`, "content-type": "application/json" },
-        body,
+        ...body !== undefined && { body },
         signal: limit.signal,
       });
       return this.#read(response, await response.text(), sending);

@@ -57,7 +57,7 @@ export function deadLettersOf(
     signal: AbortSignal,
   ): Promise<Peeked[]> {
     const { messages = [] } = await client.ask(`${path}/messages/peek`, signal, '{"batch_size":100}') as {
-      messages?: ApiMessage[];
+      messages?: ApiMessage[] | undefined;
     };
     return messages.map((message) => letterOf(message, key)).filter(({ letter }) =>
       letter.key === key && (!ids || ids.includes(letter.id))

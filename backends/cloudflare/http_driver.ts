@@ -60,7 +60,7 @@ interface Lease {
   readonly message: ApiMessage;
   readonly text: string;
   /** The dead letter is safe: only the acknowledgement is still to come. */
-  buried?: boolean;
+  buried?: boolean | undefined;
 }
 
 /** A driver over the HTTP API. */

@@ -25,9 +25,9 @@ export interface Packed {
   /** JSON text: of an object, or of a string where `plain`. */
   readonly text: string;
   /** The body is text that is no JSON object. */
-  readonly plain?: boolean;
+  readonly plain?: boolean | undefined;
   /** Undefined: the queue's own. */
-  readonly delaySeconds?: number;
+  readonly delaySeconds?: number | undefined;
 }
 
 /** Cuts a list into batches that the platform takes, in order. */
@@ -86,15 +86,15 @@ export interface ApiMessage {
   /** In base64 where it was published as JSON or bytes. */
   readonly body: unknown;
   /** 1 at the first delivery. */
-  readonly attempts?: number;
+  readonly attempts?: number | undefined;
   /** Epoch milliseconds of its publishing. */
-  readonly timestamp_ms?: number;
+  readonly timestamp_ms?: number | undefined;
   /** Has `CF-Content-Type`. */
-  readonly metadata?: Readonly<Record<string, unknown>>;
+  readonly metadata?: Readonly<Record<string, unknown>> | undefined;
   /** Of a pulled message. */
-  readonly lease_id?: string;
+  readonly lease_id?: string | undefined;
   /** Of a peeked message. */
-  readonly ref?: string;
+  readonly ref?: string | undefined;
 }
 
 /**

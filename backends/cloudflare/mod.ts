@@ -145,14 +145,14 @@ function isBinding(value: unknown): value is QueueBinding {
  * ```
  */
 export function fromBindings(
-  env: Env,
+  env: object,
   names: Readonly<Record<string, string>> = {},
   options: BackendOptions = {},
 ): CloudflareBackend {
   return new CloudflareBackend({
     ...options,
     bindings: (key) => {
-      const binding = env[Object.hasOwn(names, key) ? names[key]! : bindingName(key)];
+      const binding = (env as Env)[Object.hasOwn(names, key) ? names[key]! : bindingName(key)];
       return isBinding(binding) ? binding : undefined;
     },
   });
@@ -163,7 +163,7 @@ export function fromBindings(
  *
  * @throws {ConfigError} What is missing or wrong, all at once.
  */
-export function fromEnv(env: Env): CloudflareBackend | CloudflareHttpBackend {
+export function fromEnv(env: object): CloudflareBackend | CloudflareHttpBackend {
   const reader = new EnvReader(env);
   const fields = readQueueFields(reader, "CLOUDFLARE", ["https:", "http:"]);
   const { url: apiUrl, timeoutMs, maxRetries, retryDelayMs } = fields;
@@ -177,7 +177,7 @@ export function fromEnv(env: Env): CloudflareBackend | CloudflareHttpBackend {
   const options = { timeoutMs, maxRetries, retryDelayMs };
   if (Object.values(env).some(isBinding)) {
     for (const [key, name] of Object.entries(names)) {
-      if (!isBinding(env[name])) {
+      if (!isBinding((env as Env)[name])) {
         reader.problem(`CLOUDFLARE_QUEUES must name queue bindings of env, found "${name}" for "${key}"`);
       }
     }
@@ -201,8 +201,8 @@ export function fromEnv(env: Env): CloudflareBackend | CloudflareHttpBackend {
     apiUrl,
     queues: (key): QueueAddress | string | undefined => {
       const name = `CLOUDFLARE_QUEUE_${bindingName(key)}`;
-      const queue = Object.hasOwn(names, key) ? names[key] : env[name];
-      const deadLetters = env[`${name}_DLQ`];
+      const queue = Object.hasOwn(names, key) ? names[key] : (env as Env)[name];
+      const deadLetters = (env as Env)[`${name}_DLQ`];
       if (typeof deadLetters !== "string") return typeof queue === "string" ? queue : undefined;
       return { queue: typeof queue === "string" ? queue : queueName(key), deadLetters };
     },

@@ -13,7 +13,7 @@ export interface BindingMessage {
   /** Always `"json"`, so that a pull consumer can read it, whatever the Worker's compatibility date. */
   readonly contentType: "json";
   /** Whole seconds. Default: the queue's own. */
-  readonly delaySeconds?: number;
+  readonly delaySeconds?: number | undefined;
 }
 
 /** The part of a Worker's `Queue` binding that is used. */
@@ -27,7 +27,7 @@ export interface QueueAddress {
   /** The queue. */
   readonly queue: string;
   /** Where its dead letters go. Default: the one that its consumer is configured with. */
-  readonly deadLetters?: string;
+  readonly deadLetters?: string | undefined;
 }
 
 /** From a key to what carries it; `undefined`: by the rule. */
@@ -49,15 +49,15 @@ export interface CloudflareHttpOptions extends BackendOptions {
    * The queue of each key. Default: the queue whose name is the key in lower case, with a dash for each run of
    * characters that a queue's name cannot have (`slack_events` → `slack-events`).
    */
-  readonly queues?: ByKey<string | QueueAddress>;
+  readonly queues?: ByKey<string | QueueAddress> | undefined;
   /** Milliseconds of the longest gap between two pulls of an idle consumer. Default: 10,000. */
-  readonly maxPollMs?: number;
+  readonly maxPollMs?: number | undefined;
   /** Requests other than pulls and acknowledgements that the API takes of the account in five minutes. Default: 1,200. */
-  readonly requestLimit?: number;
+  readonly requestLimit?: number | undefined;
   /** The API's base. Default: `https://api.cloudflare.com/client/v4`. */
-  readonly apiUrl?: string;
+  readonly apiUrl?: string | undefined;
   /** What sends the requests. Default: the platform's `fetch`. */
-  readonly fetch?: typeof fetch;
+  readonly fetch?: typeof fetch | undefined;
 }
 
 /** Of options that go by key. */

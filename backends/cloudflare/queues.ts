@@ -8,7 +8,7 @@ import type { CloudflareClient } from "./client.ts";
 import { type ByKey, lookUp, type QueueAddress } from "./options.ts";
 
 interface Described {
-  readonly queue_id?: string;
+  readonly queue_id?: string | undefined;
   readonly consumers?: readonly { readonly dead_letter_queue?: string }[];
 }
 

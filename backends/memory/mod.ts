@@ -56,7 +56,6 @@
 import { PortableBackend } from "../../core/backend.ts";
 import { EnvReader, readQueueFields } from "../../core/config/env_reader.ts";
 import { backendOptions } from "../../core/context.ts";
-import type { Env } from "../../core/protocol.ts";
 import { MemoryBroker } from "./broker.ts";
 import { MemoryDriver } from "./driver.ts";
 import type { MemoryOptions } from "./options.ts";
@@ -83,7 +82,7 @@ let shared: MemoryBroker | undefined;
  *
  * @throws {ConfigError} A `MEMORY_…` variable that is wrong.
  */
-export function fromEnv(env: Env): MemoryBackend {
+export function fromEnv(env: object): MemoryBackend {
   const reader = new EnvReader(env);
   const { timeoutMs, maxRetries, retryDelayMs, messageTtlMs, maxLength } = readQueueFields(reader, "MEMORY");
   reader.check();

@@ -23,7 +23,7 @@ export interface RedisClient {
   /** `"ready"` when commands can be sent. */
   readonly status: string;
   /** True of a cluster. */
-  readonly isCluster?: boolean;
+  readonly isCluster?: boolean | undefined;
   /** Sends any command. */
   call(command: string, args: string[]): Promise<unknown>;
   /** Connects, where the client was told to wait. */

@@ -85,7 +85,6 @@
  */
 import { PortableBackend } from "../../core/backend.ts";
 import { backendOptions } from "../../core/context.ts";
-import type { Env } from "../../core/protocol.ts";
 import type { StreamsOptions } from "../streams/options.ts";
 import type { RedisClient } from "./client.ts";
 import { createDriver } from "./driver.ts";
@@ -115,6 +114,6 @@ export class RedisBackend extends PortableBackend {
  *
  * @throws {ConfigError} A variable that is missing or wrong.
  */
-export function fromEnv(env: Env): RedisBackend {
+export function fromEnv(env: object): RedisBackend {
   return new RedisBackend(optionsFromEnv(env));
 }

@@ -16,35 +16,34 @@ import {
 import { EnvReader, readQueueFields } from "../../core/config/env_reader.ts";
 import { ConfigError } from "../../core/errors.ts";
 import { BACKEND_CHECKS, type BackendOptions } from "../../core/context.ts";
-import type { Env } from "../../core/protocol.ts";
 import { STREAMS_CHECKS, type StreamsOptions } from "../streams/options.ts";
 import type { RedisAddress, RedisClient } from "./client.ts";
 
 /** Options of `RedisBackend`. */
 export interface RedisOptions extends BackendOptions, StreamsOptions {
   /** `redis://user:password@host:port/database`, or `rediss://` for TLS. Default: `redis://127.0.0.1:6379/0`. */
-  readonly url?: string;
+  readonly url?: string | undefined;
   /** The user, where the URL has none. Default: the server's default user. */
-  readonly username?: string;
+  readonly username?: string | undefined;
   /** The password, where the URL has none. */
-  readonly password?: string;
+  readonly password?: string | undefined;
   /** TLS, with the options of `tls.connect` such as `{ ca }`. Default: by the URL's scheme. */
-  readonly tls?: boolean | Readonly<Record<string, unknown>>;
+  readonly tls?: boolean | Readonly<Record<string, unknown>> | undefined;
   /** A client in place of a URL: Sentinel, Cluster, a proxy. Whoever opens it closes it. */
-  readonly client?: RedisClient;
+  readonly client?: RedisClient | undefined;
   /** The most connections: one sends, the others wait. More than two are used on a cluster only. Default: 10. */
-  readonly maxConnections?: number;
+  readonly maxConnections?: number | undefined;
   /**
    * Whether a publish is confirmed only when it is out of the server's hands, where the server keeps an append-only file
    * that it syncs once a second: a second round trip there, and none elsewhere. Default: true.
    */
-  readonly durable?: boolean;
+  readonly durable?: boolean | undefined;
   /**
    * How many replicas must have a publish before it is confirmed, so that none of them can take the server's place without
    * it: a second round trip. Where fewer have it in time, the publish rejects with `"unknown-outcome"`. Not on a cluster.
    * Default: 0.
    */
-  readonly replicas?: number;
+  readonly replicas?: number | undefined;
 }
 
 const tls: Validator = (value) =>
@@ -110,7 +109,7 @@ export function addressOf(options: RedisOptions): RedisAddress {
  *
  * @throws {ConfigError} Anything wrong, all of it at once, never with a secret.
  */
-export function optionsFromEnv(env: Env): RedisOptions {
+export function optionsFromEnv(env: object): RedisOptions {
   const reader = new EnvReader(env);
   reader.required("REDIS_URL", "set it to redis://host:port/database, or rediss:// for TLS");
   const config = readQueueFields(reader, "REDIS", SCHEMES);

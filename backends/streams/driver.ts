@@ -42,7 +42,7 @@ export interface StreamsDriverOptions extends StreamsOptions {
   /** Commands that an idle consumer costs in an hour. */
   readonly idleCostPerHour: number;
   /** Default: the platform's. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
 }
 
 /** Every so many batches of a key, a publisher trims what consumers who do not trim have settled. */

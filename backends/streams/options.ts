@@ -8,11 +8,11 @@ import { count, oneOf, positive, type Validators } from "../../core/util/validat
 /** How a queue is bounded and how long ids are remembered. */
 export interface StreamsOptions {
   /** The most messages of a key that wait or are in flight in some group, delayed ones included. Default: no limit. */
-  readonly maxLength?: number;
+  readonly maxLength?: number | undefined;
   /** What a publish over `maxLength` does: `"reject"` it with code `"queue-full"`, or drop the oldest message. Default: `"reject"`. */
-  readonly overflow?: "reject" | "drop-oldest";
+  readonly overflow?: "reject" | "drop-oldest" | undefined;
   /** Milliseconds for which a publisher's ids are remembered. Default: 3,600,000 (an hour). */
-  readonly dedupWindowMs?: number;
+  readonly dedupWindowMs?: number | undefined;
 }
 
 /** The checks of {@link StreamsOptions}. */

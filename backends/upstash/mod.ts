@@ -73,7 +73,6 @@
  */
 import { PortableBackend } from "../../core/backend.ts";
 import { backendOptions } from "../../core/context.ts";
-import type { Env } from "../../core/protocol.ts";
 import type { StreamsOptions } from "../streams/options.ts";
 import type { UpstashClient } from "./client.ts";
 import { createDriver } from "./driver.ts";
@@ -99,6 +98,6 @@ export class UpstashBackend extends PortableBackend {
  *
  * @throws {ConfigError} A variable that is missing or wrong.
  */
-export function fromEnv(env: Env): UpstashBackend {
+export function fromEnv(env: object): UpstashBackend {
   return new UpstashBackend(optionsFromEnv(env));
 }

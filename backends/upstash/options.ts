@@ -6,23 +6,22 @@
 import { func, text, type Validator, type Validators } from "../../core/util/validate.ts";
 import { EnvReader, readQueueFields } from "../../core/config/env_reader.ts";
 import { BACKEND_CHECKS, type BackendOptions } from "../../core/context.ts";
-import type { Env } from "../../core/protocol.ts";
 import { STREAMS_CHECKS, type StreamsOptions } from "../streams/options.ts";
 import type { UpstashClient } from "./client.ts";
 
 /** Options of `UpstashBackend`. */
 export interface UpstashOptions extends BackendOptions, StreamsOptions {
   /** The database's REST URL, `https://….upstash.io`. Needed unless there is a `client`. */
-  readonly url?: string;
+  readonly url?: string | undefined;
   /** The database's REST token. Needed unless there is a `client`. */
-  readonly token?: string;
+  readonly token?: string | undefined;
   /**
    * A client of `@upstash/redis` to send commands with. Whoever makes it keeps it. Give URL and token too and a consumer is
    * woken by a subscription; without them it polls.
    */
-  readonly client?: UpstashClient;
+  readonly client?: UpstashClient | undefined;
   /** Default: the platform's `fetch`. */
-  readonly fetch?: typeof fetch;
+  readonly fetch?: typeof fetch | undefined;
 }
 
 const client: Validator = (value) =>
@@ -43,7 +42,7 @@ export const UPSTASH_CHECKS: Validators<UpstashOptions> = {
  *
  * @throws {ConfigError} Anything missing or wrong, all of it at once, never with a secret.
  */
-export function optionsFromEnv(env: Env): UpstashOptions {
+export function optionsFromEnv(env: object): UpstashOptions {
   const reader = new EnvReader(env);
   const where = "it is on the database's page in the Upstash console, under REST API";
   reader.required("UPSTASH_REDIS_REST_URL", where);

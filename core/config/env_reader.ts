@@ -34,9 +34,9 @@ export interface QueueConfig {
 /** Bounds of a number. */
 export interface NumberBounds {
   /** The least that is allowed. Default: 0. */
-  readonly min?: number;
+  readonly min?: number | undefined;
   /** The most that is allowed. Default: no bound. */
-  readonly max?: number;
+  readonly max?: number | undefined;
 }
 
 const TRUE = new Set(["true", "1", "yes", "on"]);
@@ -67,9 +67,9 @@ export class EnvReader {
    *
    * @throws {TypeError} Not an object.
    */
-  constructor(env: Env) {
+  constructor(env: object) {
     if (typeof env !== "object" || env === null) throw new TypeError(`env must be an object, found ${kindOf(env)}`);
-    this.#env = env;
+    this.#env = env as Env;
   }
 
   /** Notes a problem: one sentence with the variable, what was found, what is allowed. */
@@ -258,7 +258,7 @@ function userInfo(reader: EnvReader, prefix: string, part: string | undefined): 
  *
  * @throws {ConfigError} Anything wrong: each variable, what was found (never a secret), what is allowed.
  */
-export function readQueueConfig(env: Env, prefix: string): QueueConfig {
+export function readQueueConfig(env: object, prefix: string): QueueConfig {
   const reader = new EnvReader(env);
   const config = readQueueFields(reader, prefix);
   reader.check();

@@ -16,6 +16,11 @@ export interface BackendModule {
 /** Names, each with a function that imports its module. */
 export type BackendMap = Readonly<Record<string, () => Promise<unknown>>>;
 
+/** The backend that the modules of a map make; {@link QueueBackend} where one of the modules does not say. */
+export type LoadedBackend<Backends extends BackendMap> = Awaited<ReturnType<Backends[keyof Backends]>> extends
+  { fromEnv(env: never): infer Made } ? Awaited<Made> extends QueueBackend ? Awaited<Made> : QueueBackend
+  : QueueBackend;
+
 /** What happens on the way from a name to a backend. */
 export type LifecycleStep =
   /** The names that there are. */
@@ -30,21 +35,24 @@ export type LifecycleStep =
 /** Options of {@link defineRegistry}. */
 export interface RegistryOptions {
   /** Told of each step. */
-  readonly onStep?: (step: LifecycleStep) => void;
+  readonly onStep?: ((step: LifecycleStep) => void) | undefined;
   /** Where the one warning goes. Default: `console.warn`. */
-  readonly warn?: (message: string) => void;
+  readonly warn?: ((message: string) => void) | undefined;
 }
 
 /** A registry. */
-export interface Registry {
+export interface Registry<Backend extends QueueBackend = QueueBackend> {
   /** The names that `QUEUE_BACKEND` may have. */
   readonly names: readonly string[];
   /**
    * Picks by `QUEUE_BACKEND` (unset: `memory`, with one warning), imports, and calls `fromEnv`.
    *
+   * @param env Variables, or a Worker's bindings: any object.
+   * @returns The backend, of the type that the map's modules make. With a module whose type says less than
+   * `LeasingBackend`, narrow it by `isLeasing(backend)`.
    * @throws {ConfigError} An unknown name, a module without `fromEnv`, or what `fromEnv` finds wrong.
    */
-  load(env: Env): Promise<QueueBackend>;
+  load(env: object): Promise<Backend>;
 }
 
 /** The backend that is used where QUEUE_BACKEND is not set. */
@@ -67,7 +75,10 @@ const FALLBACK = "memory";
  *
  * @throws {TypeError} Not an object of functions.
  */
-export function defineRegistry(backends: BackendMap, options: RegistryOptions = {}): Registry {
+export function defineRegistry<const Backends extends BackendMap>(
+  backends: Backends,
+  options: RegistryOptions = {},
+): Registry<LoadedBackend<Backends>> {
   if (!isPlainObject(backends)) throw new TypeError(`backends must be a plain object, found ${kindOf(backends)}`);
   for (const [name, load] of Object.entries(backends)) {
     if (typeof load === "function") continue;
@@ -95,19 +106,19 @@ export function defineRegistry(backends: BackendMap, options: RegistryOptions = 
     return name;
   }
 
-  async function load(env: Env): Promise<QueueBackend> {
+  async function load(env: object): Promise<LoadedBackend<Backends>> {
     if (typeof env !== "object" || env === null) throw new TypeError(`env must be an object, found ${kindOf(env)}`);
     onStep?.({ step: "discovery", names });
-    const name = select(env);
+    const name = select(env as Env);
     const module = await importModule(name, backends[name]!);
     onStep?.({ step: "instantiation", name });
-    const backend = await module.fromEnv(env);
+    const backend = await module.fromEnv(env as Env);
     for (const method of ["publish", "consume", "close"] as const) {
       if (typeof backend?.[method] === "function") continue;
       throw new ConfigError(`Cannot use backend "${name}": what its fromEnv(env) answered has no ${method}()`);
     }
     onStep?.({ step: "operation", name, backend });
-    return backend;
+    return backend as LoadedBackend<Backends>;
   }
 
   return { names, load };

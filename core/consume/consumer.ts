@@ -20,7 +20,7 @@ export type RunOptions = Omit<ReceiveOptions, "stopWhenEmpty">;
 /** Options of {@link Consumer.drain}. */
 export interface DrainOptions extends RunOptions {
   /** Milliseconds after which it has returned: what is not settled by then comes again. Default: 25,000. */
-  readonly deadlineMs?: number;
+  readonly deadlineMs?: number | undefined;
 }
 
 /** A consumer. */

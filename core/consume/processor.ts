@@ -25,21 +25,21 @@ export interface ConsumerOptions {
   /** Called with each delivery. */
   readonly handler: Handler;
   /** The most handlers that run at once. Default: 8. */
-  readonly concurrency?: number;
+  readonly concurrency?: number | undefined;
   /** Deliveries after which a message goes to the dead letters. Default: 5. */
-  readonly maxAttempts?: number;
+  readonly maxAttempts?: number | undefined;
   /** Milliseconds before a failed message comes again: a growing wait with full jitter, or a function of attempts and error; never more than 24 h. Default: 1 s, doubling, up to 5 min; also where the function throws, or answers what is no finite number of at least 0. */
-  readonly backoff?: BackoffOptions | ((attempts: number, error: unknown) => number);
+  readonly backoff?: (BackoffOptions | ((attempts: number, error: unknown) => number)) | undefined;
   /** Milliseconds after which a handler counts as failed and its `delivery.signal` aborts. Default: no limit. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   /** Takes dead letters where the backend or platform keeps none. Default: a run stops with an error sooner than lose one. */
-  readonly deadLetter?: DeadLetterSink;
+  readonly deadLetter?: DeadLetterSink | undefined;
   /** Told what becomes of each delivery, with how long its handler took. */
-  readonly observer?: QueueObserver;
+  readonly observer?: QueueObserver | undefined;
   /** Default: the platform's. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
   /** A source of numbers from 0 to below 1, for jitter. Default: `Math.random`. */
-  readonly random?: () => number;
+  readonly random?: (() => number) | undefined;
 }
 
 /** What a run did. */

@@ -40,9 +40,9 @@ export interface PushBatch {
 /** What a pushed delivery needs to know beside its message. */
 export interface PushDeliveryOptions {
   /** The key the delivery tells. Default: the one in the envelope, else the queue's name. */
-  readonly key?: string;
+  readonly key?: string | undefined;
   /** Takes the dead letters. Default: the message is retried until the platform gives it up. */
-  readonly deadLetter?: DeadLetterSink;
+  readonly deadLetter?: DeadLetterSink | undefined;
   /** Aborts when the batch must end. */
   readonly signal: AbortSignal;
 }

@@ -13,9 +13,9 @@ import { BACKOFF_CHECKS } from "../util/retry.ts";
 /** Options of one pushed batch. */
 export interface HandleBatchOptions {
   /** The key that deliveries tell. Default: the one that travelled with the message, else the queue's name. */
-  readonly key?: string;
+  readonly key?: string | undefined;
   /** Milliseconds after which no more messages are begun and the rest is handed back. Default: 600,000 (Cloudflare ends a batch after 15 min). */
-  readonly deadlineMs?: number;
+  readonly deadlineMs?: number | undefined;
 }
 
 const CONSUMER_CHECKS: Validators<ConsumerOptions> = {

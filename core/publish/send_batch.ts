@@ -15,9 +15,9 @@ export type PublishOutcome = PublishReceipt | PublishError;
 /** How a batch fares while it has no answer. */
 export interface SendState {
   /** What it carries may have reached the broker without an answer. */
-  inDoubt?: boolean;
+  inDoubt?: boolean | undefined;
   /** Why the last try failed. */
-  lastError?: PublishError;
+  lastError?: PublishError | undefined;
 }
 
 /**

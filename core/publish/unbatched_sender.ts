@@ -15,7 +15,7 @@ import type { PublishReceipt } from "../protocol.ts";
 /** How long, and as long as what, somebody waits. */
 export interface SendOptions {
   /** Default: the backend's. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -20,13 +20,13 @@ import { delay } from "./async.ts";
 /** How long to wait between tries. */
 export interface BackoffOptions {
   /** Milliseconds that the first wait is at most. Default: 100. */
-  readonly baseMs?: number;
+  readonly baseMs?: number | undefined;
   /** Milliseconds that any wait is at most. Default: 10,000. */
-  readonly maxMs?: number;
+  readonly maxMs?: number | undefined;
   /** What the wait grows by. Default: 2. */
-  readonly factor?: number;
+  readonly factor?: number | undefined;
   /** `"full"`: anywhere between 0 and the wait. `"none"`: the wait itself. Default: `"full"`. */
-  readonly jitter?: "full" | "none";
+  readonly jitter?: "full" | "none" | undefined;
 }
 
 /**
@@ -53,19 +53,19 @@ export function backoffMs(failures: number, options: BackoffOptions = {}, random
 /** Options of {@link retry}. */
 export interface RetryOptions extends BackoffOptions {
   /** How often to try again after the first try. Default: 3. `Infinity`: until it is given up by the signal. */
-  readonly maxRetries?: number;
+  readonly maxRetries?: number | undefined;
   /** Whether an error is worth another try. Default: its own `retryable`, else true. */
-  readonly shouldRetry?: (error: unknown, failures: number) => boolean;
+  readonly shouldRetry?: ((error: unknown, failures: number) => boolean) | undefined;
   /** Milliseconds that the other side asked to wait (Retry-After); the wait is never shorter. Default: its own `retryAfterMs`. */
   readonly retryAfterMs?: (error: unknown) => number | undefined;
   /** Called before each wait. */
-  readonly onRetry?: (error: unknown, failures: number, waitMs: number) => void;
+  readonly onRetry?: ((error: unknown, failures: number, waitMs: number) => void) | undefined;
   /** Gives up waiting; the rejection is its reason. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Default: the platform's. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
   /** A source of numbers from 0 to below 1. Default: `Math.random`. */
-  readonly random?: () => number;
+  readonly random?: (() => number) | undefined;
 }
 
 const jitter: Validator = (value) =>

@@ -10,7 +10,7 @@
  * @module
  */
 import process from "node:process";
-import { ambientEnv, type Env } from "@slack-mcp/queue";
+import { ambientEnv } from "@slack-mcp/queue";
 import { type SlackEventContext, SlackEventRouter } from "@slack-mcp/queue/slack";
 import { Probe } from "./demo_probe.ts";
 import { Demo, FLAKY, POISON } from "./demo_steps.ts";
@@ -23,11 +23,11 @@ const MAX_ATTEMPTS = 3;
 /** How the demo may be run. */
 export interface DemoOptions {
   /** Read for `QUEUE_BACKEND` and the backend's own variables. Default: none, and so memory. */
-  readonly env?: Env;
+  readonly env?: object | undefined;
   /** Default: the standard output. */
-  readonly write?: (line: string) => void;
+  readonly write?: ((line: string) => void) | undefined;
   /** Starts the server. Default: {@link startServer}. */
-  readonly start?: typeof startServer;
+  readonly start?: typeof startServer | undefined;
 }
 
 /** Runs the demo. Resolves with whether every line was as it must be. */

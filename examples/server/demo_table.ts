@@ -11,9 +11,9 @@ export interface Line {
   /** What was answered. */
   readonly answer: string;
   /** Which handlers saw it. */
-  readonly seen?: string;
+  readonly seen?: string | undefined;
   /** How often it was delivered. */
-  readonly attempts?: number;
+  readonly attempts?: number | undefined;
   /** How many dead letters there are afterwards. */
   readonly dead: number;
   /** What is not as it must be; empty where all is well. */

@@ -17,7 +17,6 @@ import {
   type ConsumerOptions,
   createConsumer,
   defineRegistry,
-  type Env,
   type LeasingBackend,
   type QueueBackend,
   type QueueObserver,
@@ -41,15 +40,15 @@ const DRAIN_MS = 10_000;
 /** What may be chosen beside the environment. */
 export interface ServerOptions {
   /** Where lines go. Default: one JSON line each on the standard output. */
-  readonly log?: Log;
+  readonly log?: Log | undefined;
   /** Gets the events. Default: {@link createRouter}'s. */
-  readonly router?: SlackEventRouter;
+  readonly router?: SlackEventRouter | undefined;
   /** The backends that `QUEUE_BACKEND` may name. Default: all first-party backends. */
-  readonly registry?: Registry;
+  readonly registry?: Registry | undefined;
   /** Stops the server when it aborts; `finished` tells when it has. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** How events are tried again, and who is told. */
-  readonly consumer?: Omit<ConsumerOptions, "handler">;
+  readonly consumer?: Omit<ConsumerOptions, "handler"> | undefined;
 }
 
 /** A server that runs. */
@@ -83,7 +82,7 @@ export function createRouter(log: Log): SlackEventRouter {
  *
  * @throws {ConfigError} A variable is missing or wrong.
  */
-export async function startServer(env: Env, options: ServerOptions = {}): Promise<Server> {
+export async function startServer(env: object, options: ServerOptions = {}): Promise<Server> {
   const { log = jsonLog } = options;
   const { key, signingSecret } = readSlackConfig(env);
   const reader = new EnvReader(env);

@@ -12,9 +12,9 @@ export interface SlackRequestOptions {
   /** An object is sent as JSON, text as it is. */
   readonly body: unknown;
   /** The timestamp, in epoch seconds. Default: now. */
-  readonly timestamp?: number | string;
+  readonly timestamp?: number | string | undefined;
   /** Further headers, and others in place of those that are made. */
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
 /** A signed POST to `url`, ready for `fetch`. */

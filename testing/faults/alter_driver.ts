@@ -5,6 +5,9 @@
  */
 import type { QueueDriver } from "../../core/driver.ts";
 
+/** Members of a driver. One that is `undefined` takes the driver's own away. */
+export type DriverMembers = { readonly [Name in keyof QueueDriver]?: QueueDriver[Name] | undefined };
+
 /**
  * Passes everything on to the driver, but for the members that are given. What the driver does not offer stays absent.
  *
@@ -24,7 +27,7 @@ import type { QueueDriver } from "../../core/driver.ts";
  * if (counting.name !== "memory" || sends !== 0) throw new Error("nothing was sent yet");
  * ```
  */
-export function alterDriver(driver: QueueDriver, members: Partial<QueueDriver>): QueueDriver {
+export function alterDriver(driver: QueueDriver, members: DriverMembers): QueueDriver {
   return new Proxy(driver, {
     get(target, name) {
       if (Object.hasOwn(members, name)) return members[name as keyof QueueDriver];

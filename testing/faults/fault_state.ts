@@ -10,7 +10,7 @@ export interface PlannedFault {
   /** What befalls the call. */
   readonly kind: "none" | "fail" | "lose" | "duplicate";
   /** What it fails with. */
-  readonly error?: Error;
+  readonly error?: Error | undefined;
 }
 
 interface Flight {

@@ -31,21 +31,21 @@ export class InjectedFault extends Error {
 /** Chances from 0 to 1, each 0 by default, and what they depend on. */
 export interface FaultOptions {
   /** The same seed and the same calls give the same faults. Default: 1. */
-  readonly seed?: number;
+  readonly seed?: number | undefined;
   /** The chance that a call fails with `"connection"` before it reaches the broker. */
-  readonly fail?: number;
+  readonly fail?: number | undefined;
   /** The chance that a call is done and its reply is lost. */
-  readonly loseReply?: number;
+  readonly loseReply?: number | undefined;
   /** The chance that a call reaches the broker twice, as it does when a client sends again by itself. */
-  readonly duplicate?: number;
+  readonly duplicate?: number | undefined;
   /** The chance that some messages of a send of several fail, with `"unavailable"`, and the others do not. */
-  readonly partial?: number;
+  readonly partial?: number | undefined;
   /** The chance that a reply is late, by up to `maxDelayMs`. */
-  readonly delay?: number;
+  readonly delay?: number | undefined;
   /** Milliseconds. Default: 50. */
-  readonly maxDelayMs?: number;
+  readonly maxDelayMs?: number | undefined;
   /** By which delays pass. Default: the platform's. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
 }
 
 /** A driver whose faults are at the test's command. */
@@ -160,7 +160,7 @@ export function faultyDriver(driver: QueueDriver, options: FaultOptions = {}): F
   }
 
   const letters = driver.deadLetters;
-  const members: Partial<FaultyDriver> = {
+  const members: { readonly [Name in keyof FaultyDriver]?: FaultyDriver[Name] | undefined } = {
     // A reply may be late or never come here, whatever the driver promises.
     inProcess: false,
     calls: state.calls,
@@ -213,8 +213,10 @@ export function faultyDriver(driver: QueueDriver, options: FaultOptions = {}): F
           () => ({ letters: [], cursor: undefined }),
           (linked) => letters.list(key, query, cursor, linked),
         ),
-      replay: letters.replay &&
-        ((key, query, signal) => run("deadLetters", signal, () => 0, (linked) => letters.replay!(key, query, linked))),
+      ...letters.replay && {
+        replay: (key, query, signal) =>
+          run("deadLetters", signal, () => 0, (linked) => letters.replay!(key, query, linked)),
+      },
       purge: (key, query, signal) => run("deadLetters", signal, () => 0, (linked) => letters.purge(key, query, linked)),
     },
     // Without a ping the portable layer takes a backend for healthy: so does the wrapper, until it is told otherwise.

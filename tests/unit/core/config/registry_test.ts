@@ -2,7 +2,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { MemoryBackend } from "../../../../backends/memory/mod.ts";
 import { ConfigError } from "../../../../core/errors.ts";
-import type { Env } from "../../../../core/protocol.ts";
+import { type Env, isLeasing, type LeasingBackend, type QueueBackend } from "../../../../core/protocol.ts";
 import { type BackendMap, defineRegistry, type LifecycleStep } from "../../../../core/config/registry.ts";
 
 /** A registry whose steps and warnings are noted; `loaded` says which modules were imported. */
@@ -204,5 +204,30 @@ test("registry: two loads of memory in one process meet", async () => {
   for await (const payload of worker.consume(key)) {
     assert.deepEqual(payload, { n: 1 });
     break;
+  }
+});
+
+test("Registry loads from an environment that is an interface, as wrangler types writes it", async () => {
+  interface WorkerEnv {
+    QUEUE_BACKEND: "memory";
+    SLACK_EVENTS: { sendBatch(): Promise<void> };
+  }
+  const env: WorkerEnv = { QUEUE_BACKEND: "memory", SLACK_EVENTS: { sendBatch: () => Promise.resolve() } };
+  await using backend = await defineRegistry({ memory: () => import("../../../../backends/memory/mod.ts") }).load(env);
+  // That these are there without narrowing is what the type checker proves.
+  assert.deepEqual(await backend.depth("slack_events"), { ready: 0, inFlight: 0, delayed: 0, dead: 0 });
+});
+
+test("isLeasing narrows a full backend and refuses one that lacks a member", async () => {
+  await using memory = new MemoryBackend();
+  const full: QueueBackend = memory;
+  assert.ok(isLeasing(full));
+  assert.equal((await full.depth("slack_events")).ready, 0);
+  const members = ["name", "capabilities", "deadLetters", "publish", "publishBatch", "receive", "depth", "health"];
+  for (const missing of members) {
+    const less = new Proxy<LeasingBackend>(memory, {
+      get: (target, name) => name === missing ? undefined : Reflect.get(target, name, target),
+    });
+    assert.equal(isLeasing(less), false, missing);
   }
 });
