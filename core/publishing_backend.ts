@@ -19,6 +19,7 @@ import type { DriverMessage, QueueDriver } from "./driver.ts";
 import { ConnectionError, QueueError } from "./errors.ts";
 import { BackendContext, type BackendOptions } from "./context.ts";
 import { delay } from "./util/async.ts";
+import { monotonic } from "./util/clock.ts";
 import { kindOf } from "./util/json.ts";
 import { MessageFactory } from "./publish/message.ts";
 import type {
@@ -190,7 +191,7 @@ export class PublishingBackend implements LeasingBackend {
     const what = "Cannot reach the broker";
     if (this.#context.closed) throw this.#context.closedError(what);
     const { driver, clock, options: { timeoutMs } } = this.#context;
-    const startedAt = clock.now();
+    const startedAt = monotonic(clock);
     let error: QueueError | undefined;
     try {
       await this.#context.callWithTimeout(
@@ -203,7 +204,7 @@ export class PublishingBackend implements LeasingBackend {
       error = this.#context.wrap(QueueError, what, cause);
       if (error.code === "connection") error = new ConnectionError(error.message, error);
     }
-    return { ok: !error, latencyMs: clock.now() - startedAt, ...error && { error } };
+    return { ok: !error, latencyMs: monotonic(clock) - startedAt, ...error && { error } };
   }
 
   /**

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Clock, systemClock } from "../../core/util/clock.ts";
+import { type Clock, monotonic, systemClock } from "../../core/util/clock.ts";
 import type { DriverMessage, DriverReceiveOptions, RawDelivery, SendResult, Settlement } from "../../core/driver.ts";
 import { QueueError } from "../../core/errors.ts";
 import type { QueueDepth } from "../../core/protocol.ts";
@@ -41,18 +41,21 @@ export interface QueueLimits {
  */
 export class MemoryBroker {
   readonly #clock: Clock;
+  /** The time of day less the monotonic clock, as last seen: `publishedAt` then costs a send no second reading. */
+  #dayMs: number;
   readonly #topics: Map<string, Topic> = new Map();
   readonly #dedups: Map<string, Dedup> = new Map();
 
   /** An empty broker. Default clock: the platform's. */
   constructor(options: { readonly clock?: Clock } = {}) {
     this.#clock = options.clock ?? systemClock;
+    this.#dayMs = this.#clock.now() - monotonic(this.#clock);
   }
 
   /** Puts text into a key as a foreign producer would: it need not be JSON. */
   inject(key: string, body: string): void {
-    const now = this.#clock.now();
-    this.#topic(key).add(new Node(crypto.randomUUID(), body, undefined, now, undefined), now, now);
+    const now = monotonic(this.#clock);
+    this.#topic(key).add(new Node(crypto.randomUUID(), body, undefined, this.#dayMs + now, undefined), now, now);
   }
 
   /**
@@ -60,7 +63,7 @@ export class MemoryBroker {
    * @internal The driver calls it.
    */
   send(key: string, messages: readonly DriverMessage[], intake: QueueLimits): SendResult[] {
-    const now = this.#clock.now();
+    const now = monotonic(this.#clock);
     const dedup = this.#dedup(key);
     const before = dedup.answered(messages);
     if (before) return before;
@@ -75,12 +78,15 @@ export class MemoryBroker {
   async receive(key: string, options: DriverReceiveOptions): Promise<RawDelivery[]> {
     const { group: name, max, leaseMs, waitMs, signal } = options;
     const group = this.#topic(key).group(name);
-    const deadline = waitMs > 0 ? this.#clock.now() + waitMs : 0;
+    const deadline = waitMs > 0 ? monotonic(this.#clock) + waitMs : 0;
     for (;;) {
       if (signal.aborted) return [];
-      const now = this.#clock.now();
+      const now = monotonic(this.#clock);
       const taken = group.take(max, leaseMs, now);
-      if (taken.length > 0 || now >= deadline) return taken;
+      if (taken.length > 0 || now >= deadline) {
+        this.#dayMs = this.#clock.now() - now;
+        return taken;
+      }
       await group.waitUntil(deadline, this.#clock, signal);
     }
   }
@@ -88,7 +94,7 @@ export class MemoryBroker {
   /** Settles deliveries. */
   settle(key: string, name: string, settlements: readonly Settlement[]): boolean[] {
     const group = this.#topic(key).group(name);
-    const now = this.#clock.now();
+    const now = monotonic(this.#clock);
     return settlements.map((settlement) => {
       const lease = settlement.lease as Lease;
       switch (settlement.kind) {
@@ -99,7 +105,7 @@ export class MemoryBroker {
         case "release":
           return group.release(lease, now);
         case "dead":
-          return group.bury(lease, key, name, settlement.cause, now);
+          return group.bury(lease, key, name, settlement.cause, now, new Date(this.#clock.now()));
       }
     });
   }
@@ -107,7 +113,7 @@ export class MemoryBroker {
   /** Makes leases end `leaseMs` from now. */
   extend(key: string, name: string, leases: readonly unknown[], leaseMs: number): boolean[] {
     const group = this.#topic(key).group(name);
-    const now = this.#clock.now();
+    const now = monotonic(this.#clock);
     return leases.map((lease) => group.extend(lease as Lease, leaseMs, now));
   }
 
@@ -115,7 +121,7 @@ export class MemoryBroker {
   depth(key: string, name: string): QueueDepth {
     const topic = this.#topics.get(key);
     if (topic === undefined) return { ready: 0, inFlight: 0, delayed: 0, dead: 0 };
-    const now = this.#clock.now();
+    const now = monotonic(this.#clock);
     topic.advance(now);
     const group = topic.groups.get(name);
     if (group) return group.depth(now);
@@ -138,7 +144,7 @@ export class MemoryBroker {
     }
     if (message.explicitId) dedup.add(message.id, now, intake.dedupWindowMs);
     const { id, payload, headers, ttlMs, delayMs } = message;
-    topic.add(new Node(id, payload, headers, now, ttlMs && now + ttlMs), now + delayMs, now);
+    topic.add(new Node(id, payload, headers, this.#dayMs + now, ttlMs && now + ttlMs), now + delayMs, now);
     return ADDED;
   }
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Clock } from "../../core/util/clock.ts";
+import { type Clock, monotonic } from "../../core/util/clock.ts";
 import type { RawDelivery } from "../../core/driver.ts";
 import { cloneJson } from "../../core/util/json.ts";
 import type { DeadLetter, FailureCause, JsonObject, QueueDepth } from "../../core/protocol.ts";
@@ -178,7 +178,7 @@ export class Group {
   }
 
   /** A message is given up. */
-  bury(lease: Lease, key: string, name: string, cause: FailureCause, now: number): boolean {
+  bury(lease: Lease, key: string, name: string, cause: FailureCause, now: number, diedAt: Date): boolean {
     if (!this.#holds(lease, now)) return false;
     const { node: message, attempts } = lease;
     const n = ++this.#died;
@@ -198,7 +198,7 @@ export class Group {
         attempts,
         cause,
         publishedAt: message.publishedAt === undefined ? undefined : new Date(message.publishedAt),
-        diedAt: new Date(now),
+        diedAt,
       },
     });
     this.#end(lease);
@@ -263,7 +263,7 @@ export class Group {
         signal.removeEventListener("abort", wake);
         resolve();
       };
-      const timer = clock.setTimeout(wake, Math.min(at, this.nextAt) - clock.now());
+      const timer = clock.setTimeout(wake, Math.min(at, this.nextAt) - monotonic(clock));
       signal.addEventListener("abort", wake);
       this.#waiters.add(wake);
     });

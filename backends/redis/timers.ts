@@ -33,9 +33,14 @@ export class SharedTimers implements Clock {
   #resting = false;
   #separate = false;
 
-  /** As the platform's. */
+  /** The platform's time of day, in epoch milliseconds. */
   now(): number {
     return systemClock.now();
+  }
+
+  /** The platform's monotonic clock, in milliseconds. */
+  monotonic(): number {
+    return performance.now();
   }
 
   /** As the platform's. */

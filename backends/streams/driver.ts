@@ -7,7 +7,7 @@
  * @module
  */
 import type { Clock } from "../../core/util/clock.ts";
-import { systemClock } from "../../core/util/clock.ts";
+import { monotonic, systemClock } from "../../core/util/clock.ts";
 import type {
   DriverDeadLetters,
   DriverMessage,
@@ -194,7 +194,7 @@ export class StreamsDriver implements QueueDriver {
     const id = JSON.stringify([key, group]);
     let found = this.#groups.get(id);
     if (found === undefined) {
-      found = { keys: groupKeys(key, group), epochs: new LeaseGroups(() => this.#clock.now(), unique) };
+      found = { keys: groupKeys(key, group), epochs: new LeaseGroups(() => monotonic(this.#clock), unique) };
       this.#groups.set(id, found);
     }
     return found;
@@ -204,13 +204,13 @@ export class StreamsDriver implements QueueDriver {
   async receive(key: string, options: DriverReceiveOptions): Promise<RawDelivery[]> {
     const { signal, waitMs } = options;
     const group = this.#group(key, options.group);
-    const until = this.#clock.now() + waitMs;
+    const until = monotonic(this.#clock) + waitMs;
     while (!signal.aborted) {
       const version = this.#transport.version?.(group.keys);
       const found = await this.#lease(group, options);
       if (Array.isArray(found)) return found;
-      const left = Math.min(until - this.#clock.now(), found.dueMs < 0 ? Infinity : Math.max(found.dueMs, 1));
-      if (waitMs <= 0 || until <= this.#clock.now()) break;
+      const left = Math.min(until - monotonic(this.#clock), found.dueMs < 0 ? Infinity : Math.max(found.dueMs, 1));
+      if (waitMs <= 0 || until <= monotonic(this.#clock)) break;
       await this.#transport.wait({ keys: group.keys, version, ...found }, left, signal);
     }
     return [];
@@ -220,7 +220,7 @@ export class StreamsDriver implements QueueDriver {
     { keys, epochs }: Group,
     { group, max, leaseMs }: DriverReceiveOptions,
   ): Promise<RawDelivery[] | { dueMs: number; streamId: string; wakeId: string }> {
-    const now = this.#clock.now();
+    const now = monotonic(this.#clock);
     const sweep = now - epochs.sweptAt >= leaseMs;
     if (sweep) epochs.sweptAt = now;
     for (;;) {

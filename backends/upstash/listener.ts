@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Clock } from "../../core/util/clock.ts";
+import { type Clock, monotonic } from "../../core/util/clock.ts";
 
 /** Listens to a channel until the signal aborts or the connection ends. */
 export type Subscribe = (channel: string, onEvent: (kind: string) => void, signal: AbortSignal) => Promise<void>;
@@ -103,7 +103,7 @@ export class Listener {
     const onEvent = (kind: string) => {
       if (this.#stop !== stop) return;
       if (kind === "subscribe") {
-        liveAt = this.#clock.now();
+        liveAt = monotonic(this.#clock);
         this.#live = true;
         // What came before the subscription was there was told to nobody.
         this.#wake();
@@ -115,7 +115,7 @@ export class Listener {
       if (this.#stop !== stop) return;
       this.#live = false;
       // One that held for a while is opened again at once, which brings a look with it. Else there is polling.
-      if (this.#clock.now() - liveAt >= HELD_MS) {
+      if (monotonic(this.#clock) - liveAt >= HELD_MS) {
         this.#failures = 0;
         return this.#open();
       }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Clock, systemClock } from "../util/clock.ts";
+import { type Clock, monotonic, systemClock } from "../util/clock.ts";
 import { checkValue, nonNegative } from "../util/validate.ts";
 import { ConsumeError, PermanentError, QueueError } from "../errors.ts";
 import { withDeadline } from "../util/async.ts";
@@ -101,10 +101,10 @@ export class DeliveryProcessor {
     ending?: AbortSignal,
     settling: SettlementActions = delivery,
   ): Promise<DeliveryOutcome> {
-    const startedAt = this.clock.now();
+    const startedAt = monotonic(this.clock);
     this.#tell("delivered", delivery, backend, {});
     const failure = await this.#attempt(delivery, ending);
-    const durationMs = this.clock.now() - startedAt;
+    const durationMs = monotonic(this.clock) - startedAt;
     if (failure === undefined) {
       return this.#settled("acked", await settling.ack(), delivery, backend, { durationMs });
     }

@@ -43,7 +43,7 @@ export class LeasedDelivery implements Delivery {
   readonly payload: JsonObject;
   /** What the driver gave. */
   readonly raw: RawDelivery;
-  /** Epoch milliseconds by our clock at which the lease ends unless it is renewed. */
+  /** When the lease ends unless it is renewed, by the monotonic clock of this process, in milliseconds. */
   leasedUntil: number;
   /** When it was handed out, where somebody wants to know. */
   handedAt: number | undefined;
@@ -146,7 +146,7 @@ export class LeasedDelivery implements Delivery {
     return this.#settled !== undefined;
   }
 
-  /** Whether the lease has run out by our clock. */
+  /** Whether the lease has run out at `now`, a reading of the monotonic clock. */
   expired(now: number): boolean {
     return now >= this.leasedUntil;
   }

@@ -4,7 +4,7 @@
  * @module
  */
 import type { LeasedDelivery } from "./delivery.ts";
-import { LONGEST } from "../util/clock.ts";
+import { LONGEST, monotonic } from "../util/clock.ts";
 import { callWithTimeout } from "../call.ts";
 import { ConsumeError } from "../errors.ts";
 import type { BackendContext } from "../context.ts";
@@ -90,7 +90,7 @@ export class LeaseManager {
     const kept: boolean[] = [];
     for (let from = 0; from < deliveries.length; from += maxSettleBatch) {
       const some = deliveries.slice(from, from + maxSettleBatch);
-      const startedAt = clock.now();
+      const startedAt = monotonic(clock);
       const answers = await callWithTimeout(
         this.#context,
         (signal) => driver.extend!(this.#key, this.#group, some.map((delivery) => delivery.raw.lease), leaseMs, signal),
@@ -113,12 +113,8 @@ export class LeaseManager {
     const { clock } = this.#context;
     // After a failed renewal there is less time left, so the next try comes sooner; and no lease ends unnoticed.
     const regular = Math.min(this.#leaseMs / RENEWALS / (this.#failures > 0 ? 4 : 1), LONGEST);
-    const waitMs = Math.max(0, Math.min(regular, this.#endsAt(this.held()) - clock.now()));
-    const dueAt = clock.now() + waitMs;
+    const waitMs = Math.max(0, Math.min(regular, this.#endsAt(this.held()) - monotonic(clock)));
     this.#timer = clock.setTimeout(() => {
-      // A timer is never early: where the clock says so, somebody has set it back, and the leases end by it as much sooner.
-      const setBy = dueAt - clock.now();
-      if (setBy > 1) { for (const delivery of this.held()) delivery.leasedUntil -= setBy; }
       this.#renew().finally(() => {
         this.#armed = false;
         this.#arm();
@@ -128,7 +124,7 @@ export class LeaseManager {
 
   async #renew(): Promise<void> {
     const { driver, clock } = this.#context;
-    const now = clock.now();
+    const now = monotonic(clock);
     const due: LeasedDelivery[] = [];
     for (const delivery of this.held()) {
       if (delivery.expired(now)) this.#lose(delivery);

@@ -9,6 +9,7 @@ import { ConsumeError } from "../errors.ts";
 import type { BackendContext } from "../context.ts";
 import type { LeasedDelivery, Lessor } from "./delivery.ts";
 import { delay } from "../util/async.ts";
+import { monotonic } from "../util/clock.ts";
 
 interface Pending {
   readonly delivery: LeasedDelivery;
@@ -95,7 +96,7 @@ export class SettlementBatcher {
           options.timeoutMs,
           "unknown-outcome",
         );
-        const now = doubt ? clock.now() : 0;
+        const now = doubt ? monotonic(clock) : 0;
         for (let i = 0; i < batch.length; i++) {
           const pending = batch[i]!;
           // The first try may have done it and lost its answer: while the lease lasts, nobody else can have.
@@ -108,7 +109,7 @@ export class SettlementBatcher {
         this.#context.reportFailure("settle", this.#key, failures, wrapped);
         doubt ||= wrapped.code === "unknown-outcome" || wrapped.code === "timeout" || wrapped.code === "connection";
         const transient = wrapped.retryable || wrapped.code === "unknown-outcome";
-        const now = clock.now();
+        const now = monotonic(clock);
         if (!transient) {
           for (const pending of batch) this.#done(pending, false, wrapped);
           return;

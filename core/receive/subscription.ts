@@ -14,6 +14,7 @@ import { notify } from "../observer.ts";
 import { backoffMs } from "../util/retry.ts";
 import type { SettlementBatcher } from "./settlement_batcher.ts";
 import { delay } from "../util/async.ts";
+import { monotonic } from "../util/clock.ts";
 
 /** What a subscription is made with: {@link ReceiveOptions} with their defaults. */
 export interface SubscriptionOptions {
@@ -196,7 +197,7 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
     const { observer } = this.#context.options;
     this.#handed += 1;
     if (observer) {
-      delivery.handedAt = this.#context.clock.now();
+      delivery.handedAt = monotonic(this.#context.clock);
       notify(observer, "delivered", this.#about(delivery));
     }
     return { done: false, value: this.#give(delivery) };
@@ -239,13 +240,13 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
     // An abort during the wait is what the loop's condition sees next.
     const idle = (ms: number) => delay(ms, clock, signal).catch(() => undefined);
     for (let failures = 0, inVain = 0; !signal.aborted;) {
-      const askedAt = clock.now();
+      const askedAt = monotonic(clock);
       try {
         const raws = await driver.receive!(this.key, { group, max, leaseMs, waitMs, signal });
         this.#take(raws, max);
         this.#dry = stopWhenEmpty && raws.length === 0;
         if (this.#dry) this.#runDry();
-        if (raws.length > 0 || stopWhenEmpty || clock.now() - askedAt >= Math.min(waitMs, IDLE_MS)) return;
+        if (raws.length > 0 || stopWhenEmpty || monotonic(clock) - askedAt >= Math.min(waitMs, IDLE_MS)) return;
         // A driver may wake for nothing, but one that never waits must not take all the time there is.
         if (inVain > 0) await idle(backoffMs(inVain, { baseMs: 10, maxMs: IDLE_MS, jitter: "none" }));
         inVain += 1;
@@ -261,7 +262,7 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
   }
 
   #take(raws: readonly RawDelivery[], asked: number): void {
-    const now = raws.length > 0 ? this.#context.clock.now() : 0;
+    const now = raws.length > 0 ? monotonic(this.#context.clock) : 0;
     const hungry = this.#waiters.length > 0;
     const handed = this.#handed;
     this.#handed = 0;
@@ -346,7 +347,7 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
     const { handedAt } = delivery;
     const event = {
       ...this.#about(delivery),
-      ...handedAt !== undefined && { durationMs: this.#context.clock.now() - handedAt },
+      ...handedAt !== undefined && { durationMs: monotonic(this.#context.clock) - handedAt },
     };
     if (!settled) return notify(observer, "leaseLost", event);
     if (settlement.kind === "ack") notify(observer, "acked", event);

@@ -4,10 +4,15 @@
  * @module
  */
 
-/** What tells the time and wakes. */
+/** Tells the time and sets timers. */
 export interface Clock {
-  /** Epoch milliseconds. */
+  /** The time of day, in epoch milliseconds. An operator or NTP may set it, forward or back. */
   now(): number;
+  /**
+   * Milliseconds since a fixed moment. Nobody sets it, so the length of a lease or a wait is the difference of two
+   * readings. Default, where a clock has none: `now()`.
+   */
+  monotonic?(): number;
   /** Calls back once, after `ms` milliseconds. Answers what `clearTimeout` takes. */
   setTimeout(callback: () => void, ms: number): unknown;
   /** Calls off. */
@@ -20,6 +25,17 @@ export const LONGEST = 2 ** 31 - 1;
 /** The platform's own clock. */
 export const systemClock: Clock = {
   now: () => Date.now(),
+  monotonic: () => performance.now(),
   setTimeout: (callback, ms) => setTimeout(callback, Math.min(ms, LONGEST)),
   clearTimeout: (timer) => clearTimeout(timer as Parameters<typeof clearTimeout>[0]),
 };
+
+/**
+ * Reads the clock that nobody sets: for lengths of time, never for a time of day.
+ *
+ * @param clock The clock to read.
+ * @returns Milliseconds since a fixed moment; the time of day where the clock has nothing else.
+ */
+export function monotonic(clock: Clock): number {
+  return clock.monotonic === undefined ? clock.now() : clock.monotonic();
+}

@@ -6,8 +6,12 @@
 import { type CaseContext, casesOf, type ConformanceCase } from "../case.ts";
 import { check, equal } from "../check.ts";
 import type { Delivery, LeasingBackend } from "../../core/protocol.ts";
+import { type Clock, monotonic, systemClock } from "../../core/util/clock.ts";
 import { FakeClock } from "../faults/fake_clock.ts";
 import { ack, nothingBut, outlive, put } from "./support.ts";
+
+/** Milliseconds by which a case sets the time of day: longer than any lease of its own. */
+const LEAP_MS = 86_400_000;
 
 interface Lost {
   /** Of a consumer that has slept through the end of its lease, and does not know. */
@@ -88,6 +92,35 @@ export const leases: readonly ConformanceCase[] = casesOf(3, [
       const rest = await reader.take(2, "the other messages");
       equal(rest.map(({ attempts }) => attempts), [1, 1], "their attempts");
       for (const delivery of [first, ...rest]) await ack(t, delivery);
+    },
+  },
+  {
+    id: "clock-set",
+    title: "a lease is kept when the consumer's time of day is set forward and back",
+    proves: "extend",
+    async run(t) {
+      // Only the time of day is the case's: timers and the monotonic clock are those of the broker's clock, or the platform's.
+      const inner: Clock = t.broker.clock ?? systemClock;
+      let setByMs = 0;
+      const clock: Clock = {
+        now: () => inner.now() + setByMs,
+        monotonic: () => monotonic(inner),
+        setTimeout: (callback, ms) => inner.setTimeout(callback, ms),
+        clearTimeout: (timer) => inner.clearTimeout(timer),
+      };
+      const [slow, other] = [await t.connect({ leaseMs: t.leaseMs, clock }), await t.connect()];
+      const key = t.key();
+      const reader = t.receive(slow, key);
+      for (const ms of [0, LEAP_MS, -2 * LEAP_MS]) {
+        await put(t, slow, key, { ms });
+        const held = await reader.next(`the message that is taken ${setByMs} ms from the time of day`);
+        setByMs += ms;
+        const waiting = t.receive(other, key);
+        await waiting.quiet(2 * t.leaseMs, `after the time of day was set by ${ms} ms`);
+        await waiting.leave();
+        check(!held.signal.aborted, `the signal must not abort when the time of day is set by ${ms} ms`);
+        await ack(t, held);
+      }
     },
   },
   {

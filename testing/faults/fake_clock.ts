@@ -73,7 +73,9 @@ async function turn(): Promise<void> {
  * ```
  */
 export class FakeClock implements Clock {
+  /** Passes only; what an operator sets is in `#setByMs`. */
   #now: number;
+  #setByMs = 0;
   #timers: Timer[] = [];
 
   /** A clock that shows `startMs` epoch milliseconds. Default: 2026-01-01T00:00:00Z. */
@@ -81,9 +83,24 @@ export class FakeClock implements Clock {
     this.#now = startMs;
   }
 
-  /** Epoch milliseconds, as far as the clock was turned. */
+  /** Epoch milliseconds, as far as the clock was turned, and as it was set. */
   now(): number {
+    return this.#now + this.#setByMs;
+  }
+
+  /** Milliseconds that have passed since a fixed moment: `set` does not change it. */
+  monotonic(): number {
     return this.#now;
+  }
+
+  /**
+   * Sets the time of day forward, or back where `ms` is negative, as an operator or NTP does. No time passes: timers
+   * fire when they would have fired.
+   *
+   * @param ms Milliseconds to add to the time of day.
+   */
+  set(ms: number): void {
+    this.#setByMs += ms;
   }
 
   /** Calls back once, when the clock has been turned by `ms` milliseconds. */
@@ -106,9 +123,10 @@ export class FakeClock implements Clock {
     return this.#timers.length;
   }
 
-  /** Epoch milliseconds of the next timer, `undefined` where none is set. */
+  /** Epoch milliseconds of the next timer, by the time of day as it is set; `undefined` where there is no timer. */
   get nextAt(): number | undefined {
-    return this.#timers[0]?.at;
+    const next = this.#timers[0];
+    return next && next.at + this.#setByMs;
   }
 
   /** Turns nothing; resolves when everything that is ready has run. */
@@ -144,14 +162,14 @@ export class FakeClock implements Clock {
     let settled = false;
     const mark = () => void (settled = true);
     promise.then(mark, mark);
-    const end = this.#now + withinMs;
+    const end = this.now() + withinMs;
     let graceEnds: number | undefined;
     for (;;) {
       await this.flush();
       if (settled) return await promise;
       const next = this.nextAt;
       if (next !== undefined && next <= end) {
-        await this.advance(next - this.#now);
+        await this.advance(next - this.now());
         continue;
       }
       graceEnds ??= Date.now() + GRACE_MS;

@@ -1,5 +1,5 @@
 /**
- * The kit's clock, which also tells what it waits for, and can be set back.
+ * The kit's clock, which also tells which timers it holds.
  *
  * @module
  */
@@ -14,16 +14,11 @@ export function turn(): Promise<void> {
 
 /** Time by hand. Begins at a time that is easy to read. */
 export class HandClock extends FakeClock {
-  /** What is armed, each with when it fires by the clock as it was before anybody set it. */
+  /** Each timer with the moment when it fires, by the monotonic clock. */
   readonly timers: Map<unknown, number> = new Map();
-  #setBy = 0;
 
   constructor(now = 1_000_000) {
     super(now);
-  }
-
-  override now(): number {
-    return super.now() + this.#setBy;
   }
 
   override setTimeout(callback: () => void, ms: number): unknown {
@@ -32,7 +27,7 @@ export class HandClock extends FakeClock {
       this.timers.delete(timer);
       callback();
     }, ms);
-    this.timers.set(timer, super.now() + Math.max(0, ms));
+    this.timers.set(timer, this.monotonic() + Math.max(0, ms));
     return timer;
   }
 
@@ -43,11 +38,6 @@ export class HandClock extends FakeClock {
 
   /** Milliseconds until each timer, the soonest first: what would keep a process from ending. */
   waits(): number[] {
-    return [...this.timers.values()].map((at) => at - super.now()).sort((a, b) => a - b);
-  }
-
-  /** Sets the clock, as somebody would who corrects it: timers fire as if nothing had happened. */
-  step(ms: number): void {
-    this.#setBy += ms;
+    return [...this.timers.values()].map((at) => at - this.monotonic()).sort((a, b) => a - b);
   }
 }

@@ -4,6 +4,8 @@
  * @module
  */
 import type { MemoryBroker } from "../../backends/memory/mod.ts";
+import type { Broker } from "../../testing/harness.ts";
+import { memoryHarness } from "../conformance/support/memory_harness.ts";
 import { type Broken, brokenBackend, brokenDriver, receiving, settling } from "./mutant.ts";
 
 /** Who holds a message now, over all drivers of a broker: what a backend that knows messages, not leases, keeps. */
@@ -15,6 +17,28 @@ function holdersOf(broker: MemoryBroker): Map<string, unknown> {
   return known;
 }
 
+/** A backend whose clock has nothing but a time of day. */
+function lengthsByTimeOfDay(): Broken {
+  const wrong = "measures leases by a clock that can be set";
+  const whole = memoryHarness(wrong);
+  const open = async (): Promise<Broker> => {
+    const broker = await whole.open();
+    const connect: Broker["connect"] = ({ clock, ...options } = {}) =>
+      broker.connect({
+        ...options,
+        ...clock && {
+          clock: {
+            now: () => clock.now(),
+            setTimeout: (callback, ms) => clock.setTimeout(callback, ms),
+            clearTimeout: (timer) => clock.clearTimeout(timer),
+          },
+        },
+      });
+    return { ...broker, connect };
+  };
+  return { wrong, caughtBy: "03-clock-set", harness: { ...whole, open } };
+}
+
 /** Wrong in leases, counts and delays. */
 export const brokenLeases: readonly Broken[] = [
   brokenDriver("lets leases end after half their time", "02-killed", (driver) => ({
@@ -24,6 +48,7 @@ export const brokenLeases: readonly Broken[] = [
     extend: (_key, _group, leases) => Promise.resolve(leases.map(() => true)),
     receive: (...args) => driver.receive(...args),
   })),
+  lengthsByTimeOfDay(),
   brokenDriver("lets a late ack settle somebody else's delivery", "03-late-ack", (driver, { broker }) => {
     const held = holdersOf(broker);
     const messages = new Map<unknown, string>();
