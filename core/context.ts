@@ -7,7 +7,7 @@
 import { type Clock, systemClock } from "./util/clock.ts";
 import type { QueueDriver } from "./driver.ts";
 import { type ErrorCode, QueueError, type QueueErrorOptions } from "./errors.ts";
-import { abortable, withDeadline } from "./util/async.ts";
+import { abortable, microtasks, withDeadline } from "./util/async.ts";
 import { type FailureEvent, notify, type QueueObserver } from "./observer.ts";
 import { messageOf, redactError, redactText } from "./util/redact.ts";
 import { backoffMs } from "./util/retry.ts";
@@ -179,20 +179,31 @@ export class BackendContext {
     if (delayMs > maxDelayMs) throw new RangeError(`delayMs must be at most ${maxDelayMs}, found ${delayMs}`);
   }
 
-  /** Calls the broker, for `timeoutMs` at most; then it rejects with the code. */
+  /**
+   * Calls the broker for `timeoutMs` at most.
+   *
+   * @throws {QueueError} When the time is over: the driver's own reason, where it has one, else an error with `code`.
+   */
   async callWithTimeout<T>(
     fn: (signal: AbortSignal) => Promise<T>,
     timeoutMs: number,
     code: ErrorCode,
-    signal?: AbortSignal,
+    outer?: AbortSignal,
   ): Promise<T> {
-    return await withDeadline(
-      this.clock,
-      timeoutMs,
-      () => this.timeoutError(code),
-      signal,
-      (limit) => abortable(fn(limit.signal), limit.signal),
-    );
+    return await withDeadline(this.clock, timeoutMs, () => this.timeoutError(code), outer, async ({ signal }) => {
+      try {
+        const call = abortable(fn(signal), signal, microtasks);
+        return await (outer ? abortable(call, outer) : call);
+      } catch (error) {
+        throw signal.aborted && !this.hasOwnReason(error, signal) ? signal.reason : error;
+      }
+    });
+  }
+
+  /** Whether a driver that was aborted rejected with a reason of its own, in place of echoing the abort. */
+  hasOwnReason(error: unknown, { reason }: AbortSignal): boolean {
+    const echo = error === reason || error instanceof Error && /^(Abort|Timeout)Error$/.test(error.name);
+    return !echo && this.codeOf(error) !== "internal";
   }
 
   /** An error that says that the time is up. */

@@ -146,8 +146,28 @@ export interface QueueDriver {
   readonly secrets?: readonly string[] | undefined;
 
   /**
-   * Sends a batch in order and must resolve only when the broker has confirmed it. One result per message.
-   * A rejection is for the batch as a whole: `classify` says `"unknown-outcome"` where it may have arrived.
+   * Waits until a batch could leave at once. Called before each `send` of a driver that has it. While it waits, nothing
+   * has left: a publish that runs out of time here is certainly not in the queue, whatever else travels with it.
+   *
+   * When the signal aborts, it must reject at once with the reason why there is no connection, such as
+   * `connect ECONNREFUSED 127.0.0.1:6379`. `classify` names it: `"connection"`, `"unauthorized"`.
+   *
+   * @returns `undefined` where a connection is there.
+   */
+  connect?(signal: AbortSignal): Promise<void> | undefined;
+  /**
+   * Sends a batch in order and must resolve only when the broker has confirmed it.
+   *
+   * A rejection is about the batch as a whole. Only the driver knows whether bytes left, and its error says so:
+   * `classify` names it `"unknown-outcome"` where the batch may have arrived, and anything else where it certainly has
+   * not (`"connection"`, `"unauthorized"`, `"timeout"`, …).
+   *
+   * The signal aborts when no caller waits any more. What has not left by then must not leave. The driver must reject
+   * at once: with a reason of its own where nothing left (the code and the message name the cause), with
+   * `"unknown-outcome"` or the signal's reason where something may have. A driver that ignores the signal, or whose
+   * error is an `AbortError` or has the code `"internal"`, counts as one that may have sent.
+   *
+   * @returns One result per message.
    */
   send(key: string, messages: readonly DriverMessage[], signal: AbortSignal): Promise<SendResult[]>;
   /**

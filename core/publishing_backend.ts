@@ -227,7 +227,7 @@ export class PublishingBackend implements LeasingBackend {
     this.#context.closed = true;
     // Both stop before either is waited for; what nobody settles by the deadline goes back.
     await delay(closeDeadlineMs, clock, undefined, Promise.all([this.#receiver?.stop(), this.#sender.idle()]));
-    this.#sender.abandon(this.#context.closedError("Not confirmed"));
+    await this.#sender.abandon(this.#context.closedError("Not confirmed"));
     if (this.#receiver) await delay(timeoutMs, clock, undefined, this.#receiver.revoke());
     try {
       await this.#context.callWithTimeout(() => driver.close(), timeoutMs, "timeout");

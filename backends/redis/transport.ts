@@ -5,6 +5,7 @@
  */
 import { type ErrorCode, QueueError } from "../../core/errors.ts";
 import { abortable } from "../../core/util/async.ts";
+import { describeError } from "../../core/util/redact.ts";
 import type { Script } from "../streams/script.ts";
 import { classifyReply, type StreamsTransport, type WaitState } from "../streams/transport.ts";
 import type { RedisClient } from "./client.ts";
@@ -74,6 +75,10 @@ export class RedisTransport implements StreamsTransport {
     }
     client.on("error", this.#onError);
     client.on("ready", this.#onReady);
+  }
+
+  connect(signal: AbortSignal): Promise<void> | undefined {
+    return this.#client.status === "ready" ? undefined : this.#ready(signal);
   }
 
   run(script: Script, keys: readonly string[], args: readonly string[], signal: AbortSignal): Promise<unknown> {
@@ -210,14 +215,19 @@ export class RedisTransport implements StreamsTransport {
   #unreachable(): QueueError {
     const error = this.#lastError;
     const denied = isReply(error) && classifyReply(error.message) === "unauthorized";
-    const reason = error instanceof Error ? error.message : "the server did not answer";
+    const reason = error === undefined ? "the server did not answer" : describeError(error);
     return new QueueError(denied ? "unauthorized" : "connection", `no connection: ${reason}`, { cause: error });
   }
 
-  /** Resolves when the client is connected. */
+  /** Resolves when the client is connected. When the signal aborts, it rejects with the reason why it is not. */
   async #ready(signal: AbortSignal): Promise<void> {
-    if (this.#client.status !== "ready") await abortable(this.#open(), signal);
-    signal.throwIfAborted();
+    if (this.#client.status === "ready") return signal.throwIfAborted();
+    try {
+      await abortable(this.#open(), signal);
+      signal.throwIfAborted();
+    } catch (error) {
+      throw signal.aborted && error === signal.reason ? this.#unreachable() : error;
+    }
   }
 
   /** One wait for all who want to send. */

@@ -135,6 +135,11 @@ export class StreamsDriver implements QueueDriver {
     return this.#transport.secrets;
   }
 
+  /** Waits for a connection. */
+  connect(signal: AbortSignal): Promise<void> | undefined {
+    return this.#transport.connect?.(signal);
+  }
+
   /** Sends a batch with one script. */
   async send(key: string, messages: readonly DriverMessage[], signal: AbortSignal): Promise<SendResult[]> {
     const queue = this.#queue(key);

@@ -21,6 +21,8 @@ export interface WaitState {
 
 /** A way to a server. It names errors and never retries. */
 export interface StreamsTransport {
+  /** See `QueueDriver.connect`. */
+  connect?(signal: AbortSignal): Promise<void> | undefined;
   /** Texts that must never be seen. */
   readonly secrets: readonly string[];
   /**

@@ -1,111 +1,76 @@
 /**
- * The batcher of one key: publishes that are in the air together travel as one batch, one batch at a time, so the
- * order of calls is the order in the queue.
+ * Sends the publishes of a key that happen at the same time as one batch, one batch after the other, so that the order
+ * of calls is the order in the queue.
  *
  * @module
  */
 import { batchLimit, type Sender, type SendOptions } from "./unbatched_sender.ts";
 import type { DriverMessage } from "../driver.ts";
 import type { QueueError } from "../errors.ts";
-import { type PublishOutcome, sendBatch, type SendState } from "./send_batch.ts";
+import { type BatchOwner, type PublishOutcome, sendBatch, SendState } from "./send_batch.ts";
 import type { BackendContext } from "../context.ts";
-import { PendingPublish } from "./pending_publish.ts";
+import { ABORT_GRACE_MS } from "../defaults.ts";
+import { type GiveUpReason, PendingPublish } from "./pending_publish.ts";
 import type { PublishReceipt } from "../protocol.ts";
+import { systemClock } from "../util/clock.ts";
 
-/** A pending, and whoever waits for it. */
-class Awaited extends PendingPublish {
+/** A call, with the promise that it returned. */
+interface BatchedPublish extends PendingPublish {
   /** Epoch milliseconds. */
-  declare readonly deadline: number;
-  /** Its publisher has been told; what the broker still answers is of no interest. */
-  over = false;
-  /** Calls off what listens on the publisher's behalf. */
-  onOver: (() => void) | undefined;
-  readonly #resolve: (receipts: PublishReceipt[]) => void;
-  readonly #reject: (error: unknown) => void;
-
-  /** A pending that must have its outcome within so many milliseconds. */
-  constructor(
-    context: BackendContext,
-    key: string,
-    messages: readonly DriverMessage[],
-    timeoutMs: number,
-    resolve: (receipts: PublishReceipt[]) => void,
-    reject: (error: unknown) => void,
-  ) {
-    super(context, key, messages);
-    this.deadline = this.startedAt + timeoutMs;
-    this.#resolve = resolve;
-    this.#reject = reject;
-  }
-
-  /** Tells the publisher what became of it, or what `before` throws. */
-  end(before?: () => void): void {
-    this.over = true;
-    this.onOver?.();
-    try {
-      before?.();
-      this.#resolve(this.receipts());
-    } catch (error) {
-      this.#reject(error);
-    }
-  }
+  deadline: number;
+  resolve(receipts: PublishReceipt[]): void;
+  reject(error: unknown): void;
+  /** Removes the listener on the caller's signal. */
+  unlisten: (() => void) | undefined;
 }
 
-/** Messages in their order, each with the pending that it is of at the same place. */
-class Line {
-  messages: DriverMessage[] = [];
-  pendings: Awaited[] = [];
-
-  /** Adds one at the end. */
-  push(message: DriverMessage, pending: Awaited): void {
-    this.messages.push(message);
-    this.pendings.push(pending);
-  }
-
-  /** Takes the first so many out. */
-  drop(count: number): void {
-    this.messages.splice(0, count);
-    this.pendings.splice(0, count);
-  }
+/** A message, and the call that it belongs to. */
+interface Entry {
+  readonly message: DriverMessage;
+  readonly pending: BatchedPublish;
 }
 
 /** Publishes of one key on their way to the driver. */
-class KeyBatcher {
+class KeyBatcher implements BatchOwner {
   readonly #context: BackendContext;
   readonly #key: string;
   readonly #onIdle: () => void;
-  readonly #waiting = new Line();
-  /** What the state carries. */
-  #batch = new Line();
+  #waiting: Entry[] = [];
+  /** The messages that `#state` is about. */
+  #batch: Entry[] = [];
   #state: SendState | undefined;
-  #abort: AbortController | undefined;
   #running: Promise<void> | undefined;
   #timer: unknown;
   #timerAt = Infinity;
+  /** Calls whose time is over, while the driver may still say how far the batch came. */
+  #givingUp: BatchedPublish[] = [];
+  #graceTimer: unknown;
 
-  /** An batcher for a key; `onIdle` is called when there is nothing left to send. */
+  /** @param onIdle Called when there is nothing left to send. */
   constructor(context: BackendContext, key: string, onIdle: () => void) {
     this.#context = context;
     this.#key = key;
     this.#onIdle = onIdle;
   }
 
-  /** Sends messages after all that came before; resolves when the broker has confirmed every one. */
+  /** Sends messages after all earlier ones; resolves when the broker has confirmed every one. */
   add(messages: readonly DriverMessage[], { timeoutMs, signal }: SendOptions): Promise<PublishReceipt[]> {
     return new Promise((resolve, reject) => {
-      const ms = timeoutMs ?? this.#context.options.timeoutMs;
-      const pending = new Awaited(this.#context, this.#key, messages, ms, resolve, reject);
-      if (signal) this.#heed(signal, pending);
-      for (const message of messages) this.#waiting.push(message, pending);
+      const pending = new PendingPublish(this.#context, this.#key, messages) as BatchedPublish;
+      pending.deadline = pending.startedAt + (timeoutMs ?? this.#context.options.timeoutMs);
+      pending.resolve = resolve;
+      pending.reject = reject;
+      if (signal) this.#listen(signal, pending);
+      for (const message of messages) this.#waiting.push({ message, pending });
       // A microtask later, so that what is published in the same turn travels together.
       this.#running ??= Promise.resolve().then(() => this.#run());
       this.#arm(pending.deadline);
     });
   }
 
-  #heed(signal: AbortSignal, pending: Awaited): void {
-    const onAbort = () => this.#giveUp(pending, signal.reason, true);
-    pending.onOver = () => signal.removeEventListener("abort", onAbort);
+  #listen(signal: AbortSignal, pending: BatchedPublish): void {
+    const onAbort = () => this.#giveUp(pending, { reason: signal.reason, aborted: true });
+    pending.unlisten = () => signal.removeEventListener("abort", onAbort);
     signal.addEventListener("abort", onAbort);
   }
 
@@ -114,19 +79,20 @@ class KeyBatcher {
     return this.#running ?? Promise.resolve();
   }
 
-  /** Gives up all that is still waiting or in the air. */
-  abandon(reason: QueueError): void {
-    for (const pending of this.#pendings()) this.#giveUp(pending, reason, false);
+  /** Gives up every call; resolves when each has its result. */
+  async abandon(reason: QueueError): Promise<void> {
+    for (const { pending } of this.#entries()) this.#giveUp(pending, { reason, aborted: false });
+    await this.#running;
   }
 
-  #pendings(): Awaited[] {
-    return [...this.#batch.pendings, ...this.#waiting.pendings];
+  #entries(): Entry[] {
+    return [...this.#batch, ...this.#waiting];
   }
 
   async #run(): Promise<void> {
-    while (this.#waiting.messages.length > 0) {
+    while (this.#waiting.length > 0) {
       this.#take();
-      if (this.#batch.messages.length > 0) await this.#send();
+      if (this.#batch.length > 0) await this.#send();
     }
     this.#running = undefined;
     this.#context.clock.clearTimeout(this.#timer);
@@ -136,61 +102,91 @@ class KeyBatcher {
 
   /** Fills the batch. */
   #take(): void {
-    const { messages, pendings } = this.#waiting;
     const fits = batchLimit(this.#context);
-    let spent = 0;
-    for (; spent < messages.length; spent++) {
-      const [message, pending] = [messages[spent]!, pendings[spent]!];
-      if (pending.over) continue;
+    let taken = 0;
+    for (; taken < this.#waiting.length; taken++) {
+      const entry = this.#waiting[taken]!;
+      const { message, pending } = entry;
+      if (isDone(pending)) continue;
       if (!fits(message)) break;
       pending.sent += 1;
-      this.#batch.push(message, pending);
+      this.#batch.push(entry);
     }
-    this.#waiting.drop(spent);
+    this.#waiting = this.#waiting.slice(taken);
   }
 
   async #send(): Promise<void> {
-    this.#abort = new AbortController();
-    this.#state = {};
+    this.#state = new SendState();
     try {
-      const { messages } = this.#batch;
-      this.#deliver(
-        await sendBatch(this.#state, this.#context, this.#key, this.#abort.signal, messages, () => this.#stillWanted()),
-      );
+      const messages = this.#batch.map(({ message }) => message);
+      this.#deliver(await sendBatch(this.#context, this.#key, messages, this.#state, this));
     } catch {
-      // Nobody waits for it: each was told when it gave up.
+      // Every caller has given up, and was told why.
     }
-    this.#batch = new Line();
-    this.#state = this.#abort = undefined;
+    this.#finishGivingUp();
+    this.#batch = [];
+    this.#state = undefined;
   }
 
-  /** What somebody waits for goes on in a batch of its own. */
-  #stillWanted(): readonly DriverMessage[] {
-    const { messages, pendings } = this.#batch;
-    this.#batch = new Line();
-    for (const [i, pending] of pendings.entries()) if (!pending.over) this.#batch.push(messages[i]!, pending);
-    return this.#batch.messages;
+  wanted(): readonly DriverMessage[] {
+    this.#batch = this.#batch.filter(({ pending }) => !isDone(pending));
+    return this.#batch.map(({ message }) => message);
   }
 
-  /** Hands out what became of each message. */
+  onAttemptFailed(): void {
+    this.#finishGivingUp();
+  }
+
+  /** Passes on the outcome of each message. */
   #deliver(outcomes: readonly PublishOutcome[]): void {
     for (let i = 0; i < outcomes.length; i++) {
-      const pending = this.#batch.pendings[i]!;
+      const { pending } = this.#batch[i]!;
       if (pending.over) continue;
       pending.addOutcome(outcomes[i]!);
-      if (pending.complete) pending.end();
+      if (pending.complete) this.#end(pending);
     }
   }
 
-  /** The publisher's patience is over: because of time, a signal, or the end of the backend. */
-  #giveUp(pending: Awaited, reason: unknown, aborted: boolean): void {
-    if (pending.over) return;
+  /** Ends a call because of its deadline, its signal, or the end of the backend. */
+  #giveUp(pending: BatchedPublish, why: GiveUpReason): void {
+    if (isDone(pending)) return;
+    const state = this.#state;
     const { inFlight } = pending;
-    pending.end(() => pending.giveUp(reason, aborted, this.#state));
-    if (inFlight && this.#batch.pendings.every(({ over }) => over)) this.#abort?.abort();
+    pending.givingUp = why;
+    if (inFlight && state && this.#batch.every(({ pending }) => isDone(pending))) state.abandon(why.reason);
+    const late = !why.aborted && (why.reason as QueueError).code === "timeout";
+    if (state === undefined || state.phase === "idle" || !(inFlight || late)) return this.#end(pending, state);
+    // The driver knows how far the messages came, and why those in front are not confirmed: it has the next word.
+    this.#givingUp.push(pending);
+    this.#graceTimer ??= systemClock.setTimeout(() => this.#onGraceOver(), ABORT_GRACE_MS);
+    if (inFlight && state.phase === "connecting" && !state.signal.aborted) state.interrupt(why.reason);
   }
 
-  /** One timer for all that wait: set for the earliest deadline. */
+  #onGraceOver(): void {
+    this.#graceTimer = undefined;
+    // An attempt that was aborted ends within its own grace.
+    if (!this.#state?.signal.aborted) this.#finishGivingUp();
+  }
+
+  #finishGivingUp(): void {
+    systemClock.clearTimeout(this.#graceTimer);
+    this.#graceTimer = undefined;
+    for (const pending of this.#givingUp.splice(0)) if (!pending.over) this.#end(pending, this.#state);
+  }
+
+  /** Settles a call's promise. */
+  #end(pending: BatchedPublish, state?: SendState): void {
+    pending.over = true;
+    pending.unlisten?.();
+    try {
+      if (pending.givingUp && !pending.complete) pending.giveUp(pending.givingUp, state);
+      pending.resolve(pending.receipts());
+    } catch (error) {
+      pending.reject(error);
+    }
+  }
+
+  /** Sets the one timer of all calls for the earliest deadline. */
   #arm(deadline: number): void {
     if (deadline >= this.#timerAt) return;
     const { clock } = this.#context;
@@ -198,25 +194,30 @@ class KeyBatcher {
     this.#timerAt = deadline;
     this.#timer = clock.setTimeout(() => {
       this.#timerAt = Infinity;
-      // A timer is never early: where the clock says so, somebody has set it back.
+      // A timer is never early: a clock that says so was set back.
       const now = Math.max(clock.now(), deadline);
       let next = Infinity;
-      const late = this.#context.timeoutError("timeout");
-      for (const pending of this.#pendings()) {
-        if (pending.deadline <= now) this.#giveUp(pending, late, false);
-        else if (!pending.over) next = Math.min(next, pending.deadline);
+      const why = { reason: this.#context.timeoutError("timeout"), aborted: false };
+      for (const { pending } of this.#entries()) {
+        if (isDone(pending)) continue;
+        if (pending.deadline <= now) this.#giveUp(pending, why);
+        else next = Math.min(next, pending.deadline);
       }
       if (next < Infinity) this.#arm(next);
-    }, deadline - clock.now());
+    }, Math.max(0, deadline - clock.now()));
   }
 }
 
-/** The outboxes of a backend. A key that falls silent costs nothing: its batcher goes when it has nothing left to send. */
+/** Whether a call needs nothing more to be sent. */
+function isDone({ over, givingUp }: BatchedPublish): boolean {
+  return over || givingUp !== undefined;
+}
+
+/** The batchers of a backend, one for each key with something to send. */
 export class PublishBatcher implements Sender {
   readonly #context: BackendContext;
   readonly #batchers: Map<string, KeyBatcher> = new Map();
 
-  /** Outboxes over the context's driver. */
   constructor(context: BackendContext) {
     this.#context = context;
   }
@@ -234,7 +235,7 @@ export class PublishBatcher implements Sender {
     await Promise.all([...this.#batchers.values()].map((batcher) => batcher.idle()));
   }
 
-  abandon(reason: QueueError): void {
-    for (const batcher of this.#batchers.values()) batcher.abandon(reason);
+  async abandon(reason: QueueError): Promise<void> {
+    await Promise.all([...this.#batchers.values()].map((batcher) => batcher.abandon(reason)));
   }
 }

@@ -1,5 +1,5 @@
 /**
- * One call of publish or publishBatch on its way: what became of each message, and what the caller is told.
+ * One call of `publish` or `publishBatch`: the outcome of each message, and the result of the call.
  *
  * @module
  */
@@ -10,21 +10,30 @@ import type { BackendContext } from "../context.ts";
 import { notify } from "../observer.ts";
 import type { PublishReceipt } from "../protocol.ts";
 
-/** See the module. */
+/** Why the caller waits no longer. */
+export interface GiveUpReason {
+  /** The signal's reason where that was `aborted`, else a `QueueError` with code `"closed"` or `"timeout"`. */
+  readonly reason: unknown;
+  readonly aborted: boolean;
+}
+
+/** Collects the outcomes of a call's messages, which arrive in their order. */
 export class PendingPublish {
-  /** So many messages, the first ones, were handed to a state. */
+  /** How many messages, from the first on, were handed to the driver. */
   sent = 0;
+  /** Set while the driver may still say how far the messages came: see `KeyBatcher`. */
+  givingUp: GiveUpReason | undefined;
+  /** True once the caller has a result; later outcomes are ignored. */
+  over = false;
   declare readonly messages: readonly DriverMessage[];
-  /** When it came, in epoch milliseconds. */
+  /** Epoch milliseconds of the call. */
   declare readonly startedAt: number;
   readonly #context: BackendContext;
   readonly #key: string;
-  /** Of the first so many messages, that many. */
   readonly #outcomes: PublishOutcome[];
   #count = 0;
   #errors: PublishError[] | undefined;
 
-  /** A pending of messages for a key. */
   constructor(context: BackendContext, key: string, messages: readonly DriverMessage[]) {
     this.#context = context;
     this.#key = key;
@@ -33,17 +42,17 @@ export class PendingPublish {
     this.#outcomes = new Array(messages.length);
   }
 
-  /** Some of it is with a state. */
+  /** True while some messages were handed to the driver and have no outcome. */
   get inFlight(): boolean {
     return this.sent > this.#count;
   }
 
-  /** Every message has an outcome. */
+  /** True when every message has an outcome. */
   get complete(): boolean {
     return this.#count === this.messages.length;
   }
 
-  /** What became of the next message. */
+  /** Adds the outcome of the next message. */
   addOutcome(outcome: PublishOutcome): void {
     this.#outcomes[this.#count++] = outcome;
     if (outcome instanceof QueueError) {
@@ -58,38 +67,48 @@ export class PendingPublish {
   }
 
   /**
-   * The receipts, once every message has its outcome.
+   * Returns the receipts, once the call is complete.
    *
-   * @throws {PublishError} Some were not confirmed.
+   * @throws {PublishError} Some messages were not confirmed.
    */
   receipts(): PublishReceipt[] {
     const outcomes = this.#outcomes;
     const errors = this.#errors;
     if (!errors) return outcomes as PublishReceipt[];
-    // What may be there has the last word: whoever reads the code alone must not take it for gone.
+    // Prefer `unknown-outcome`: a caller that checks only `code` must not conclude that nothing was enqueued.
     const error = errors.find(({ code }) => code === "unknown-outcome") ?? errors[0]!;
-    // A wrong configuration, such as credentials that turn out to be no good, is not of any message.
+    // A wrong configuration, such as credentials that are refused, concerns no message in particular.
     if (outcomes.length === 1 || error.code === "config") throw error;
     const message = `${errors.length} of ${outcomes.length} messages were not confirmed: ${error.message}`;
     throw publishError(this.#context, this.#key, this.messages, error.code, message, error, outcomes);
   }
 
   /**
-   * The caller's patience is over: what has no outcome gets one, by how far it came.
+   * Gives each message that has no outcome one, by how far it came.
    *
-   * @param reason The signal's where that was `aborted`, else an error of code `"closed"` or `"timeout"`.
-   * @throws The reason itself where the call was ended from outside and nothing of it can be in the queue.
+   * @param state The send that carries the messages, or that they wait behind.
+   * @throws The reason itself where the call was ended from outside and none of its messages can be in the queue.
    */
-  giveUp(reason: unknown, aborted: boolean, state: SendState | undefined): void {
-    const { inDoubt, lastError }: SendState = this.inFlight && state || {};
+  giveUp({ reason, aborted }: GiveUpReason, state: SendState | undefined): void {
+    const inDoubt = this.inFlight && state?.inDoubt;
+    const lastError = state?.lastError;
     const code = reason instanceof QueueError ? reason.code : "timeout";
     const late = !aborted && code === "timeout";
     if (!late && !inDoubt && !this.#count) throw reason;
     const why = aborted ? "it was aborted" : (reason as Error).message;
     const cause = late ? lastError : reason;
     const unknown = inDoubt && unknownOutcome(this.#context, this.#key, why, this.messages, cause);
-    const message = `Cannot publish to "${this.#key}", nothing was sent: ${why}`;
-    const unsent = late && lastError || publishError(this.#context, this.#key, this.messages, code, message, cause);
+    // Nothing left in time because of what failed before, or failed for the batch in front: that is the cause to name.
+    const unsent = late && lastError
+      ? publishError(this.#context, this.#key, this.messages, lastError.code, lastError.message, lastError.cause)
+      : publishError(
+        this.#context,
+        this.#key,
+        this.messages,
+        code,
+        `Cannot publish to "${this.#key}", nothing was sent: ${why}`,
+        cause,
+      );
     while (!this.complete) this.addOutcome(this.inFlight && unknown || unsent);
   }
 }

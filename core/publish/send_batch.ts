@@ -1,80 +1,148 @@
 /**
- * One batch on its way to the broker: tried again while that is of use and somebody waits for it.
+ * One batch on its way to the broker: sent, and sent again while that helps and a caller waits for it.
  *
  * @module
  */
 import type { DriverMessage, SendResult } from "../driver.ts";
 import { type ErrorCode, PublishError } from "../errors.ts";
 import type { BackendContext } from "../context.ts";
+import { ABORT_GRACE_MS } from "../defaults.ts";
 import { abortable, delay } from "../util/async.ts";
 import type { PublishReceipt } from "../protocol.ts";
 
-/** What became of one message. */
+/** The outcome of one message. */
 export type PublishOutcome = PublishReceipt | PublishError;
 
-/** How a batch fares while it has no answer. */
-export interface SendState {
-  /** What it carries may have reached the broker without an answer. */
-  inDoubt?: boolean | undefined;
-  /** Why the last try failed. */
-  lastError?: PublishError | undefined;
+/** Real time, whatever the injected clock: the driver's own work goes by that. */
+const grace = () => delay(ABORT_GRACE_MS);
+
+/** How far a batch came. */
+export class SendState {
+  /** What the current attempt does; `"idle"` between two attempts. */
+  phase: "idle" | "connecting" | "sending" = "idle";
+  /** True where an earlier attempt may have reached the broker without an answer. */
+  answerLost = false;
+  /** Why the last attempt failed. */
+  lastError: PublishError | undefined;
+  /** True when no caller waits for the batch any more. */
+  abandoned = false;
+  #controller: AbortController | undefined;
+
+  /** Aborts when the attempt must end. */
+  get signal(): AbortSignal {
+    return (this.#controller ??= new AbortController()).signal;
+  }
+
+  /** True where messages of the batch may have reached the broker without an answer. */
+  get inDoubt(): boolean {
+    return this.answerLost || this.phase === "sending";
+  }
+
+  /** Ends the batch: no caller waits for it any more. */
+  abandon(reason: unknown): void {
+    this.abandoned = true;
+    this.interrupt(reason);
+  }
+
+  /** Ends the current attempt. Unless the batch is abandoned, another one follows at once. */
+  interrupt(reason: unknown): void {
+    void this.signal;
+    this.#controller?.abort(reason);
+  }
+
+  /** Prepares the attempt after one that was interrupted. */
+  renew(): void {
+    this.#controller = undefined;
+  }
+}
+
+/** What the owner of a batch is asked for and told. */
+export interface BatchOwner {
+  /** Returns the messages that the next attempt carries: those that a caller still waits for. */
+  wanted(): readonly DriverMessage[];
+  /** Called when an attempt has failed, once `state` says how far it came. */
+  onAttemptFailed?(): void;
 }
 
 /**
- * Sends until the broker has answered or it is of no use; answers what became of each message. Nobody waits for it any
- * more when the signal aborts. `wanted` tells which messages the next try is to carry.
+ * Sends a batch until the broker has answered, or until trying again cannot help.
  *
- * @throws Whatever, once the signal has aborted.
+ * @returns The outcome of each message.
+ * @throws Once the batch is abandoned.
  */
 export async function sendBatch(
-  state: SendState,
   context: BackendContext,
   key: string,
-  signal: AbortSignal,
   messages: readonly DriverMessage[],
-  wanted = () => messages,
+  state: SendState,
+  owner: BatchOwner,
 ): Promise<readonly PublishOutcome[]> {
   const { driver, options } = context;
-  const wrap = (error: unknown, about: readonly DriverMessage[]) =>
-    context.wrap(PublishError, `Cannot publish to "${key}"`, error, {
-      key,
-      id: onlyId(about),
-      // As it is, and as it stands within a command or a request that is JSON itself.
-      hide: about.flatMap(({ payload }) => {
-        const body = JSON.stringify(payload);
-        return [body, JSON.stringify(body).slice(1, -1)];
-      }),
-    }) as PublishError;
   const outcomeOf = (message: DriverMessage, result: SendResult | undefined): PublishOutcome => {
     if (result && !("error" in result)) return result.id ? result as PublishOutcome : { ...result, id: message.id };
-    return wrap(result ? result.error : "the driver answered too few results", [message]);
+    return wrapError(context, key, [message], result ? result.error : "the driver returned too few results");
   };
-  for (let failures = 1, doubt = false;; failures++) {
+  for (let failures = 1;;) {
+    const { signal } = state;
     try {
-      state.inDoubt = true;
-      const results = await abortable(driver.send(key, messages, signal), signal);
+      const connecting = driver.connect?.(signal);
+      if (connecting) {
+        state.phase = "connecting";
+        await abortable(connecting, signal, grace);
+        signal.throwIfAborted();
+      }
+      state.phase = "sending";
+      const results = await abortable(driver.send(key, messages, signal), signal, grace);
       return messages.map((message, i) => outcomeOf(message, results[i]));
     } catch (cause) {
-      const error = wrap(cause, messages);
-      context.reportFailure("publish", key, failures, error);
-      if (signal.aborted) throw error;
-      const lost = error.code === "unknown-outcome";
-      state.inDoubt = doubt ||= lost;
-      state.lastError = error;
-      if (failures > options.maxRetries || !(lost ? driver.capabilities.dedup : error.retryable)) {
-        // Not sent the last time says nothing of the time before, whose answer was lost.
-        const last = doubt && !lost ? unknownOutcome(context, key, "no answer came", messages, error) : error;
+      const sending = state.phase === "sending";
+      state.phase = "idle";
+      const silent = signal.aborted && !context.hasOwnReason(cause, signal);
+      const lost = sending && (silent || context.codeOf(cause) === "unknown-outcome");
+      state.answerLost ||= lost;
+      const error = silent
+        ? lost && unknownOutcome(context, key, "no answer came in time", messages, state.lastError)
+        : state.lastError = wrapError(context, key, messages, cause);
+      if (error) context.reportFailure("publish", key, failures, error);
+      owner.onAttemptFailed?.();
+      if (state.abandoned) throw cause;
+      if (signal.aborted || !error) {
+        // A caller in the batch ran out of time while there was no connection. The others wait on.
+        state.renew();
+      } else if (failures > options.maxRetries || !(lost ? driver.capabilities.dedup : error.retryable)) {
+        // That the last attempt sent nothing says nothing about an earlier one whose answer was lost.
+        const last = state.answerLost && !lost
+          ? unknownOutcome(context, key, "no answer came", messages, error)
+          : error;
         return messages.map(() => last);
+      } else {
+        await delay(context.backoffMs(failures++, error), context.clock, signal);
       }
-      await delay(context.backoffMs(failures, error), context.clock, signal);
-      // Whoever gave up before anything left was told that nothing was sent. A batch in doubt stays what it was: the
-      // broker knows it again by its ids.
-      if (!doubt) messages = wanted();
+      // Callers who gave up before anything left were told that nothing was sent. A batch in doubt stays as it was: the
+      // broker recognizes it by its ids.
+      if (!state.answerLost) messages = owner.wanted();
     }
   }
 }
 
-/** An error of messages, with the id where it is about one. */
+function wrapError(
+  context: BackendContext,
+  key: string,
+  messages: readonly DriverMessage[],
+  error: unknown,
+): PublishError {
+  return context.wrap(PublishError, `Cannot publish to "${key}"`, error, {
+    key,
+    id: onlyId(messages),
+    // The payload as it is, and as it stands within a command or a request that is JSON itself.
+    hide: messages.flatMap(({ payload }) => {
+      const body = JSON.stringify(payload);
+      return [body, JSON.stringify(body).slice(1, -1)];
+    }),
+  }) as PublishError;
+}
+
+/** Makes an error about messages, with the id where it is about one. */
 export function publishError(
   { driver }: BackendContext,
   key: string,
@@ -91,7 +159,7 @@ function onlyId(messages: readonly DriverMessage[]): string | undefined {
   return messages.length === 1 ? messages[0]!.id : undefined;
 }
 
-/** An error that says that messages may be in the queue. */
+/** Makes an error that says that messages may be in the queue. */
 export function unknownOutcome(
   context: BackendContext,
   key: string,

@@ -1,13 +1,16 @@
 /**
- * How long something may take: until its time is up, a signal aborts, or it is called off.
+ * Waits that end: by a deadline, by an abort, or because the work is done.
  *
  * @module
  */
 import { type Clock, systemClock } from "./clock.ts";
 
 /**
- * What `fn` answers. Its limit aborts with what `late` makes after so many milliseconds, where there are any, and with
- * `outer`; `fn` may abort it sooner. Leaves no timer and no listener behind.
+ * Runs `fn` with a limit that aborts after `ms` milliseconds (reason: `late()`) or when `outer` aborts. `fn` may abort
+ * the limit sooner. Leaves no timer and no listener behind.
+ *
+ * @param ms Milliseconds. `undefined`: no deadline.
+ * @returns The result of `fn`.
  */
 export async function withDeadline<T>(
   clock: Clock,
@@ -29,20 +32,38 @@ export async function withDeadline<T>(
   }
 }
 
-/** The promise's outcome, unless the signal aborts first: what ignores its signal must not hold us up. */
-export function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+/**
+ * Follows a promise until the signal aborts, so that work that ignores its signal holds nobody up.
+ *
+ * @param grace Called when the signal aborts: until its promise resolves, the work may still settle by itself. Default:
+ *   no grace.
+ * @throws The signal's reason, where the promise did not settle before.
+ */
+export function abortable<T>(promise: Promise<T>, signal: AbortSignal, grace?: () => Promise<unknown>): Promise<T> {
   return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    const over = () => signal.removeEventListener("abort", onAbort);
+    const giveUp = () => reject(signal.reason);
+    const onAbort = () => {
+      if (grace) void grace().then(giveUp);
+      else giveUp();
+    };
+    const end = () => signal.removeEventListener("abort", onAbort);
     if (signal.aborted) onAbort();
     else signal.addEventListener("abort", onAbort, { once: true });
-    promise.then(resolve, reject).then(over);
+    promise.then(resolve, reject).then(end);
   });
 }
 
+/** Lets promises that are ready run on: enough for an abort to pass through several async functions. */
+export async function microtasks(count = 50): Promise<void> {
+  for (let i = 0; i < count; i++) await undefined;
+}
+
 /**
- * Resolves after `ms` milliseconds by the clock, or with `work` where that is sooner; rejects with the signal's reason
- * when it aborts first. Leaves no timer and no listener behind.
+ * Waits `ms` milliseconds by the clock, or until `work` is done where that is sooner. Leaves no timer and no listener
+ * behind.
+ *
+ * @param clock The clock to wait by. Default: the platform's.
+ * @throws The signal's reason when it aborts first, and the error of `work`.
  */
 export async function delay(
   ms: number,

@@ -30,6 +30,25 @@ export function messageOf(error: unknown): string {
 }
 
 /**
+ * Returns the message of an error together with the code of what caused it, such as `fetch failed (ECONNREFUSED)`.
+ *
+ * Runtimes differ in where they say why a connection failed: in the message, in `code`, in `cause`, or in the errors
+ * of an `AggregateError` whose own message is empty.
+ */
+export function describeError(error: unknown): string {
+  const parts: string[] = [];
+  for (let at = error, depth = 0; at !== undefined && at !== null && depth < 5; depth++) {
+    const { code, cause, errors } = at as { code?: unknown; cause?: unknown; errors?: readonly unknown[] };
+    for (const part of [messageOf(at), typeof code === "string" ? code : ""]) {
+      if (part !== "" && !parts.some((known) => known.includes(part))) parts.push(part);
+    }
+    at = cause ?? errors?.[0];
+  }
+  const [first = "unknown", ...rest] = parts;
+  return rest.length > 0 ? `${first} (${rest.join(", ")})` : first;
+}
+
+/**
  * A copy of an error that keeps its name, message, stack, code and cause, with secrets taken out, and nothing
  * else: clients hang whole commands, payload included, on their errors.
  */

@@ -47,6 +47,7 @@ export interface Script {
   maxSettleBatch?: number;
   maxDelayMs?: number;
   deadLetters?: DriverDeadLetters;
+  connect?(signal: AbortSignal): Promise<void> | undefined;
   send?(messages: readonly DriverMessage[], signal: AbortSignal, call: number): Promise<SendResult[]> | SendResult[];
   /** Before anything is handed over: throw, or wait. */
   receive?(options: DriverReceiveOptions, call: number): Promise<void> | void;
@@ -81,6 +82,7 @@ export class ScriptedDriver implements QueueDriver {
   readonly deadLetters?: DriverDeadLetters;
   readonly extend?: NonNullable<QueueDriver["extend"]>;
   readonly depth?: NonNullable<QueueDriver["depth"]>;
+  readonly connect?: NonNullable<QueueDriver["connect"]>;
   /** The batches that were sent. */
   readonly sent: (readonly DriverMessage[])[] = [];
   /** What was asked for. */
@@ -103,6 +105,7 @@ export class ScriptedDriver implements QueueDriver {
     }
     if (script.deadLetters) this.deadLetters = script.deadLetters;
     const { extend, depth } = script;
+    if (script.connect) this.connect = (signal) => script.connect!(signal);
     if (extend !== false) {
       this.extend = async (_key, _group, leases, leaseMs) => {
         this.extended.push({ leases, leaseMs });

@@ -1,0 +1,120 @@
+// Rule 1 over Redis: where no byte of a message can have left, the error names the cause.
+// not on workerd: starts a redis-server
+import assert from "node:assert/strict";
+import { RedisBackend, type RedisOptions } from "../../backends/redis/mod.ts";
+import type { ErrorCode, QueueError } from "../../core/errors.ts";
+import { requires } from "../runner/services.ts";
+import { freePort, startRedis } from "../servers/redis_server.ts";
+
+const test = requires("redis-server", "openssl");
+
+interface Unreachable {
+  readonly name: string;
+  readonly options: RedisOptions;
+  readonly code: ErrorCode;
+  readonly cause: RegExp;
+}
+
+/** The backend's own timeout, and a call's: shorter, equal, longer. */
+const TIMEOUT_MS = 700;
+const CALL_TIMEOUTS_MS = [250, 700, 1_500];
+
+async function rejected(promise: Promise<unknown>): Promise<QueueError> {
+  return await promise.then(() => assert.fail("it resolved"), (error) => error);
+}
+
+async function check({ name, options, code, cause }: Unreachable): Promise<void> {
+  await using backend = new RedisBackend({ timeoutMs: TIMEOUT_MS, closeDeadlineMs: 0, ...options });
+  const expect = (call: string, error: Error | undefined) => {
+    assert.equal((error as QueueError | undefined)?.code, code, `${name}, ${call}: ${error}`);
+    assert.match(error!.message, cause, `${name}, ${call}`);
+  };
+  const calls: [string, Promise<unknown>][] = CALL_TIMEOUTS_MS.flatMap((timeoutMs) => [
+    [`publish ${timeoutMs}`, backend.publish("k", { n: 1 }, { timeoutMs })],
+    [`publishBatch ${timeoutMs}`, backend.publishBatch("k2", [{ payload: {} }, { payload: {} }], { timeoutMs })],
+  ]);
+  calls.push(["depth", backend.depth("k")]);
+  await Promise.all(calls.map(async ([call, promise]) => expect(call, await rejected(promise))));
+  const { ok, error } = await backend.health();
+  assert.equal(ok, false);
+  expect("health", error);
+}
+
+test("RedisBackend names a refused connection, whatever the call's timeout", async () => {
+  const port = await freePort();
+  await check({
+    name: "an address",
+    options: { url: `redis://127.0.0.1:${port}` },
+    code: "connection",
+    cause: /ECONNREFUSED/,
+  });
+  await check({
+    name: "a name with several addresses",
+    options: { url: `redis://localhost:${port}` },
+    code: "connection",
+    cause: /ECONNREFUSED/,
+  });
+  await check({
+    name: "TLS",
+    options: { url: `rediss://127.0.0.1:${port}` },
+    code: "connection",
+    cause: /ECONNREFUSED/,
+  });
+});
+
+test("RedisBackend names a host that does not exist", async () => {
+  await check({
+    name: "an unknown host",
+    options: { url: "redis://no-such-host.invalid:6379" },
+    code: "connection",
+    cause: /ENOTFOUND|EAI_AGAIN/,
+  });
+});
+
+test("RedisBackend names credentials that are refused", async () => {
+  await using redis = await startRedis({ requirepass: "right" });
+  for (const options of [{}, { password: "wrong" }, { username: "nobody", password: "right" }]) {
+    await check({
+      name: JSON.stringify(options),
+      options: { url: `redis://127.0.0.1:${redis.port}`, ...options },
+      code: "unauthorized",
+      cause: /NOAUTH|WRONGPASS/,
+    });
+  }
+});
+
+test("RedisBackend names a TLS handshake that fails", async () => {
+  await using secure = await startRedis({ tls: true });
+  await check({
+    name: "a certificate that nobody vouches for",
+    options: { url: `rediss://127.0.0.1:${secure.port}` },
+    code: "connection",
+    cause: /self.signed|certificate|UnknownIssuer/i,
+  });
+  await using plain = await startRedis();
+  await check({
+    name: "TLS to a plain port",
+    options: { url: `rediss://127.0.0.1:${plain.port}` },
+    code: "connection",
+    cause: /no connection: \S/,
+  });
+  await check({
+    name: "plain text to a TLS port",
+    options: { url: `redis://127.0.0.1:${secure.port}` },
+    code: "connection",
+    cause: /no connection: \S/,
+  });
+});
+
+test("RedisBackend never reports an unknown outcome for many webhooks' publishes without a server", async () => {
+  await using backend = new RedisBackend({ url: `redis://127.0.0.1:${await freePort()}`, closeDeadlineMs: 0 });
+  const publishes: Promise<QueueError>[] = [];
+  for (let n = 0; n < 80; n++) {
+    publishes.push(rejected(backend.publish("k", { n }, { timeoutMs: 2_500 })));
+    await new Promise((resolve) => setTimeout(resolve, 10)); // so that their deadlines fall into one another's sends
+  }
+  for (const error of await Promise.all(publishes)) {
+    assert.equal(error.code, "connection", String(error));
+    assert.match(error.message, /ECONNREFUSED/);
+  }
+});
