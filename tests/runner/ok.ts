@@ -58,8 +58,8 @@ function steps(): Readonly<Record<string, readonly string[]>> {
   };
 }
 
-/** Runs all, also after a failure, and answers each by its name. */
-export async function runChecks(): Promise<{ readonly cases: readonly TestCase[]; readonly seconds: number }> {
+/** Runs all checks, also after a failure, and returns the result of each by its name. */
+async function runChecks(): Promise<{ readonly cases: readonly TestCase[]; readonly seconds: number }> {
   const started = performance.now();
   const cases: TestCase[] = [];
   for (const [name, args] of Object.entries(steps())) {
@@ -74,6 +74,6 @@ export async function runChecks(): Promise<{ readonly cases: readonly TestCase[]
 if (import.meta.main) {
   const { cases, seconds } = await runChecks();
   const failed = cases.filter(({ status }) => status === "failed");
-  console.log(`\n${cases.length - failed.length} ok, ${failed.length} failed (${seconds.toFixed(1)} s)`);
+  console.log(`\nchecked in ${seconds.toFixed(1)} s\n${cases.length - failed.length} passed, ${failed.length} failed`);
   process.exit(failed.length === 0 ? 0 : 1);
 }

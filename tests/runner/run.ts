@@ -1,11 +1,10 @@
 /**
- * Runs the tests on all runtimes, and ends with one line of totals. `deno task test` starts it.
+ * Runs the tests on all runtimes and ends with one line of totals. `deno task test` starts it.
  *
  * ```sh
  * deno task test --quick                         # Deno alone, without examples, end-to-end tests and coverage
  * deno task test --runtime bun,workerd           # some of deno, docs, bun, workerd, node
  * deno task test --only redis --filter "lease"   # files by a part of their path, tests by a part of their name
- * deno task test --checks                        # and `deno task ok` before
  * deno task test --jobs 1                        # one runtime after the other, with its output as it comes
  * ```
  *
@@ -15,10 +14,10 @@ import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { runChecks } from "./ok.ts";
 import { coverageTable } from "./coverage.ts";
 import { run } from "./child.ts";
 import { installServices } from "./services.ts";
+import { installTools } from "./tools.ts";
 import { parseJUnit, type TestCase } from "./junit.ts";
 import { printSummary, type Row } from "./summary.ts";
 import { bunProgram } from "../runtimes/bun/program.ts";
@@ -32,22 +31,25 @@ const { values } = parseArgs({
     only: { type: "string" },
     filter: { type: "string" },
     quick: { type: "boolean", default: false },
-    checks: { type: "boolean", default: false },
-    jobs: { type: "string", default: "2" },
+    jobs: { type: "string", default: "3" },
   },
 });
 const { only, filter, quick } = values;
 const narrowed = quick || only !== undefined || filter !== undefined;
-/** Two at a time: most of a run is waiting for leases of real brokers, and every suite starts brokers of its own. */
+/**
+ * How many runtimes run side by side, and {@link FILES_AT_ONCE} how many files of each. Both are above the number of
+ * cores, since most of a run waits for leases of real brokers. Each file starts brokers of its own.
+ */
 const jobs = Number(values.jobs);
 const runtimes = quick ? ["deno"] : values.runtime.split(",");
-/** One that runs alone shows what it does as it goes; of several, each shows it when it has ended. */
+const FILES_AT_ONCE = 3;
+/** A runtime that runs alone shows its output as it comes; of several, each shows it at its end. */
 const alone = jobs === 1 || runtimes.length === 1;
 const strict = process.env.CI === "true";
 const deno = Deno.execPath();
 const reports = join(ROOT, "coverage");
 const profile = join(reports, "profile");
-/** Longer than any runtime takes; a run that hangs ends all the same, and says so. */
+/** Longer than any runtime takes: a run that hangs is ended and reported. */
 const DEADLINE_MS = 1_500_000;
 
 function chosen(files: readonly string[]): string[] {
@@ -68,7 +70,8 @@ async function runSuite(
     console.log(`=== ${name}: ${files.length} files`);
     const [program, ...args] = command.map((arg) => arg === "REPORT" ? report : arg.replace("=REPORT", `=${report}`));
     const log = join(reports, `${name}.log`);
-    const options = { cwd: ROOT, env: { ...env, GUARD_LOG: log }, inherit: alone, timeoutMs: DEADLINE_MS };
+    const variables = { ...env, GUARD_LOG: log, DENO_JOBS: String(FILES_AT_ONCE) };
+    const options = { cwd: ROOT, env: variables, inherit: alone, timeoutMs: DEADLINE_MS };
     const { code, timedOut, stdout, stderr } = await run(program!, args, options);
     if (!alone) console.log(`\n=== ${name} has ended with ${code}\n${stdout}${stderr}`);
     if (existsSync(log)) problems.push(...readFileSync(log, "utf8").trim().split("\n"));
@@ -102,7 +105,7 @@ const SUITES: Readonly<Record<string, () => Promise<Row>>> = {
     const more = quick ? [] : ["tests/runtimes/deno", "tests/e2e"].flatMap(testFiles);
     const files = chosen([...suiteFiles("deno"), ...more]);
     const coverage = narrowed ? [] : [`--coverage=${profile}`, "--coverage-raw-data-only"];
-    return runSuite("deno", files, [deno, ...common, ...withTools, ...coverage, ...files]);
+    return runSuite("deno", files, [deno, ...common, "--parallel", ...withTools, ...coverage, ...files]);
   },
   docs() {
     const files = chosen(docFiles());
@@ -117,7 +120,8 @@ const SUITES: Readonly<Record<string, () => Promise<Row>>> = {
   bun() {
     const files = chosen([...suiteFiles("bun"), ...testFiles("tests/runtimes/bun")]);
     const named = filter === undefined ? [] : ["-t", filter];
-    const report = ["--reporter=junit", "--reporter-outfile=REPORT", "--timeout=120000"];
+    const report = ["--reporter=junit", "--reporter-outfile=REPORT", "--timeout=120000"]
+      .concat(`--parallel=${FILES_AT_ONCE}`);
     return runSuite("bun", files, [bunProgram(), "test", ...report, ...named, ...files.map((file) => `./${file}`)]);
   },
   node() {
@@ -139,7 +143,7 @@ const SUITES: Readonly<Record<string, () => Promise<Row>>> = {
     const options = [
       "--import=./tests/runtimes/node/loader.mjs",
       "--test",
-      "--test-concurrency=2",
+      `--test-concurrency=${FILES_AT_ONCE}`,
       ...report,
       ...named,
     ];
@@ -172,7 +176,7 @@ if (chosen([...sharedFiles(), ...docFiles(), ...["tests/runtimes", "tests/e2e"].
 rmSync(reports, { recursive: true, force: true });
 mkdirSync(reports, { recursive: true });
 const rows: Row[] = [];
-if (values.checks) rows.push({ name: "checks", files: 0, problems: [], ...await runChecks() });
+await installTools({ log: console.log });
 const missing = await installServices({ log: console.log });
 const waiting = runtimes.map((name) => SUITES[name]!);
 async function lane(): Promise<void> {
