@@ -57,7 +57,7 @@ export class Context implements CaseContext {
     this.delayMs = harness.delayMs ?? (fake ? 5_000 : 300);
     this.maxListed = harness.maxListed ?? Infinity;
     this.#skewMs = harness.skewMs ?? (fake ? 0 : 5);
-    this.#patienceMs = settings.patienceMs ?? harness.patienceMs ?? (fake ? 600_000 : 15_000);
+    this.#patienceMs = settings.patienceMs ?? harness.patienceMs ?? (fake ? 600_000 : 120_000);
     this.random = settings.random;
     this.stress = settings.stress;
   }
@@ -72,7 +72,8 @@ export class Context implements CaseContext {
       leaseMs: LONG_MS,
       // What a case leaves in hand must not hold up its end.
       closeDeadlineMs: 50,
-      ...clock && { clock },
+      // Real brokers share a busy machine: a case that is about a time limit sets it.
+      ...clock ? { clock } : { timeoutMs: 60_000 },
       ...options,
     });
     this.#open.push(backend);

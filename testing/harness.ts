@@ -83,6 +83,6 @@ export interface Harness {
   readonly skewMs?: number | undefined;
   /** The most dead letters of a key that the broker can show. Default: all. */
   readonly maxListed?: number | undefined;
-  /** Milliseconds to wait for something that must come. Default: 600,000 on a fake clock, 15,000 on a real broker. */
+  /** Milliseconds to wait for something that must come. Default: 600,000 on a fake clock, 120,000 on a real broker. */
   readonly patienceMs?: number | undefined;
 }

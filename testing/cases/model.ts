@@ -149,8 +149,25 @@ class Run {
       return;
     }
     const delivery = step.value;
+    if (!this.#strict) await this.#loseLease(Number(delivery.payload.n), group);
     const entry = model.delivered(Number(delivery.payload.n), delivery.attempts, t.now(), slot);
     this.#held.push({ delivery, entry, group, slot, reader });
+  }
+
+  /**
+   * A busy machine may renew a lease too late: its holder then learns that the lease is lost. A holder that does not
+   * learn it is a second delivery under a live lease.
+   */
+  async #loseLease(n: number, group: string): Promise<void> {
+    const held = this.#held.find(({ entry, group: of }) => entry.n === n && of === group);
+    if (!held) return;
+    await this.#t.becomes(
+      () => held.delivery.signal.aborted,
+      `the holder of message ${n} learns that its lease is lost`,
+    );
+    this.#held.splice(this.#held.indexOf(held), 1);
+    this.#groups.get(group)!.doubtful(held.entry);
+    await held.reader.leave();
   }
 
   async #settle(): Promise<void> {

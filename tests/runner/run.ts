@@ -120,7 +120,7 @@ const SUITES: Readonly<Record<string, () => Promise<Row>>> = {
   bun() {
     const files = chosen([...suiteFiles("bun"), ...testFiles("tests/runtimes/bun")]);
     const named = filter === undefined ? [] : ["-t", filter];
-    const report = ["--reporter=junit", "--reporter-outfile=REPORT", "--timeout=120000"]
+    const report = ["--reporter=junit", "--reporter-outfile=REPORT", "--timeout=300000"]
       .concat(`--parallel=${FILES_AT_ONCE}`);
     return runSuite("bun", files, [bunProgram(), "test", ...report, ...named, ...files.map((file) => `./${file}`)]);
   },
