@@ -90,7 +90,13 @@ function bytes(count: number | null): string {
   return count >= 1_000_000 ? `${Math.floor(count / 1_000_000)} MB` : `${Math.floor(count / 1_000)} KB`;
 }
 
-function cell(name: CapabilityName, rows: readonly MatrixRow[]): string {
+/** A cell of the matrix, and what differs on some runtimes. */
+interface Cell {
+  readonly text: string;
+  readonly note?: string;
+}
+
+function cell(name: CapabilityName, rows: readonly MatrixRow[]): Cell {
   const marks = new Map<string, string[]>();
   for (const row of rows) {
     const status = row.capabilities[name];
@@ -102,15 +108,24 @@ function cell(name: CapabilityName, rows: readonly MatrixRow[]): string {
     const mark = `${MARKS[status]}${status === "not declared" ? "" : value}`;
     marks.set(mark, [...marks.get(mark) ?? [], RUNTIME_NAMES[row.runtime] ?? row.runtime]);
   }
-  if (marks.size === 1) return [...marks.keys()][0]!;
-  return [...marks].map(([mark, runtimes]) => `${mark} ${runtimes.join(", ")}`).join("; ");
+  const [[text, on] = ["", []], ...others] = [...marks].sort(([, a], [, b]) => b.length - a.length);
+  if (others.length === 0) return { text };
+  const exceptions = others.map(([mark, runtimes]) => `${mark} on ${runtimes.join(", ")}`);
+  return { text, note: `${text} on ${on.join(", ")}; ${exceptions.join("; ")}` };
 }
 
-/** The matrix as a table: a line for each capability, a column for each backend. */
+/** Returns the matrix as a table, a line for each capability and a column for each backend, and its footnotes. */
 export function matrixTable(rows: readonly MatrixRow[]): string {
   const backends = [...new Set(rows.map(({ backend }) => backend))];
   const of = (backend: string) => rows.filter((row) => row.backend === backend);
-  return formatTable([
+  const notes: string[] = [];
+  const show = (name: CapabilityName, backend: string) => {
+    const { text, note } = cell(name, of(backend));
+    if (note === undefined) return text;
+    notes.push(`[^${notes.length + 1}]: \`${name}\` of ${backend}: ${note}.`);
+    return `${text} [^${notes.length}]`;
+  };
+  const table = formatTable([
     ["", ...backends],
     [
       "proven on",
@@ -118,8 +133,9 @@ export function matrixTable(rows: readonly MatrixRow[]): string {
     ],
     ...names.map((
       name,
-    ) => [`\`${name}\`: ${capabilityNames[name]}`, ...backends.map((backend) => cell(name, of(backend)))]),
+    ) => [`\`${name}\`: ${capabilityNames[name]}`, ...backends.map((backend) => show(name, backend))]),
   ]);
+  return [table, ...notes].join("\n\n");
 }
 
 /** Every case, by its rule. */

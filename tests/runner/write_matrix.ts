@@ -1,6 +1,6 @@
 /**
- * Runs the conformance tests on all runtimes and writes what they found: `docs/matrix.json`, the matrix in README.md
- * and the tables of docs/conformance.md. `deno task matrix` starts it; `deno task matrix --tables` only writes the tables anew.
+ * Runs the conformance tests on all runtimes and writes what they found: `docs/matrix.json` and the tables of
+ * docs/conformance.md. `deno task matrix` starts it; `deno task matrix --tables` only writes the tables anew.
  *
  * @module
  */
@@ -46,7 +46,6 @@ async function collect(): Promise<MatrixRow[]> {
 function writeTables(rows: readonly MatrixRow[]): void {
   const replace = (name: string, mark: string, content: string) =>
     writeFileSync(path(name), between(readFileSync(path(name), "utf8"), mark, content));
-  replace("README.md", "matrix", matrixTable(rows));
   replace("docs/conformance.md", "matrix", matrixTable(rows));
   replace("docs/conformance.md", "cases", casesTable());
 }

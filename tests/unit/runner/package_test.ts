@@ -36,7 +36,7 @@ test("publish: every backend's room is exported by its name", () => {
 });
 
 test("publish: what is published is the library and its documents, and nothing else", () => {
-  const documents = ["deno.json", "README.md", "CHANGELOG.md", "LICENSE"];
+  const documents = ["deno.json", "docs/", "README.md", "CHANGELOG.md", "LICENSE"];
   const library = LIBRARY.map((name) => name.endsWith(".ts") ? name : `${name}/`);
   assert.deepEqual([...config.publish.include].sort(), [...documents, ...library].sort());
   for (const document of documents) assert.ok(existsSync(join(ROOT, document)), `${document} does not exist`);
