@@ -7,17 +7,9 @@
  * @module
  */
 
-/** A value that JSON can carry without loss. */
-export type JsonValue =
-  | null
-  | boolean
-  | number
-  | string
-  | readonly JsonValue[]
-  | { readonly [name: string]: JsonValue };
+import type { JsonObject, JsonValue } from "./util/json.ts";
 
-/** A JSON object: what a message's payload is. */
-export type JsonObject = { readonly [name: string]: JsonValue };
+export type { JsonObject, JsonValue };
 
 /**
  * An environment: strings on Deno, Bun and Node, strings and bindings on Workers.

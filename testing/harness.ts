@@ -7,7 +7,7 @@ import type { Consumer } from "../core/consume/consumer.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import type { BackendOptions } from "../core/context.ts";
 import type { QueueBackend } from "../core/protocol.ts";
-import type { DriverOperation } from "./faults/faulty_driver.ts";
+import type { DriverOperation } from "./faults/fault_state.ts";
 import type { FakeClock } from "./faults/fake_clock.ts";
 
 /** What a case sets on a backend: the portable layer's options, and the bound of the queue. */

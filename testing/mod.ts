@@ -82,13 +82,8 @@ export { conformanceCases } from "./cases/mod.ts";
 export { ConformanceError } from "./check.ts";
 export { type DriverBroker, driverHarness, type DriverHarnessOptions } from "./driver_harness.ts";
 export { FakeClock } from "./faults/fake_clock.ts";
-export {
-  type DriverOperation,
-  type FaultOptions,
-  type FaultyDriver,
-  faultyDriver,
-  InjectedFault,
-} from "./faults/faulty_driver.ts";
+export type { DriverOperation } from "./faults/fault_state.ts";
+export { type FaultOptions, type FaultyDriver, faultyDriver, InjectedFault } from "./faults/faulty_driver.ts";
 export type { Broker, ConnectOptions, Harness, HarnessFeatures } from "./harness.ts";
 export {
   type ConformanceOptions,

@@ -4,7 +4,7 @@
  * @module
  */
 import { delay } from "../util/async.ts";
-import { toCause } from "../receive/delivery.ts";
+import { toCause } from "../cause.ts";
 import { ConsumeError } from "../errors.ts";
 import {
   type ConsumerSummary,

@@ -8,7 +8,7 @@
 import { checkValue, number, type Validator } from "../util/validate.ts";
 import { open } from "../envelope.ts";
 import { QueueError } from "../errors.ts";
-import { toCause } from "../receive/delivery.ts";
+import { toCause } from "../cause.ts";
 import { isPlainObject } from "../util/json.ts";
 import type { DeadLetterSink } from "./processor.ts";
 import type { Delivery } from "../protocol.ts";

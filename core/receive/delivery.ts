@@ -4,9 +4,9 @@
  * @module
  */
 import { checkOptions, checkValue, nonNegative, positive, type Validators } from "../util/validate.ts";
+import { toCause } from "../cause.ts";
 import type { RawDelivery, Settlement } from "../driver.ts";
-import { messageOf } from "../util/redact.ts";
-import type { Delivery, FailureCause, JsonObject, RetryDeliveryOptions } from "../protocol.ts";
+import type { Delivery, JsonObject, RetryDeliveryOptions } from "../protocol.ts";
 
 /** What a delivery needs of the subscription that leased it. */
 export interface Lessor {
@@ -30,13 +30,6 @@ const SETTLED: Promise<boolean> = /* @__PURE__ */ Promise.resolve(true);
 const NOT_OURS: Promise<boolean> = /* @__PURE__ */ Promise.resolve(false);
 
 const RETRY_CHECKS: Validators<RetryDeliveryOptions> = { delayMs: nonNegative, reason: () => undefined };
-
-/** What the broker keeps of a reason: its name and message, never more than a few kilobytes. */
-export function toCause(reason: unknown): FailureCause {
-  const error = reason instanceof Error;
-  const name = error ? String(reason.name) : typeof reason === "string" ? "Error" : "unknown";
-  return { name: name.slice(0, 200).toWellFormed(), message: messageOf(reason).slice(0, 4_000).toWellFormed() };
-}
 
 /** A {@link Delivery} under a lease that is renewed while it is in hand. */
 export class LeasedDelivery implements Delivery {

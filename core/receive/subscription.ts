@@ -4,7 +4,8 @@
  * @module
  */
 import { callWithTimeout } from "../call.ts";
-import { LeasedDelivery, type Lessor, toCause } from "./delivery.ts";
+import { toCause } from "../cause.ts";
+import { LeasedDelivery, type Lessor } from "./delivery.ts";
 import type { RawDelivery, Settlement } from "../driver.ts";
 import { ConsumeError } from "../errors.ts";
 import type { BackendContext } from "../context.ts";

@@ -3,7 +3,18 @@
  *
  * @module
  */
-import type { JsonObject, JsonValue } from "../protocol.ts";
+
+/** A value that JSON can carry without loss. */
+export type JsonValue =
+  | null
+  | boolean
+  | number
+  | string
+  | readonly JsonValue[]
+  | { readonly [name: string]: JsonValue };
+
+/** A JSON object: what a message's payload is. */
+export type JsonObject = { readonly [name: string]: JsonValue };
 
 /** How deep a payload may be nested: every backend's parser and ours can follow it there. */
 export const MAX_DEPTH = 1_000;

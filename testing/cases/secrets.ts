@@ -6,7 +6,7 @@
 import type { LeasingBackend } from "../../core/protocol.ts";
 import { type CaseContext, casesOf, type ConformanceCase } from "../case.ts";
 import { check } from "../check.ts";
-import type { DriverOperation } from "../faults/faulty_driver.ts";
+import type { DriverOperation } from "../faults/fault_state.ts";
 import { put } from "./support.ts";
 
 /** What no error may show of a payload. */

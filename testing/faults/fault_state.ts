@@ -3,7 +3,8 @@
  *
  * @module
  */
-import type { DriverOperation } from "./faulty_driver.ts";
+/** The operations of a driver that can be made to fail. `deadLetters` stands for list, replay and purge. */
+export type DriverOperation = "send" | "receive" | "settle" | "extend" | "depth" | "deadLetters" | "ping";
 
 /** One fault of one call. */
 export interface PlannedFault {

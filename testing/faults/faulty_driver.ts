@@ -8,11 +8,8 @@ import { type Clock, systemClock } from "../../core/util/clock.ts";
 import { delay } from "../../core/util/async.ts";
 import type { DriverMessage, QueueDriver, SendResult } from "../../core/driver.ts";
 import type { ErrorCode } from "../../core/errors.ts";
-import { FaultState } from "./fault_state.ts";
+import { type DriverOperation, FaultState } from "./fault_state.ts";
 import { seededRandom } from "../random.ts";
-
-/** What of a driver can go wrong. `deadLetters` stands for list, replay and purge. */
-export type DriverOperation = "send" | "receive" | "settle" | "extend" | "depth" | "deadLetters" | "ping";
 
 /** The error of a fault. The wrapper's `classify` answers its code. */
 export class InjectedFault extends Error {

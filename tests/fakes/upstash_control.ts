@@ -4,7 +4,7 @@
  * @module
  */
 import { createServer, type IncomingMessage } from "node:http";
-import type { DriverOperation } from "../../testing/faults/faulty_driver.ts";
+import type { DriverOperation } from "../../testing/faults/fault_state.ts";
 import { SCRIPTS } from "../conformance/support/scripts.ts";
 import { startRedis } from "../servers/redis_server.ts";
 import { startUpstash } from "./upstash_server.ts";

@@ -16,7 +16,7 @@ import {
   SEND_PLAIN,
   SETTLE,
 } from "../../../backends/streams/scripts.ts";
-import type { DriverOperation } from "../../../testing/faults/faulty_driver.ts";
+import type { DriverOperation } from "../../../testing/faults/fault_state.ts";
 
 /** The scripts of each operation. */
 export const SCRIPTS: Readonly<Record<Exclude<DriverOperation, "ping">, readonly Script[]>> = {
