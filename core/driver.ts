@@ -146,7 +146,7 @@ export interface QueueDriver {
   readonly secrets?: readonly string[] | undefined;
 
   /**
-   * Waits until a batch could leave at once. Called before each `send` of a driver that has it. While it waits, nothing
+   * Waits until a batch of a key could leave at once. Called before each `send` of a driver that has it. While it waits, nothing
    * has left: a publish that runs out of time here is certainly not in the queue, whatever else travels with it.
    *
    * When the signal aborts, it must reject at once with the reason why there is no connection, such as
@@ -154,7 +154,7 @@ export interface QueueDriver {
    *
    * @returns `undefined` where a connection is there.
    */
-  connect?(signal: AbortSignal): Promise<void> | undefined;
+  connect?(key: string, signal: AbortSignal): Promise<void> | undefined;
   /**
    * Sends a batch in order and must resolve only when the broker has confirmed it.
    *

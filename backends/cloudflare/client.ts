@@ -5,7 +5,8 @@
  */
 import type { Clock } from "../../core/util/clock.ts";
 import { QueueError } from "../../core/errors.ts";
-import { codeOfAnswer, isOfQueue, neverLeft } from "./errors.ts";
+import { Reachability, requestText, retryAfterMs } from "../http.ts";
+import { codeOfAnswer, isOfQueue } from "./errors.ts";
 
 /** What a client is made with. */
 export interface ClientOptions {
@@ -39,6 +40,8 @@ export class CloudflareClient {
    * wherever the platform begins to count.
    */
   readonly #intervalMs: number;
+  /** Reports whether the API can be reached. */
+  readonly reachability: Reachability = new Reachability((signal) => this.ask("?page=1", signal));
   #paidUntil = 0;
 
   /** A client; nothing is opened. */
@@ -63,33 +66,12 @@ export class CloudflareClient {
   ): Promise<unknown> {
     if (!free) this.#pace();
     const { apiUrl, accountId, apiToken, timeoutMs, clock, fetch } = this.#options;
-    const limit = new AbortController();
-    const onAbort = () => limit.abort(signal.reason);
-    if (signal.aborted) onAbort();
-    signal.addEventListener("abort", onAbort);
-    const timer = clock.setTimeout(() => limit.abort(), timeoutMs);
-    try {
-      const response = await fetch(`${apiUrl}/accounts/${accountId}/queues${path}`, {
-        method: body === undefined ? "GET" : "POST",
-        headers: { authorization: `Bearer ${apiToken}`, "content-type": "application/json" },
-        ...body !== undefined && { body },
-        signal: limit.signal,
-      });
-      return this.#read(response, await response.text(), sending);
-    } catch (error) {
-      if (error instanceof QueueError && !limit.signal.aborted) throw error;
-      const code = neverLeft(error)
-        ? "connection"
-        : sending
-        ? "unknown-outcome"
-        : limit.signal.aborted
-        ? "timeout"
-        : "connection";
-      throw new QueueError(code, `no answer from the API: ${error}`, { cause: error });
-    } finally {
-      clock.clearTimeout(timer);
-      signal.removeEventListener("abort", onAbort);
-    }
+    const { response, text } = await requestText(`${apiUrl}/accounts/${accountId}/queues${path}`, {
+      method: body === undefined ? "GET" : "POST",
+      headers: { authorization: `Bearer ${apiToken}`, "content-type": "application/json" },
+      body: body ?? null,
+    }, { fetch, clock, timeoutMs, signal, repeatable: !sending, reachability: this.reachability });
+    return this.#read(response, text, sending);
   }
 
   #read(response: Response, text: string, sending: boolean): unknown {
@@ -97,27 +79,25 @@ export class CloudflareClient {
     try {
       answer = JSON.parse(text);
     } catch {
-      if (response.ok) throw new Error("its answer is not JSON"); // else the status says enough: a gateway's page
+      // Else the status says enough: a gateway's page.
+      if (response.ok) {
+        throw new QueueError(sending ? "unknown-outcome" : "unavailable", "the answer of the API is not JSON");
+      }
     }
     if (response.ok && answer.success !== false) return answer.result;
     const { status, headers } = response;
     const [error] = answer.errors ?? [];
     const code = codeOfAnswer(status, error?.code, sending);
-    const retryAfterMs = this.#retryAfter(headers.get("retry-after"));
+    const { clock } = this.#options;
+    const askedMs = retryAfterMs(headers, clock);
     // The API's own limit, which all requests share; what only one queue is short of has numbers of its own.
     if (status === 429 && !isOfQueue(error?.code)) {
-      this.#paidUntil = this.#options.clock.now() + WINDOW_MS + (retryAfterMs ?? 0);
+      this.#paidUntil = clock.now() + WINDOW_MS + (askedMs ?? 0);
     }
     // The number alone: what the API says beside it may quote the request.
     throw new QueueError(code, `the API answered ${status}${error ? `, error ${error.code}` : ""}`, {
-      retryAfterMs,
+      retryAfterMs: askedMs,
     });
-  }
-
-  #retryAfter(value: string | null): number | undefined {
-    if (!value) return undefined;
-    const ms = Number.isNaN(+value) ? Date.parse(value) - this.#options.clock.now() : +value * 1000;
-    return ms > 0 ? ms : undefined;
   }
 
   #pace(): void {

@@ -49,9 +49,3 @@ export function codeOfBinding(error: unknown): ErrorCode {
   if (/too many requests/i.test(message)) return "rate-limited";
   return /exceeds .*limit/i.test(message) ? "too-large" : "unknown-outcome";
 }
-
-/** Whether a request certainly never left: nobody listens, or there is no such host. */
-export function neverLeft(error: unknown): boolean {
-  const { code, cause } = error as { readonly code?: unknown; readonly cause?: { readonly code?: unknown } };
-  return /refused|ENOTFOUND|EAI_AGAIN|dns error|unable to connect/i.test(`${error} ${code} ${cause} ${cause?.code}`);
-}

@@ -111,6 +111,11 @@ export class HttpDriver implements QueueDriver {
     this.deadLetters = deadLettersOf(this.#client, this.#queues, (key) => this.#polls.get(key)?.expect(0));
   }
 
+  connect(key: string, signal: AbortSignal): Promise<void> | undefined {
+    const { reachability } = this.#client;
+    return reachability.problem && this.#queues.path(key, signal).then(() => reachability.connect(signal));
+  }
+
   async send(key: string, messages: readonly DriverMessage[], signal: AbortSignal): Promise<SendResult[]> {
     const path = await this.#queues.path(key, signal);
     const results = await sendAll(

@@ -11,6 +11,9 @@
  * 1. *Confirmed*: a publish resolves when the platform has the message on disk. A reply that is lost is
  *    `"unknown-outcome"`. There is no dedup: publishing again may add the message a second time. So may Deno's own
  *    `fetch`, which sends a request again when a connection that it had used before closes without an answer.
+ *    `fetch` does not say when bytes leave. A connection that is refused, a host without an address and a TLS handshake
+ *    that fails are told by its error, except in Workers; after a request without an answer, a request that lists queues goes ahead of the next
+ *    publish, so that one that runs out of time then is known not to be sent.
  * 2. *At least once*: a pulled message comes back when its lease (visibility timeout) is over; a pushed one when its
  *    batch ends without it being settled by an error. The platform deletes what is older than the queue's retention.
  * 3. *Leases* last `leaseMs` (default 30 s, at most 12 h) and cannot be renewed, so choose one that is longer than

@@ -136,7 +136,7 @@ export class StreamsDriver implements QueueDriver {
   }
 
   /** Waits for a connection. */
-  connect(signal: AbortSignal): Promise<void> | undefined {
+  connect(_key: string, signal: AbortSignal): Promise<void> | undefined {
     return this.#transport.connect?.(signal);
   }
 

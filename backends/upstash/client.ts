@@ -4,6 +4,8 @@
  * @module
  */
 import { ConfigError, QueueError } from "../../core/errors.ts";
+import { abortable } from "../../core/util/async.ts";
+import { lostError, Reachability } from "../http.ts";
 import type { Script } from "../streams/script.ts";
 import { classifyReply } from "../streams/transport.ts";
 import { refused, type RestOptions, UpstashRest } from "./rest.ts";
@@ -32,6 +34,7 @@ export interface UpstashClient {
 export function restConnection(options: RestOptions): UpstashConnection {
   const rest = new UpstashRest(options);
   return {
+    connect: (signal) => rest.reachability.connect(signal),
     run: (script, keys, args, signal) =>
       rest.command(["EVAL", script.source, String(keys.length), ...keys, ...args], script.repeatable, signal),
     ping: async (signal) => {
@@ -40,6 +43,8 @@ export function restConnection(options: RestOptions): UpstashConnection {
     subscribe: (channel, onEvent, signal) => rest.subscribe(channel, onEvent, signal),
   };
 }
+
+const GIVEN_UP = "no answer came before the call was given up";
 
 /** What a client that turns texts into numbers and objects makes of it is something else. Slack's timestamps look so. */
 const PROBE = "1700000000.123456";
@@ -51,6 +56,8 @@ const PROBE = "1700000000.123456";
  *   always ends when it is told to (on Deno, aborting a fetch may not reach a body that is being read).
  */
 export function clientConnection(client: UpstashClient, rest: RestOptions | undefined): UpstashConnection {
+  const ping = (signal: AbortSignal) => ask(client.ping(), true, signal);
+  const reachability = new Reachability(ping);
   let probed: Promise<void> | undefined;
   async function probe(): Promise<void> {
     const answer = await client.eval("return ARGV[1]", [], [PROBE]);
@@ -65,35 +72,34 @@ export function clientConnection(client: UpstashClient, rest: RestOptions | unde
     args: readonly string[],
     signal: AbortSignal,
   ): Promise<unknown> {
-    signal.throwIfAborted();
     try {
-      await (probed ??= probe());
-      return await unlessAborted(client.eval(script.source, [...keys], [...args]), signal);
+      signal.throwIfAborted();
+      await abortable(probed ??= probe(), signal);
+      signal.throwIfAborted();
     } catch (error) {
-      if (signal.aborted) throw signal.reason;
+      if (signal.aborted) throw new QueueError("timeout", "the call was given up before it was sent");
       probed = undefined;
-      throw named(error, script.repeatable);
+      throw named(error, true);
+    }
+    return await ask(client.eval(script.source, [...keys], [...args]), script.repeatable, signal);
+  }
+  /** Follows a call of the vendor's client until the signal aborts. */
+  async function ask(call: Promise<unknown>, repeatable: boolean, signal: AbortSignal): Promise<unknown> {
+    try {
+      const answer = await abortable(call, signal);
+      reachability.reached();
+      return answer;
+    } catch (error) {
+      const known = signal.aborted ? lostError(error, repeatable, GIVEN_UP) : named(error, repeatable);
+      throw known.code === "connection" || signal.aborted ? reachability.failed(known) : known;
     }
   }
   return {
+    connect: (signal) => reachability.connect(signal),
     run,
-    ping: async (signal) => {
-      try {
-        await unlessAborted(client.ping(), signal);
-      } catch (error) {
-        throw signal.aborted ? signal.reason : named(error, true);
-      }
-    },
+    ping: async (signal) => void await ping(signal),
     subscribe: rest ? restConnection(rest).subscribe : () => Promise.reject(new Error("there is no subscription")),
   };
-}
-
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    signal.addEventListener("abort", onAbort);
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
-  });
 }
 
 /** An error of the vendor's client, without the command that it quotes. */
@@ -105,5 +111,5 @@ function named(error: unknown, repeatable: boolean): QueueError {
     if (/unauthorized|auth token|WRONGPASS/i.test(message)) return refused(message);
     return new QueueError(classifyReply(message), message);
   }
-  return new QueueError(repeatable ? "connection" : "unknown-outcome", message.slice(0, 200));
+  return lostError(new Error(message.slice(0, 200), { cause: (error as Error).cause }), repeatable);
 }

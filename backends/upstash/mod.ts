@@ -10,6 +10,9 @@
  *
  * 1. *Confirmed*: a publish resolves on the server's answer. A request whose answer was lost is sent again by itself, and the
  *    server remembers the batch: it adds nothing twice.
+ *    `fetch` does not say when bytes leave. A connection that is refused, a host without an address and a TLS handshake
+ *    that fails are told by its error, except in Workers; after a request without an answer, a `PING` goes ahead of the next
+ *    publish, so that one that runs out of time then is known not to be sent.
  * 2. *At least once*: what is delivered is pending in the group until it is settled. The lease of a consumer who is gone
  *    ends after `leaseMs` since its last receive or renewal, and at most an eighth of it later; then the next who receives
  *    takes it over.

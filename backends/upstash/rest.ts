@@ -8,6 +8,8 @@
  * @module
  */
 import { ConfigError, QueueError } from "../../core/errors.ts";
+import { systemClock } from "../../core/util/clock.ts";
+import { Reachability, requestText, retryAfterMs } from "../http.ts";
 import { classifyReply } from "../streams/transport.ts";
 
 /** Where the database is, and who may use it. */
@@ -17,27 +19,6 @@ export interface RestOptions {
   readonly fetch: typeof fetch;
   /** Milliseconds after which a request counts as lost. */
   readonly timeoutMs: number;
-}
-
-/** What runtimes say where the bytes cannot have left. */
-const NOT_SENT =
-  /ECONNREFUSED|ConnectionRefused|Connection refused|ENOTFOUND|EAI_AGAIN|dns error|client error \(Connect\)|FailedToOpenSocket|Unable to connect/;
-
-/** The texts of an error and of what is beneath it. */
-function textsOf(error: unknown): string {
-  let texts = "";
-  for (let at: unknown = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
-    texts += `${at.message} ${(at as { code?: unknown }).code ?? ""} `;
-  }
-  return texts;
-}
-
-/** `Retry-After` as milliseconds: seconds, or a date. */
-function retryAfterOf(response: Response): number | undefined {
-  const text = response.headers.get("retry-after");
-  if (text === null) return undefined;
-  const ms = /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1_000 : Date.parse(text) - Date.now();
-  return Number.isFinite(ms) ? Math.max(0, ms) : undefined;
 }
 
 /** What credentials that are not accepted are. The token is not shown. */
@@ -52,6 +33,7 @@ export function refused(reason: string): ConfigError {
 export class UpstashRest {
   readonly #options: RestOptions;
   readonly #base: string;
+  readonly reachability: Reachability = new Reachability((signal) => this.command(["PING"], true, signal));
   #syncToken = "";
 
   /** At this URL. */
@@ -67,39 +49,30 @@ export class UpstashRest {
    * @throws {QueueError} What went wrong, named by whether the command may have run.
    */
   async command(args: readonly string[], repeatable: boolean, signal: AbortSignal): Promise<unknown> {
-    const limit = new AbortController();
-    const onAbort = () => limit.abort(signal.reason);
-    if (signal.aborted) throw signal.reason;
-    signal.addEventListener("abort", onAbort);
-    const timer = setTimeout(() => limit.abort(undefined), this.#options.timeoutMs);
-    try {
-      const response = await this.#post("", JSON.stringify(args), limit.signal, {});
-      const text = await response.text();
-      this.#syncToken = response.headers.get("upstash-sync-token") ?? this.#syncToken;
-      return this.#read(response, text, repeatable);
-    } catch (error) {
-      if (error instanceof QueueError) throw error;
-      if (signal.aborted) throw signal.reason;
-      throw this.#lost(error, repeatable, limit.signal.aborted);
-    } finally {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", onAbort);
-    }
+    const { fetch, timeoutMs } = this.#options;
+    const { response, text } = await requestText(this.#base, this.#init(JSON.stringify(args)), {
+      fetch,
+      clock: systemClock,
+      timeoutMs,
+      signal,
+      repeatable,
+      reachability: this.reachability,
+    });
+    this.#syncToken = response.headers.get("upstash-sync-token") ?? this.#syncToken;
+    return this.#read(response, text, repeatable);
   }
 
-  #post(path: string, body: string, signal: AbortSignal, headers: Record<string, string>): Promise<Response> {
-    const { fetch, token } = this.#options;
-    return fetch(this.#base + path, {
+  #init(body: string, headers: Record<string, string> = {}): RequestInit {
+    return {
       method: "POST",
       headers: {
-        authorization: `Bearer ${token}`,
+        authorization: `Bearer ${this.#options.token}`,
         "content-type": "application/json",
         ...this.#syncToken && { "upstash-sync-token": this.#syncToken },
         ...headers,
       },
       body,
-      signal,
-    });
+    };
   }
 
   #read(response: Response, text: string, repeatable: boolean): unknown {
@@ -112,26 +85,17 @@ export class UpstashRest {
     }
     if (status === 200 && answer && "result" in answer) return answer.result;
     const reason = typeof answer?.error === "string" ? answer.error : `HTTP ${status}`;
-    const retryAfterMs = retryAfterOf(response);
+    const asked = { retryAfterMs: retryAfterMs(response.headers, systemClock) };
     if (status === 401) throw refused(reason);
-    if (status === 429) throw new QueueError("rate-limited", reason, { retryAfterMs });
+    if (status === 403) throw new QueueError("unauthorized", reason);
+    if (status === 429) throw new QueueError("rate-limited", reason, asked);
     if (status === 413) throw new QueueError("too-large", reason);
-    if (status === 503) throw new QueueError("unavailable", reason, { retryAfterMs });
+    if (status === 503) throw new QueueError("unavailable", reason, asked);
     if (status >= 500 || status === 200) {
       // Something answered in the server's place, and the command may have run.
-      throw new QueueError(repeatable ? "unavailable" : "unknown-outcome", reason, { retryAfterMs });
+      throw new QueueError(repeatable ? "unavailable" : "unknown-outcome", reason, asked);
     }
-    throw new QueueError(classifyReply(reason), reason, { retryAfterMs });
-  }
-
-  #lost(error: unknown, repeatable: boolean, timedOut: boolean): QueueError {
-    if (timedOut) {
-      const message = `no answer within ${this.#options.timeoutMs} ms`;
-      return new QueueError(repeatable ? "timeout" : "unknown-outcome", message);
-    }
-    if (NOT_SENT.test(textsOf(error))) return new QueueError("connection", "no connection", { cause: error });
-    const message = "the connection broke before the answer came";
-    return new QueueError(repeatable ? "connection" : "unknown-outcome", message, { cause: error });
+    throw new QueueError(classifyReply(reason), reason, asked);
   }
 
   /**
@@ -140,9 +104,9 @@ export class UpstashRest {
    */
   async subscribe(channel: string, onEvent: (kind: string) => void, signal: AbortSignal): Promise<void> {
     const path = `/subscribe/${encodeURIComponent(channel)}`;
-    const response = await this.#post(path, JSON.stringify(["SUBSCRIBE", channel]), signal, {
-      accept: "text/event-stream",
-    });
+    const init = this.#init(JSON.stringify(["SUBSCRIBE", channel]), { accept: "text/event-stream" });
+    const { fetch } = this.#options;
+    const response = await fetch(this.#base + path, { ...init, signal });
     if (!response.ok || !response.body) {
       this.#read(response, await response.text(), true);
       return;

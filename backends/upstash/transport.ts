@@ -12,6 +12,8 @@ import { Listener, type Subscribe } from "./listener.ts";
 
 /** A database, however it is reached. */
 export interface UpstashConnection {
+  /** See `QueueDriver.connect`. */
+  connect(signal: AbortSignal): Promise<void> | undefined;
   /** Runs a script in one request. */
   run(script: Script, keys: readonly string[], args: readonly string[], signal: AbortSignal): Promise<unknown>;
   /** Resolves where the database answers. */
@@ -32,6 +34,10 @@ export class UpstashTransport implements StreamsTransport {
     this.#connection = connection;
     this.#clock = clock;
     this.secrets = secrets;
+  }
+
+  connect(signal: AbortSignal): Promise<void> | undefined {
+    return this.#connection.connect(signal);
   }
 
   run(script: Script, keys: readonly string[], args: readonly string[], signal: AbortSignal): Promise<unknown> {

@@ -85,7 +85,7 @@ export async function sendBatch(
   for (let failures = 1;;) {
     const { signal } = state;
     try {
-      const connecting = driver.connect?.(signal);
+      const connecting = driver.connect?.(key, signal);
       if (connecting) {
         state.phase = "connecting";
         await abortable(connecting, signal, grace);

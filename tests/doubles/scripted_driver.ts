@@ -105,7 +105,7 @@ export class ScriptedDriver implements QueueDriver {
     }
     if (script.deadLetters) this.deadLetters = script.deadLetters;
     const { extend, depth } = script;
-    if (script.connect) this.connect = (signal) => script.connect!(signal);
+    if (script.connect) this.connect = (_key, signal) => script.connect!(signal);
     if (extend !== false) {
       this.extend = async (_key, _group, leases, leaseMs) => {
         this.extended.push({ leases, leaseMs });

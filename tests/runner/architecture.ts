@@ -29,8 +29,10 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
   "backends": ["core"],
   "slack": ["core"],
   "testing": ["core"],
+  "backends/http.ts": ["core"],
   "backends/redis": ["core", "backends/streams"],
-  "backends/upstash": ["core", "backends/streams"],
+  "backends/upstash": ["core", "backends/streams", "backends/http.ts"],
+  "backends/cloudflare": ["core", "backends/http.ts"],
 };
 
 /** The only rooms that a package may be imported in. */
@@ -47,7 +49,7 @@ const WITH_NODE: readonly string[] = ["backends/redis", "backends/rabbitmq", "cr
 /** The room of a file: `"core"`, `"backends/redis"`, `"mod.ts"`, or the folder of what is not published. */
 export function roomOf(file: string): string {
   const [first = "", second = ""] = file.split("/");
-  return first === "backends" && !second.endsWith(".ts") ? `${first}/${second}` : first;
+  return first === "backends" && second !== "mod.ts" ? `${first}/${second}` : first;
 }
 
 /** `npm:@scope/name@^1/sub` → `@scope/name`. */

@@ -273,7 +273,9 @@ test("cloudflare env: without bindings the HTTP API carries, by ids and names of
   assert.ok(backend instanceof CloudflareHttpBackend);
   assert.equal(backend.capabilities.consume, "pull");
   // Inside workerd a refused connection cannot be told from a lost one.
-  for (const key of ["a", "b.c"]) await assert.rejects(backend.publish(key, {}), /no answer from the API/);
+  for (const key of ["a", "b.c"]) {
+    await assert.rejects(backend.publish(key, {}), /no connection: .*ECONNREFUSED|the connection broke/);
+  }
   await assert.rejects(backend.publish("d", {}), code("connection"));
   assert.ok(asked.includes("CLOUDFLARE_QUEUE_A") && asked.includes("CLOUDFLARE_QUEUE_D"));
 });
