@@ -190,8 +190,14 @@ export interface DeadLetters {
 
 /** Whether the broker can be used now. */
 export interface Health {
-  /** True where the broker answered. */
+  /** True where the broker answered, or where nobody could ask it: see `asked`. */
   readonly ok: boolean;
+  /**
+   * False where the driver has no `ping`: nothing was asked of the broker, and `ok` says only that the backend is open.
+   *
+   * @default true
+   */
+  readonly asked?: boolean | undefined;
   /** Milliseconds it took. */
   readonly latencyMs: number;
   /** Why not, where `ok` is false. Never a secret. */
@@ -238,6 +244,13 @@ export interface Capabilities {
   readonly maxPayloadBytes: number;
   /** Broker commands or requests that one idle consumer costs in an hour. */
   readonly idleCostPerHour: number;
+  /**
+   * Broker commands or requests that one message costs, from its publish to its acknowledgement, where many travel
+   * together. A protocol with one command for each publish and one for each acknowledgement declares 2.
+   *
+   * @default 1
+   */
+  readonly costPerMessage?: number | undefined;
 }
 
 /** The smallest contract: what a plugin must offer, and all that the registry and the consumer ask for. */

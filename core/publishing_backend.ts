@@ -183,7 +183,8 @@ export class PublishingBackend implements LeasingBackend {
   }
 
   /**
-   * Whether the broker can be used now. Publishes nothing; a broker that does not answer is an answer, no rejection.
+   * Whether the broker can be used now. Publishes nothing, and does not reject where the broker does not answer.
+   * `asked` is false where the driver has no `ping` and the broker was not asked.
    *
    * @throws {QueueError} `"closed"`.
    */
@@ -191,11 +192,12 @@ export class PublishingBackend implements LeasingBackend {
     const what = "Cannot reach the broker";
     if (this.#context.closed) throw this.#context.closedError(what);
     const { driver, clock, options: { timeoutMs } } = this.#context;
+    if (!driver.ping) return { ok: true, asked: false, latencyMs: 0 };
     const startedAt = monotonic(clock);
     let error: QueueError | undefined;
     try {
       await this.#context.callWithTimeout(
-        async (limit) => await driver.ping?.(limit),
+        async (limit) => await driver.ping!(limit),
         timeoutMs,
         "timeout",
         options.signal,

@@ -1,18 +1,18 @@
 /**
- * The capabilities by name: the columns of the matrix.
+ * Names the capabilities that a report is about.
  *
  * @module
  */
 import type { Capabilities, LeasingBackend, QueueBackend } from "../core/protocol.ts";
 
-/** The columns of the matrix: the members of `Capabilities`, with `order` and `consume` taken apart. */
+/** The name of a capability in a report: a member of `Capabilities`, with `order` and `consume` taken apart. */
 export type CapabilityName =
   | Exclude<keyof Capabilities, "order" | "consume">
   | "fifo"
   | "pull"
   | "push";
 
-/** Every capability, in the order of the matrix, with what it says. */
+/** Every capability in the order of a report, with a sentence that explains it. */
 export const capabilityNames: Readonly<Record<CapabilityName, string>> = {
   pull: "consumers ask for messages",
   push: "the platform brings messages",
@@ -34,9 +34,10 @@ export const capabilityNames: Readonly<Record<CapabilityName, string>> = {
   fifo: "messages come in the order of their publishing",
   maxPayloadBytes: "payloads up to the declared size arrive whole, larger ones are refused",
   idleCostPerHour: "an idle consumer costs no more than is declared",
+  costPerMessage: "a message costs no more than is declared, where many travel together",
 };
 
-/** Whether a backend declares a capability. One without `capabilities` declares that consumers ask, and no more. */
+/** Returns whether a backend declares a capability. A backend without `capabilities` declares `pull` alone. */
 export function declares(capabilities: Capabilities | undefined, name: CapabilityName): boolean {
   if (!capabilities) return name === "pull";
   switch (name) {
@@ -49,12 +50,14 @@ export function declares(capabilities: Capabilities | undefined, name: Capabilit
     case "maxPayloadBytes":
     case "idleCostPerHour":
       return typeof capabilities[name] === "number";
+    case "costPerMessage":
+      return true; // it has a default
     default:
       return capabilities[name] === true;
   }
 }
 
-/** Whether a backend offers more than the smallest contract. */
+/** Returns whether a backend offers more than `publish`, `consume` and `close`. */
 export function isLeasing(backend: QueueBackend): backend is LeasingBackend {
   return "capabilities" in backend && "receive" in backend;
 }

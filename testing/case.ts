@@ -16,7 +16,7 @@ import type { Broker, ConnectOptions, HarnessFeatures } from "./harness.ts";
 import type { SeededRandom } from "./random.ts";
 import type { Reader } from "./reader.ts";
 
-/** The name of something that a harness may be able to do. */
+/** The name of a feature that a harness may have. */
 export type HarnessFeatureName = keyof HarnessFeatures | "secrets";
 
 /** One behaviour that a backend must show. */

@@ -1,5 +1,5 @@
 /**
- * A harness out of a driver, with all the powers that can be had without the broker's help.
+ * Makes a harness of a driver, with every feature that needs no help from the broker.
  *
  * @module
  */
@@ -9,10 +9,15 @@ import type { QueueBackend } from "../core/protocol.ts";
 import { type FaultyDriver, faultyDriver } from "./faults/faulty_driver.ts";
 import type { Broker, ConnectOptions, Harness, HarnessFeatures } from "./harness.ts";
 
-/** What a driver's author has to say of a broker. */
+/** A broker as the author of a driver describes it. */
 export interface DriverBroker extends Pick<HarnessFeatures, "clock" | "restartBroker" | "inject" | "cost" | "push"> {
-  /** One more driver on this broker. Takes what is its own of the options. */
+  /** Makes one more driver on this broker, as another process would. It takes its own options, such as `maxLength`. */
   driver(options: ConnectOptions): QueueDriver | Promise<QueueDriver>;
+  /**
+   * Holds the requests of a driver that `driver()` returned, below it; see {@link HarnessFeatures.holdRequests}. Without
+   * it fencing is not proven.
+   */
+  holdRequests?(driver: QueueDriver): (() => void | Promise<void>) | Promise<() => void | Promise<void>>;
   /** See {@link Broker.key}. */
   key?(name: string): string;
   /** See {@link Broker.secrets}. */
@@ -21,15 +26,19 @@ export interface DriverBroker extends Pick<HarnessFeatures, "clock" | "restartBr
   close?(): void | Promise<void>;
 }
 
-/** What a harness is made of. */
+/** Options of {@link driverHarness}. */
 export interface DriverHarnessOptions extends Omit<Harness, "open"> {
   /** See {@link Harness.open}. */
   open(): DriverBroker | Promise<DriverBroker>;
 }
 
 /**
- * Makes a harness of a driver: `createBackend` around a {@link faultyDriver} around it. Killed consumers, cut
- * connections, late and lost replies and failures come with it; restarts, foreign entries and costs are the broker's.
+ * Makes a harness of a driver: `createBackend` around a {@link faultyDriver} around it. It can kill consumers, cut
+ * connections, delay and lose replies, and fail calls. Restarts, held requests, foreign entries, costs and pushes are
+ * the broker's part.
+ *
+ * @param options The harness's name and times, and `open`, which makes drivers on a fresh broker.
+ * @returns A harness for {@link testBackend} and {@link runConformance}.
  *
  * @example
  * ```ts
@@ -54,6 +63,7 @@ export function driverHarness({ open, ...rest }: DriverHarnessOptions): Harness 
 
 function brokerOf(own: DriverBroker): Broker {
   const drivers = new Map<QueueBackend, FaultyDriver>();
+  const wrapped = new Map<QueueBackend, QueueDriver>();
   const killed: QueueBackend[] = [];
   const { clock } = own;
 
@@ -71,10 +81,18 @@ function brokerOf(own: DriverBroker): Broker {
     ...own.inject && { inject: (key, body) => own.inject!(key, body) },
     ...own.cost && { cost: () => own.cost!() },
     ...own.push && { push: (key, consumer) => own.push!(key, consumer) },
+    ...own.holdRequests && {
+      holdRequests: (backend) => {
+        faulty(backend);
+        return own.holdRequests!(wrapped.get(backend)!);
+      },
+    },
     async connect({ maxLength, ...options } = {}) {
-      const driver = faultyDriver(await own.driver({ maxLength, ...options }), { ...clock && { clock } });
+      const inner = await own.driver({ maxLength, ...options });
+      const driver = faultyDriver(inner, { ...clock && { clock } });
       const backend = createBackend(driver, options);
       drivers.set(backend, driver);
+      wrapped.set(backend, inner);
       return backend;
     },
     kill(backend) {
@@ -87,7 +105,7 @@ function brokerOf(own: DriverBroker): Broker {
     failNext: (backend, operation, fault, times) => faulty(backend).failNext(operation, fault, times),
     failSomeOfNext: (backend, places) => faulty(backend).failSomeOfNext(places),
     async close() {
-      // The dead get empty answers now, so that nothing of theirs is left waiting.
+      // Ends the calls of killed backends with empty results, so that none of them is left waiting.
       for (const backend of killed) faulty(backend).bury();
       const closed = Promise.allSettled(killed.map((backend) => backend.close()));
       await (clock ? clock.until(closed) : closed);

@@ -1,5 +1,5 @@
 /**
- * What a backend author gives to the kit: a {@link Harness} that opens {@link Broker}s.
+ * The types that a backend author gives to the kit: a {@link Harness} that opens {@link Broker}s.
  *
  * @module
  */
@@ -10,79 +10,142 @@ import type { QueueBackend } from "../core/protocol.ts";
 import type { DriverOperation } from "./faults/fault_state.ts";
 import type { FakeClock } from "./faults/fake_clock.ts";
 
-/** What a case sets on a backend: the portable layer's options, and the bound of the queue. */
+/** Options that a case sets on a backend: the portable layer's, and the bound of the queue. */
 export interface ConnectOptions extends BackendOptions {
-  /** The most unsettled messages of a key. Default: no bound. */
+  /**
+   * The most unsettled messages of a key. A driver that declares `maxLength` must honour it; another may ignore it.
+   *
+   * @default no bound
+   */
   readonly maxLength?: number | undefined;
 }
 
-/** What a case may do to a broker beyond using it. Each is optional: what is absent is reported as not proven. */
+/**
+ * What a case can do to a broker beyond using it. Every member is optional. A case that needs an absent one is reported
+ * as not proven, with the member's name. {@link driverHarness} offers all of them except `clock`, `restartBroker`,
+ * `holdRequests`, `inject`, `cost` and `push`, which only the broker's side can do.
+ */
 export interface HarnessFeatures {
   /**
-   * The clock that the broker and its backends go by. With it the cases take no time and `leaseMs` may be any;
-   * without it they wait for what they expect, with short leases.
+   * The clock that the broker and its backends go by. The cases turn it by hand: they take no time, and leases of 30 s
+   * are no hardship. Without a clock the cases really wait, with the harness's short `leaseMs`.
    */
   readonly clock?: FakeClock | undefined;
   /**
-   * The consumer is gone, as by a SIGKILL: it releases nothing, settles nothing, renews nothing. The kit does not
-   * close it; what is left of it goes with the broker's `close`.
+   * Ends a consumer as SIGKILL does. Cases call it while the backend holds deliveries and expect each of them again
+   * after its lease, so nothing of the backend may reach the broker any more: no release, settlement or renewal. The kit
+   * does not close a killed backend; `Broker.close` clears it away.
    */
   kill?(backend: QueueBackend): void | Promise<void>;
-  /** Stops the broker hard and starts it again with what it has kept. Resolves when it is up. */
+  /**
+   * Stops the broker hard and starts it again with what it has kept. Cases publish before it and expect messages,
+   * attempts, delays and dead letters afterwards; some publish and consume during it. Resolves when the broker is up.
+   */
   restartBroker?(): Promise<void>;
-  /** Cuts every connection; new ones may be made at once. */
+  /**
+   * Cuts every connection at once; new ones may be made immediately. Cases call it while a read waits and while
+   * thousands of publishes are unanswered, and expect everything confirmed to arrive.
+   */
   dropConnections?(): void | Promise<void>;
-  /** From now on every reply to this backend comes `ms` milliseconds late; 0 ends it. */
+  /**
+   * Delays every reply to this backend by `ms` milliseconds from now on; 0 ends it. The request itself reaches the broker
+   * at once. Cases expect a publish not to resolve before its reply, and to time out as `unknown-outcome`.
+   */
   delayResponses?(backend: QueueBackend, ms: number): void | Promise<void>;
-  /** The backend's next operation of the kind is done, and its reply is lost. */
+  /**
+   * Holds the backend's requests back, below its driver: they have left the driver and have not reached the broker. The
+   * returned function lets all of them through. The fencing cases call it before a settlement or a renewal, wait until
+   * the lease has run out and another consumer holds the message, and let the request arrive then. It must act between
+   * the driver and the broker (a proxy, a slow store), since a driver that compares the lease with its own clock would
+   * pass any test above it. Without it fencing is reported as not proven.
+   */
+  holdRequests?(backend: QueueBackend): (() => void | Promise<void>) | Promise<() => void | Promise<void>>;
+  /**
+   * Lets the backend's next operation of this kind reach the broker and loses the reply. Cases expect a publish to
+   * become `unknown-outcome` or, with dedup, to be repeated; and an acknowledgement to be repeated without harm.
+   */
   loseNextReply?(backend: QueueBackend, operation: DriverOperation): void | Promise<void>;
-  /** The backend's next `times` operations of the kind fail before they reach the broker. */
+  /**
+   * Fails the backend's next `times` operations of this kind (default 1) before they reach the broker: with an error of
+   * this code, or with this error, which the driver's `classify` names. Cases expect retries, and nothing in the queue.
+   */
   failNext?(backend: QueueBackend, operation: DriverOperation, fault: ErrorCode | Error, times?: number): void;
-  /** Of the backend's next send, the messages at these places fail, for certain, and the others do not. */
+  /**
+   * Of the backend's next send, fails the messages at these places, for certain, and sends the others. Cases expect the
+   * error of the batch to say which messages are in the queue.
+   */
   failSomeOfNext?(backend: QueueBackend, places: readonly number[]): void;
-  /** Puts an entry into the queue by other means, its body as given: no JSON, perhaps, or not an object. */
+  /**
+   * Puts an entry into the queue without the backend, its body as given: text that is not JSON, or JSON that is not an
+   * object. Cases expect the dead letters to have it, unchanged. It may be the first call of a case, when no publish or
+   * consumer has used the key yet: where the queue must exist first, `inject` creates it as the driver would.
+   */
   inject?(key: string, body: string): void | Promise<void>;
-  /** How many commands or requests all backends together have sent so far. */
+  /**
+   * Counts the commands or requests that all backends together have sent to the broker so far, pings and renewals
+   * included. Cases compare differences of it with `idleCostPerHour` and `costPerMessage`.
+   */
   cost?(): number | Promise<number>;
   /**
-   * Has the platform push what comes for the key into the consumer's `handleBatch`, from now on, as it does in
-   * production. Resolves with what ends it.
+   * Makes the platform push messages of the key into the consumer's `handleBatch` from now on, as in production.
+   * Resolves with a function that ends it. Needed where `capabilities.consume` is `"push"` or `"both"`.
    */
   push?(key: string, consumer: Pick<Consumer, "handleBatch">): Promise<() => void | Promise<void>>;
 }
 
-/** One broker, or one namespace of it, that nobody else uses: empty at the start, thrown away at the end. */
+/** One broker, or one namespace of it, that no other case uses: empty at the start, removed at the end. */
 export interface Broker extends HarnessFeatures {
   /**
-   * Opens one more backend on this broker: one process, as it were. The options must reach the backend,
-   * `clock` included where the broker has one.
+   * Opens one more backend on this broker, as another process would. The options must reach the backend, `clock`
+   * included.
    */
   connect(options?: ConnectOptions): QueueBackend | Promise<QueueBackend>;
-  /** The name of a key in this namespace. Default: the name as it is. */
+  /**
+   * Names a key in this namespace. Called with short names such as `"orders"`.
+   *
+   * @default the name itself
+   */
   key?(name: string): string;
-  /** Texts that must not be seen in any error: the password or token that the broker is reached with. */
+  /** Texts that no error may show: the password or token that the broker is reached with. */
   readonly secrets?: readonly string[] | undefined;
-  /** Throws everything away. The backends that live are closed before. */
+  /** Removes everything. The backends that are alive are closed before. */
   close?(): void | Promise<void>;
 }
 
 /** How the kit reaches a backend. */
 export interface Harness {
-  /** The row in the matrix, such as `"redis"`. */
+  /** The backend's name in reports and test names, such as `"redis"`. */
   readonly name: string;
-  /** A fresh broker for one case. Called once a case, and once before them all. */
+  /** Opens a fresh broker for one case. Called once for each case that runs, and once before all of them. */
   open(): Broker | Promise<Broker>;
-  /** Milliseconds of the lease that is meant to run out. Default: 30,000 on a fake clock, 1,000 on a real broker. */
+  /**
+   * Milliseconds of a lease that is meant to run out.
+   *
+   * @default 30_000 on a fake clock, 1_000 on a real broker
+   */
   readonly leaseMs?: number | undefined;
   /**
-   * Milliseconds of the delays that the cases ask for. Default: 5,000 on a fake clock, 300 on a real broker; more where
-   * the broker counts in whole seconds.
+   * Milliseconds of the delays that the cases ask for; more where the broker counts in whole seconds.
+   *
+   * @default 5_000 on a fake clock, 300 on a real broker
    */
   readonly delayMs?: number | undefined;
-  /** Milliseconds by which the broker's clock and the kit's may differ. Default: 0 on a fake clock, 5 on a real broker. */
+  /**
+   * Milliseconds by which the broker's clock and the kit's may differ.
+   *
+   * @default 0 on a fake clock, 5 on a real broker
+   */
   readonly skewMs?: number | undefined;
-  /** The most dead letters of a key that the broker can show. Default: all. */
+  /**
+   * The most dead letters of a key that the broker can list.
+   *
+   * @default no limit
+   */
   readonly maxListed?: number | undefined;
-  /** Milliseconds to wait for something that must come. Default: 600,000 on a fake clock, 120,000 on a real broker. */
+  /**
+   * Milliseconds to wait for an event that must come.
+   *
+   * @default 600_000 on a fake clock, 120_000 on a real broker
+   */
   readonly patienceMs?: number | undefined;
 }

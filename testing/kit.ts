@@ -11,49 +11,89 @@ import { ConformanceError, show } from "./check.ts";
 import { Context } from "./context.ts";
 import type { Broker, Harness } from "./harness.ts";
 import { freshSeed, seededRandom } from "./random.ts";
-import { type CaseResult, type CaseStatus, type ConformanceReport, currentRuntime, makeReport } from "./report.ts";
+import {
+  type CaseResult,
+  type CaseStatus,
+  type ConformanceReport,
+  currentRuntime,
+  formatReport,
+  makeReport,
+} from "./report.ts";
 
-/** What every run takes. */
+/** Options of every run. */
 export interface ConformanceOptions {
-  /** The backend under test, or what makes its harness. */
+  /** The harness of the backend under test, or a function that makes it. */
   readonly harness: Harness | (() => Harness | Promise<Harness>);
-  /** The same cases ten times larger, and sixteen at once. Default: false. */
+  /**
+   * Runs the same cases ten times larger, and sixteen at once.
+   *
+   * @default false
+   */
   readonly stress?: boolean | undefined;
-  /** How many cases run at once, each on a broker of its own. Default: 1; 16 under stress. */
+  /**
+   * How many cases run at once, each on a broker of its own.
+   *
+   * @default 1, or 16 under stress
+   */
   readonly atOnce?: number | undefined;
-  /** Repeats a run's randomness. Default: a new one, which every failure names. */
+  /**
+   * Repeats a run's randomness.
+   *
+   * @default a new seed, which every failure names
+   */
   readonly seed?: number | undefined;
-  /** The ids of the cases to run. Default: all. */
+  /**
+   * The ids of the cases to run. The others are `"not-run"` in the report, and their capabilities are not proven.
+   *
+   * @default all
+   */
   readonly only?: readonly string[] | undefined;
-  /** Real milliseconds that one case may take. Default: 120,000; ten times that under stress. */
+  /**
+   * Real milliseconds that one case may take.
+   *
+   * @default 120_000, or 1_200_000 under stress
+   */
   readonly caseTimeoutMs?: number | undefined;
-  /** How the report calls the place where this runs. Default: as the runtime calls itself. */
+  /**
+   * Names the place where this runs in the report.
+   *
+   * @default the runtime's own name, such as `"deno"`
+   */
   readonly runtime?: string | undefined;
-  /** Gets the report when all is done. */
+  /** Gets the report when all cases have ended. */
   readonly onReport?: ((report: ConformanceReport) => void | Promise<void>) | undefined;
 }
 
 /** A runner's function: `Deno.test`, `node:test`, `bun:test`, Vitest's, or a collector's. */
 export interface TestFunction {
-  /** Registers a test; what it answers is of no interest. */
+  /** Registers a test. The return value is ignored. */
   (name: string, fn: () => Promise<void>): unknown;
 }
 
 /** Options of {@link testBackend}. */
 export interface TestBackendOptions extends ConformanceOptions {
-  /** Registers one test. Its own `skip` (or `ignore`) is used for cases that are not run, where it has one. */
+  /**
+   * Registers one test. Its own `skip` (or `ignore`) is used for cases that cannot run, where it has one. On Bun the
+   * functions of `bun:test` and `node:test` get each case's time limit too, since Bun's own is five seconds.
+   */
   readonly test: TestFunction;
+  /**
+   * Gets the report as text, such as `console.log`. Its last line counts tests as the runner does.
+   *
+   * @default nothing is printed
+   */
+  readonly print?: ((text: string) => void) | undefined;
 }
 
 interface Plan {
   readonly case: ConformanceCase;
   /** `undefined`: to be run. */
-  readonly skip?: { readonly status: CaseStatus; readonly reason: string };
-  /** Run although the capability is not declared: to see whether it works all the same. */
+  readonly skip?: { readonly status: CaseStatus; readonly reason: string } | undefined;
+  /** Run although its capability is not declared, so that the report says whether it works. */
   readonly tried: boolean;
 }
 
-/** What a run knows before it starts. */
+/** The cases of one run, decided before any of them starts. */
 class Suite {
   readonly harness: Harness;
   readonly plans: readonly Plan[];
@@ -61,6 +101,7 @@ class Suite {
   readonly #seed: number;
   readonly #capabilities: Capabilities | undefined;
   readonly #results = new Map<string, CaseResult>();
+  readonly caseTimeoutMs: number;
   #lanes: Map<string, Promise<CaseResult>> | undefined;
 
   private constructor(
@@ -74,10 +115,18 @@ class Suite {
     this.#options = options;
     this.#capabilities = capabilities;
     this.#seed = options.seed ?? freshSeed();
+    this.caseTimeoutMs = options.caseTimeoutMs ?? (options.stress ? 1_200_000 : 120_000);
   }
 
-  /** Looks at the backend once, and decides what can be run. */
+  /** Real milliseconds that a runner must grant one test: where cases run at once, it may wait for all the others. */
+  get testTimeoutMs(): number {
+    const { stress, atOnce = stress ? 16 : 1 } = this.#options;
+    return (this.caseTimeoutMs + 5_000) * (atOnce === 1 ? 1 : this.plans.length);
+  }
+
+  /** Opens the backend once, and decides which cases can run. */
   static async plan(options: ConformanceOptions): Promise<Suite> {
+    checkOnly(options.only);
     const harness = typeof options.harness === "function" ? await options.harness() : options.harness;
     const broker = await harness.open();
     try {
@@ -85,8 +134,9 @@ class Suite {
       const backend = await context.connectQueue();
       const leasing = isLeasing(backend);
       const capabilities = leasing ? backend.capabilities : undefined;
-      const cases = conformanceCases.filter(({ id }) => options.only?.includes(id) ?? true);
-      const plans = cases.map((one) => planOf(one, broker, leasing, capabilities));
+      const plans = conformanceCases.map((one): Plan =>
+        options.only?.includes(one.id) ?? true ? planOf(one, broker, leasing, capabilities) : leftOut(one)
+      );
       await context.dispose();
       return new Suite(harness, options, capabilities, plans);
     } finally {
@@ -102,7 +152,7 @@ class Suite {
     return this.#lanes.get(plan.case.id)!;
   }
 
-  /** What is known by now. */
+  /** Makes the report of the cases that have ended by now. */
   report(): ConformanceReport {
     const { runtime = currentRuntime(), stress = false } = this.#options;
     const about = { backend: this.harness.name, runtime, seed: this.#seed, stress };
@@ -112,7 +162,7 @@ class Suite {
     return makeReport(about, this.#capabilities, results);
   }
 
-  /** All are begun; each waits for the one before in its lane. */
+  /** Begins all cases; each waits for the one before it in its lane. */
   #runAll(atOnce: number): Map<string, Promise<CaseResult>> {
     const lanes: Promise<unknown>[] = Array.from({ length: atOnce }, () => Promise.resolve());
     const runs = new Map<string, Promise<CaseResult>>();
@@ -135,7 +185,8 @@ class Suite {
   }
 
   async #failure(one: ConformanceCase, tried: boolean): Promise<Error | undefined> {
-    const { stress = false, caseTimeoutMs = stress ? 1_200_000 : 120_000 } = this.#options;
+    const { stress = false } = this.#options;
+    const { caseTimeoutMs } = this;
     const random = seededRandom(this.#seed ^ hash(one.id));
     let timer: ReturnType<typeof setTimeout> | undefined;
     const limit = new Promise<never>((_, reject) => {
@@ -159,7 +210,7 @@ class Suite {
     tried: boolean,
   ): Promise<void> {
     const broker = await this.harness.open();
-    // What is not declared is not waited for as long as what is.
+    // A capability that is not declared deserves less patience.
     const patienceMs = tried && !broker.clock ? 3_000 : undefined;
     const context = new Context(this.harness, broker, { random, stress, patienceMs });
     let failure: { readonly error: unknown } | undefined;
@@ -180,6 +231,16 @@ class Suite {
     }
     if (failure) throw failure.error;
   }
+}
+
+/** Refuses a case that does not exist: a slip would otherwise run nothing and look like success. */
+function checkOnly(only: readonly string[] | undefined): void {
+  const unknown = only?.filter((id) => !conformanceCases.some((one) => one.id === id)) ?? [];
+  if (unknown.length > 0) throw new RangeError(`only must name cases of the kit, found ${unknown.join(", ")}`);
+}
+
+function leftOut(one: ConformanceCase): Plan {
+  return { case: one, skip: { status: "not-run", reason: "left out by only" }, tried: false };
 }
 
 function planOf(
@@ -206,7 +267,7 @@ function has(broker: Broker, name: HarnessFeatureName): boolean {
   return name === "secrets" ? (broker.secrets?.length ?? 0) > 0 : broker[name] !== undefined;
 }
 
-/** A number out of a text, so that each case has randomness of its own. */
+/** Makes a number of a text, so that each case has its own randomness. */
 function hash(text: string): number {
   let sum = 0;
   for (const character of text) sum = Math.imul(sum, 31) + character.codePointAt(0)! | 0;
@@ -219,34 +280,78 @@ function nameOf({ harness }: Suite, { case: { id, rule, title }, skip, tried }: 
   return tried ? `${name} (not declared: tried for the report)` : name;
 }
 
+/** Registers a test with a time limit, where the runner has one of its own that is too short and takes another. */
+function register(test: TestFunction, name: string, timeoutMs: number, fn: () => Promise<void>): void {
+  // bun:test has `each` and node:test has `mock`; a function of the caller's own takes a name and a function alone.
+  if (currentRuntime() === "bun" && ("each" in test || "mock" in test)) {
+    (test as unknown as (name: string, options: { timeout: number }, fn: () => Promise<void>) => unknown)(
+      name,
+      { timeout: timeoutMs },
+      fn,
+    );
+  } else {
+    test(name, fn);
+  }
+}
+
 /**
  * Registers every case with a runner, each as a test of its own; to be awaited at the top of a test file.
  *
- * A case that cannot be run is skipped by the runner's own means and its name says why; where the runner has no such
- * means it is not registered, so that it never counts as passed. The last test delivers the report.
+ * A case that cannot run is skipped by the runner's own means, and its name says why; where the runner has no such means
+ * it is not registered, so that it never counts as passed. A case that `only` leaves out is not registered either. The
+ * last test delivers the report.
  *
+ * @param options The runner's `test`, the harness, and how to run.
+ * @throws {RangeError} `only` names a case that does not exist.
  * @throws Whatever the harness throws when it is opened.
  */
-export async function testBackend({ test, ...options }: TestBackendOptions): Promise<void> {
+export async function testBackend({ test, print, ...options }: TestBackendOptions): Promise<void> {
   const suite = await Suite.plan(options);
   const { skip, ignore } = test as { skip?: TestFunction; ignore?: TestFunction };
   const leaveOut = skip ?? ignore;
+  const tests = { passed: 0, failed: 0, skipped: 0 };
+  /** Runs a test and counts it as the runner will. */
+  const counted = async (fn: () => Promise<void>): Promise<void> => {
+    try {
+      await fn();
+      tests.passed++;
+    } catch (error) {
+      tests.failed++;
+      throw error;
+    }
+  };
   for (const plan of suite.plans) {
+    if (plan.skip?.status === "not-run") continue;
     if (plan.skip) {
+      if (leaveOut) tests.skipped++;
       leaveOut?.call(test, nameOf(suite, plan), () => Promise.resolve());
       continue;
     }
-    test(nameOf(suite, plan), async () => {
-      const { status, error } = await suite.run(plan);
-      if (status === "failed") throw error;
-    });
+    register(test, nameOf(suite, plan), suite.testTimeoutMs, () =>
+      counted(async () => {
+        const { status, error } = await suite.run(plan);
+        if (status === "failed") throw error;
+      }));
   }
-  test(`${suite.harness.name}: the report`, async () => {
-    await options.onReport?.(suite.report());
+  register(test, `${suite.harness.name}: the report`, suite.testTimeoutMs, async () => {
+    const report = suite.report();
+    try {
+      await counted(async () => await options.onReport?.(report));
+    } finally {
+      const { passed, failed, skipped } = tests;
+      print?.(`${formatReport(report)}\nTests: ${passed} passed, ${failed} failed, ${skipped} skipped`);
+    }
   });
 }
 
-/** Runs every case without a runner, one after the other, and answers the report. Rejects only where the harness does. */
+/**
+ * Runs every case without a runner, one after the other.
+ *
+ * @param options The harness, and how to run.
+ * @returns The report; a case that fails is in it and does not reject.
+ * @throws {RangeError} `only` names a case that does not exist.
+ * @throws Whatever the harness throws when it is opened.
+ */
 export async function runConformance(options: ConformanceOptions): Promise<ConformanceReport> {
   const suite = await Suite.plan(options);
   const planned = suite.plans.filter(({ skip }) => !skip);

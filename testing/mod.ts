@@ -1,34 +1,34 @@
 /**
  * The conformance kit: one suite that proves the delivery contract, for every backend, ours and yours.
  *
- * `testBackend({ test, harness })` registers well over a hundred named cases with whatever runner you have: each with a
- * fresh broker, each for one of the fourteen rules, none of them sleeping where it can wait. It asks for a *harness*, which opens
- * brokers; a *broker* connects backends and may have *powers* beyond that. What a case needs and the harness lacks is reported
- * as not proven, by name, and never as passed.
+ * `testBackend({ test, harness })` registers well over a hundred named cases with any runner. Each case has a fresh
+ * broker, proves one of the numbered delivery rules, and waits for events where it can. The kit asks for a *harness*,
+ * which opens brokers. A *broker* connects backends and may have *features*, such as killing a consumer. A case whose
+ * feature is missing is reported as not proven, by name, and never as passed.
  *
  * ## From a driver
  *
- * {@link driverHarness} makes the harness of a driver, with most powers: it wraps each driver so that its consumers can be
- * killed, its connections cut, its replies delayed or lost. Give it what only the broker can do: `inject` a foreign
- * entry, `restartBroker`, tell its `cost`.
+ * {@link driverHarness} makes the harness of a driver. It wraps each driver, so that consumers can be killed, connections
+ * cut, calls failed, replies delayed or lost. You add the features of the broker itself: `restartBroker`, `inject` for
+ * foreign entries, `cost`, and `holdRequests`, without which fencing is not proven.
  *
  * ## From a backend
  *
- * A backend without a driver, or a whole one as its users get it, gives {@link Harness} and {@link Broker} by hand:
+ * A backend without a driver, or the class as its users have it, gives {@link Harness} and {@link Broker} by hand:
  *
  * ```ts
- * import { MemoryBackend, MemoryBroker } from "@slack-mcp/queue/memory"; // in their place: yours
+ * import { MemoryBackend, MemoryBroker } from "@slack-mcp/queue/memory"; // in place of yours
  * import { type Harness, runConformance } from "@slack-mcp/queue/testing";
  *
  * const harness: Harness = {
  *   name: "memory",
- *   leaseMs: 500, // a lease that the cases let run out: there is no clock to turn
+ *   leaseMs: 500, // a lease that the cases let run out, since there is no clock to turn
  *   open: () => {
- *     const broker = new MemoryBroker(); // or a namespace of its own on a server, which `key` puts before each name
+ *     const broker = new MemoryBroker(); // or a namespace on a server, which `key` puts before each name
  *     return {
- *       connect: (options) => new MemoryBackend({ broker, ...options }), // one process, as it were
- *       inject: (key, body) => broker.inject(key, body), // a power; and so on: kill, restartBroker, …
- *       close: () => undefined, // remove all that is left
+ *       connect: (options) => new MemoryBackend({ broker, ...options }), // as another process would
+ *       inject: (key, body) => broker.inject(key, body), // a feature; there are kill, restartBroker and more
+ *       close: () => undefined, // removes everything
  *     };
  *   },
  * };
@@ -36,29 +36,31 @@
  * if (report.counts.passed !== 2) throw new Error("the backend does not conform");
  * ```
  *
- * A plain {@link QueueBackend}, without leases, runs the cases that publish, consume and close ask for. Where the
- * platform pushes, the power `push` brings a consumer to it.
+ * A plain {@link QueueBackend}, without leases, runs the cases about `publish`, `consume` and `close`. Where the platform
+ * pushes, the feature `push` connects a consumer to it.
  *
  * ## Time
  *
- * A broker that takes a clock gets a {@link FakeClock}: the cases then take no time. A real broker has none; the cases
- * use leases of `leaseMs` and wait for what must come. No case asserts that something is quick, only that nothing is early.
+ * A broker that takes a clock gets a {@link FakeClock}, and the cases take no time. For a real broker the cases use leases
+ * of `leaseMs` and really wait. No case asserts that something is quick, only that nothing is early.
  *
  * ## Capabilities
  *
- * A declared capability that fails is a failure. What is not declared is tried too, where that is possible: the report tells what
- * works though undeclared. `onReport` gets it as data.
+ * A declared capability is *proven* when every case about it ran and passed. One failure makes it *failed*; a case that
+ * could not run, or that `only` left out, makes it *not proven*. A capability that is not declared is tried too, where
+ * possible, and the report says if it works. `onReport` gets the report as data, `print` as text.
  *
  * ## Faults
  *
- * {@link faultyDriver} and {@link FakeClock} are for your own tests as well: retries, timeouts and lost replies, without waiting.
+ * {@link faultyDriver} and {@link FakeClock} serve your own tests as well: retries, timeouts and lost replies, without
+ * waiting.
  *
  * @example
  * ```ts
  * import { MemoryBroker, MemoryDriver } from "@slack-mcp/queue/memory";
  * import { driverHarness, FakeClock, testBackend } from "@slack-mcp/queue/testing";
  *
- * const collected: string[] = []; // in place of node:test's, Deno's, Bun's or Vitest's `test`
+ * const collected: string[] = []; // in place of `Deno.test` or the `test` of Bun, Node or Vitest
  * await testBackend({
  *   test: (name) => collected.push(name),
  *   harness: driverHarness({
@@ -94,4 +96,11 @@ export {
 } from "./kit.ts";
 export { freshSeed, type SeededRandom, seededRandom } from "./random.ts";
 export { Reader, type ReaderClock } from "./reader.ts";
-export type { CapabilityStatus, CaseResult, CaseStatus, ConformanceReport } from "./report.ts";
+export {
+  type CapabilityStatus,
+  type CaseResult,
+  type CaseStatus,
+  type ConformanceReport,
+  type DeclaredLimits,
+  formatReport,
+} from "./report.ts";

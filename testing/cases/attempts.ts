@@ -103,6 +103,23 @@ export const attempts: readonly ConformanceCase[] = casesOf(4, [
     },
   },
   {
+    id: "many",
+    title: "a dozen deliveries are counted one by one",
+    async run(t) {
+      const backend = await t.connect();
+      const key = t.key();
+      await put(t, backend, key, { n: 1 });
+      const reader = t.receive(backend, key);
+      const seen: number[] = [];
+      for (const _ of numbers(12)) {
+        const delivery = await reader.next(`delivery ${seen.length + 1}`);
+        seen.push(delivery.attempts);
+        await t.settles(delivery.retry(), "the retry");
+      }
+      equal(seen, numbers(12).map((n) => n + 1), "the attempts");
+    },
+  },
+  {
     id: "groups",
     title: "each group counts for itself",
     needs: ["groups"],

@@ -57,6 +57,18 @@ export const bounds: readonly ConformanceCase[] = casesOf(7, [
     },
   },
   {
+    id: "full-delayed",
+    title: "messages whose delay is not over count as waiting",
+    needs: ["maxLength", "delay"],
+    async run(t) {
+      const backend = await t.connect({ maxLength: 2 });
+      const key = t.key();
+      for (const n of [0, 1]) await put(t, backend, key, { n }, { delayMs: t.longMs });
+      const error = await t.rejects(backend.publish(key, { n: 2 }), "a publish to a queue full of delayed messages");
+      equal((error as { code?: unknown }).code, "queue-full", "the code");
+    },
+  },
+  {
     id: "full-batch",
     title: "of a batch that does not fit, the error says what is in the queue",
     proves: "maxLength",

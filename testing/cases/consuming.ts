@@ -128,6 +128,25 @@ export const consuming: readonly ConformanceCase[] = casesOf(9, [
     },
   },
   {
+    id: "one-loop-left",
+    title: "leaving one loop gives back nothing that another loop of the same backend has in hand",
+    needs: ["release"],
+    async run(t) {
+      const backend = await t.connect();
+      const key = t.key();
+      await putNumbers(t, backend, key, 2);
+      const [stays, leaves] = [t.receive(backend, key), t.consume(backend, key)];
+      const held = await stays.next("a message");
+      const given = await leaves.next("the other message");
+      await leaves.leave();
+      const again = await t.receive(await t.connect(), key).next("the message that was given back");
+      equal(again.payload, given, "the message that was given back");
+      await ack(t, again);
+      await nothingBut(t, backend, key, "while the first loop holds its message");
+      await ack(t, held);
+    },
+  },
+  {
     id: "after-the-end",
     title: "an iteration that was left stays ended",
     level: "queue",

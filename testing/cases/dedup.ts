@@ -6,7 +6,7 @@
 import { PublishError } from "../../core/errors.ts";
 import { casesOf, type ConformanceCase } from "../case.ts";
 import { check, equal } from "../check.ts";
-import { ns, numbers, put, sorted } from "./support.ts";
+import { ack, nothingBut, ns, numbers, put, sorted } from "./support.ts";
 
 /** The cases of rule 1 about ids. */
 export const dedup: readonly ConformanceCase[] = casesOf(1, [
@@ -73,6 +73,23 @@ export const dedup: readonly ConformanceCase[] = casesOf(1, [
       await put(t, backend, first, { n: 1 }, { id: "Ev1" });
       equal((await put(t, backend, second, { n: 2 }, { id: "Ev1" })).outcome, "added", "under another key");
       equal(ns(await t.drain(backend, second)), [2], "what is queued there");
+    },
+  },
+  {
+    id: "duplicate-retried",
+    title: "an id is known while its message waits to be tried again",
+    needs: ["dedup"],
+    async run(t) {
+      const backend = await t.connect();
+      const key = t.key();
+      await put(t, backend, key, { n: 1 }, { id: "Ev1" });
+      const reader = t.receive(backend, key);
+      await t.settles((await reader.next("the first delivery")).retry(), "the retry");
+      equal((await put(t, backend, key, { n: 2 }, { id: "Ev1" })).outcome, "duplicate", "the outcome after a retry");
+      const again = await reader.next("the second delivery");
+      equal(again.payload, { n: 1 }, "the second delivery");
+      await ack(t, again);
+      await nothingBut(t, backend, key, "after the second delivery");
     },
   },
   {

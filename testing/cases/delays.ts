@@ -6,7 +6,21 @@
 import { createConsumer } from "../../core/consume/consumer.ts";
 import { casesOf, type ConformanceCase } from "../case.ts";
 import { check, equal } from "../check.ts";
-import { ack, ackAll, ns, put } from "./support.ts";
+import { ack, ackAll, nothingBut, ns, put } from "./support.ts";
+
+/** Milliseconds, more than a timer's 31 bits hold. */
+const MONTH_MS = 31 * 24 * 3_600_000;
+
+/** Resolves with the RangeError of a call that was refused, or with undefined. */
+async function refusal(call: Promise<unknown>): Promise<RangeError | undefined> {
+  try {
+    await call;
+    return undefined;
+  } catch (error) {
+    if (error instanceof RangeError) return error;
+    throw error;
+  }
+}
 
 /** The cases of rule 5. */
 export const delays: readonly ConformanceCase[] = casesOf(5, [
@@ -40,6 +54,32 @@ export const delays: readonly ConformanceCase[] = casesOf(5, [
       const delivery = await t.receive(backend, key).next("the message");
       t.notEarlier(t.now(), before + delayMs, "the message");
       await ack(t, delivery);
+    },
+  },
+  {
+    id: "publish-month",
+    title: "a delay of a month is kept, or refused as too long",
+    needs: ["delay"],
+    async run(t) {
+      const backend = await t.connect();
+      const key = t.key();
+      const refused = await t.settles(refusal(backend.publish(key, { n: 1 }, { delayMs: MONTH_MS })), "the publish");
+      if (refused) return;
+      await nothingBut(t, backend, key, "before the month is over");
+    },
+  },
+  {
+    id: "retry-month",
+    title: "a retry in a month is kept, or refused as too long",
+    needs: ["delay"],
+    async run(t) {
+      const backend = await t.connect();
+      const key = t.key();
+      await put(t, backend, key, { n: 1 });
+      const delivery = await t.receive(backend, key).next("the message");
+      const refused = await t.settles(refusal(delivery.retry({ delayMs: MONTH_MS })), "the retry");
+      if (refused) return await ack(t, delivery);
+      await nothingBut(t, backend, key, "before the month is over");
     },
   },
   {

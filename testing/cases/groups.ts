@@ -97,6 +97,22 @@ export const groups: readonly ConformanceCase[] = casesOf(8, [
     },
   },
   {
+    id: "retried-apart",
+    title: "a delayed retry in one group holds the message back in no other",
+    needs: ["groups", "delay"],
+    async run(t) {
+      const backend = await t.connect();
+      const key = t.key();
+      await put(t, backend, key, { n: 1 });
+      const [bots, audit] = [t.receive(backend, key, { group: "bots" }), t.receive(backend, key, { group: "audit" })];
+      const first = await bots.next("the message of one group");
+      check(await t.settles(first.retry({ delayMs: t.longMs }), "the retry"), "the retry was refused");
+      const other = await audit.next("the message of the other group");
+      equal([other.payload, other.attempts], [{ n: 1 }, 1], "the other group's delivery");
+      await ack(t, other);
+    },
+  },
+  {
     id: "ten",
     title: "ten groups, several members each, all get everything",
     proves: "groups",
@@ -137,6 +153,20 @@ export const groups: readonly ConformanceCase[] = casesOf(8, [
         const delivery = await t.receive(backend, key, { group }).next(`the message in ${JSON.stringify(group)}`);
         equal(delivery.payload, { n: 1 }, "the payload");
       }
+    },
+  },
+  {
+    id: "names-case",
+    title: "groups that differ in upper and lower case are different groups",
+    needs: ["groups"],
+    async run(t) {
+      const backend = await t.connect();
+      const key = t.key();
+      await put(t, backend, key, { n: 1 });
+      const readers = ["bots", "Bots"].map((group) => t.receive(backend, key, { group }));
+      const deliveries = [];
+      for (const reader of readers) deliveries.push(await reader.next("the message of a group"));
+      await ackAll(t, deliveries);
     },
   },
   {

@@ -16,15 +16,15 @@ const LEAP_MS = 86_400_000;
 interface Lost {
   /** Of a consumer that has slept through the end of its lease, and does not know. */
   readonly late: Delivery;
-  /** Who has the message now. */
+  /** The delivery of the same message to the consumer that holds it now. */
   readonly current: Delivery;
   readonly backend: LeasingBackend;
   readonly key: string;
 }
 
 /**
- * A delivery whose lease has run out while its process stood still, and the one that came after it. The sleeper goes by a
- * clock that stands: it renews nothing and believes that it holds the message, so it is the broker that must refuse.
+ * Calls `step` with a delivery whose lease has run out while its process stood still, and the delivery that came after
+ * it. The first consumer's clock stands: it renews nothing and still believes in its lease, so the broker must refuse.
  */
 async function afterSleep(t: CaseContext, step: (lost: Lost) => Promise<void>): Promise<void> {
   const stopped = new FakeClock(t.now());
@@ -41,21 +41,58 @@ async function afterSleep(t: CaseContext, step: (lost: Lost) => Promise<void>): 
   }
 }
 
-/** A late settlement is refused, and the delivery of today is untouched. */
-function refuses(t: CaseContext, settle: (late: Delivery) => Promise<boolean>): Promise<void> {
-  return afterSleep(t, async ({ late, current, backend, key }) => {
-    equal(await t.settles(settle(late), "the late settlement"), false, "its answer");
-    await nothingBut(t, backend, key, "after the late settlement");
-    check(!current.signal.aborted, "the current delivery's signal must not abort");
-    check(
-      await t.settles(current.ack(), "the current ack"),
-      "the current delivery must still be its holder's to settle",
+/**
+ * Sends `request` of a delivery while its lease lasts, lets it arrive when another consumer holds the message, and calls
+ * `step`. A driver that compares the lease with its own clock cannot refuse it: only the broker can.
+ */
+async function afterSlowNetwork(
+  t: CaseContext,
+  request: (held: Delivery) => Promise<boolean>,
+  step: (lost: Lost) => Promise<void>,
+): Promise<void> {
+  const stopped = new FakeClock(t.now());
+  const [slow, backend] = [await t.connect({ leaseMs: t.leaseMs, clock: stopped }), await t.connect()];
+  const key = t.key();
+  await put(t, backend, key, { n: 1 });
+  const late = await t.receive(slow, key).next("the first delivery");
+  const letThrough = await t.power("holdRequests")(slow);
+  try {
+    const answer = t.inBackground(request(late));
+    const current = await t.receive(backend, key).next("the second delivery");
+    await letThrough();
+    equal(
+      await t.settles(answer, "the answer to the request that arrived late"),
+      false,
+      "the answer to a late request",
     );
-    await nothingBut(t, backend, key, "after the current ack");
-    if (backend.capabilities.depth) {
-      const { dead, delayed } = await t.settles(backend.depth(key), "the depth");
-      equal({ dead, delayed }, { dead: 0, delayed: 0 }, "what the late settlement left behind");
-    }
+    await step({ late, current, backend, key });
+  } finally {
+    await letThrough();
+    await stopped.advance(t.longMs);
+  }
+}
+
+/** Checks that a settlement that was refused has left the current delivery untouched, and nothing behind. */
+async function checkUntouched(t: CaseContext, { current, backend, key }: Lost): Promise<void> {
+  await nothingBut(t, backend, key, "after the late settlement");
+  check(!current.signal.aborted, "the current delivery's signal must not abort");
+  if (backend.capabilities.depth) {
+    const { dead, delayed } = await t.settles(backend.depth(key), "the depth");
+    equal({ dead, delayed }, { dead: 0, delayed: 0 }, "dead and delayed messages after the late settlement");
+  }
+  // The holder gives it back and gets it again: a late settlement that removed the message would show here.
+  check(await t.settles(current.retry(), "the current retry"), "the current delivery must be its holder's to settle");
+  const again = await t.receive(backend, key).next("the message that its holder gave back");
+  equal(again.payload, { n: 1 }, "the message that its holder gave back");
+  await ack(t, again);
+  await nothingBut(t, backend, key, "after the last ack");
+}
+
+/** A settlement by a consumer that slept through its lease is refused. */
+function refuses(t: CaseContext, settle: (late: Delivery) => Promise<boolean>): Promise<void> {
+  return afterSleep(t, async (lost) => {
+    equal(await t.settles(settle(lost.late), "the late settlement"), false, "the answer to a late settlement");
+    await checkUntouched(t, lost);
   });
 }
 
@@ -184,6 +221,69 @@ export const leases: readonly ConformanceCase[] = casesOf(3, [
         check(late.signal.aborted, "the late delivery's signal must abort");
         await ack(t, current);
       }),
+  },
+  {
+    id: "arrives-late-ack",
+    title: "an ack that leaves in time and arrives after the lease is refused and removes nothing",
+    proves: "fencing",
+    features: ["holdRequests"],
+    run: (t) => afterSlowNetwork(t, (held) => held.ack(), (lost) => checkUntouched(t, lost)),
+  },
+  {
+    id: "arrives-late-retry",
+    title: "a retry that leaves in time and arrives after the lease is refused and brings nothing back",
+    proves: "fencing",
+    features: ["holdRequests"],
+    run: (t) => afterSlowNetwork(t, (held) => held.retry(), (lost) => checkUntouched(t, lost)),
+  },
+  {
+    id: "arrives-late-dead-letter",
+    title: "a dead letter that leaves in time and arrives after the lease is refused and gives nothing up",
+    proves: "fencing",
+    features: ["holdRequests"],
+    run: (t) => afterSlowNetwork(t, (held) => held.deadLetter("late"), (lost) => checkUntouched(t, lost)),
+  },
+  {
+    id: "arrives-late-extend",
+    title: "a renewal that leaves in time and arrives after the lease is refused and moves no other lease's end",
+    proves: "fencing",
+    needs: ["extend"],
+    features: ["holdRequests"],
+    run: (t) =>
+      afterSlowNetwork(t, (held) => held.extend(t.leaseMs), async ({ current, backend, key }) => {
+        // Taken, it would end the holder's long lease with this short one.
+        await outlive(t, t.leaseMs);
+        await nothingBut(t, backend, key, "after the late renewal");
+        check(!current.signal.aborted, "the current delivery's signal must not abort");
+        await ack(t, current);
+      }),
+  },
+  {
+    id: "arrives-late-release",
+    title: "a release that leaves in time and arrives after the lease gives nobody else's delivery back",
+    proves: "fencing",
+    needs: ["release"],
+    features: ["holdRequests"],
+    async run(t) {
+      const stopped = new FakeClock(t.now());
+      const [slow, backend] = [await t.connect({ leaseMs: t.leaseMs, clock: stopped }), await t.connect()];
+      const key = t.key();
+      await put(t, backend, key, { n: 1 });
+      const reader = t.consume(slow, key);
+      await reader.next("the first payload");
+      const letThrough = await t.power("holdRequests")(slow);
+      try {
+        const left = t.inBackground(reader.leave());
+        const current = await t.receive(backend, key).next("the second delivery");
+        await letThrough();
+        await t.settles(left, "leaving the loop");
+        await nothingBut(t, backend, key, "after the late release");
+        await ack(t, current);
+      } finally {
+        await letThrough();
+        await stopped.advance(t.longMs);
+      }
+    },
   },
   {
     id: "left",

@@ -24,6 +24,7 @@ import { queueing } from "./queueing.ts";
 import { reconnecting } from "./reconnecting.ts";
 import { replay } from "./replay.ts";
 import { secrets } from "./secrets.ts";
+import { together } from "./together.ts";
 
 /** Every case of the kit. */
 export const conformanceCases: readonly ConformanceCase[] = [
@@ -31,6 +32,7 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...dedup,
   ...atLeastOnce,
   ...queueing,
+  ...together,
   ...payloads,
   ...model,
   ...leases,

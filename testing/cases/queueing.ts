@@ -4,7 +4,7 @@
  * @module
  */
 import { casesOf, type ConformanceCase } from "../case.ts";
-import { equal } from "../check.ts";
+import { check, equal } from "../check.ts";
 import { ack, ns, numbers, outlive, put, putNumbers } from "./support.ts";
 
 /** The cases of rule 2 about order, keys and times to live. */
@@ -20,6 +20,18 @@ export const queueing: readonly ConformanceCase[] = casesOf(2, [
       equal(ns(await t.drain(backend, first)), [1], "the first key");
       const [delivery] = await t.drain(backend, second);
       equal([delivery?.payload, delivery?.key], [{ n: 2 }, second], "the second key");
+    },
+  },
+  {
+    id: "keys-case",
+    title: "keys that differ in upper and lower case are different keys",
+    async run(t) {
+      const backend = await t.connect();
+      const [lower, upper] = [t.key("orders"), t.key("Orders")];
+      await put(t, backend, lower, { n: 1 });
+      await put(t, backend, upper, { n: 2 });
+      equal(ns(await t.drain(backend, lower)), [1], "the lower-case key");
+      equal(ns(await t.drain(backend, upper)), [2], "the other key");
     },
   },
   {
@@ -100,6 +112,25 @@ export const queueing: readonly ConformanceCase[] = casesOf(2, [
       await put(t, backend, key, { n: 2 }, { ttlMs: t.delayMs });
       await outlive(t, t.delayMs);
       equal(ns(await t.drain(backend, key)), [1], "what is left");
+    },
+  },
+  {
+    id: "ttl-retried",
+    title: "a message that was retried leaves when its time is over all the same",
+    proves: "ttl",
+    async run(t) {
+      const backend = await t.connect();
+      const key = t.key();
+      // Long enough that the first delivery is in time on a busy machine.
+      const ttlMs = 2 * t.leaseMs;
+      await put(t, backend, key, { n: 1 }, { ttlMs });
+      const reader = t.receive(backend, key);
+      const first = await reader.next("the first delivery");
+      check(await t.settles(first.retry({ delayMs: 0 }), "the retry"), "the retry was refused");
+      await reader.leave();
+      await put(t, backend, key, { n: 2 });
+      await outlive(t, ttlMs);
+      equal(ns(await t.drain(backend, key)), [2], "the messages that are left");
     },
   },
   {

@@ -33,6 +33,24 @@ export const replay: readonly ConformanceCase[] = casesOf(6, [
     },
   },
   {
+    id: "replay-id",
+    title: "a replayed message has the id that it had before, where ids are the publisher's",
+    needs: ["replay", "dedup"],
+    async run(t) {
+      const backend = await t.connect();
+      const key = t.key();
+      await put(t, backend, key, { n: 1 });
+      const reader = t.receive(backend, key);
+      const first = await reader.next("the first delivery");
+      await t.settles(first.deadLetter("no"), "the dead letter");
+      await t.becomes(async () => (await letters(t, backend, key)).length === 1, "the dead letter");
+      await t.settles(backend.deadLetters.replay(key), "the replay");
+      const again = await reader.next("the replayed message");
+      equal(again.id, first.id, "its id");
+      await ack(t, again);
+    },
+  },
+  {
     id: "replay-some",
     title: "replay and purge take those that were asked for, and leave the others",
     proves: "replay",
@@ -71,6 +89,43 @@ export const replay: readonly ConformanceCase[] = casesOf(6, [
       await t.settles(backend.deadLetters.replay(key), "the replay");
       await t.becomes(async () => (await letters(t, backend, key)).length === 1, "the dead letter again");
       equal((await letters(t, backend, key))[0]?.body, "not json", "its body");
+    },
+  },
+  {
+    id: "purge-groups",
+    title: "a purge removes the dead letters of its group alone",
+    needs: ["groups", "deadLetters"],
+    async run(t) {
+      const backend = await t.connect();
+      const key = t.key();
+      await put(t, backend, key, { n: 1 });
+      const readers = ["bots", "audit"].map((group) => t.receive(backend, key, { group }));
+      for (const reader of readers) void reader.ask();
+      for (const reader of readers) {
+        await t.settles((await reader.next("the message of a group")).deadLetter("no"), "the dead letter");
+      }
+      const of = async (group: string) => (await letters(t, backend, key, { group })).length;
+      await t.becomes(async () => await of("bots") === 1 && await of("audit") === 1, "a dead letter in each group");
+      equal(await t.settles(backend.deadLetters.purge(key, { group: "bots" }), "the purge"), 1, "purged dead letters");
+      equal([await of("bots"), await of("audit")], [0, 1], "dead letters of the purged group and of the other");
+    },
+  },
+  {
+    id: "purge-spares",
+    title: "a purge of dead letters leaves messages alone, waiting and in flight",
+    needs: ["deadLetters"],
+    async run(t) {
+      const backend = await t.connect();
+      const key = t.key();
+      await deadLetterNumbers(t, backend, key, 2);
+      await put(t, backend, key, { n: 7 });
+      const held = await t.receive(backend, key).next("a message");
+      await put(t, backend, key, { n: 8 });
+      equal(await t.settles(backend.deadLetters.purge(key), "the purge"), 2, "purged dead letters");
+      await ack(t, held);
+      const waiting = await t.receive(await t.connect(), key).next("the message that waited");
+      equal(waiting.payload, { n: 8 }, "the message that waited");
+      await ack(t, waiting);
     },
   },
   {

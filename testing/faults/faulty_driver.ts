@@ -216,8 +216,7 @@ export function faultyDriver(driver: QueueDriver, options: FaultOptions = {}): F
       },
       purge: (key, query, signal) => run("deadLetters", signal, () => 0, (linked) => letters.purge(key, query, linked)),
     },
-    // Without a ping the portable layer takes a backend for healthy: so does the wrapper, until it is told otherwise.
-    ping: (signal) => run("ping", signal, () => undefined, (linked) => driver.ping?.(linked) ?? Promise.resolve()),
+    ping: driver.ping && ((signal) => run("ping", signal, () => undefined, (linked) => driver.ping!(linked))),
     classify: (error) => error instanceof InjectedFault ? error.code : driver.classify(error),
     failNext(operation, fault = "connection", times = 1) {
       const error = typeof fault === "string" ? new InjectedFault(fault) : fault;

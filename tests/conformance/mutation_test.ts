@@ -5,35 +5,39 @@ import { conformanceCases, runConformance } from "../../testing/mod.ts";
 import { brokenDelivery } from "../mutants/delivery.ts";
 import { brokenKeeping } from "../mutants/keeping.ts";
 import { brokenLeases } from "../mutants/leases.ts";
+import { brokenTogether } from "../mutants/together.ts";
+import { brokenFencing } from "../mutants/unfenced.ts";
 import { memoryHarness } from "./support/memory_harness.ts";
+import { ran } from "./support/ran.ts";
 
-const broken = [...brokenDelivery, ...brokenLeases, ...brokenKeeping];
+const broken = [...brokenDelivery, ...brokenLeases, ...brokenKeeping, ...brokenFencing, ...brokenTogether];
 
 for (const { wrong, caughtBy, harness } of broken) {
-  test(`teeth: a backend that ${wrong} is caught by ${caughtBy}`, async () => {
+  test(`mutation: a backend that ${wrong} is caught by ${caughtBy}`, async () => {
     const report = await runConformance({ harness, only: [caughtBy], caseTimeoutMs: 30_000 });
-    assert.deepEqual(report.cases.map(({ id, status }) => [id, status]), [[caughtBy, "failed"]]);
+    assert.deepEqual(ran(report.cases).map(({ id, status }) => [id, status]), [[caughtBy, "failed"]]);
   });
 }
 
-test("teeth: the cases that catch them pass for a correct backend", async () => {
+test("mutation: the cases that catch them pass for a correct backend", async () => {
   const only = broken.map(({ caughtBy }) => caughtBy);
   const report = await runConformance({ harness: memoryHarness(), only });
-  assert.deepEqual(report.cases.filter(({ status }) => status !== "passed"), []);
+  assert.deepEqual(ran(report.cases).filter(({ status }) => status !== "passed"), []);
 });
 
-test("teeth: every rule has a backend that breaks it", () => {
+test("mutation: every rule has a backend that breaks it", () => {
   const rules = new Set(broken.map(({ caughtBy }) => conformanceCases.find(({ id }) => id === caughtBy)?.rule));
   assert.deepEqual([...rules].sort((a, b) => a! - b!), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]);
 });
 
 for (const wrong of ["delivers again after an ack", "counts a release as an attempt", "ignores the delay of a retry"]) {
-  test(`teeth: the random run catches a backend that ${wrong}, and names its seed`, async () => {
+  test(`mutation: the random run catches a backend that ${wrong}, and names its seed`, async () => {
     const { harness } = broken.find((one) => one.wrong === wrong)!;
     const seeded = (seed: number) => runConformance({ harness, only: ["02-random"], seed });
     const [first, again] = [await seeded(7), await seeded(7)];
-    assert.equal(first.cases[0]?.status, "failed");
-    assert.match(first.cases[0]!.reason!, /step \d+ of \d+: .+ \(seed 7\)$/s);
-    assert.equal(again.cases[0]?.reason, first.cases[0]?.reason);
+    const [found] = ran(first.cases);
+    assert.equal(found?.status, "failed");
+    assert.match(found.reason!, /step \d+ of \d+: .+ \(seed 7\)$/s);
+    assert.equal(ran(again.cases)[0]?.reason, found.reason);
   });
 }

@@ -1,8 +1,10 @@
-// What a plugin's author writes: a driver of under eighty lines and a harness; and the smallest plugin, without a driver.
+// A plugin as its author writes it: a driver of under eighty lines and a harness; and the smallest plugin, without a driver.
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { driverHarness, FakeClock, runConformance, testBackend } from "../../testing/mod.ts";
 import { ListBackend } from "../doubles/list_backend.ts";
+import type { QueueDriver } from "../../core/driver.ts";
+import { gated } from "../doubles/held_requests.ts";
 import { ListBroker, ListDriver } from "../doubles/list_driver.ts";
 
 // The plugin joins the kit here.
@@ -11,7 +13,17 @@ const harness = driverHarness({
   open: () => {
     const clock = new FakeClock();
     const broker = new ListBroker();
-    return { clock, driver: () => new ListDriver(broker, clock) };
+    const holds = new Map<QueueDriver, () => () => void>();
+    return {
+      clock,
+      // The broker is this process: its driver does nothing before the one step in which a lease is checked and settled.
+      driver: () => {
+        const { driver, hold } = gated(new ListDriver(broker, clock));
+        holds.set(driver, hold);
+        return driver;
+      },
+      holdRequests: (driver) => holds.get(driver)!(),
+    };
   },
 });
 await testBackend({ test, harness });

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { runConformance, testBackend } from "../../testing/mod.ts";
 import { pushHarness } from "../doubles/push_platform.ts";
+import { ran } from "./support/ran.ts";
 
 await testBackend({ test, harness: pushHarness() });
 
@@ -16,7 +17,7 @@ test("push: the capabilities that a platform can show by pushing are proven", as
 test("push: a platform that drops what was to be retried is caught", async () => {
   const broken = pushHarness("drops retries", ({ lease }) => ({ lease, kind: "ack" }));
   const { cases } = await runConformance({ harness: broken, only: ["04-push-attempts"] });
-  assert.deepEqual(cases.map(({ status }) => status), ["failed"]);
+  assert.deepEqual(ran(cases).map(({ status }) => status), ["failed"]);
 });
 
 test("push: a platform that ignores delays is caught", async () => {
@@ -26,5 +27,5 @@ test("push: a platform that ignores delays is caught", async () => {
       attempts === 1 ? { lease, kind: "retry", delayMs: 0, cause: undefined } : { lease, kind: "ack" },
   );
   const { cases } = await runConformance({ harness: broken, only: ["05-push-retry-delay"] });
-  assert.deepEqual(cases.map(({ status }) => status), ["failed"]);
+  assert.deepEqual(ran(cases).map(({ status }) => status), ["failed"]);
 });

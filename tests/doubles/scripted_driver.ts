@@ -1,5 +1,5 @@
 /**
- * A driver that does what a test tells it, and writes down what it was asked.
+ * A driver that follows a test's script, and records the calls.
  *
  * @module
  */
@@ -99,7 +99,15 @@ export class ScriptedDriver implements QueueDriver {
   constructor(script: Script = {}) {
     this.#script = script;
     this.name = script.name ?? "scripted";
-    this.capabilities = { ...CAPABILITIES, ...script.capabilities };
+    // It declares no more than it offers, as `createBackend` demands.
+    this.capabilities = {
+      ...CAPABILITIES,
+      extend: script.extend !== false,
+      depth: script.depth !== undefined,
+      deadLetters: script.deadLetters !== undefined,
+      replay: script.deadLetters?.replay !== undefined,
+      ...script.capabilities,
+    };
     for (const name of ["secrets", "maxBatchMessages", "maxBatchBytes", "maxSettleBatch", "maxDelayMs"] as const) {
       if (script[name] !== undefined) Object.assign(this, { [name]: script[name] });
     }

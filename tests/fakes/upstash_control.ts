@@ -20,6 +20,8 @@ export type UpstashCommand =
   | { readonly do: "restart" }
   | { readonly do: "drop" }
   | { readonly do: "delay"; readonly token: string; readonly ms: number }
+  | { readonly do: "hold"; readonly token: string }
+  | { readonly do: "letThrough"; readonly token: string }
   | { readonly do: "lose"; readonly token: string; readonly operation: DriverOperation }
   | { readonly do: "inject"; readonly key: string; readonly body: string }
   | { readonly do: "cost"; readonly tokens: string };
@@ -47,6 +49,8 @@ export async function startUpstashControl(): Promise<UpstashControl> {
     },
     drop: () => upstash.dropConnections(),
     delay: ({ token, ms }) => upstash.delayFor(token, ms),
+    hold: ({ token }) => upstash.hold(token),
+    letThrough: ({ token }) => upstash.letThrough(token),
     lose: ({ token, operation }) =>
       upstash.loseNextReply((request) => {
         const [name, script] = request.commands[0] ?? [];

@@ -50,6 +50,7 @@ export class UpstashServer implements AsyncDisposable {
   readonly #subscriptions = new Set<{ response: ServerResponse; client: RespClient }>();
   readonly #faults = new FaultQueue();
   readonly #latencies = new Map<string, number>();
+  readonly #holds = new Map<string, PromiseWithResolvers<void>>();
   readonly #watchers = new Set<() => void>();
   #client: Promise<RespClient> | undefined;
   #noSubscriptions = false;
@@ -139,6 +140,17 @@ export class UpstashServer implements AsyncDisposable {
     this.#latencies.set(token, ms);
   }
 
+  /** Holds this token's requests back from now on, before they run. */
+  hold(token: string): void {
+    if (!this.#holds.has(token)) this.#holds.set(token, Promise.withResolvers<void>());
+  }
+
+  /** Lets this token's held requests run. */
+  letThrough(token: string): void {
+    this.#holds.get(token)?.resolve();
+    this.#holds.delete(token);
+  }
+
   /** Cuts every connection, whatever it is doing. */
   dropConnections(): void {
     this.dropSubscriptions();
@@ -177,6 +189,7 @@ export class UpstashServer implements AsyncDisposable {
       const fault = this.#faults.take(seen);
       if (typeof fault === "object") return answerFailure(response, fault);
       if (fault === "before") return cutConnection(response);
+      await this.#holds.get(token)?.promise;
       const answer = await this.#run(asked.kind, commands, base64);
       const ms = this.#latencies.get(token) ?? this.latencyMs;
       if (ms > 0) await new Promise((resolve) => setTimeout(resolve, ms));

@@ -4,7 +4,7 @@
  * @module
  */
 import type { JsonValue } from "../../core/protocol.ts";
-import { type Broken, brokenBackend, brokenDriver, receiving, settling } from "./mutant.ts";
+import { alteredMessage, type Broken, brokenBackend, brokenDriver, receiving, settling } from "./mutant.ts";
 
 const never = new AbortController().signal;
 
@@ -108,10 +108,3 @@ export const brokenDelivery: readonly Broken[] = [
     },
   })),
 ];
-
-/** The message, but for some members; its body and payload are getters on a class and have to be asked for. */
-function alteredMessage<T extends object>(message: T, members: Partial<T>): T {
-  return new Proxy(message, {
-    get: (target, name) => name in members ? members[name as keyof T] : Reflect.get(target, name, target),
-  });
-}

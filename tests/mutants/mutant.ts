@@ -103,3 +103,10 @@ export function settling(
 ): NonNullable<QueueDriver["settle"]> {
   return (key, group, settlements, signal) => driver.settle(key, group, settlements.map(change), signal);
 }
+
+/** The message with some members changed. A proxy, since a message's members may be getters of a class. */
+export function alteredMessage<T extends object>(message: T, members: Partial<T>): T {
+  return new Proxy(message, {
+    get: (target, name) => name in members ? members[name as keyof T] : Reflect.get(target, name, target),
+  });
+}

@@ -5,7 +5,7 @@
  */
 import { type CapabilityName, capabilityNames } from "../../testing/capability.ts";
 import { conformanceCases } from "../../testing/cases/mod.ts";
-import type { CapabilityStatus, ConformanceReport } from "../../testing/report.ts";
+import type { CapabilityStatus, ConformanceReport, DeclaredLimits } from "../../testing/report.ts";
 import { formatTable } from "./markdown_table.ts";
 
 /** One backend on one runtime. */
@@ -16,11 +16,12 @@ export interface MatrixRow {
   /** As declared; `null` where there is no limit. */
   readonly maxPayloadBytes: number | null;
   readonly idleCostPerHour: number;
+  readonly costPerMessage: number;
 }
 
 /** What a run sends. */
 export type SentReport = Pick<ConformanceReport, "backend" | "runtime" | "capabilities"> & {
-  readonly limits?: { readonly maxPayloadBytes: number | null; readonly idleCostPerHour: number };
+  readonly limits?: Omit<DeclaredLimits, "maxPayloadBytes"> & { readonly maxPayloadBytes: number | null };
 };
 
 const names = Object.keys(capabilityNames) as CapabilityName[];
@@ -49,6 +50,7 @@ export function mergeReports(reports: readonly SentReport[]): MatrixRow[] {
       capabilities: Object.fromEntries(merged) as MatrixRow["capabilities"],
       maxPayloadBytes: limits?.maxPayloadBytes ?? null,
       idleCostPerHour: limits?.idleCostPerHour ?? 0,
+      costPerMessage: limits?.costPerMessage ?? 1,
     });
   }
   return [...rows.values()].sort((a, b) => order(a) < order(b) ? -1 : 1);
@@ -102,8 +104,8 @@ function cell(name: CapabilityName, rows: readonly MatrixRow[]): Cell {
     const status = row.capabilities[name];
     const value = name === "maxPayloadBytes"
       ? ` ${bytes(row.maxPayloadBytes)}`
-      : name === "idleCostPerHour"
-      ? ` ${row.idleCostPerHour}`
+      : name === "idleCostPerHour" || name === "costPerMessage"
+      ? ` ${row[name]}`
       : "";
     const mark = `${MARKS[status]}${status === "not declared" ? "" : value}`;
     marks.set(mark, [...marks.get(mark) ?? [], RUNTIME_NAMES[row.runtime] ?? row.runtime]);

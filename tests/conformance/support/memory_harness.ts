@@ -1,5 +1,5 @@
 /**
- * The memory backend as the conformance kit meets it: on a clock that stands still, all powers but a restart.
+ * The memory backend as the conformance kit meets it: on a clock that is turned by hand, with every feature but a restart.
  *
  * @module
  */
@@ -9,8 +9,9 @@ import { alterDriver } from "../../../testing/faults/alter_driver.ts";
 import { driverHarness } from "../../../testing/driver_harness.ts";
 import { FakeClock } from "../../../testing/faults/fake_clock.ts";
 import type { Harness } from "../../../testing/harness.ts";
+import { gated } from "../../doubles/held_requests.ts";
 
-/** What a driver may be altered with. */
+/** The case that a driver is altered for. */
 export interface MemoryCase {
   readonly clock: FakeClock;
   readonly broker: MemoryBroker;
@@ -18,12 +19,14 @@ export interface MemoryCase {
   readonly maxLength: number | undefined;
   /** Counts one command. */
   spend(): void;
+  /** Resolves when a request that is sent now reaches the broker. */
+  wire(): Promise<void>;
 }
 
 /** A text that the driver declares as secret, as one with a password would. */
 export const SECRET = "correct-horse-battery-staple";
 
-/** A harness of the memory driver, or of what `alter` makes of it. */
+/** Makes a harness of the memory driver, or of the driver that `alter` makes of it. */
 export function memoryHarness(
   name = "memory",
   alter: (driver: QueueDriver, about: MemoryCase) => QueueDriver = (driver) => driver,
@@ -35,25 +38,30 @@ export function memoryHarness(
       const broker = new MemoryBroker({ clock });
       let cost = 0;
       const spend = () => void cost++;
+      const holds = new Map<QueueDriver, () => () => void>();
       return {
         clock,
+        holdRequests: (driver) => holds.get(driver)!(),
         secrets: [SECRET],
         inject: (key, body) => broker.inject(key, body),
         cost: () => cost,
         driver: ({ maxLength }) => {
-          const memory: QueueDriver = new MemoryDriver({ broker, clock, maxLength });
+          // What `alter` makes of the driver is on the near side of the gate, as a driver is of the network.
+          const { driver: memory, hold, pass } = gated(new MemoryDriver({ broker, clock, maxLength }));
           const counting = alterDriver(memory, {
             secrets: [SECRET],
             settle: (...args) => (spend(), memory.settle!(...args)),
             send: (...args) => (spend(), memory.send(...args)),
-            // Nothing goes over a wire, and a wait that brings nothing is one timer of the process: it is not counted.
+            // A wait that brings nothing is a timer of this process, no command: it is not counted.
             receive: async (...args) => {
               const deliveries = await memory.receive!(...args);
               if (deliveries.length > 0) spend();
               return deliveries;
             },
           });
-          return alter(counting, { clock, broker, maxLength, spend });
+          const driver = alter(counting, { clock, broker, maxLength, spend, wire: pass });
+          holds.set(driver, hold);
+          return driver;
         },
       };
     },

@@ -62,6 +62,7 @@ async function openBroker(server: RedisServer, namespace: string): Promise<Broke
     delayResponses: (backend, ms) => {
       through(backend).delayMs = ms;
     },
+    holdRequests: (backend) => through(backend).holdRequests(),
     loseNextReply: (backend, operation) => {
       const names = operation === "ping" ? ["PING"] : SCRIPTS[operation].map(({ sha }) => sha);
       void through(backend).loseNextReply(...names);

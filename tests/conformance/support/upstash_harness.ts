@@ -52,6 +52,13 @@ async function openBroker(control: string, namespace: string): Promise<Broker> {
     delayResponses: async (backend, ms) => {
       await command(control, { do: "delay", token: own.get(backend)!, ms });
     },
+    holdRequests: async (backend) => {
+      const token = own.get(backend)!;
+      await command(control, { do: "hold", token });
+      return async () => {
+        await command(control, { do: "letThrough", token });
+      };
+    },
     loseNextReply: async (backend, operation) => {
       await command(control, { do: "lose", token: own.get(backend)!, operation });
     },

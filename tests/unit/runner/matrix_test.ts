@@ -41,6 +41,7 @@ const row = (backend: string, runtime: string, status: MatrixRow["capabilities"]
   capabilities: all(status),
   maxPayloadBytes: 128_000,
   idleCostPerHour: 7,
+  costPerMessage: 2,
 });
 
 test("matrix: runs of one backend on one runtime make one row, a failure above all", () => {

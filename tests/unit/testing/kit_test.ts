@@ -5,8 +5,11 @@ import { createBackend } from "../../../core/backend.ts";
 import type { Capabilities } from "../../../core/protocol.ts";
 import type { QueueDriver } from "../../../core/driver.ts";
 import { MemoryBroker, MemoryDriver } from "../../../backends/memory/mod.ts";
+import { memoryHarness } from "../../conformance/support/memory_harness.ts";
+import { ran } from "../../conformance/support/ran.ts";
 import {
   alterDriver,
+  type CaseResult,
   conformanceCases,
   type ConformanceReport,
   FakeClock,
@@ -36,6 +39,8 @@ function bare(capabilities: Partial<Capabilities> = {}): Harness {
     },
   };
 }
+
+const chosen = (report: ConformanceReport | undefined): CaseResult[] => ran(report?.cases ?? []);
 
 interface Collected {
   readonly run: Map<string, () => Promise<void>>;
@@ -75,12 +80,12 @@ test("kit: where a runner cannot skip, a case that cannot be run is not register
   await testBackend({ test: runner.test, harness: bare(), only: ids, onReport: (made) => void (report = made) });
   assert.equal(runner.run.size, 2);
   for (const run of runner.run.values()) await run();
-  assert.deepEqual(report?.cases.map(({ id, status }) => [id, status]), [
+  assert.deepEqual(chosen(report).map(({ id, status }) => [id, status]), [
     ["02-killed", "not-proven"],
     ["02-retried", "passed"],
     ["04-restart", "not-declared"],
   ]);
-  assert.equal(report?.cases[0]?.reason, "the harness lacks kill");
+  assert.equal(chosen(report)[0]?.reason, "the harness lacks kill");
 });
 
 test("kit: a case that its runner left out is reported as not run", async () => {
@@ -103,9 +108,9 @@ test("kit: what is not declared is tried, never fails a test, and is reported wh
 });
 
 test("kit: what is not declared and does not work is reported as not declared", async () => {
-  const { capabilities, cases } = await runConformance({ harness: bare({ delay: false }), only: ["05-publish"] });
-  assert.equal(capabilities.delay, "not declared");
-  assert.deepEqual(cases.map(({ status }) => status), ["not-declared"]);
+  const report = await runConformance({ harness: bare({ delay: false }), only: ["05-publish"] });
+  assert.equal(report.capabilities.delay, "not declared");
+  assert.deepEqual(chosen(report).map(({ status }) => status), ["not-declared"]);
 });
 
 test("kit: a declared capability that fails is failed, one without a case that could run is not proven", async () => {
@@ -149,8 +154,8 @@ test("kit: a case that hangs ends, as failed", async () => {
   };
   let opened = 0;
   const once: Harness = { ...harness, open: () => ++opened === 1 ? harness.open() : hanging.open() };
-  const { cases } = await runConformance({ harness: once, only: ["02-retried"], caseTimeoutMs: 50 });
-  assert.deepEqual(cases.map(({ status, reason }) => [status, reason?.includes("did not end within 50 ms")]), [
+  const report = await runConformance({ harness: once, only: ["02-retried"], caseTimeoutMs: 50 });
+  assert.deepEqual(chosen(report).map(({ status, reason }) => [status, reason?.includes("did not end within 50 ms")]), [
     ["failed", true],
   ]);
 });
@@ -164,7 +169,7 @@ test("kit: under stress the same cases run larger, at once, and all pass", async
   const only = ["01-concurrent", "02-shared", "08-ten", "09-many-times", "10-in-flight", "12-waiting-read"];
   const report = await runConformance({ harness: () => bare(), only, stress: true });
   assert.equal(report.stress, true);
-  assert.deepEqual(report.cases.filter(({ status }) => status !== "passed").map(({ id }) => id), ["12-waiting-read"]);
+  assert.deepEqual(chosen(report).filter(({ status }) => status !== "passed").map(({ id }) => id), ["12-waiting-read"]);
   assert.equal(report.counts["not-proven"], 1);
 });
 
@@ -202,7 +207,7 @@ test("kit: where receive throws, every case that reads fails by itself, with the
     classify: () => "invalid",
   });
   const only = ["02-shared", "06-exactly-n", "10-concurrency", "11-consumer-drains", "11-consumer-closes"];
-  const { cases } = await runConformance({ harness, only });
+  const cases = chosen(await runConformance({ harness, only }));
   assert.deepEqual(cases.map(({ id, status }) => [id, status]), only.map((id) => [id, "failed"]));
   for (const { id, reason } of cases) assert.match(reason!, /no such queue/, id);
 });
@@ -218,7 +223,7 @@ test("kit: where close, publish or ack reject while nobody awaits them, that cas
       [{ settle: rejects }, ["10-large-backlog"]],
     ] as const
   ) {
-    const { cases } = await runConformance({ harness: altered(members), only });
+    const cases = chosen(await runConformance({ harness: altered(members), only }));
     assert.deepEqual(cases.map(({ id, status }) => [id, status]), only.map((id) => [id, "failed"]));
   }
 });
@@ -250,8 +255,94 @@ test("kit: a bare backend passes every case about what it lacks", async () => {
   const lacks = lacking.map((one) => one.lacks!);
   assert.ok(lacks.length >= 5, lacks.join(", "));
   const { capabilities } = new MemoryDriver();
-  const lacked = Object.fromEntries(lacks.map((name) => [name, false]));
+  const lacked = { ...Object.fromEntries(lacks.map((name) => [name, false])), replay: false };
   const harness = altered({ capabilities: { ...capabilities, ...lacked }, depth: undefined, deadLetters: undefined });
-  const { cases } = await runConformance({ harness, only: lacking.map(({ id }) => id) });
+  const cases = chosen(await runConformance({ harness, only: lacking.map(({ id }) => id) }));
   assert.deepEqual(cases.map(({ id, status }) => [id, status]), lacking.map(({ id }) => [id, "passed"]));
+});
+
+test("ConformanceReport has the cases that only leaves out as not-run, and their capabilities as not proven", async () => {
+  const { cases, capabilities, counts } = await runConformance({ harness: bare(), only: ["02-ttl"] });
+  assert.equal(cases.length, conformanceCases.length);
+  assert.deepEqual(ran(cases).map(({ id }) => id), ["02-ttl"]);
+  assert.equal(counts["not-run"], conformanceCases.length - 1);
+  assert.equal(cases.find(({ id }) => id === "02-killed")?.reason, "left out by only");
+  assert.equal(capabilities.ttl, "not proven", "02-ttl-not-over did not run");
+  const all = conformanceCases.filter(({ proves }) => proves === "ttl").map(({ id }) => id);
+  assert.equal((await runConformance({ harness: bare(), only: all })).capabilities.ttl, "proven");
+});
+
+test("testBackend and runConformance refuse a case in only that does not exist", async () => {
+  const options = { harness: bare(), only: ["02-killed", "02-kiled"] };
+  await assert.rejects(runConformance(options), /RangeError: only must name cases of the kit, found 02-kiled$/);
+  await assert.rejects(testBackend({ ...options, test: () => undefined }), RangeError);
+});
+
+test("testBackend prints a report on request, whose last line counts tests as the runner does", async () => {
+  const runner = collector(true);
+  const printed: string[] = [];
+  await testBackend({ test: runner.test, harness: bare(), only: ids, print: (text) => void printed.push(text) });
+  for (const run of runner.run.values()) await run();
+  assert.equal(printed.length, 1);
+  const lines = printed[0]!.split("\n");
+  assert.match(lines[0]!, /^Conformance of bare on \w+ \(seed \d+\)$/);
+  assert.match(printed[0]!, /02-killed +not-proven +the harness lacks kill/);
+  assert.match(printed[0]!, /Cases: 1 passed, 0 failed, 1 not-proven, 1 not-declared, \d+ not-run/);
+  assert.equal(runner.run.size, 2);
+  assert.equal(runner.skipped.length, 2);
+  assert.equal(lines.at(-1), "Tests: 2 passed, 0 failed, 2 skipped");
+});
+
+test("testBackend prints failures as the runner counts them, also that of its onReport", async () => {
+  const runner = collector(false);
+  const printed: string[] = [];
+  const harness = altered({ receive: () => Promise.reject(new Error("down")), classify: () => "invalid" });
+  const onReport = () => Promise.reject(new Error("the report has no place to go"));
+  const print = (text: string) => void printed.push(text);
+  await testBackend({ test: runner.test, harness, only: ["02-retried"], print, onReport });
+  for (const run of runner.run.values()) await assert.rejects(run());
+  assert.match(printed[0]!, /\nTests: 0 passed, 2 failed, 0 skipped$/);
+});
+
+test("ConformanceReport calls fencing not proven where the harness cannot hold requests below the driver", async () => {
+  const only = conformanceCases.filter(({ proves }) => proves === "fencing").map(({ id }) => id);
+  const late = only.filter((id) => id.includes("arrives-late"));
+  assert.equal(late.length, 5);
+  const { capabilities, cases } = await runConformance({ harness: withoutHold(), only });
+  assert.equal(capabilities.fencing, "not proven");
+  assert.deepEqual(cases.filter(({ status }) => status === "not-proven").map(({ id }) => id), late);
+  assert.equal((await runConformance({ harness: memoryHarness(), only })).capabilities.fencing, "proven");
+});
+
+function withoutHold(): Harness {
+  const whole = memoryHarness();
+  return { ...whole, open: async () => ({ ...await whole.open(), holdRequests: undefined }) };
+}
+
+test("The case 13-batched measures the declared costPerMessage, 1 where none is declared", async () => {
+  const spending = (costPerMessage: number | undefined) =>
+    memoryHarness("spending", (driver, { spend }) =>
+      alterDriver(driver, {
+        capabilities: { ...driver.capabilities, costPerMessage },
+        send: (key, messages, signal) => {
+          for (const _ of messages) spend();
+          return driver.send(key, messages, signal);
+        },
+        settle: (key, group, settlements, signal) => {
+          for (const _ of settlements) spend();
+          return driver.settle!(key, group, settlements, signal);
+        },
+      }));
+  const status = async (cost: number | undefined) =>
+    (await runConformance({ harness: spending(cost), only: ["13-batched"] })).capabilities.costPerMessage;
+  assert.deepEqual([await status(undefined), await status(1), await status(2)], ["failed", "failed", "proven"]);
+});
+
+test("health in the kit passes without a ping only where it says that nobody was asked", async () => {
+  const only = ["12-healthy", "12-unhealthy"];
+  const silent = memoryHarness("silent", (driver) => alterDriver(driver, { ping: undefined }));
+  assert.deepEqual(chosen(await runConformance({ harness: silent, only })).map(({ status }) => status), [
+    "passed",
+    "passed",
+  ]);
 });

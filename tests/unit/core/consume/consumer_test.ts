@@ -338,7 +338,11 @@ test("consumer: a sink takes the dead where the backend keeps none, and only the
 });
 
 test("consumer: where the backend keeps the dead, the sink is not asked", async () => {
-  const { backend, driver, consumer } = setUp();
+  const deadLetters = {
+    list: () => Promise.resolve({ letters: [], cursor: undefined }),
+    purge: () => Promise.resolve(0),
+  };
+  const { backend, driver, consumer } = setUp({ deadLetters });
   driver.put(...bodies(1));
   const handler = () => {
     throw new PermanentError("poison");
