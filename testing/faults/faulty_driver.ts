@@ -123,7 +123,9 @@ export function faultyDriver(driver: QueueDriver, options: FaultOptions = {}): F
       const twice = fault.kind === "duplicate" && Array.isArray(reply) && operation === "receive";
       const result = twice ? [...reply, ...reply] as T : reply;
       const wait = ownDelay + lateMs;
-      if (wait > 0) await delay(wait, clock);
+      // A driver heeds its signal: it waits no longer for a reply, and cannot tell what became of its request. Messages
+      // that a receive has leased by then still come, to be released.
+      if (wait > 0) await delay(wait, clock, operation === "receive" ? undefined : linked).catch(giveUp);
       if (fault.kind === "lose") {
         throw new InjectedFault(
           operation === "receive" ? "connection" : "unknown-outcome",
@@ -132,6 +134,10 @@ export function faultyDriver(driver: QueueDriver, options: FaultOptions = {}): F
       }
       return result;
     });
+  }
+
+  function giveUp(): never {
+    throw new InjectedFault("unknown-outcome", "Injected fault: the reply came too late");
   }
 
   /** Which places of a send fail: those that were asked for, else by chance every other. */
