@@ -18,6 +18,8 @@ export interface DriverBroker extends Pick<HarnessFeatures, "clock" | "restartBr
    * it fencing is not proven.
    */
   holdRequests?(driver: QueueDriver): (() => void | Promise<void>) | Promise<() => void | Promise<void>>;
+  /** Makes a driver whose broker is not there; see {@link HarnessFeatures.connectUnreachable}. */
+  unreachable?(options: ConnectOptions): QueueDriver | Promise<QueueDriver>;
   /** See {@link Broker.key}. */
   key?(name: string): string;
   /** See {@link Broker.secrets}. */
@@ -86,6 +88,9 @@ function brokerOf(own: DriverBroker): Broker {
         faulty(backend);
         return own.holdRequests!(wrapped.get(backend)!);
       },
+    },
+    ...own.unreachable && {
+      connectUnreachable: async (options) => createBackend(await own.unreachable!(options), options),
     },
     async connect({ maxLength, ...options } = {}) {
       const inner = await own.driver({ maxLength, ...options });

@@ -76,6 +76,11 @@ export interface HarnessFeatures {
    */
   failSomeOfNext?(backend: QueueBackend, places: readonly number[]): void;
   /**
+   * Opens a backend whose broker is not there: connections to its address are refused. Cases expect every call to name
+   * that cause, and no publish to be an unknown outcome. The options must reach the backend.
+   */
+  connectUnreachable?(options: ConnectOptions): QueueBackend | Promise<QueueBackend>;
+  /**
    * Puts an entry into the queue without the backend, its body as given: text that is not JSON, or JSON that is not an
    * object. Cases expect the dead letters to have it, unchanged. It may be the first call of a case, when no publish or
    * consumer has used the key yet: where the queue must exist first, `inject` creates it as the driver would.

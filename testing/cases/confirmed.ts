@@ -4,7 +4,7 @@
  * @module
  */
 import { PublishError, QueueError } from "../../core/errors.ts";
-import type { JsonObject } from "../../core/protocol.ts";
+import { isLeasing, type JsonObject } from "../../core/protocol.ts";
 import { casesOf, type ConformanceCase } from "../case.ts";
 import { check, equal } from "../check.ts";
 import { ackAll, ns, numbers, put, sorted } from "./support.ts";
@@ -176,6 +176,43 @@ export const confirmed: readonly ConformanceCase[] = casesOf(1, [
       check(error instanceof QueueError, `it must reject with a QueueError, not ${error.name}`);
       equal(error.code, "unknown-outcome", "the code");
       await t.power("delayResponses")(backend, 0);
+    },
+  },
+  {
+    id: "unreachable",
+    title: "without a broker every call names the cause, and no publish is an unknown outcome, whatever its timeout",
+    sendOnly: true,
+    features: ["connectUnreachable"],
+    async run(t) {
+      const { clock } = t.broker;
+      const timeoutMs = 900;
+      const backend = await t.power("connectUnreachable")({
+        timeoutMs,
+        closeDeadlineMs: 50,
+        ...clock && { clock },
+      });
+      check(isLeasing(backend), "the backend offers no leases");
+      const refused = (error: Error | undefined, what: string) => {
+        check(error instanceof QueueError, `${what} must fail with a QueueError, not ${error?.name}`);
+        equal(error.code, "connection", `the code of ${what}`);
+        check(/refused/i.test(error.message), `the message of ${what} must name the cause, found: ${error.message}`);
+      };
+      try {
+        const message = { payload: { n: 1 } };
+        refused(await t.rejects(backend.publish(t.key(), message.payload), "a publish"), "a publish");
+        const calls = [timeoutMs / 3, timeoutMs, timeoutMs * 2].flatMap((timeoutMs) => [
+          { what: `a publish of ${timeoutMs} ms`, call: backend.publish(t.key(), message.payload, { timeoutMs }) },
+          {
+            what: `a batch of ${timeoutMs} ms`,
+            call: backend.publishBatch(t.key(), [message, message], { timeoutMs }),
+          },
+        ]);
+        await Promise.all(calls.map(async ({ what, call }) => refused(await t.rejects(call, what), what)));
+        if (backend.capabilities.depth) refused(await t.rejects(backend.depth(t.key()), "depth"), "depth");
+        refused((await t.settles(backend.health(), "health")).error, "health");
+      } finally {
+        await t.settles(backend.close(), "closing");
+      }
     },
   },
   {

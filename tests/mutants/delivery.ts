@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { QueueError } from "../../core/errors.ts";
 import type { JsonValue } from "../../core/protocol.ts";
 import { alteredMessage, type Broken, brokenBackend, brokenDriver, receiving, settling } from "./mutant.ts";
 
@@ -20,6 +21,20 @@ function numbered(value: JsonValue): JsonValue {
 
 /** Wrong in what is delivered, when and how often. */
 export const brokenDelivery: readonly Broken[] = [
+  brokenDriver("says nothing of a refused connection when a deadline passes", "01-unreachable", () => ({
+    connect: undefined,
+    send: () => new Promise(() => {}),
+  })),
+  brokenDriver("takes every failed send for one that may have arrived", "01-unreachable", () => ({
+    connect: undefined,
+    send: () => Promise.reject(new QueueError("unknown-outcome", "connection refused")),
+  })),
+  brokenDriver("hides why there is no connection", "01-unreachable", () => ({
+    connect: (_key, signal) =>
+      new Promise((_, reject) =>
+        signal.addEventListener("abort", () => reject(new QueueError("connection", "failed")))
+      ),
+  })),
   brokenDriver("acks before the handler has run", "02-killed", (driver) => ({
     receive: receiving(driver, {
       get: async (raws, key, { group }) => {

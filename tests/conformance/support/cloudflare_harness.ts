@@ -45,7 +45,12 @@ export function cloudflareHarness(): Harness {
     open: () => {
       const clock = new FakeClock();
       const api = new CloudflareApi({ clock, rateLimit: { requests: PLENTY, windowMs: 300_000 } });
-      return { ...brokerOf(api, { fetch: api.textFetch as typeof fetch, clock }), clock };
+      const refuse = () => Promise.reject(new TypeError("fetch failed", { cause: new Error("connect ECONNREFUSED") }));
+      return {
+        ...brokerOf(api, { fetch: api.textFetch as typeof fetch, clock }),
+        unreachable: brokerOf(api, { fetch: refuse, clock }).driver,
+        clock,
+      };
     },
   });
 }

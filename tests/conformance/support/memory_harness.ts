@@ -4,6 +4,7 @@
  * @module
  */
 import type { QueueDriver } from "../../../core/driver.ts";
+import { QueueError } from "../../../core/errors.ts";
 import { MemoryBroker, MemoryDriver } from "../../../backends/memory/mod.ts";
 import { alterDriver } from "../../../testing/faults/alter_driver.ts";
 import { driverHarness } from "../../../testing/driver_harness.ts";
@@ -45,6 +46,21 @@ export function memoryHarness(
         secrets: [SECRET],
         inject: (key, body) => broker.inject(key, body),
         cost: () => cost,
+        unreachable: ({ maxLength }) => {
+          const memory: QueueDriver = new MemoryDriver({ broker, clock, maxLength });
+          const refuse = (signal: AbortSignal) =>
+            new Promise<never>((_, reject) => {
+              const error = new QueueError("connection", "connect ECONNREFUSED: connection refused");
+              signal.addEventListener("abort", () => reject(error), { once: true });
+            });
+          const refusing = alterDriver(memory, {
+            inProcess: false,
+            connect: (_key, signal) => refuse(signal),
+            depth: (_key, _group, signal) => refuse(signal),
+            ping: refuse,
+          });
+          return alter(refusing, { clock, broker, maxLength, spend, wire: () => Promise.resolve() });
+        },
         driver: ({ maxLength }) => {
           // What `alter` makes of the driver is on the near side of the gate, as a driver is of the network.
           const { driver: memory, hold, pass } = gated(new MemoryDriver({ broker, clock, maxLength }));

@@ -10,6 +10,9 @@ import { driverHarness } from "../../../testing/driver_harness.ts";
 import type { Broker, Harness } from "../../../testing/harness.ts";
 import type { UpstashAddress, UpstashCommand } from "../../fakes/upstash_control.ts";
 
+/** Nothing listens there. */
+const REFUSING_URL = "http://127.0.0.1:47";
+
 /** Commands the server. */
 async function command(control: string, what: UpstashCommand): Promise<unknown> {
   const response = await fetch(control, { method: "POST", body: JSON.stringify(what) });
@@ -28,6 +31,10 @@ async function openBroker(control: string, namespace: string): Promise<Broker> {
     open: () => ({
       secrets: [`${tokens}1`], // the first client's
       driver: (options) => createDriver({ ...options, url, token: `${tokens}${++clients}` }),
+      // workerd does not tell a refused connection from a lost one.
+      ...navigator.userAgent !== "Cloudflare-Workers" && {
+        unreachable: (options) => createDriver({ ...options, url: REFUSING_URL, token: `${tokens}1` }),
+      },
       restartBroker: async () => {
         await command(control, { do: "restart" });
       },
