@@ -7,6 +7,7 @@
 import { type Clock, systemClock } from "./util/clock.ts";
 import type { QueueDriver } from "./driver.ts";
 import { type ErrorCode, QueueError, type QueueErrorOptions } from "./errors.ts";
+import { ABORT_GRACE_MS } from "./defaults.ts";
 import { abortable, microtasks, withDeadline } from "./util/async.ts";
 import { type FailureEvent, notify, type QueueObserver } from "./observer.ts";
 import { messageOf, redactError, redactText } from "./util/redact.ts";
@@ -102,6 +103,25 @@ export class BackendContext {
       maxPayloadBytes: options.maxPayloadBytes ?? driver.capabilities.maxPayloadBytes,
       random: options.random ?? Math.random,
     };
+  }
+
+  /**
+   * Calls back when the driver has had its turn to name the reason of an abort: after {@link ABORT_GRACE_MS} of real
+   * time, or of the injected clock where that runs ahead.
+   *
+   * @returns A function that calls it off.
+   */
+  afterGrace(callback: () => void): () => void {
+    const clocks = this.clock === systemClock ? [systemClock] : [systemClock, this.clock];
+    const timers = clocks.map((clock) => {
+      const timer = clock.setTimeout(() => {
+        end();
+        callback();
+      }, ABORT_GRACE_MS);
+      return () => clock.clearTimeout(timer);
+    });
+    const end = () => timers.forEach((clear) => clear());
+    return end;
   }
 
   /** Names an error. */

@@ -72,6 +72,8 @@ export interface RawDelivery {
   readonly attempts: number;
   /** The ordering key that the message was sent with; undefined where there was none. */
   readonly orderingKey?: string | undefined;
+  /** Milliseconds that it waited behind others of its ordering key, at its first delivery; undefined: behind none. */
+  readonly blockedMs?: number | undefined;
   /** Undefined where there are none. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /** Epoch milliseconds, where known. */
@@ -116,6 +118,9 @@ export interface DriverDeadLetters {
   /** Removes them. */
   purge(key: string, query: DriverDeadLetterQuery, signal: AbortSignal): Promise<number>;
 }
+
+/** The counts of a driver. `blocked` may be left out where `capabilities.orderingKeys` is false. */
+export type DriverDepth = Omit<QueueDepth, "blocked"> & Partial<Pick<QueueDepth, "blocked">>;
 
 /** What a backend author writes. */
 export interface QueueDriver {
@@ -186,7 +191,7 @@ export interface QueueDriver {
     signal: AbortSignal,
   ): Promise<boolean[]>;
   /** Counts. Must change nothing. */
-  depth?(key: string, group: string, signal: AbortSignal): Promise<QueueDepth>;
+  depth?(key: string, group: string, signal: AbortSignal): Promise<DriverDepth>;
   /** The dead letters, where the broker keeps them. */
   readonly deadLetters?: DriverDeadLetters | undefined;
   /** Resolves where the broker answers. Must publish nothing. */

@@ -19,6 +19,8 @@ export interface QueueMessageEvent {
   readonly attempts?: number | undefined;
   /** Milliseconds: to the confirmation for `published`, from the delivery on for all that follow it. */
   readonly durationMs?: number | undefined;
+  /** Milliseconds that it waited behind others of its ordering key; for `delivered`, where it waited behind any. */
+  readonly blockedMs?: number | undefined;
   /** Why, where it was retried or died. */
   readonly reason?: unknown;
 }

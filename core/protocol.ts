@@ -136,6 +136,8 @@ export interface QueueDepth {
   readonly inFlight: number;
   /** Published or retried with a delay that is not over. */
   readonly delayed: number;
+  /** Waiting behind another message of their ordering key; 0 where `capabilities.orderingKeys` is false. */
+  readonly blocked: number;
   /** Dead letters. */
   readonly dead: number;
 }

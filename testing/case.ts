@@ -23,7 +23,7 @@ export type HarnessFeatureName = keyof HarnessFeatures | "secrets";
 export interface ConformanceCase {
   /** Short and for ever the same, such as `"02-killed"`. */
   readonly id: string;
-  /** The rule of the delivery contract that it proves, 1 to 14. */
+  /** The rule of the delivery contract that it proves, 1 to 15. */
   readonly rule: number;
   /** What must be true, as a sentence. */
   readonly title: string;

@@ -156,6 +156,7 @@ export class GroupModel {
       ready: waiting.filter(({ notBefore }) => notBefore <= at).length + ended,
       inFlight: this.in("held").length + this.in("orphaned").length - ended,
       delayed: waiting.filter(({ notBefore }) => notBefore > at).length,
+      blocked: 0,
       dead: this.in("dead").length,
     };
   }

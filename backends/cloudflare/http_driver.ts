@@ -7,6 +7,7 @@ import { checkOptions, checkValue, count, func, positive, text, type Validators 
 import { BACKEND_CHECKS, type BackendOptions } from "../../core/context.ts";
 import { type Clock, systemClock } from "../../core/util/clock.ts";
 import type {
+  DriverDepth,
   DriverMessage,
   DriverReceiveOptions,
   QueueDriver,
@@ -15,7 +16,7 @@ import type {
   Settlement,
 } from "../../core/driver.ts";
 import { type ErrorCode, QueueError } from "../../core/errors.ts";
-import type { Capabilities, FailureCause, QueueDepth } from "../../core/protocol.ts";
+import type { Capabilities, FailureCause } from "../../core/protocol.ts";
 import { CAPABILITIES, LIMITS } from "./binding_driver.ts";
 import { CloudflareClient } from "./client.ts";
 import { deadLettersOf } from "./dead_letters.ts";
@@ -183,7 +184,7 @@ export class HttpDriver implements QueueDriver {
     });
   }
 
-  async depth(key: string, _group: string, signal: AbortSignal): Promise<QueueDepth> {
+  async depth(key: string, _group: string, signal: AbortSignal): Promise<DriverDepth> {
     const path = await this.#queues.path(key, signal);
     const deadPath = await this.#queues.deadLetters(key, signal);
     const [backlog = 0, dead = 0] = await Promise.all([path, deadPath].map(async (queue) => {

@@ -9,7 +9,8 @@ import { QueueError } from "../../core/errors.ts";
 import type { QueueDepth } from "../../core/protocol.ts";
 import { ADDED, Dedup } from "./dedup.ts";
 import type { Group, Lease } from "./group.ts";
-import { Node, Topic } from "./topic.ts";
+import { Node } from "./node.ts";
+import { Topic } from "./topic.ts";
 
 /** How a key takes messages. */
 export interface QueueLimits {
@@ -55,7 +56,8 @@ export class MemoryBroker {
   /** Puts text into a key as a foreign producer would: it need not be JSON. */
   inject(key: string, body: string): void {
     const now = monotonic(this.#clock);
-    this.#topic(key).add(new Node(crypto.randomUUID(), body, undefined, this.#dayMs + now, undefined), now, now);
+    const message = { id: crypto.randomUUID(), orderingKey: undefined, payload: body, headers: undefined };
+    this.#topic(key).add(new Node({ ...message, publishedAt: this.#dayMs + now }), now, now);
   }
 
   /**
@@ -105,7 +107,7 @@ export class MemoryBroker {
         case "release":
           return group.release(lease, now);
         case "dead":
-          return group.bury(lease, key, name, settlement.cause, now, new Date(this.#clock.now()));
+          return group.deadLetter(lease, key, name, settlement.cause, now, new Date(this.#clock.now()));
       }
     });
   }
@@ -120,12 +122,14 @@ export class MemoryBroker {
   /** Counts; a group that does not exist yet sees all that is kept. */
   depth(key: string, name: string): QueueDepth {
     const topic = this.#topics.get(key);
-    if (topic === undefined) return { ready: 0, inFlight: 0, delayed: 0, dead: 0 };
+    if (topic === undefined) return { ready: 0, inFlight: 0, delayed: 0, blocked: 0, dead: 0 };
     const now = monotonic(this.#clock);
     topic.advance(now);
     const group = topic.groups.get(name);
     if (group) return group.depth(now);
-    return { ready: topic.length - topic.delayed, inFlight: 0, delayed: topic.delayed, dead: 0 };
+    const { delayed } = topic;
+    const blocked = topic.blockedForNewGroup();
+    return { ready: topic.length - delayed - blocked, inFlight: 0, delayed, blocked, dead: 0 };
   }
 
   /**
@@ -136,15 +140,24 @@ export class MemoryBroker {
     return this.#topics.get(key)?.groups.get(name);
   }
 
+  /**
+   * Puts a dead letter back.
+   * @internal The driver calls it.
+   */
+  revive(group: Group, id: string): void {
+    group.revive(id, monotonic(this.#clock));
+  }
+
   #add(topic: Topic, dedup: Dedup, key: string, message: DriverMessage, intake: QueueLimits, now: number): SendResult {
     if (message.explicitId && dedup.has(message.id, now)) return { outcome: "duplicate" };
     if (topic.length >= intake.maxLength) {
       if (!intake.dropOldest) return { error: full(key, intake.maxLength) };
-      topic.dropOldest();
+      topic.dropOldest(now);
     }
     if (message.explicitId) dedup.add(message.id, now, intake.dedupWindowMs);
-    const { id, payload, headers, ttlMs, delayMs } = message;
-    topic.add(new Node(id, payload, headers, this.#dayMs + now, ttlMs && now + ttlMs), now + delayMs, now);
+    const { id, orderingKey, payload, headers, ttlMs, delayMs } = message;
+    const kept = { id, orderingKey, payload, headers, publishedAt: this.#dayMs + now };
+    topic.add(new Node(kept, ttlMs && now + ttlMs), now + delayMs, now);
     return ADDED;
   }
 

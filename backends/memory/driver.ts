@@ -35,7 +35,7 @@ const CAPABILITIES: Capabilities = Object.freeze<Capabilities>({
   headers: true,
   maxLength: true,
   depth: true,
-  orderingKeys: false,
+  orderingKeys: true,
   order: "fifo",
   consume: "pull",
   maxPayloadBytes: Infinity,
@@ -67,7 +67,7 @@ export class MemoryDriver implements QueueDriver {
     this.#intake = { maxLength, dropOldest: overflow === "drop-oldest", dedupWindowMs };
     this.deadLetters = {
       list: (key, query, cursor) => Promise.resolve(page(this.#select(key, query), cursor)),
-      replay: (key, query) => Promise.resolve(this.#take(key, query, (group, id) => group.revive(id))),
+      replay: (key, query) => Promise.resolve(this.#take(key, query, (group, id) => this.#broker.revive(group, id))),
       purge: (key, query) => Promise.resolve(this.#take(key, query, (group, id) => void group.dead.delete(id))),
     };
   }

@@ -7,8 +7,9 @@ import { type Clock, monotonic } from "../../core/util/clock.ts";
 import type { RawDelivery } from "../../core/driver.ts";
 import { cloneJson } from "../../core/util/json.ts";
 import type { DeadLetter, FailureCause, JsonObject, QueueDepth } from "../../core/protocol.ts";
+import { Conversations, type Parked } from "./conversations.ts";
 import { TimeHeap } from "./heap.ts";
-import { type Kept, type Node, STALE, type Topic } from "./topic.ts";
+import { type Kept, type Node, STALE } from "./node.ts";
 
 /** Lists of leases of so many lengths are kept while they are empty. */
 const LENGTHS_KEPT = 4;
@@ -22,7 +23,7 @@ export class Lease implements RawDelivery {
   list: LeaseList | undefined;
 
   /** The n-th delivery of a message. */
-  constructor(readonly node: Node, readonly attempts: number) {
+  constructor(readonly node: Node, readonly attempts: number, readonly blockedMs: number | undefined) {
     const { payload } = node;
     this.body = typeof payload === "object" ? cloneJson(payload) : payload;
   }
@@ -34,6 +35,10 @@ export class Lease implements RawDelivery {
 
   get id(): string {
     return this.node.id;
+  }
+
+  get orderingKey(): string | undefined {
+    return this.node.orderingKey;
   }
 
   get headers(): Readonly<Record<string, string>> | undefined {
@@ -68,10 +73,18 @@ class LeaseList {
   }
 }
 
-interface Again {
-  readonly node: Node;
-  /** Deliveries that counted so far. */
-  readonly attempts: number;
+/** The log of a key, as its groups use it. */
+export interface Log {
+  /** The number of messages that are published and not yet visible. */
+  readonly delayed: number;
+  /** Monotonic milliseconds at which the next delayed message becomes visible. */
+  readonly nextAt: number;
+  /** Makes visible what is due and removes what has expired. */
+  advance(now: number): void;
+  /** Notes that one group has settled a message. */
+  settled(node: Node): void;
+  /** Makes a place outside the log, for a message that one group alone is to see again. */
+  place(message: Kept, now: number): Node;
 }
 
 /** A dead letter, and the message that it was. */
@@ -87,7 +100,7 @@ export class Group {
   /** Messages of the log that it has not seen. */
   unread = 0;
   readonly dead: Map<string, Dead> = new Map();
-  readonly #topic: Topic;
+  readonly #log: Log;
   #cursor: Node;
   #inFlight = 0;
   #died = 0;
@@ -95,14 +108,15 @@ export class Group {
   #stale = 0;
   readonly #leases: Map<number, LeaseList> = new Map();
   /** Seen before and deliverable now, by their place in the order. */
-  readonly #redeliverable: TimeHeap<Again> = new TimeHeap();
+  readonly #redeliverable: TimeHeap<Parked> = new TimeHeap();
   /** Seen before and deliverable later, by their time. */
-  readonly #scheduled: TimeHeap<Again> = new TimeHeap();
+  readonly #scheduled: TimeHeap<Parked> = new TimeHeap();
+  readonly #conversations: Conversations = new Conversations();
   readonly #waiters: Set<() => void> = new Set();
 
   /** A group that starts after a place in the log. */
-  constructor(topic: Topic, cursor: Node) {
-    this.#topic = topic;
+  constructor(log: Log, cursor: Node) {
+    this.#log = log;
     this.#cursor = cursor;
   }
 
@@ -114,11 +128,14 @@ export class Group {
       const { next } = this.#cursor;
       const again = this.#redeliverable.popDue(next === undefined ? Infinity : next.seq);
       if (again !== undefined) {
-        if (!again.node.removed) taken.push(this.#lease(again.node, again.attempts + 1, leaseMs, now));
+        const { node, attempts } = again;
+        if (node.removed || !this.#conversations.take(node, attempts)) continue;
+        taken.push(this.#lease(node, attempts + 1, leaseMs, now));
       } else if (next !== undefined) {
         this.#cursor = next;
         if (next.removed) continue;
         this.unread -= 1;
+        if (!this.#conversations.take(next, 0)) continue;
         taken.push(this.#lease(next, 1, leaseMs, now));
       } else {
         break;
@@ -129,14 +146,14 @@ export class Group {
 
   /** Brings back what is due: delays that are over, leases that have ended. */
   advance(now: number): void {
-    this.#topic.advance(now);
+    this.#log.advance(now);
     for (let again = this.#scheduled.popDue(now); again; again = this.#scheduled.popDue(now)) {
       this.#redeliverable.push(again.node.seq, again);
     }
     for (const [leaseMs, list] of this.#leases) {
       for (let lease = list.first; lease && lease.until <= now; lease = list.first) {
         this.#end(lease);
-        this.#return(lease, lease.attempts);
+        this.#return(lease, lease.attempts, now);
       }
       if (list.first === undefined && this.#leases.size > LENGTHS_KEPT) this.#leases.delete(leaseMs);
     }
@@ -144,7 +161,7 @@ export class Group {
 
   /** When something may become deliverable without anybody doing anything. */
   get nextAt(): number {
-    let at = Math.min(this.#topic.nextAt, this.#scheduled.nextAt);
+    let at = Math.min(this.#log.nextAt, this.#scheduled.nextAt);
     for (const list of this.#leases.values()) at = Math.min(at, list.first?.until ?? Infinity);
     return at;
   }
@@ -153,7 +170,7 @@ export class Group {
   ack(lease: Lease, now: number): boolean {
     if (!this.#holds(lease, now)) return false;
     this.#end(lease);
-    this.#topic.settled(lease.node);
+    this.#settled(lease.node, now);
     return true;
   }
 
@@ -161,8 +178,9 @@ export class Group {
   retry(lease: Lease, at: number, now: number): boolean {
     if (!this.#holds(lease, now)) return false;
     this.#end(lease);
-    if (at <= now) this.#return(lease, lease.attempts);
+    if (at <= now || lease.node.removed) this.#return(lease, lease.attempts, now);
     else {
+      this.#conversations.giveBack(lease.node);
       this.#scheduled.push(at, { node: lease.node, attempts: lease.attempts });
       this.wake(); // to wait no longer than until then
     }
@@ -173,12 +191,12 @@ export class Group {
   release(lease: Lease, now: number): boolean {
     if (!this.#holds(lease, now)) return false;
     this.#end(lease);
-    this.#return(lease, lease.attempts - 1);
+    this.#return(lease, lease.attempts - 1, now);
     return true;
   }
 
   /** A message is given up. */
-  bury(lease: Lease, key: string, name: string, cause: FailureCause, now: number, diedAt: Date): boolean {
+  deadLetter(lease: Lease, key: string, name: string, cause: FailureCause, now: number, diedAt: Date): boolean {
     if (!this.#holds(lease, now)) return false;
     const { node: message, attempts } = lease;
     const n = ++this.#died;
@@ -202,7 +220,7 @@ export class Group {
       },
     });
     this.#end(lease);
-    this.#topic.settled(lease.node);
+    this.#settled(lease.node, now);
     return true;
   }
 
@@ -215,10 +233,11 @@ export class Group {
   }
 
   /** Puts a dead letter back, for this group alone, behind all that waits. */
-  revive(id: string): void {
+  revive(id: string, now: number): void {
     const { message } = this.dead.get(id)!;
     this.dead.delete(id);
-    const node = this.#topic.place(message);
+    const node = this.#log.place(message, now);
+    this.#conversations.add(node);
     this.#redeliverable.push(node.seq, { node, attempts: 0 });
     this.wake();
   }
@@ -226,22 +245,26 @@ export class Group {
   /** Counts. */
   depth(now: number): QueueDepth {
     this.advance(now);
-    let ready = this.unread;
+    const { blocked, parked } = this.#conversations;
+    let ready = this.unread + parked - blocked;
     for (const { node } of this.#redeliverable) if (!node.removed) ready += 1;
-    let delayed = this.#topic.delayed;
+    let delayed = this.#log.delayed;
     for (const { node } of this.#scheduled) if (!node.removed) delayed += 1;
-    return { ready, inFlight: this.#inFlight, delayed, dead: this.dead.size };
+    return { ready, inFlight: this.#inFlight, delayed, blocked, dead: this.dead.size };
   }
 
   /** A message was added to the log. */
-  added(): void {
+  added(node: Node): void {
     this.unread += 1;
+    this.#conversations.add(node);
     if (this.#waiters.size > 0) this.wake();
   }
 
   /** A message of the log is gone, though this group has not settled it. */
-  removed(node: Node): void {
-    if (node.seq > this.#cursor.seq) {
+  removed(node: Node, now: number): void {
+    const passed = node.seq <= this.#cursor.seq;
+    this.#promote(this.#conversations.remove(node, passed, now));
+    if (!passed) {
       this.unread -= 1;
     } else if (++this.#stale >= STALE && this.#stale * 2 >= this.#redeliverable.size + this.#scheduled.size) {
       this.#stale = 0;
@@ -275,7 +298,7 @@ export class Group {
   }
 
   #lease(node: Node, attempts: number, leaseMs: number, now: number): RawDelivery {
-    const lease = new Lease(node, attempts);
+    const lease = new Lease(node, attempts, attempts === 1 ? this.#conversations.blockedMs(node) : undefined);
     this.#start(lease, leaseMs, now);
     this.#inFlight += 1;
     return lease;
@@ -298,9 +321,22 @@ export class Group {
     this.#inFlight -= 1;
   }
 
-  #return(lease: Lease, attempts: number): void {
+  #settled(node: Node, now: number): void {
+    this.#promote(this.#conversations.finish(node, now));
+    this.#log.settled(node);
+  }
+
+  /** Makes the next message of an ordering key deliverable. */
+  #promote(next: Parked | undefined): void {
+    if (next === undefined) return;
+    this.#redeliverable.push(next.node.seq, next);
+    if (this.#waiters.size > 0) this.wake();
+  }
+
+  #return(lease: Lease, attempts: number, now: number): void {
     const { node } = lease;
-    if (node.removed) return;
+    if (node.removed) return this.#promote(this.#conversations.finish(node, now));
+    this.#conversations.giveBack(node);
     this.#redeliverable.push(node.seq, { node, attempts });
     if (this.#waiters.size > 0) this.wake();
   }

@@ -6,49 +6,23 @@
  *
  * @module
  */
-import type { JsonObject } from "../../core/protocol.ts";
+import { Group, type Log } from "./group.ts";
 import { TimeHeap } from "./heap.ts";
-import { Group } from "./group.ts";
-
-/** What a message brings. */
-export interface Kept {
-  readonly id: string;
-  readonly payload: JsonObject | string | undefined;
-  readonly headers: Readonly<Record<string, string>> | undefined;
-  readonly publishedAt: number | undefined;
-}
-
-/** A message and its place in the log. */
-export class Node implements Kept {
-  /** Where it stands in the order; set when it becomes visible. */
-  seq = 0;
-  /** How many groups have not settled it yet. */
-  pending = 0;
-  /** Not to be delivered again: settled by all, expired or dropped. */
-  removed = false;
-  before: Node | undefined;
-  next: Node | undefined;
-
-  /** A message, not yet in the log. */
-  constructor(
-    readonly id: string,
-    readonly payload: JsonObject | string | undefined,
-    readonly headers: Readonly<Record<string, string>> | undefined,
-    readonly publishedAt: number | undefined,
-    readonly expiresAt: number | undefined,
-  ) {}
-}
-
-/** So many that are gone may stand in a heap without being looked for. */
-export const STALE = 1_000;
+import { type Kept, Node, STALE } from "./node.ts";
 
 /** A key's log and its groups. */
-export class Topic {
+export class Topic implements Log {
   readonly groups: Map<string, Group> = new Map();
   /** Messages that some group, or the first one to come, has yet to settle; the delayed ones among them. */
   length = 0;
   /** Stands before the oldest message that is kept. */
-  readonly #start: Node = new Node("", undefined, undefined, undefined, undefined);
+  readonly #start: Node = new Node({
+    id: "",
+    orderingKey: undefined,
+    payload: undefined,
+    headers: undefined,
+    publishedAt: undefined,
+  });
   #last: Node = this.#start;
   #seq = 0;
   /** Those among the delayed that were removed before their time came. */
@@ -66,7 +40,7 @@ export class Topic {
       for (let node = this.#start.next; node; node = node.next) {
         if (node.removed) continue;
         node.pending += 1;
-        group.unread += 1;
+        group.added(node);
       }
       this.groups.set(name, group);
     }
@@ -81,17 +55,30 @@ export class Topic {
       this.#delayed.push(visibleAt, node);
       for (const group of this.groups.values()) group.wake(); // to wait no longer than until it is due
     } else {
-      this.#append(node);
+      this.#append(node, now);
     }
   }
 
   /** A place outside the log, for a message that one group alone is to see again. */
-  place({ id, payload, headers, publishedAt }: Kept): Node {
-    const node = new Node(id, payload, headers, publishedAt, undefined);
+  place(message: Kept, now: number): Node {
+    const node = new Node(message);
+    node.visibleAt = now;
     node.seq = ++this.#seq;
     node.pending = 1;
     this.length += 1;
     return node;
+  }
+
+  /** Returns how many messages would wait behind their ordering key in a group that does not exist yet. */
+  blockedForNewGroup(): number {
+    const keys = new Set<string>();
+    let blocked = 0;
+    for (let node = this.#start.next; node; node = node.next) {
+      if (node.removed || node.orderingKey === undefined) continue;
+      if (keys.has(node.orderingKey)) blocked += 1;
+      keys.add(node.orderingKey);
+    }
+    return blocked;
   }
 
   /** How many are published and not yet visible. */
@@ -108,11 +95,11 @@ export class Topic {
   advance(now: number): void {
     for (let node = this.#delayed.popDue(now); node; node = this.#delayed.popDue(now)) {
       if (node.removed) this.#delayedGone -= 1;
-      else this.#append(node);
+      else this.#append(node, now);
     }
     for (let node = this.#expiring.popDue(now); node; node = this.#expiring.popDue(now)) {
       if (node.removed) this.#expiringGone -= 1;
-      else this.remove(node);
+      else this.remove(node, now);
     }
   }
 
@@ -126,19 +113,19 @@ export class Topic {
   }
 
   /** Takes a message out for all groups: its time is over, or it is dropped for a newer one. */
-  remove(node: Node): void {
+  remove(node: Node, now: number): void {
     if (node.removed) return;
     node.removed = true;
     if (node.seq === 0) this.#delayedGone += 1;
-    else for (const group of this.groups.values()) group.removed(node);
+    else for (const group of this.groups.values()) group.removed(node, now);
     this.#leave(node);
   }
 
   /** Drops the oldest message. */
-  dropOldest(): void {
+  dropOldest(now: number): void {
     for (let node = this.#start.next; node; node = node.next) {
       if (node.removed) continue;
-      this.remove(node);
+      this.remove(node, now);
       return this.#forget(node);
     }
     for (let node = this.#delayed.popDue(Infinity); node; node = this.#delayed.popDue(Infinity)) {
@@ -152,14 +139,15 @@ export class Topic {
     }
   }
 
-  #append(node: Node): void {
+  #append(node: Node, now: number): void {
     node.seq = ++this.#seq;
+    node.visibleAt = now;
     node.pending = this.groups.size;
     const last = this.#last;
     node.before = last;
     this.#last = last.next = node;
     if (last.removed) this.#unlink(last);
-    for (const group of this.groups.values()) group.added();
+    for (const group of this.groups.values()) group.added(node);
   }
 
   #leave(node: Node): void {

@@ -10,6 +10,7 @@ import type { Clock } from "../../core/util/clock.ts";
 import { monotonic, systemClock } from "../../core/util/clock.ts";
 import type {
   DriverDeadLetters,
+  DriverDepth,
   DriverMessage,
   DriverReceiveOptions,
   QueueDriver,
@@ -18,7 +19,7 @@ import type {
   Settlement,
 } from "../../core/driver.ts";
 import { type ErrorCode, QueueError } from "../../core/errors.ts";
-import type { Capabilities, QueueDepth } from "../../core/protocol.ts";
+import type { Capabilities } from "../../core/protocol.ts";
 import { StreamsDeadLetters } from "./dead_letters.ts";
 import { readDeliveries } from "./entries.ts";
 import { byLeaseGroup, type Lease, LeaseGroups } from "./lease_groups.ts";
@@ -311,7 +312,7 @@ export class StreamsDriver implements QueueDriver {
   }
 
   /** Counts with one script. */
-  async depth(key: string, group: string, signal: AbortSignal): Promise<QueueDepth> {
+  async depth(key: string, group: string, signal: AbortSignal): Promise<DriverDepth> {
     const keys = keysFor(DEPTH, groupKeys(key, group));
     const answer = await this.#transport.run(DEPTH, keys, [group], signal) as number[];
     const [ready = 0, inFlight = 0, waiting = 0, gone = 0] = answer.map((count) => Math.max(0, Number(count)));

@@ -9,10 +9,8 @@ import type { DriverMessage } from "../driver.ts";
 import type { QueueError } from "../errors.ts";
 import { type BatchOwner, type PublishOutcome, sendBatch, SendState } from "./send_batch.ts";
 import type { BackendContext } from "../context.ts";
-import { ABORT_GRACE_MS } from "../defaults.ts";
 import { type GiveUpReason, PendingPublish } from "./pending_publish.ts";
 import type { PublishReceipt } from "../protocol.ts";
-import { systemClock } from "../util/clock.ts";
 
 /** A call, with the promise that it returned. */
 interface BatchedPublish extends PendingPublish {
@@ -44,7 +42,7 @@ class KeyBatcher implements BatchOwner {
   #timerAt = Infinity;
   /** Calls whose time is over, while the driver may still say how far the batch came. */
   #givingUp: BatchedPublish[] = [];
-  #graceTimer: unknown;
+  #endGrace: (() => void) | undefined;
 
   /** @param onIdle Called when there is nothing left to send. */
   constructor(context: BackendContext, key: string, onIdle: () => void) {
@@ -158,19 +156,19 @@ class KeyBatcher implements BatchOwner {
     if (state === undefined || state.phase === "idle" || !(inFlight || late)) return this.#end(pending, state);
     // The driver knows how far the messages came, and why those in front are not confirmed: it has the next word.
     this.#givingUp.push(pending);
-    this.#graceTimer ??= systemClock.setTimeout(() => this.#onGraceOver(), ABORT_GRACE_MS);
+    this.#endGrace ??= this.#context.afterGrace(() => this.#onGraceOver());
     if (inFlight && state.phase === "connecting" && !state.signal.aborted) state.interrupt(why.reason);
   }
 
   #onGraceOver(): void {
-    this.#graceTimer = undefined;
+    this.#endGrace = undefined;
     // An attempt that was aborted ends within its own grace.
     if (!this.#state?.signal.aborted) this.#finishGivingUp();
   }
 
   #finishGivingUp(): void {
-    systemClock.clearTimeout(this.#graceTimer);
-    this.#graceTimer = undefined;
+    this.#endGrace?.();
+    this.#endGrace = undefined;
     for (const pending of this.#givingUp.splice(0)) if (!pending.over) this.#end(pending, this.#state);
   }
 

@@ -6,15 +6,11 @@
 import type { DriverMessage, SendResult } from "../driver.ts";
 import { type ErrorCode, PublishError } from "../errors.ts";
 import type { BackendContext } from "../context.ts";
-import { ABORT_GRACE_MS } from "../defaults.ts";
 import { abortable, delay } from "../util/async.ts";
 import type { PublishReceipt } from "../protocol.ts";
 
 /** The outcome of one message. */
 export type PublishOutcome = PublishReceipt | PublishError;
-
-/** Real time, whatever the injected clock: the driver's own work goes by that. */
-const grace = () => delay(ABORT_GRACE_MS);
 
 /** How far a batch came. */
 export class SendState {
@@ -78,6 +74,7 @@ export async function sendBatch(
   owner: BatchOwner,
 ): Promise<readonly PublishOutcome[]> {
   const { driver, options } = context;
+  const grace = (over: () => void) => context.afterGrace(over);
   const outcomeOf = (message: DriverMessage, result: SendResult | undefined): PublishOutcome => {
     if (result && !("error" in result)) return result.id ? result as PublishOutcome : { ...result, id: message.id };
     return wrapError(context, key, [message], result ? result.error : "the driver returned too few results");

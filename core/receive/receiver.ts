@@ -78,13 +78,14 @@ export class Receiver {
     if (!driver.depth) throw this.#context.unsupported("depth");
     const { group = DEFAULT_GROUP, signal } = options;
     checkGroup(this.#context, group);
-    return await call(
+    const counts = await call(
       this.#context,
       `Cannot look into "${key}"`,
       (limit) => driver.depth!(key, group, limit),
       key,
       signal,
     );
+    return { blocked: 0, ...counts };
   }
 
   /** Stops taking; resolves when nothing is in hand any more. */

@@ -199,7 +199,8 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
     this.#handed += 1;
     if (observer) {
       delivery.handedAt = monotonic(this.#context.clock);
-      notify(observer, "delivered", this.#about(delivery));
+      const { blockedMs } = delivery.raw;
+      notify(observer, "delivered", { ...this.#about(delivery), ...blockedMs !== undefined && { blockedMs } });
     }
     return { done: false, value: this.#give(delivery) };
   }

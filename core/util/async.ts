@@ -35,27 +35,40 @@ export async function withDeadline<T>(
 /**
  * Follows a promise until the signal aborts, so that work that ignores its signal holds nobody up.
  *
- * @param grace Called when the signal aborts: until its promise resolves, the work may still settle by itself. Default:
- *   no grace.
+ * @param grace Called when the signal aborts: until it calls back, the work may still settle by itself. Returns a function
+ *   that calls it off. Default: no grace.
  * @throws The signal's reason, where the promise did not settle before.
  */
-export function abortable<T>(promise: Promise<T>, signal: AbortSignal, grace?: () => Promise<unknown>): Promise<T> {
+export function abortable<T>(
+  promise: Promise<T>,
+  signal: AbortSignal,
+  grace?: (over: () => void) => () => void,
+): Promise<T> {
   return new Promise((resolve, reject) => {
+    let endGrace: (() => void) | undefined;
     const giveUp = () => reject(signal.reason);
     const onAbort = () => {
-      if (grace) void grace().then(giveUp);
+      if (grace) endGrace = grace(giveUp);
       else giveUp();
     };
-    const end = () => signal.removeEventListener("abort", onAbort);
+    const end = () => {
+      endGrace?.();
+      signal.removeEventListener("abort", onAbort);
+    };
     if (signal.aborted) onAbort();
     else signal.addEventListener("abort", onAbort, { once: true });
     promise.then(resolve, reject).then(end);
   });
 }
 
-/** Lets promises that are ready run on: enough for an abort to pass through several async functions. */
-export async function microtasks(count = 50): Promise<void> {
-  for (let i = 0; i < count; i++) await undefined;
+/** A grace for {@link abortable} that lets ready promises run on: enough for an abort to pass through async functions. */
+export function microtasks(over: () => void): () => void {
+  let called = true;
+  void (async () => {
+    for (let i = 0; i < 50 && called; i++) await undefined;
+    if (called) over();
+  })();
+  return () => void (called = false);
 }
 
 /**

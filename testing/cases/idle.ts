@@ -77,7 +77,7 @@ export const idle: readonly ConformanceCase[] = casesOf(13, [
         dead: number,
       ): Promise<void> {
         const depth = await t.settles(backend.depth(key), "the depth");
-        equal({ ...depth }, { ready, inFlight, delayed, dead }, `the depth ${what}`);
+        equal({ ...depth }, { ready, inFlight, delayed, blocked: 0, dead }, `the depth ${what}`);
       }
       await counts("of a key that nobody has used", 0, 0, 0, 0);
       await putNumbers(t, backend, key, 4);
@@ -141,9 +141,13 @@ export const idle: readonly ConformanceCase[] = casesOf(13, [
       await t.receive(backend, key, { group: "audit" }).next("a message");
       await ackAll(t, await t.receive(backend, key, { group: "bots", prefetch: 2 }).take(2, "two messages"));
       const of = async (group: string) => ({ ...await t.settles(backend.depth(key, { group }), "the depth") });
-      equal(await of("bots"), { ready: 1, inFlight: 0, delayed: 0, dead: 0 }, "of one group");
-      equal(await of("audit"), { ready: 2, inFlight: 1, delayed: 0, dead: 0 }, "of another");
-      equal(await of("new"), { ready: 3, inFlight: 0, delayed: 0, dead: 0 }, "of a group that has not come yet");
+      equal(await of("bots"), { ready: 1, inFlight: 0, delayed: 0, blocked: 0, dead: 0 }, "of one group");
+      equal(await of("audit"), { ready: 2, inFlight: 1, delayed: 0, blocked: 0, dead: 0 }, "of another");
+      equal(
+        await of("new"),
+        { ready: 3, inFlight: 0, delayed: 0, blocked: 0, dead: 0 },
+        "of a group that has not come yet",
+      );
       equal(numbers(3).length, (await t.drain(backend, key, { group: "new" })).length, "what that group gets");
     },
   },

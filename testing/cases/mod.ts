@@ -17,6 +17,7 @@ import { delays } from "./delays.ts";
 import { groups } from "./groups.ts";
 import { idle } from "./idle.ts";
 import { leases } from "./leases.ts";
+import { ordering } from "./ordering.ts";
 import { model } from "./model.ts";
 import { payloads } from "./payloads.ts";
 import { pushing } from "./pushing.ts";
@@ -48,5 +49,6 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...reconnecting,
   ...idle,
   ...secrets,
+  ...ordering,
   ...pushing,
 ];

@@ -103,7 +103,11 @@ class Run {
       if (last.capabilities.depth) {
         const depth = await t.settles(last.depth(this.#key, this.#named(group)), "the depth");
         const dead = model.in("dead").length;
-        equal({ ...depth, ready: 0 }, { ready: 0, inFlight: 0, delayed: 0, dead }, `the depth of ${group} at the end`);
+        equal(
+          { ...depth, ready: 0 },
+          { ready: 0, inFlight: 0, delayed: 0, blocked: 0, dead },
+          `the depth of ${group} at the end`,
+        );
       }
       // The other groups' markers are for this group too.
       const left = await t.drain(last, this.#key, this.#named(group));

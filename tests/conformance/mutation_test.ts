@@ -7,10 +7,18 @@ import { brokenKeeping } from "../mutants/keeping.ts";
 import { brokenLeases } from "../mutants/leases.ts";
 import { brokenTogether } from "../mutants/together.ts";
 import { brokenFencing } from "../mutants/unfenced.ts";
+import { brokenOrdering } from "../mutants/ordering.ts";
 import { memoryHarness } from "./support/memory_harness.ts";
 import { ran } from "./support/ran.ts";
 
-const broken = [...brokenDelivery, ...brokenLeases, ...brokenKeeping, ...brokenFencing, ...brokenTogether];
+const broken = [
+  ...brokenDelivery,
+  ...brokenLeases,
+  ...brokenKeeping,
+  ...brokenFencing,
+  ...brokenTogether,
+  ...brokenOrdering,
+];
 
 for (const { wrong, caughtBy, harness } of broken) {
   test(`mutation: a backend that ${wrong} is caught by ${caughtBy}`, async () => {
@@ -27,7 +35,7 @@ test("mutation: the cases that catch them pass for a correct backend", async () 
 
 test("mutation: every rule has a backend that breaks it", () => {
   const rules = new Set(broken.map(({ caughtBy }) => conformanceCases.find(({ id }) => id === caughtBy)?.rule));
-  assert.deepEqual([...rules].sort((a, b) => a! - b!), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]);
+  assert.deepEqual([...rules].sort((a, b) => a! - b!), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
 });
 
 for (const wrong of ["delivers again after an ack", "counts a release as an attempt", "ignores the delay of a retry"]) {

@@ -148,5 +148,5 @@ test("python: the plugin, a backend over TCP and one over HTTP work on one queue
     await value!.ack();
   }
   assert.deepEqual(await python(redis, ["consume", "python", "0"]), []);
-  assert.deepEqual(await tcp.depth(KEY, { group: "http" }), { ready: 0, inFlight: 0, delayed: 0, dead: 0 });
+  assert.deepEqual(await tcp.depth(KEY, { group: "http" }), { ready: 0, inFlight: 0, delayed: 0, blocked: 0, dead: 0 });
 });

@@ -346,7 +346,7 @@ test("redis: a cluster, with keys in its slots", async () => {
       assert.deepEqual(value!.payload, { n: 3 });
       assert.equal(await value!.ack(), true);
       await deliveries.return!();
-      assert.deepEqual(await backend.depth(key), { ready: 0, inFlight: 0, delayed: 0, dead: 0 });
+      assert.deepEqual(await backend.depth(key), { ready: 0, inFlight: 0, delayed: 0, blocked: 0, dead: 0 });
     }
     await assert.rejects(backend.publish("a}b", { a: 1 }, { id: "x" }), hasCode("invalid"));
     assert.throws(() => new RedisBackend({ client, replicas: 1 }), /replicas must be 0 on a cluster, found 1/);

@@ -27,7 +27,7 @@ test("upstash: a message goes through, whatever is in it", async () => {
     assert.equal(await delivery.ack(), true);
     break;
   }
-  assert.deepEqual(await backend.depth(KEY), { ready: 0, inFlight: 0, delayed: 0, dead: 0 });
+  assert.deepEqual(await backend.depth(KEY), { ready: 0, inFlight: 0, delayed: 0, blocked: 0, dead: 0 });
 });
 
 test("upstash: a batch, a receive and a settlement are one request each, concurrent publishes a few", async () => {

@@ -9,7 +9,7 @@ import { countedSignal } from "../../doubles/counted_signal.ts";
 import { HandClock, turn } from "../../doubles/hand_clock.ts";
 import { failure, hang, type Script, ScriptedDriver } from "../../doubles/scripted_driver.ts";
 
-const DEPTH = { ready: 1, inFlight: 2, delayed: 3, dead: 4 };
+const DEPTH = { ready: 1, inFlight: 2, delayed: 3, blocked: 0, dead: 4 };
 
 function setUp(script: Script = {}, options: BackendOptions = {}) {
   const clock = new HandClock();

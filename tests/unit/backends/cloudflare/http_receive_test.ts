@@ -153,17 +153,17 @@ test("cloudflare http: depth tells the platform's one number, less what this bac
   const { backend, queue, clock } = setup();
   await backend.publishBatch(KEY, Array.from({ length: 10 }, (_, n) => ({ payload: { n } })));
   await backend.publish(KEY, { n: 10 }, { delayMs: 60_000 });
-  assert.deepEqual(await backend.depth(KEY), { ready: 10, inFlight: 0, delayed: 1, dead: 0 });
+  assert.deepEqual(await backend.depth(KEY), { ready: 10, inFlight: 0, delayed: 1, blocked: 0, dead: 0 });
   const deliveries = backend.receive(KEY, { prefetch: 3 });
   const [one, two, three] = [await take(), await take(), await take()];
-  assert.deepEqual(await backend.depth(KEY), { ready: 7, inFlight: 3, delayed: 1, dead: 0 });
+  assert.deepEqual(await backend.depth(KEY), { ready: 7, inFlight: 3, delayed: 1, blocked: 0, dead: 0 });
   await one.ack();
   await two.retry({ delayMs: 30_000 });
   await three.deadLetter("poison");
   await deliveries.return?.();
-  assert.deepEqual(await backend.depth(KEY), { ready: 7, inFlight: 0, delayed: 2, dead: 1 });
+  assert.deepEqual(await backend.depth(KEY), { ready: 7, inFlight: 0, delayed: 2, blocked: 0, dead: 1 });
   clock.skip(60_000);
-  assert.deepEqual(await backend.depth(KEY), { ready: queue.size, inFlight: 0, delayed: 0, dead: 1 });
+  assert.deepEqual(await backend.depth(KEY), { ready: queue.size, inFlight: 0, delayed: 0, blocked: 0, dead: 1 });
 
   async function take() {
     return (await deliveries.next()).value!;

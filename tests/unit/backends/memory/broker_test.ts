@@ -1,84 +1,10 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { MemoryBroker, MemoryDriver, type MemoryOptions } from "../../../../backends/memory/mod.ts";
-import type { DriverMessage, RawDelivery, SendResult, Settlement } from "../../../../core/driver.ts";
+import type { RawDelivery } from "../../../../core/driver.ts";
 import type { QueueError } from "../../../../core/errors.ts";
-import type { DeadLetter, JsonObject } from "../../../../core/protocol.ts";
 import { countedSignal } from "../../../doubles/counted_signal.ts";
-import { HandClock, turn } from "../../../doubles/hand_clock.ts";
-
-let made = 0;
-
-function message(payload: JsonObject, options: Partial<DriverMessage> = {}): DriverMessage {
-  return {
-    id: `made-${made++}`,
-    explicitId: options.id !== undefined,
-    orderingKey: undefined,
-    body: JSON.stringify(payload),
-    payload,
-    delayMs: 0,
-    ttlMs: undefined,
-    headers: undefined,
-    ...options,
-  };
-}
-
-/** A driver, spoken to as the portable layer would, one key, time by hand. */
-class Bench {
-  readonly clock = new HandClock();
-  readonly broker = new MemoryBroker({ clock: this.clock });
-  readonly driver: MemoryDriver;
-
-  constructor(options: MemoryOptions = {}) {
-    this.driver = new MemoryDriver({ broker: this.broker, ...options });
-  }
-
-  async send(...messages: DriverMessage[]): Promise<SendResult[]> {
-    return await this.driver.send("k", messages);
-  }
-
-  /** Publishes `{ n }` for each n. */
-  async publish(...ns: number[]): Promise<void> {
-    await this.send(...ns.map((n) => message({ n })));
-  }
-
-  take(max = 100, group = "g", leaseMs = 1_000): Promise<RawDelivery[]> {
-    return this.driver.receive("k", { group, max, leaseMs, waitMs: 0, signal: new AbortController().signal });
-  }
-
-  async settle(kind: "ack" | "release" | "dead" | "retry", raws: readonly RawDelivery[], group = "g", delayMs = 0) {
-    const cause = { name: "Error", message: "poison" };
-    const settlements = raws.map(({ lease }): Settlement => ({ lease, kind, cause, delayMs }));
-    return await this.driver.settle("k", group, settlements);
-  }
-
-  depth(group = "g") {
-    return this.driver.depth("k", group);
-  }
-
-  async dead(group = "g", limit = Infinity): Promise<DeadLetter[]> {
-    const all: DeadLetter[] = [];
-    let cursor: string | undefined;
-    do {
-      const page = await this.driver.deadLetters.list("k", { group, ids: undefined, limit }, cursor, neverAborts());
-      all.push(...page.letters);
-      cursor = page.cursor;
-    } while (cursor !== undefined);
-    return all;
-  }
-
-  replay(group = "g", ids?: string[]): Promise<number> {
-    return this.driver.deadLetters.replay!("k", { group, ids, limit: Infinity }, neverAborts());
-  }
-}
-
-function neverAborts(): AbortSignal {
-  return new AbortController().signal;
-}
-
-function ns(raws: readonly RawDelivery[]): unknown[] {
-  return raws.map(({ body }) => (body as JsonObject).n);
-}
+import { turn } from "../../../doubles/hand_clock.ts";
+import { MemoryBench as Bench, message, neverAborts, ns } from "../../../doubles/memory_bench.ts";
 
 function attempts(raws: readonly RawDelivery[]): number[] {
   return raws.map((raw) => raw.attempts);
@@ -109,7 +35,7 @@ test("memory: a lease that has ended settles nothing, also where nobody took the
       assert.deepEqual(await bench.driver.extend("k", "g", late.map(({ lease }) => lease), 5_000), [false]);
       const current = taken ? now : await bench.take();
       assert.deepEqual([attempts(current), await bench.settle("ack", current)], [[2], [true]]);
-      assert.deepEqual(await bench.depth(), { ready: 0, inFlight: 0, delayed: 0, dead: 0 });
+      assert.deepEqual(await bench.depth(), { ready: 0, inFlight: 0, delayed: 0, blocked: 0, dead: 0 });
     }
   }
 });
@@ -120,7 +46,7 @@ test("memory: a second settlement of one lease does nothing", async () => {
   const taken = await bench.take();
   assert.deepEqual(await bench.settle("ack", [...taken, ...taken]), [true, false]);
   assert.deepEqual(await bench.settle("dead", taken), [false]);
-  assert.deepEqual(await bench.depth(), { ready: 0, inFlight: 0, delayed: 0, dead: 0 });
+  assert.deepEqual(await bench.depth(), { ready: 0, inFlight: 0, delayed: 0, blocked: 0, dead: 0 });
 });
 
 test("memory: a renewed lease ends later, in whatever order leases of several lengths were renewed", async () => {
@@ -179,7 +105,7 @@ test("memory: what is retried comes again counted, after its delay and not befor
 test("memory: a delayed message is seen by nobody before its time, then in the order of times", async () => {
   const bench = new Bench();
   await bench.send(message({ n: 1 }, { delayMs: 300 }), message({ n: 2 }, { delayMs: 100.25 }), message({ n: 3 }));
-  assert.deepEqual(await bench.depth(), { ready: 1, inFlight: 0, delayed: 2, dead: 0 });
+  assert.deepEqual(await bench.depth(), { ready: 1, inFlight: 0, delayed: 2, blocked: 0, dead: 0 });
   assert.deepEqual(ns(await bench.take()), [3]);
   await bench.clock.advance(100);
   assert.deepEqual(ns(await bench.take()), []);
@@ -265,7 +191,7 @@ test("memory: many groups that come and settle in any order each see everything 
     seen.get(name)!.push(...ns(taken));
     await bench.settle("ack", taken, name);
     assert.deepEqual(seen.get(name), Array.from({ length: 50 }, (_, n) => n), name);
-    assert.deepEqual(await bench.depth(name), { ready: 0, inFlight: 0, delayed: 0, dead: 0 });
+    assert.deepEqual(await bench.depth(name), { ready: 0, inFlight: 0, delayed: 0, blocked: 0, dead: 0 });
   }
   await bench.publish(50);
   assert.deepEqual(ns(await bench.take(100, "newcomer")), [50]);
@@ -278,9 +204,9 @@ test("memory: a message outlives its time for nobody, whether it waits, is delay
   const [inFlight, retried, released] = await bench.take(3);
   await bench.settle("retry", [retried!], "g", 300);
   await bench.settle("release", [released!]);
-  assert.deepEqual(await bench.depth(), { ready: 3, inFlight: 1, delayed: 3, dead: 0 });
+  assert.deepEqual(await bench.depth(), { ready: 3, inFlight: 1, delayed: 3, blocked: 0, dead: 0 });
   await bench.clock.advance(500);
-  assert.deepEqual(await bench.depth(), { ready: 1, inFlight: 1, delayed: 0, dead: 0 });
+  assert.deepEqual(await bench.depth(), { ready: 1, inFlight: 1, delayed: 0, blocked: 0, dead: 0 });
   assert.deepEqual(ns(await bench.take()), [7]);
   assert.deepEqual(await bench.settle("ack", [inFlight!]), [true]); // its handler had it in time
   await bench.clock.advance(10_000);
@@ -298,7 +224,7 @@ test("memory: a message that outlives its time in flight does not come again whe
     else if (how === "later") await bench.settle("retry", taken, "g", 100);
     await bench.clock.advance(1_000);
     assert.deepEqual(await bench.take(), [], how);
-    assert.deepEqual(await bench.depth(), { ready: 0, inFlight: 0, delayed: 0, dead: 0 }, how);
+    assert.deepEqual(await bench.depth(), { ready: 0, inFlight: 0, delayed: 0, blocked: 0, dead: 0 }, how);
   }
 });
 
@@ -361,10 +287,10 @@ test("memory: with drop-oldest the oldest goes, wherever it is, and the length i
 test("memory: with drop-oldest and nothing but delayed messages the length is kept too", async () => {
   const bench = new Bench({ maxLength: 2, overflow: "drop-oldest" });
   for (let n = 1; n <= 6; n++) await bench.send(message({ n }, { delayMs: 1_000 }));
-  assert.deepEqual(await bench.depth(), { ready: 0, inFlight: 0, delayed: 2, dead: 0 });
+  assert.deepEqual(await bench.depth(), { ready: 0, inFlight: 0, delayed: 2, blocked: 0, dead: 0 });
   await bench.clock.advance(1_000);
   assert.deepEqual(ns(await bench.take()), [5, 6]);
-  assert.deepEqual(await bench.depth(), { ready: 0, inFlight: 2, delayed: 0, dead: 0 });
+  assert.deepEqual(await bench.depth(), { ready: 0, inFlight: 2, delayed: 0, blocked: 0, dead: 0 });
 });
 
 test("memory: a dead letter has everything, and the next message flows", async () => {
@@ -399,7 +325,7 @@ test("memory: replay brings a message back whole, to its group alone, with its a
   await bench.settle("dead", await bench.take(1));
   assert.equal(await bench.replay("other"), 0);
   assert.equal(await bench.replay(), 1);
-  assert.deepEqual(await bench.depth(), { ready: 2, inFlight: 0, delayed: 0, dead: 0 });
+  assert.deepEqual(await bench.depth(), { ready: 2, inFlight: 0, delayed: 0, blocked: 0, dead: 0 });
   const taken = await bench.take();
   assert.deepEqual([ns(taken), attempts(taken)], [[2, 1], [1, 1]]);
   assert.deepEqual(await bench.settle("ack", taken), [true, true]);
@@ -468,11 +394,11 @@ test("memory: what a handler does to its payload or headers is seen by nobody el
 
 test("memory: depth changes nothing, creates nothing, and counts for a group that is not there yet", async () => {
   const bench = new Bench();
-  assert.deepEqual(await bench.depth(), { ready: 0, inFlight: 0, delayed: 0, dead: 0 });
+  assert.deepEqual(await bench.depth(), { ready: 0, inFlight: 0, delayed: 0, blocked: 0, dead: 0 });
   await bench.send(message({ n: 1 }), message({ n: 2 }, { delayMs: 10 }));
-  assert.deepEqual(await bench.depth("nobody"), { ready: 1, inFlight: 0, delayed: 1, dead: 0 });
+  assert.deepEqual(await bench.depth("nobody"), { ready: 1, inFlight: 0, delayed: 1, blocked: 0, dead: 0 });
   await bench.settle("ack", await bench.take());
-  assert.deepEqual(await bench.depth("nobody"), { ready: 0, inFlight: 0, delayed: 1, dead: 0 });
+  assert.deepEqual(await bench.depth("nobody"), { ready: 0, inFlight: 0, delayed: 1, blocked: 0, dead: 0 });
 });
 
 test("memory: a clock that is set back loses nothing and brings nothing early", async () => {

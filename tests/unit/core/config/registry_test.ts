@@ -215,7 +215,7 @@ test("Registry loads from an environment that is an interface, as wrangler types
   const env: WorkerEnv = { QUEUE_BACKEND: "memory", SLACK_EVENTS: { sendBatch: () => Promise.resolve() } };
   await using backend = await defineRegistry({ memory: () => import("../../../../backends/memory/mod.ts") }).load(env);
   // That these are there without narrowing is what the type checker proves.
-  assert.deepEqual(await backend.depth("slack_events"), { ready: 0, inFlight: 0, delayed: 0, dead: 0 });
+  assert.deepEqual(await backend.depth("slack_events"), { ready: 0, inFlight: 0, delayed: 0, blocked: 0, dead: 0 });
 });
 
 test("isLeasing narrows a full backend and refuses one that lacks a member", async () => {
