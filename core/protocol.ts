@@ -154,8 +154,10 @@ export interface DeadLetter {
   readonly group: string;
   /** The payload; `undefined` where the message could not be read, and then `body` has what came. */
   readonly payload: JsonObject | undefined;
-  /** The body as the broker has it. */
+  /** The body as the broker has it: text, or base64 of bytes that are no UTF-8. */
   readonly body: string;
+  /** `"base64"` where `body` is that; absent where it is text. Replay puts the same bytes back. */
+  readonly bodyEncoding?: "base64" | undefined;
   /** Text that travelled beside the payload. */
   readonly headers: Readonly<Record<string, string>>;
   /** How often it was delivered. */

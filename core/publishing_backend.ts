@@ -46,7 +46,8 @@ const orderingKey: Validator = (value) =>
       ? undefined
       : { allowed: `text of at most ${MAX_ORDERING_KEY_LENGTH} characters`, range: true });
 
-const BATCH_CHECKS: Validators<BatchOptions> = { signal: abortSignal, timeoutMs: positive };
+/** The checks of a batch as a whole. */
+export const BATCH_CHECKS: Validators<BatchOptions> = { signal: abortSignal, timeoutMs: positive };
 
 const ONE_CHECKS: Validators<Omit<OutgoingMessage, "payload">> = {
   id: text,
@@ -56,10 +57,11 @@ const ONE_CHECKS: Validators<Omit<OutgoingMessage, "payload">> = {
   headers: textRecord,
 };
 
-const PUBLISH_CHECKS: Validators<PublishOptions> = { ...ONE_CHECKS, ...BATCH_CHECKS };
+/** The checks of the options of one publish. */
+export const PUBLISH_CHECKS: Validators<PublishOptions> = { ...ONE_CHECKS, ...BATCH_CHECKS };
 
-/** The payload is checked where it is copied. */
-const MESSAGE_CHECKS: Validators<OutgoingMessage> = { payload: () => undefined, ...ONE_CHECKS };
+/** The checks of one message of a batch; its payload is checked where it is copied. */
+export const MESSAGE_CHECKS: Validators<OutgoingMessage> = { payload: () => undefined, ...ONE_CHECKS };
 
 const NO_OPTIONS = {};
 

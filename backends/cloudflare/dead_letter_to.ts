@@ -4,15 +4,20 @@
  * @module
  */
 import type { DeadLetterSink } from "../../core/consume/consumer.ts";
-import { envelope } from "../../core/envelope.ts";
-import { bytesOf } from "../../core/util/json.ts";
+import { encoded, envelope, type EnvelopeFields, pack } from "../../core/envelope.ts";
+import { bytesOf, cloneJson } from "../../core/util/json.ts";
+import type { JsonObject } from "../../core/protocol.ts";
 import { MAX_BYTES } from "./messages.ts";
-import type { QueueBinding } from "./options.ts";
+import type { BindingMessage, QueueBinding } from "./options.ts";
 
 /**
  * A sink for `createConsumer({ deadLetter })` that sends to the dead letter queue's own producer binding: the whole
  * message, with cause, attempts, key and times, in an envelope. Without such a sink the platform moves a message
  * there after its own `max_retries`, and does not know why.
+ *
+ * Nothing of a message is changed on the way. Bytes are kept in base64; values that JSON cannot carry, such as a `Map`,
+ * are sent with the content type `v8`, which only a Worker can read. Where the message and its cause together are more
+ * than the platform takes, the message is sent as it came.
  *
  * @example
  * ```ts
@@ -26,23 +31,48 @@ import type { QueueBinding } from "./options.ts";
  *   });
  * }
  * ```
+ *
+ * @param queue The binding of the dead letter queue.
+ * @returns A sink that resolves when the queue has the dead letter.
  */
 export function deadLetterTo(queue: QueueBinding): DeadLetterSink {
-  return async (delivery, cause, unreadable) => {
-    const { id, headers, attempts, key, payload, publishedAt } = delivery;
-    const fields = {
-      id,
-      headers: Object.keys(headers).length > 0 ? headers : undefined,
-      cause,
-      attempts,
-      key,
-      publishedAt: publishedAt?.getTime(),
-      diedAt: Date.now(),
-    };
-    const content = unreadable === undefined ? { payload } : { body: unreadable };
-    const whole = envelope(content, fields);
-    // Where message and cause together are more than the platform takes, the message alone is what must be kept.
-    const body = bytesOf(JSON.stringify(whole)) <= MAX_BYTES ? whole : unreadable ?? payload;
-    await queue.sendBatch([{ body, contentType: "json" }]);
+  return async ({ id, headers, attempts, key, payload, publishedAt }, cause, body) => {
+    const own = { id, ...Object.keys(headers).length > 0 && { headers } };
+    const story = { ...own, cause, attempts, key, publishedAt: publishedAt?.getTime(), diedAt: Date.now() };
+    await queue.sendBatch([
+      body === undefined ? await payloadMessage(payload, story, own) : bodyMessage(body, story),
+    ]);
   };
+}
+
+function isJson(value: JsonObject): boolean {
+  try {
+    cloneJson(value);
+    return true;
+  } catch {
+    return false; // the value's kind is of no interest: another content type carries it
+  }
+}
+
+async function payloadMessage(
+  payload: JsonObject,
+  story: EnvelopeFields,
+  own: EnvelopeFields,
+): Promise<BindingMessage> {
+  if (!isJson(payload)) return { body: envelope({ payload }, story), contentType: "v8" };
+  const text = await pack(payload, story, MAX_BYTES) ?? await pack(payload, own, MAX_BYTES);
+  return { body: text === undefined ? payload : JSON.parse(text), contentType: "json" };
+}
+
+function bodyMessage(came: unknown, story: EnvelopeFields): BindingMessage {
+  const bytes = came instanceof ArrayBuffer
+    ? new Uint8Array(came)
+    : ArrayBuffer.isView(came)
+    ? new Uint8Array(came.buffer, came.byteOffset, came.byteLength)
+    : undefined;
+  const body = bytes ? encoded("base64", bytes, story) : envelope({ body: came }, story);
+  if (!isJson(body)) return { body, contentType: "v8" };
+  if (bytesOf(JSON.stringify(body)) <= MAX_BYTES) return { body, contentType: "json" };
+  if (bytes) return { body: bytes, contentType: "bytes" };
+  return { body: came, contentType: typeof came === "string" ? "text" : "json" };
 }

@@ -5,9 +5,11 @@
  */
 import type { DriverDeadLetterQuery, DriverDeadLetters } from "../../core/driver.ts";
 import type { Opened } from "../../core/envelope.ts";
+import { QueueError } from "../../core/errors.ts";
+import { bodyOfBytes } from "../../core/util/bytes.ts";
 import { type DeadLetter, DEFAULT_GROUP } from "../../core/protocol.ts";
 import type { CloudflareClient } from "./client.ts";
-import { type ApiMessage, batchText, bodyText, inBatches, openText, repack } from "./messages.ts";
+import { type ApiMessage, batchText, inBatches, openMessage, type Packed, repack } from "./messages.ts";
 import type { Queues } from "./queues.ts";
 
 /** Why the platform itself gave a message up: it does not tell more. */
@@ -19,9 +21,8 @@ interface Peeked {
   readonly ref: string;
 }
 
-function letterOf(message: ApiMessage, key: string): Peeked {
-  const text = bodyText(message);
-  const opened = openText(text);
+async function letterOf(message: ApiMessage, key: string): Promise<Peeked> {
+  const opened = await openMessage(message);
   const { payload, publishedAt = message.timestamp_ms, diedAt, cause = EXHAUSTED, headers = {} } = opened;
   const date = (ms: number | undefined) => ms === undefined ? undefined : new Date(ms);
   const letter = {
@@ -30,11 +31,7 @@ function letterOf(message: ApiMessage, key: string): Peeked {
     key: opened.key ?? key,
     group: DEFAULT_GROUP,
     payload,
-    body: payload
-      ? JSON.stringify(payload)
-      : typeof opened.body === "string"
-      ? opened.body
-      : JSON.stringify(opened.body),
+    ...bodyFields(payload ?? opened.body),
     headers,
     attempts: opened.attempts ?? message.attempts ?? 0,
     cause,
@@ -42,6 +39,11 @@ function letterOf(message: ApiMessage, key: string): Peeked {
     diedAt: date(diedAt),
   };
   return { letter, opened, ref: message.ref! };
+}
+
+function bodyFields(body: unknown): Pick<DeadLetter, "body" | "bodyEncoding"> {
+  if (body instanceof Uint8Array) return bodyOfBytes(body);
+  return { body: typeof body === "string" ? body : JSON.stringify(body) };
 }
 
 /** The dead letters of a client's queues; `wake` is told of each key that got messages back. */
@@ -59,31 +61,37 @@ export function deadLettersOf(
     const { messages = [] } = await client.ask(`${path}/messages/peek`, signal, '{"batch_size":100}') as {
       messages?: ApiMessage[] | undefined;
     };
-    return messages.map((message) => letterOf(message, key)).filter(({ letter }) =>
-      letter.key === key && (!ids || ids.includes(letter.id))
-    );
+    const letters = await Promise.all(messages.map((message) => letterOf(message, key)));
+    return letters.filter(({ letter }) => letter.key === key && (!ids || ids.includes(letter.id)));
   }
 
-  /** Removes what the query means, page by page, each page after `before` has done with it. */
+  /** Removes what the query means, page by page: of each page, the letters that `before` resolves with. */
   async function remove(
     key: string,
     query: DriverDeadLetterQuery,
     signal: AbortSignal,
-    before?: (page: readonly Peeked[]) => Promise<unknown>,
+    before: (page: readonly Peeked[]) => Promise<readonly Peeked[]>,
   ): Promise<number> {
     const path = await queues.deadLetters(key, signal);
     const done = new Set<string>();
+    const left = new Set<string>();
     while (path !== undefined && done.size < query.limit) {
       // A peek may still show what was removed just now.
-      const page = (await peek(path, key, query, signal)).filter(({ letter }) => !done.has(letter.id))
-        .slice(0, query.limit - done.size);
+      const page = (await peek(path, key, query, signal))
+        .filter(({ letter }) => !done.has(letter.id) && !left.has(letter.id)).slice(0, query.limit - done.size);
       if (page.length === 0) break;
-      await before?.(page);
-      const refs = page.map(({ ref }) => ({ ref }));
-      await client.ask(`${path}/messages/purge`, signal, JSON.stringify({ refs }));
-      for (const { letter } of page) done.add(letter.id);
+      const ready = await before(page);
+      for (const { letter } of page) left.add(letter.id);
+      for (const { letter } of ready) {
+        left.delete(letter.id);
+        done.add(letter.id);
+      }
+      const refs = ready.map(({ ref }) => ({ ref }));
+      if (refs.length > 0) await client.ask(`${path}/messages/purge`, signal, JSON.stringify({ refs }));
     }
-    return done.size;
+    if (left.size === 0) return done.size;
+    const reason = `${left.size} of ${left.size + done.size} are larger than the API takes, and stay`;
+    throw new QueueError("too-large", reason);
   }
 
   return {
@@ -95,13 +103,19 @@ export function deadLettersOf(
     async replay(key, query, signal) {
       const path = await queues.path(key, signal);
       return await remove(key, query, signal, async (page) => {
-        const packed = page.map(({ opened }) => repack(opened, { id: opened.id, headers: opened.headers }));
+        const packed: (Packed & { readonly from: Peeked })[] = [];
+        for (const from of page) {
+          const { opened } = from;
+          const message = await repack(opened, { id: opened.id, headers: opened.headers });
+          if (message) packed.push({ ...message, from });
+        }
         for (const batch of inBatches(packed)) {
           await client.ask(`${path}/messages/batch`, signal, batchText(batch), { sending: true });
         }
         wake(key);
+        return packed.map(({ from }) => from);
       });
     },
-    purge: (key, query, signal) => remove(key, query, signal),
+    purge: (key, query, signal) => remove(key, query, signal, (page) => Promise.resolve(page)),
   };
 }

@@ -17,18 +17,18 @@ import type {
 } from "../../core/driver.ts";
 import { type ErrorCode, QueueError } from "../../core/errors.ts";
 import type { Capabilities, FailureCause } from "../../core/protocol.ts";
-import { CAPABILITIES, LIMITS } from "./binding_driver.ts";
+import { CAPABILITIES, LIMITS } from "./platform.ts";
 import { CloudflareClient } from "./client.ts";
 import { deadLettersOf } from "./dead_letters.ts";
 import { Counts } from "./counts.ts";
 import {
   type ApiMessage,
   batchText,
-  bodyText,
+  bodyOf,
+  fitting,
   inBatches,
-  MAX_BYTES,
   mayBeEnvelope,
-  openText,
+  openBody,
   type Packed,
   repack,
   sendAll,
@@ -37,7 +37,6 @@ import { byKey, type CloudflareHttpOptions } from "./options.ts";
 import { Poll, pullsPerHour } from "./poll.ts";
 import { Queues } from "./queues.ts";
 import { envelope } from "../../core/envelope.ts";
-import { bytesOf } from "../../core/util/json.ts";
 import { wholeSeconds } from "../../core/consume/push.ts";
 
 const OWN_CHECKS: Validators<Omit<CloudflareHttpOptions, keyof BackendOptions>> = {
@@ -59,9 +58,11 @@ const FREE = { free: true };
 interface Lease {
   readonly id: string;
   readonly message: ApiMessage;
-  readonly text: string;
+  readonly body: string | Uint8Array<ArrayBuffer>;
   /** The dead letter is safe: only the acknowledgement is still to come. */
-  buried?: boolean | undefined;
+  kept?: boolean;
+  /** Its dead letter queue is the queue it is in: it stays there. */
+  stays?: boolean;
 }
 
 /** A driver over the HTTP API. */
@@ -146,7 +147,7 @@ export class HttpDriver implements QueueDriver {
       const messages = await this.#pull(key, body);
       poll.pulled(messages.length);
       for (const { lease_id } of messages) this.#count(key).leased(lease_id!, leasedUntil);
-      if (messages.length > 0 || left <= 0) return messages.map(deliveryOf);
+      if (messages.length > 0 || left <= 0) return await Promise.all(messages.map(deliveryOf));
     }
     return [];
   }
@@ -158,14 +159,15 @@ export class HttpDriver implements QueueDriver {
     signal: AbortSignal,
   ): Promise<boolean[]> {
     const path = await this.#queues.path(key, signal);
-    await this.#bury(key, settlements, signal);
+    await this.#keepDead(key, path, settlements, signal);
     const acks: { lease_id: string }[] = [];
     const retries: { lease_id: string; delay_seconds: number }[] = [];
     for (const settlement of settlements) {
-      const { id: lease_id, buried } = settlement.lease as Lease;
-      if (settlement.kind === "ack" || buried) acks.push({ lease_id });
+      const { id: lease_id, kept, stays } = settlement.lease as Lease;
+      if (settlement.kind === "ack" || kept) acks.push({ lease_id });
       else if (settlement.kind === "retry") retries.push({ lease_id, delay_seconds: wholeSeconds(settlement.delayMs) });
       else if (settlement.kind === "release") retries.push({ lease_id, delay_seconds: 0 });
+      else if (stays) retries.push({ lease_id, delay_seconds: wholeSeconds(LIMITS.maxDelayMs) });
     }
     let warnings: unknown = {};
     if (acks.length + retries.length > 0) {
@@ -179,8 +181,8 @@ export class HttpDriver implements QueueDriver {
       this.#polls.get(key)?.expect(delay_seconds * 1000);
     }
     return settlements.map(({ kind, lease }) => {
-      const { id, buried } = lease as Lease;
-      return (kind !== "dead" || buried === true) && !Object.hasOwn(warnings as object, id);
+      const { id, kept, stays } = lease as Lease;
+      return (kind !== "dead" || kept === true || stays === true) && !Object.hasOwn(warnings as object, id);
     });
   }
 
@@ -229,45 +231,61 @@ export class HttpDriver implements QueueDriver {
   }
 
   /** Puts what is dead into the dead letter queue, marking each lease whose message is safe there. */
-  async #bury(key: string, settlements: readonly Settlement[], signal: AbortSignal): Promise<void> {
+  async #keepDead(key: string, own: string, settlements: readonly Settlement[], signal: AbortSignal): Promise<void> {
     const dead = settlements.flatMap((settlement) =>
-      settlement.kind === "dead" && !(settlement.lease as Lease).buried
+      settlement.kind === "dead" && !(settlement.lease as Lease).kept
         ? [{ lease: settlement.lease as Lease, cause: settlement.cause }]
         : []
     );
     const path = dead.length > 0 ? await this.#queues.deadLetters(key, signal) : undefined;
     if (path === undefined) return; // no dead letter queue: the message stays where it is
+    if (path === own) {
+      for (const { lease } of dead) lease.stays = true;
+      return;
+    }
     const now = this.#clock.now();
-    for (const batch of inBatches(dead.map(({ lease, cause }) => ({ ...obituary(lease, key, cause, now), lease })))) {
+    const letters: (Packed & { readonly lease: Lease })[] = [];
+    for (const { lease, cause } of dead) {
+      const letter = await toDeadLetter(lease, key, cause, now);
+      // One that the API does not take stays where it is: after max_retries the platform moves it, whole.
+      if (letter) letters.push({ ...letter, lease });
+    }
+    for (const batch of inBatches(letters)) {
       await this.#client.ask(`${path}/messages/batch`, signal, batchText(batch), { sending: true });
-      for (const { lease } of batch) lease.buried = true;
+      for (const { lease } of batch) lease.kept = true;
     }
   }
 }
 
-function deliveryOf(message: ApiMessage): RawDelivery {
-  const text = bodyText(message);
+async function deliveryOf(message: ApiMessage): Promise<RawDelivery> {
+  const came = bodyOf(message);
   const { attempts = 1, timestamp_ms: publishedAt } = message;
   const raw = {
     id: message.id,
-    lease: { id: message.lease_id!, message, text } satisfies Lease,
-    body: text,
+    lease: { id: message.lease_id!, message, body: came } satisfies Lease,
+    body: typeof came === "string" ? came : undefined,
     attempts: Math.max(1, attempts),
     publishedAt,
   };
-  if (!mayBeEnvelope(text)) return raw;
-  const { payload, id = message.id, headers } = openText(text);
-  return { ...raw, id, headers, body: payload ?? text };
+  if (typeof came !== "string" || !mayBeEnvelope(came)) return raw;
+  const { payload, id = message.id, headers, body } = await openBody(came);
+  // An envelope without a payload is no message for a handler; text that only looks like one is told as what it is.
+  return { ...raw, id, headers, body: payload ?? (body === came ? came : undefined) };
 }
 
 /** A dead letter: the whole message and why it died; the message alone where both are more than the platform takes. */
-function obituary({ message, text }: Lease, key: string, cause: FailureCause, diedAt: number): Packed {
-  const opened = openText(text);
+async function toDeadLetter(
+  { message, body }: Lease,
+  key: string,
+  cause: FailureCause,
+  diedAt: number,
+): Promise<Packed | undefined> {
+  const opened = await openBody(body, message.metadata?.["CF-Content-Type"]);
   const { id, headers } = opened;
   const { attempts, timestamp_ms: publishedAt } = message;
-  const fields = { id, headers, cause, attempts, key, publishedAt, diedAt };
-  const whole = opened.payload
-    ? repack(opened, fields)
-    : { text: JSON.stringify(envelope({ body: opened.body }, fields)) };
-  return bytesOf(whole.text) <= MAX_BYTES ? whole : repack(opened, { id, headers });
+  const story = { id, headers, cause, attempts, key, publishedAt, diedAt };
+  const whole = opened.payload || opened.body instanceof Uint8Array
+    ? await repack(opened, story)
+    : fitting({ text: JSON.stringify(envelope({ body: opened.body }, story)) });
+  return whole ?? await repack(opened, { id, headers });
 }

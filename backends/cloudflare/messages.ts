@@ -4,13 +4,20 @@
  * @module
  */
 import type { DriverMessage, SendResult } from "../../core/driver.ts";
-import { ENVELOPE, type EnvelopeFields, needsEnvelope, open, type Opened, sealText } from "../../core/envelope.ts";
+import { encoded, ENVELOPE, type EnvelopeFields, open, type Opened, pack } from "../../core/envelope.ts";
 import { QueueError } from "../../core/errors.ts";
+import { decodeUtf8, fromBase64 } from "../../core/util/bytes.ts";
 import { bytesOf, isPlainObject } from "../../core/util/json.ts";
 import { wholeSeconds } from "../../core/consume/push.ts";
 
 /** Bytes of a message: 128 KB of 1,000 bytes, less the hundred or so that the platform counts as its own. */
 export const MAX_BYTES = 127_900;
+
+/**
+ * Bytes of a payload: what Slack's webhook takes. Over {@link MAX_BYTES} it must compress: 50 blocks of 3,000 characters
+ * of prose, which a `message_changed` carries twice, do.
+ */
+export const MAX_PAYLOAD_BYTES = 1_048_576;
 
 /** Bytes of a batch, each message's own hundred counted with it. */
 const MAX_BATCH_BYTES = 256_000;
@@ -47,23 +54,26 @@ export function inBatches<T extends Packed>(messages: readonly T[]): T[][] {
   return batches;
 }
 
-/** Sends messages as one batch. One that is over the limit with what travels beside it is refused alone. */
+/**
+ * Sends messages as one batch. A payload that is larger than a message may be is compressed; one that is too large even
+ * so is refused alone.
+ */
 export async function sendAll(
   messages: readonly DriverMessage[],
   send: (batch: readonly Packed[]) => Promise<unknown>,
 ): Promise<SendResult[]> {
   const packed: Packed[] = [];
-  const results = messages.map(({ id, explicitId, headers, payload, body, delayMs }): SendResult => {
-    const fields = { id: explicitId ? id : undefined, headers };
-    const text = needsEnvelope(payload, fields) ? sealText(body, fields) : body;
-    const bytes = bytesOf(text);
-    if (bytes > MAX_BYTES) {
-      const message = `message must be at most ${MAX_BYTES} bytes with its id and headers, found ${bytes}`;
-      return { error: new QueueError("too-large", message) };
+  const results: SendResult[] = [];
+  for (const { id, explicitId, headers, payload, body, delayMs } of messages) {
+    const text = await pack(payload, { id: explicitId ? id : undefined, headers }, MAX_BYTES, body);
+    if (text === undefined) {
+      const reason = `it must be at most ${MAX_BYTES} bytes with its id and headers, or compress to that`;
+      results.push({ error: new QueueError("too-large", `${reason}, found ${bytesOf(body)} bytes`) });
+      continue;
     }
     packed.push({ text, ...delayMs && { delaySeconds: wholeSeconds(delayMs) } });
-    return { outcome: "added" };
-  });
+    results.push({ outcome: "added" });
+  }
   if (packed.length > 0) await send(packed);
   return results;
 }
@@ -98,37 +108,63 @@ export interface ApiMessage {
 }
 
 /**
- * A body as text. JSON and bytes come in base64 and text comes plain; but the documentation's own example has plain
- * JSON, so what begins like an object is one, and what is no base64 is what it is.
+ * The body as text, or as bytes where it is no text. JSON and bytes come in base64 and text comes plain; but the
+ * documentation's own example has plain JSON, so what begins like an object is one, and what is no base64 is text.
  */
-export function bodyText({ body, metadata }: ApiMessage): string {
+export function bodyOf({ body, metadata }: ApiMessage): string | Uint8Array<ArrayBuffer> {
   if (typeof body !== "string") return JSON.stringify(body) ?? "";
   if (metadata?.["CF-Content-Type"] === "text" || /^\s*\{/.test(body)) return body;
+  let bytes: Uint8Array<ArrayBuffer>;
   try {
-    return new TextDecoder().decode(Uint8Array.from(atob(body), (char) => char.charCodeAt(0)));
+    bytes = fromBase64(body);
   } catch {
     return body; // no base64
   }
+  return decodeUtf8(bytes) ?? bytes;
 }
 
-/** Opens a body's text. What is no JSON object is left as it is. */
-export function openText(text: string): Opened {
+/** Opens a body. One that is no JSON object is left as it is. */
+export async function openBody(body: string | Uint8Array, contentType?: unknown): Promise<Opened> {
+  if (typeof body !== "string") {
+    return { payload: undefined, body, ...contentType === "v8" && { contentType } };
+  }
   try {
-    const value = JSON.parse(text);
-    if (isPlainObject(value)) return open(value);
+    const value = JSON.parse(body);
+    if (isPlainObject(value)) return await open(value);
   } catch {
     // no JSON, so no object either
   }
-  return { payload: undefined, body: text };
+  return { payload: undefined, body };
 }
 
-/** The message of an opened body: sealed with these fields, or as plain as it came where it could not be read. */
-export function repack({ payload, body }: Opened, fields: EnvelopeFields): Packed {
+/** Opens a message of the API. */
+export async function openMessage(message: ApiMessage): Promise<Opened> {
+  return await openBody(bodyOf(message), message.metadata?.["CF-Content-Type"]);
+}
+
+/**
+ * A message out of an opened body: sealed with these fields; text that could not be read as plain as it came, bytes in
+ * base64, since the API takes none.
+ *
+ * @returns Undefined where it is larger than the platform takes.
+ */
+export async function repack(
+  { payload, body, contentType }: Opened,
+  fields: EnvelopeFields,
+): Promise<Packed | undefined> {
   if (payload) {
-    const text = JSON.stringify(payload);
-    return { text: needsEnvelope(payload, fields) ? sealText(text, fields) : text };
+    const text = await pack(payload, fields, MAX_BYTES);
+    return text === undefined ? undefined : { text };
+  }
+  if (body instanceof Uint8Array) {
+    return fitting({ text: JSON.stringify(encoded("base64", body, { ...fields, contentType })) });
   }
   return { text: JSON.stringify(typeof body === "string" ? body : JSON.stringify(body)), plain: true };
+}
+
+/** The message, or undefined where it is larger than the platform takes. */
+export function fitting(message: Packed): Packed | undefined {
+  return bytesOf(message.text) <= MAX_BYTES ? message : undefined;
 }
 
 /** Whether a body may be an envelope: all others are parsed once, by the portable layer. */

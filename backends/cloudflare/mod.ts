@@ -2,7 +2,7 @@
  * Cloudflare Queues: in a Worker through its bindings, from anywhere else over the HTTP API.
  *
  * In a Worker, `publish` sends through the queue bindings, and the platform pushes batches into `queue()`, where
- * `createConsumer(…).handleBatch(batch)` applies the same policy as the pull loop does elsewhere. On Deno, Bun and
+ * `createBatchHandler(…)` applies the same policy as the pull loop does elsewhere. On Deno, Bun and
  * Node the HTTP API carries both ways: `publish`, and `receive`/`consume` through HTTP pull. A queue has one
  * consumer: either a Worker or HTTP pull (`wrangler queues consumer http add my-queue`).
  *
@@ -24,10 +24,14 @@
  * 5. *Delays* are whole seconds, rounded up, at most 24 h. With no `delayMs` the queue's own delivery delay holds.
  * 6. *Dead letters* go to the queue's dead letter queue: over HTTP the one in `QueueAddress.deadLetters`, else the
  *    one that the queue's consumer is configured with; in a Worker to {@link deadLetterTo}'s binding. They keep
- *    message, cause, attempts, key and times; where that together is over 128 KB, the message alone. What the
- *    platform gives up by itself (`max_retries`, default 3: set it above `maxAttempts`) is there without a cause.
- *    They are listed by peeking, the first 100 of them, so the dead letter queue needs no consumer. Without a dead
- *    letter queue a message stays where it is, until the platform deletes it after `max_retries`.
+ *    message, cause, attempts, key and times; where that together is over 128 KB, the message alone. A body that is no
+ *    JSON object keeps its bytes: text as text, bytes in base64 (`bodyEncoding`), values that only a Worker can read
+ *    under the content type `v8`. What the platform gives up by itself (`max_retries`, default 3: set it above
+ *    `maxAttempts`) is there without a cause. They are listed by peeking, the first 100 of them, so the dead letter
+ *    queue needs no consumer. Without a dead letter queue a message stays where it is, until the platform deletes it
+ *    after `max_retries`. Where a dead letter queue has a consumer, a letter that fails again stays in it, retried after
+ *    24 hours: it is never given up into the queue that it came from. The API takes no bytes: replayed over HTTP, bytes
+ *    travel in base64 within an envelope and are bytes again at the consumer; those that are over 128 KB so stay.
  * 7. *Bounded*: the platform holds 25 GB a queue; beyond that a publish is refused with `"queue-full"`. There is no
  *    `maxLength`.
  * 8. *Groups*: none. One queue per group, filled by the publisher, takes their place.
@@ -43,12 +47,25 @@
  *     travel as one.
  * 14. *Secrets*: the token is taken out of every error, and no answer of the API is quoted.
  *
- * Order is best effort. A message is at most 127,900 bytes with its id and headers. `depth` gives the platform's one
- * number of unsettled messages (best effort) less what this backend object itself has leased or delayed.
+ * Order is best effort. `depth` gives the platform's one number of unsettled messages (best effort) less what this
+ * backend object itself has leased or delayed.
+ *
+ * A {@link ConfigError} that a pushed handler throws says nothing of the message: it is retried after 15 minutes, then
+ * 30, and so on up to 24 hours, and is never a dead letter for it. The platform counts each retry, so keep `max_retries`
+ * well above `maxAttempts` (20 stand for two weeks); a pushed handler runs however often the platform has counted.
+ *
+ * ## Sizes
  *
  * The body is the payload as JSON, so that a Worker which has never heard of this module can produce or consume. Where
  * there are headers or a chosen id, the body is `{"@slack-mcp/queue": {"v": 1, "id": …, "headers": …}, "payload": …}`.
- * Bodies of the content types `json`, `text` and `bytes` are read; `v8` cannot be, and goes to the dead letters.
+ * Bodies of the content types `json`, `text` and `bytes` are read; `v8` over HTTP cannot be, and goes to the dead letters.
+ *
+ * A message of the platform is at most 127,900 bytes. A payload that is larger with its id and headers, up to 1 MiB, is
+ * compressed: its long texts once each, then gzip. One message stays one message, so nothing has to be put together
+ * from parts that come apart, late or twice. That carries a `message_changed` with 50 sections of 3,000 characters of
+ * prose and a text of 40,000, each twice (400 KB). What is still larger is refused with `"too-large"` before anything is
+ * sent, and is not in any queue: about 120,000 characters of noise that no two fields share, or 90,000 in scripts of
+ * many signs. Slack's webhook answers such an event once and reports it.
  *
  * ## Configuration
  *
@@ -68,18 +85,18 @@
  *
  * @example
  * ```ts
- * import { createConsumer, type PushBatch } from "@slack-mcp/queue";
- * import { fromEnv, type QueueBinding } from "@slack-mcp/queue/cloudflare";
+ * import { createBatchHandler, type PushBatch } from "@slack-mcp/queue";
+ * import { fromBindings, type QueueBinding } from "@slack-mcp/queue/cloudflare";
  *
- * const consumer = createConsumer({ handler: ({ payload }) => void payload });
+ * const handleBatch = createBatchHandler({ handler: ({ payload }) => void payload });
  *
  * // export default
  * const worker = {
  *   fetch: async (request: Request, env: { SLACK_EVENTS: QueueBinding }): Promise<Response> => {
- *     await fromEnv(env).publish("slack_events", await request.json());
+ *     await fromBindings(env).publish("slack_events", await request.json());
  *     return new Response(null, { status: 202 });
  *   },
- *   queue: (batch: PushBatch) => consumer.handleBatch(batch),
+ *   queue: (batch: PushBatch) => handleBatch(batch),
  * };
  * ```
  *
@@ -89,12 +106,13 @@ import { PortableBackend } from "../../core/backend.ts";
 import { EnvReader, readQueueFields } from "../../core/config/env_reader.ts";
 import { type BackendOptions, backendOptions } from "../../core/context.ts";
 import type { Env } from "../../core/protocol.ts";
-import { PublishingBackend } from "../../core/publishing_backend.ts";
-import { bindingDriver, bindingName } from "./binding_driver.ts";
+import { CloudflareBackend } from "./binding_backend.ts";
 import { HttpDriver } from "./http_driver.ts";
+import { bindingName } from "./platform.ts";
 import { queueName } from "./queues.ts";
-import type { CloudflareHttpOptions, CloudflareOptions, QueueAddress, QueueBinding } from "./options.ts";
+import type { CloudflareHttpOptions, QueueAddress, QueueBinding } from "./options.ts";
 
+export { CloudflareBackend } from "./binding_backend.ts";
 export { deadLetterTo } from "./dead_letter_to.ts";
 export type {
   BindingMessage,
@@ -104,18 +122,6 @@ export type {
   QueueAddress,
   QueueBinding,
 } from "./options.ts";
-
-/** Queues of Cloudflare in a Worker: publishes through its queue bindings; the platform pushes to `queue()`. */
-export class CloudflareBackend extends PublishingBackend {
-  /**
-   * A backend over bindings; nothing is opened.
-   *
-   * @throws {TypeError | RangeError} An option that is not as described.
-   */
-  constructor({ bindings, ...options }: CloudflareOptions) {
-    super(bindingDriver(bindings), options);
-  }
-}
 
 /** Queues of Cloudflare from anywhere else: publishes and pulls over the HTTP API. */
 export class CloudflareHttpBackend extends PortableBackend {

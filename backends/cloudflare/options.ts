@@ -8,10 +8,13 @@ import type { BackendOptions } from "../../core/context.ts";
 
 /** One message on its way into a binding. */
 export interface BindingMessage {
-  /** The payload, or the envelope around it. */
+  /** The payload, or the envelope around it; of a dead letter perhaps the body that could not be read. */
   readonly body: unknown;
-  /** Always `"json"`, so that a pull consumer can read it, whatever the Worker's compatibility date. */
-  readonly contentType: "json";
+  /**
+   * `"json"` for every message that is published, so that a pull consumer can read it whatever the Worker's
+   * compatibility date. A dead letter keeps the content type that can carry it.
+   */
+  readonly contentType: "json" | "text" | "bytes" | "v8";
   /** Whole seconds. Default: the queue's own. */
   readonly delaySeconds?: number | undefined;
 }

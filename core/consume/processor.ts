@@ -69,6 +69,8 @@ export interface SettlementActions {
   retry(options: RetryDeliveryOptions): Promise<boolean>;
   /** As {@link Delivery.deadLetter}. `undefined`: it could not be kept now, and must come again. */
   deadLetter(reason: unknown): Promise<boolean | undefined>;
+  /** True where the handler is to run however often the message was delivered before: the platform has its own bound. */
+  readonly anyAttempt?: boolean | undefined;
 }
 
 /** A summary of nothing, to count in. */
@@ -81,11 +83,28 @@ const DEFAULT_BACKOFF: BackoffOptions = { baseMs: 1_000, maxMs: 300_000 };
 /** Milliseconds: what every backend takes as a delay. */
 const LONGEST_WAIT_MS = 86_400_000;
 
+/** Milliseconds before a message whose handler met a wrong set-up comes again, the first time. */
+const SETUP_WAIT_MS = 900_000;
+
+/**
+ * Milliseconds before a message comes again after a {@link ConfigError}, which says nothing of the message. The wait
+ * grows, so that the platform's own bound of deliveries is not reached before somebody has put the set-up right.
+ *
+ * @returns Undefined for any other error.
+ */
+export function setupDelayMs(error: unknown, attempts: number): number | undefined {
+  return error instanceof QueueError && error.code === "config"
+    ? Math.min(SETUP_WAIT_MS * 2 ** (attempts - 1), LONGEST_WAIT_MS)
+    : undefined;
+}
+
 /** Applies a consumer's options to deliveries. */
 export class DeliveryProcessor {
   declare readonly options: ConsumerOptions;
   declare readonly maxAttempts: number;
   declare readonly clock: Clock;
+  /** Ids of pushed messages that the sink has failed to take. */
+  readonly waiting: Set<string> = new Set();
   readonly #random: () => number;
 
   constructor(options: ConsumerOptions) {
@@ -104,7 +123,7 @@ export class DeliveryProcessor {
   ): Promise<DeliveryOutcome> {
     const startedAt = monotonic(this.clock);
     this.#tell("delivered", delivery, backend, {});
-    const failure = await this.#attempt(delivery, ending);
+    const failure = await this.#attempt(delivery, ending, settling.anyAttempt);
     const durationMs = monotonic(this.clock) - startedAt;
     if (failure === undefined) {
       return this.#settled("acked", await settling.ack(), delivery, backend, { durationMs });
@@ -112,12 +131,13 @@ export class DeliveryProcessor {
     const { error } = failure;
     const event = { durationMs, reason: error };
     let { backoff } = this.options;
-    if (this.#isFinal(error, delivery.attempts)) {
+    const setupMs = setupDelayMs(error, delivery.attempts);
+    if (setupMs === undefined && this.#isFinal(error, delivery.attempts)) {
       const dead = await settling.deadLetter(error);
       if (dead !== undefined) return this.#settled("deadLettered", dead, delivery, backend, event);
       backoff = undefined; // as long as the sink is down, whatever the handler's failures call for
     }
-    const delayMs = this.#waitMs(backoff, delivery, error, backend);
+    const delayMs = setupMs ?? this.#waitMs(backoff, delivery, error, backend);
     const again = await settling.retry({ delayMs, reason: error });
     return this.#settled("retried", again, delivery, backend, event);
   }
@@ -128,9 +148,13 @@ export class DeliveryProcessor {
     notify(this.options.observer, "failed", { backend, key, operation: "settle", failures: attempts, error });
   }
 
-  async #attempt(delivery: Delivery, ending?: AbortSignal): Promise<{ readonly error: unknown } | undefined> {
+  async #attempt(
+    delivery: Delivery,
+    ending: AbortSignal | undefined,
+    anyAttempt: boolean | undefined,
+  ): Promise<{ readonly error: unknown } | undefined> {
     const { handler, timeoutMs } = this.options;
-    if (delivery.attempts > this.maxAttempts) {
+    if (delivery.attempts > this.maxAttempts && !anyAttempt) {
       // Deliveries before this one ended with their consumers, or a sink failed: running it could end this one too.
       const times = delivery.attempts - 1;
       return { error: new PermanentError(`It was delivered ${times} times in vain`, { key: delivery.key }) };

@@ -1,35 +1,36 @@
 /**
  * Deliveries out of a batch that the platform pushes, such as a Cloudflare `MessageBatch`.
  *
- * The types are structural and name only what is used, so the platform's own types fit them.
+ * The types are structural and name only the members that are used, so the platform's own types fit them.
  *
  * @module
  */
 import { checkValue, number, type Validator } from "../util/validate.ts";
+import { decodeUtf8 } from "../util/bytes.ts";
 import { open } from "../envelope.ts";
 import { QueueError } from "../errors.ts";
 import { toCause } from "../cause.ts";
 import { isPlainObject } from "../util/json.ts";
-import type { DeadLetterSink } from "./processor.ts";
+import type { DeadLetterSink, SettlementActions } from "./processor.ts";
 import type { Delivery } from "../protocol.ts";
 
 /** One message of a pushed batch. The first of `ack` and `retry` wins. */
 export interface PushMessage {
   /** The platform's id. */
   readonly id: string;
-  /** When it was published. */
+  /** The time of publishing. */
   readonly timestamp: Date;
-  /** What was published: a JSON value, text, or bytes. */
+  /** The body as it was published: a JSON value, text, bytes, or any value that can be cloned. */
   readonly body: unknown;
   /** 1 at the first delivery. */
   readonly attempts: number;
-  /** Done. */
+  /** Settles the message as done. */
   ack(): void;
-  /** Again, after whole seconds. */
+  /** Has the message delivered again, after `delaySeconds` whole seconds. */
   retry(options?: { readonly delaySeconds?: number }): void;
 }
 
-/** What the platform pushes. */
+/** A batch that the platform pushes. */
 export interface PushBatch {
   /** The queue's name. */
   readonly queue: string;
@@ -39,49 +40,57 @@ export interface PushBatch {
 
 /** What a pushed delivery needs to know beside its message. */
 export interface PushDeliveryOptions {
-  /** The key the delivery tells. Default: the one in the envelope, else the queue's name. */
+  /** The delivery's key. Default: the one in the envelope, else the queue's name. */
   readonly key?: string | undefined;
   /** Takes the dead letters. Default: the message is retried until the platform gives it up. */
   readonly deadLetter?: DeadLetterSink | undefined;
   /** Aborts when the batch must end. */
   readonly signal: AbortSignal;
+  /** Ids of messages that the sink has failed to take: their handlers are through with them. */
+  readonly waiting?: Set<string> | undefined;
 }
 
 /** A delivery that the platform pushed. */
-export interface PushDelivery extends Delivery {
+export interface PushDelivery extends Delivery, Pick<SettlementActions, "anyAttempt"> {
   /** True where the body is no JSON object: it must not reach a handler, and belongs to the dead letters. */
   readonly malformed: boolean;
   /** Whether it was settled. */
   readonly settled: boolean;
 }
 
-/** What a retry may ask for: up to 24 hours. */
-const delay: Validator = number("a number from 0 to 86400000", (ms) => ms >= 0 && ms <= 86_400_000);
+/** Milliseconds: the longest delay of a retry. */
+const MAX_DELAY_MS = 86_400_000;
 
-/** Whole seconds for a delay in milliseconds: rounded up, so that it never ends early. */
+const delay: Validator = number("a number from 0 to 86400000", (ms) => ms >= 0 && ms <= MAX_DELAY_MS);
+
+/**
+ * Whole seconds for a delay in milliseconds: rounded up, so that it never ends early.
+ *
+ * @throws {RangeError} More than 24 hours, or less than none.
+ */
 export function wholeSeconds(delayMs: number): number {
   checkValue("delayMs", delayMs, delay);
   return Math.ceil(delayMs / 1000);
 }
 
+/** The JSON object that a body is or spells; else the body as it came. Bytes that are no UTF-8 spell nothing. */
 function parse(body: unknown): unknown {
-  if (body instanceof ArrayBuffer || ArrayBuffer.isView(body)) body = new TextDecoder().decode(body);
-  if (typeof body !== "string") return body;
   try {
-    const value = JSON.parse(body);
+    const text = body instanceof ArrayBuffer || ArrayBuffer.isView(body) ? decodeUtf8(body) : body;
+    const value: unknown = typeof text === "string" ? JSON.parse(text) : body;
     return isPlainObject(value) ? value : body;
   } catch {
-    return body; // no JSON: the caller sees that it is no object
+    return body; // no text, or no JSON: the caller sees that it is no object
   }
 }
 
 /** A delivery over one pushed message. */
-export function pushDelivery(
+export async function pushDelivery(
   message: PushMessage,
   queue: string,
-  { key, deadLetter, signal }: PushDeliveryOptions,
-): PushDelivery {
-  const { payload, body, ...fields } = open(parse(message.body));
+  { key, deadLetter, signal, waiting }: PushDeliveryOptions,
+): Promise<PushDelivery> {
+  const { payload, body, ...fields } = await open(parse(message.body));
   let outcome: Promise<boolean> | undefined;
   const settle = (how: () => void | Promise<void>) =>
     outcome ??= (async () => {
@@ -98,6 +107,8 @@ export function pushDelivery(
     publishedAt: message.timestamp,
     signal,
     malformed: !payload,
+    // The platform bounds deliveries itself. Earlier ones may have met a wrong set-up, which says nothing of the message.
+    anyAttempt: !waiting?.has(message.id),
     get settled() {
       return outcome !== undefined;
     },
@@ -109,13 +120,17 @@ export function pushDelivery(
     },
     deadLetter: (reason) =>
       settle(async () => {
+        // A dead letter that is given up once more stays where it is: the sink may lead back into this very queue.
+        if (fields.diedAt !== undefined) return message.retry({ delaySeconds: MAX_DELAY_MS / 1000 });
         if (!deadLetter) return message.retry();
         try {
           await deadLetter(delivery, toCause(reason), body);
         } catch (error) {
+          waiting?.add(message.id);
           message.retry(); // not safe elsewhere: it stays here
           throw error;
         }
+        waiting?.delete(message.id);
         message.ack();
       }),
     extend: () =>

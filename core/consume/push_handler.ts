@@ -1,20 +1,35 @@
 /**
- * Batches that the platform pushes, by the same policy as messages that are pulled.
+ * Batches that the platform pushes, processed by the same policy as messages that are pulled.
  *
  * @module
  */
 import { checkOptions, checkValue, count, func, object, positive, text, type Validators } from "../util/validate.ts";
 import { ConsumeError, QueueError } from "../errors.ts";
 import { withDeadline } from "../util/async.ts";
-import { type ConsumerOptions, type ConsumerSummary, type Counts, DeliveryProcessor, noCounts } from "./processor.ts";
-import { type PushBatch, type PushDelivery, pushDelivery } from "./push.ts";
+import {
+  type ConsumerOptions,
+  type ConsumerSummary,
+  type Counts,
+  DeliveryProcessor,
+  noCounts,
+  setupDelayMs,
+} from "./processor.ts";
+import { type PushBatch, type PushDelivery, pushDelivery, wholeSeconds } from "./push.ts";
 import { BACKOFF_CHECKS } from "../util/retry.ts";
 
 /** Options of one pushed batch. */
 export interface HandleBatchOptions {
-  /** The key that deliveries tell. Default: the one that travelled with the message, else the queue's name. */
+  /**
+   * The key of the deliveries.
+   *
+   * @default the key that travelled with the message, else the queue's name
+   */
   readonly key?: string | undefined;
-  /** Milliseconds after which no more messages are begun and the rest is handed back. Default: 600,000 (Cloudflare ends a batch after 15 min). */
+  /**
+   * Milliseconds after which no more messages are begun and the rest is handed back.
+   *
+   * @default 600_000, since Cloudflare ends a batch after 15 minutes
+   */
   readonly deadlineMs?: number | undefined;
 }
 
@@ -48,7 +63,11 @@ export function createProcessor(options: ConsumerOptions): DeliveryProcessor {
 }
 
 /**
- * The `handleBatch` of a consumer that is only ever pushed to: the same processor, without the pull loop in the bundle.
+ * Makes the `queue()` handler of a Worker: the processor of a consumer without the pull loop in the bundle.
+ *
+ * The options may be given by a function, which is called for each batch. A {@link ConfigError} that it throws is no
+ * fault of the messages: all of the batch is retried, the first time after 15 minutes and after twice as long each
+ * further time, and the error is thrown, so that it is in the platform's log.
  *
  * @example
  * ```ts
@@ -60,13 +79,27 @@ export function createProcessor(options: ConsumerOptions): DeliveryProcessor {
  * const worker = { queue: (batch: PushBatch) => handleBatch(batch) };
  * ```
  *
+ * @param options The consumer's options, or a function that makes them.
+ * @returns A function that settles every message of a batch.
  * @throws {TypeError | RangeError} An option that is not as described.
  */
 export function createBatchHandler(
-  options: ConsumerOptions,
+  options: ConsumerOptions | (() => ConsumerOptions),
 ): (batch: PushBatch, options?: HandleBatchOptions) => Promise<ConsumerSummary> {
-  const processor = createProcessor(options);
-  return (batch, batchOptions) => handlePushed(processor, batch, batchOptions);
+  const made = typeof options === "function" ? undefined : createProcessor(options);
+  return async (batch, batchOptions) => {
+    let processor: DeliveryProcessor;
+    try {
+      processor = made ?? createProcessor((options as () => ConsumerOptions)());
+    } catch (error) {
+      for (const message of batch.messages) {
+        const delayMs = setupDelayMs(error, message.attempts);
+        if (delayMs !== undefined) message.retry({ delaySeconds: wholeSeconds(delayMs) });
+      }
+      throw error;
+    }
+    return await handlePushed(processor, batch, batchOptions);
+  };
 }
 
 /** Handles one batch. Never rejects because of one message. */
@@ -77,7 +110,7 @@ export async function handlePushed(
 ): Promise<ConsumerSummary> {
   checkOptions("batch options", options, BATCH_CHECKS);
   const { key, deadlineMs = 600_000 } = options;
-  const { deadLetter, concurrency = 8 } = processor.options;
+  const { options: { deadLetter, concurrency = 8 }, waiting } = processor;
   const counts = noCounts();
   const late = () => new QueueError("timeout", `The batch took longer than ${deadlineMs} ms`);
   await withDeadline(processor.clock, deadlineMs, late, undefined, async ({ signal }) => {
@@ -95,11 +128,11 @@ export async function handlePushed(
     const rest = messages.values();
     const work = async () => {
       for (const message of rest) {
-        const delivery = pushDelivery(message, queue, { key, deadLetter, signal });
+        const delivery = await pushDelivery(message, queue, { key, deadLetter, signal, waiting });
         try {
           counts[await handle(delivery)] += 1;
         } catch (cause) {
-          // A message that cannot be settled is told of, and holds nothing back.
+          // A message that cannot be settled is reported, and holds nothing back.
           processor.reportFailure("Settling", delivery, queue, cause);
         }
       }

@@ -5,7 +5,7 @@
  * @module
  */
 import type { Consumer, PushBatch, PushMessage } from "../../core/consume/consumer.ts";
-import { seal } from "../../core/envelope.ts";
+import { envelope } from "../../core/envelope.ts";
 import type { JsonObject } from "../../core/protocol.ts";
 import { DEFAULT_GROUP } from "../../core/protocol.ts";
 import type { RawDelivery, Settlement } from "../../core/driver.ts";
@@ -88,7 +88,9 @@ function message(raw: RawDelivery, settlements: Map<RawDelivery, Settlement>): P
   return {
     id: raw.id,
     timestamp: new Date(raw.publishedAt ?? 0),
-    body: typeof raw.body === "object" && headers ? seal(raw.body as JsonObject, { headers }) : raw.body,
+    body: typeof raw.body === "object" && headers
+      ? envelope({ payload: raw.body as JsonObject }, { headers })
+      : raw.body,
     attempts: raw.attempts,
     ack: () => settled({ lease: raw.lease, kind: "ack" }),
     retry: ({ delaySeconds = 0 } = {}) =>

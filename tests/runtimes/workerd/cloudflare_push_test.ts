@@ -9,10 +9,12 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { MessageBatch, Queue } from "@cloudflare/workers-types";
 import type { QueueBinding } from "../../../backends/cloudflare/mod.ts";
+import { open } from "../../../core/envelope.ts";
 import type { OutgoingMessage } from "../../../core/protocol.ts";
 import type { PushBatch } from "../../../core/consume/push.ts";
 import { slackRequest } from "../../../examples/server/sign.ts";
 import type { Seen } from "../../unit/support/queue_handler.ts";
+import { messageChanged, prose } from "../../unit/support/slack_texts.ts";
 import { bundle, fetcher, ROOT, startWorkers } from "../../runner/workerd.ts";
 
 const code = await bundle(join(ROOT, "tests/runtimes/workerd/support/queue_worker.ts"));
@@ -181,17 +183,98 @@ test("workerd push: a batch over the platform's limits is split, one message ove
   assert.equal((await worker.publish([...small, ...large])).status, 200);
   const seen = await worker.until((all) => handled(all).length === 255);
   assert.equal(new Set(handled(seen).map(({ body }) => (body as { n: number }).n)).size, 255);
-  const refused = await worker.publish([{ payload: { text: "x".repeat(128_000) } }]);
+  const refused = await worker.publish([{ payload: { text: "x".repeat(1_048_577) } }]);
   const { name } = await refused.json() as { name: string };
   assert.deepEqual([refused.status, name], [400, "RangeError"]);
 });
 
-test("workerd push: the largest payload arrives whole", async () => {
+test("workerd push: the largest payload that fits arrives whole, and so does one that has to be compressed", async () => {
   await using worker = await start();
-  const payload = { text: "x".repeat(127_900 - '{"text":""}'.length) };
-  assert.equal((await worker.publish([{ payload }])).status, 200);
-  const seen = await worker.until((all) => all.length > 0);
-  assert.deepEqual(seen[0]!.body, payload);
+  for (const length of [127_900 - '{"text":""}'.length, 1_048_576 - '{"text":""}'.length]) {
+    const payload = { text: "x".repeat(length) };
+    assert.equal((await worker.publish([{ payload }])).status, 200);
+    const seen = await worker.until((all) => all.some(({ body }) => (body as typeof payload).text.length === length));
+    assert.deepEqual(seen.at(-1)!.body, payload);
+  }
+});
+
+test("workerd push: a message_changed with 50 sections of 3,000 characters goes from Slack into the handler", async () => {
+  await using worker = await start();
+  const envelope = messageChanged(50, (seed) => prose(3_000, seed));
+  const answer = await worker.fetch("http://worker/slack/events", await signed(envelope));
+  assert.equal(answer.status, 200);
+  const [seen] = await worker.until((all) => all.length > 0);
+  assert.deepEqual([seen!.kind, seen!.body], ["slack", envelope.event]);
+});
+
+test("workerd push: a large message that dies is whole in the dead letter queue, with its cause", async () => {
+  await using worker = await start();
+  const payload = { permanent: true, ...messageChanged(50, (seed) => prose(3_000, seed)), type: "other" };
+  assert.equal((await worker.publish([{ payload, id: "Ev1" }])).status, 200);
+  const seen = await worker.until((all) => dead(all).length > 0);
+  const { payload: kept, id, cause } = await open(dead(seen)[0]!.body);
+  assert.deepEqual([kept, id, cause!.message], [payload, "Ev1", "no such user"]);
+});
+
+test("workerd push: bytes, a Map and an Error die with all that they hold", async () => {
+  await using worker = await start();
+  await worker.fetch("http://worker/foreign", { method: "POST" });
+  const seen = await worker.until((all) => dead(all).length === 4);
+  const texts = await Promise.all(dead(seen).map(async ({ body }) => String((await open(body)).body)));
+  assert.deepEqual(texts.sort(), ["TypeError: no such user", "a,1", "a,1,2", "31,139,8,255"].sort());
+});
+
+test("workerd push: a set-up that is wrong keeps messages out of the dead letters, and they are handled once it is right", async () => {
+  await using worker = await start({ maxRetries: 3 });
+  await worker.publish([{ payload: { n: 1, config: true } }]);
+  const seen = await worker.until((all) => all.some(({ kind }) => kind === "failed"));
+  assert.deepEqual([failed(seen).length, dead(seen)], [1, []]);
+  // The message waits for a quarter of an hour: others flow.
+  await worker.publish([{ payload: { n: 2 } }]);
+  const after = await worker.until((all) => handled(all).length > 0);
+  assert.deepEqual([failed(after).length, dead(after)], [1, []]);
+});
+
+test("workerd push: a Worker that consumes its own dead letter queue takes each dead letter once", async () => {
+  const loop = await bundle({
+    code: `
+      import { createBatchHandler, PermanentError } from "@slack-mcp/queue";
+      import { deadLetterTo } from "@slack-mcp/queue/cloudflare";
+      let rounds = 0;
+      const handler = () => {
+        rounds += 1;
+        throw new PermanentError("poison");
+      };
+      export default {
+        fetch: async (request, env) => {
+          const { pathname } = new URL(request.url);
+          if (pathname === "/publish") {
+            await env.EVENTS.send({ n: 1 });
+            return new Response();
+          }
+          return Response.json(rounds);
+        },
+        queue: (batch, env) => createBatchHandler({ handler, deadLetter: deadLetterTo(env.EVENTS_DLQ) })(batch),
+      };`,
+  });
+  const consumer = { maxBatchSize: 1, maxBatchTimeout: 0.01, maxRetries: 100 };
+  const miniflare = await startWorkers({
+    code: loop,
+    queueProducers: { EVENTS: "events", EVENTS_DLQ: "events-dlq" },
+    queueConsumers: { events: { ...consumer, deadLetterQueue: "events-dlq" }, "events-dlq": consumer },
+  });
+  try {
+    const fetch = await fetcher(miniflare, "worker");
+    await fetch("http://worker/publish");
+    const rounds = async () => await (await fetch("http://worker/rounds")).json() as number;
+    while (await rounds() < 2);
+    // A loop would make hundreds of rounds while these go through the same queues.
+    for (let i = 0; i < 20; i++) await fetch("http://worker/publish");
+    while (await rounds() < 42);
+    assert.equal(await rounds(), 42);
+  } finally {
+    await miniflare.dispose();
+  }
 });
 
 test("workerd push: a backend that all requests of an isolate share keeps none of them waiting for another", async () => {

@@ -1,18 +1,23 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { ENVELOPE, envelope, needsEnvelope, open, seal } from "../../../core/envelope.ts";
+import { encoded, ENVELOPE, envelope, type EnvelopeFields, needsEnvelope, open, pack } from "../../../core/envelope.ts";
 import type { JsonObject } from "../../../core/protocol.ts";
 
 const throughJson = (body: unknown): unknown => JSON.parse(JSON.stringify(body));
 
-test("envelope: with nothing to carry the body is the payload itself", () => {
+/** The body of a payload that needs no compression, as it arrives. */
+async function bodyOf(payload: JsonObject, fields: EnvelopeFields): Promise<unknown> {
+  return JSON.parse((await pack(payload, fields, 100_000))!);
+}
+
+test("pack writes the payload itself where there is nothing to carry", async () => {
   const payload = { type: "event_callback" };
-  assert.equal(seal(payload, {}), payload);
-  assert.equal(seal(payload, { id: undefined, headers: undefined }), payload);
-  assert.deepEqual(open(payload), { payload });
+  assert.deepEqual(await bodyOf(payload, {}), payload);
+  assert.deepEqual(await bodyOf(payload, { id: undefined, headers: undefined }), payload);
+  assert.deepEqual(await open(payload), { payload });
 });
 
-test("envelope: id, headers and the story of a death come back as they were", () => {
+test("open returns id, headers and the story of a death as they were packed", async () => {
   const fields = {
     id: "Ev1",
     headers: { team: "T1" },
@@ -21,34 +26,53 @@ test("envelope: id, headers and the story of a death come back as they were", ()
     key: "slack_events",
     publishedAt: 1,
     diedAt: 2,
+    contentType: "v8",
   };
-  const { payload, body, ...rest } = open(throughJson(seal({ a: 1 }, fields)));
+  const { payload, body, ...rest } = await open(await bodyOf({ a: 1 }, fields));
   assert.deepEqual(payload, { a: 1 });
   assert.equal(body, undefined);
   assert.deepEqual(rest, fields);
 });
 
-test("envelope: the body on the wire is the documented shape", () => {
-  assert.deepEqual(throughJson(seal({ a: 1 }, { id: "Ev1" })), {
+test("pack writes the documented shape", async () => {
+  assert.deepEqual(await bodyOf({ a: 1 }, { id: "Ev1" }), {
     "@slack-mcp/queue": { v: 1, id: "Ev1" },
     payload: { a: 1 },
   });
 });
 
-test("envelope: a payload that looks like an envelope arrives as it was sent, at any depth", () => {
+test("pack compresses what is larger than the limit, and resolves with nothing where that does not help", async () => {
+  const payload = { text: "x".repeat(200), list: ["x".repeat(200)], ["x".repeat(70)]: "\0" };
+  const whole = JSON.stringify(payload).length;
+  assert.equal(await pack(payload, {}, whole), JSON.stringify(payload));
+  const packed = await pack(payload, { id: "Ev1" }, whole - 1);
+  assert.ok(packed!.length < whole);
+  assert.deepEqual(await open(JSON.parse(packed!)), { payload, id: "Ev1" });
+  assert.equal(await pack(payload, { id: "Ev1" }, packed!.length - 1), undefined);
+  // The documented form: two lines of JSON, gzipped.
+  const bytes = Uint8Array.from(atob(JSON.parse(packed!).body), (char) => char.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const [texts, rest] = (await new Response(stream).text()).split("\n");
+  assert.deepEqual(JSON.parse(texts!), ["x".repeat(200), "\0"]);
+  assert.deepEqual(JSON.parse(rest!), { text: "\0" + "0", list: ["\0" + "0"], ["x".repeat(70)]: "\0" + "1" });
+});
+
+test("open returns a payload that looks like an envelope as it was packed, at any depth", async () => {
   let payload: JsonObject = { a: 1 };
   for (let depth = 0; depth < 4; depth++) {
     payload = { [ENVELOPE]: { v: 1, id: `forged-${depth}` }, payload };
     assert.ok(needsEnvelope(payload, {}));
-    const opened = open(throughJson(seal(payload, {})));
+    const opened = await open(await bodyOf(payload, {}));
     assert.deepEqual(opened.payload, payload);
     assert.equal(opened.id, undefined);
   }
-  const unreadable: JsonObject = { [ENVELOPE]: { v: 1 }, body: "text" };
-  assert.deepEqual(open(throughJson(seal(unreadable, {}))).payload, unreadable);
+  for (const encoding of [undefined, "gzip", "base64"]) {
+    const unreadable = { [ENVELOPE]: { v: 1, ...encoding && { encoding } }, body: "text" } as JsonObject;
+    assert.deepEqual((await open(await bodyOf(unreadable, {}))).payload, unreadable);
+  }
 });
 
-test("envelope: a foreign payload is never mistaken for one", () => {
+test("open takes no foreign payload for an envelope", async () => {
   const foreign: JsonObject[] = [
     {},
     { payload: { a: 1 } },
@@ -63,12 +87,12 @@ test("envelope: a foreign payload is never mistaken for one", () => {
   ];
   for (const body of foreign) {
     assert.ok(!needsEnvelope(body, {}), JSON.stringify(body));
-    assert.equal(open(body).payload, body);
+    assert.equal((await open(body)).payload, body);
   }
 });
 
-test("envelope: fields of a wrong type are left out, the payload stays", () => {
-  const opened = open({
+test("open leaves out fields of a wrong type and keeps the payload", async () => {
+  const opened = await open({
     [ENVELOPE]: {
       v: 1,
       id: 7,
@@ -78,33 +102,48 @@ test("envelope: fields of a wrong type are left out, the payload stays", () => {
       key: {},
       publishedAt: "now",
       diedAt: null,
+      contentType: 1,
     },
     payload: { a: 1 },
   });
   assert.deepEqual(opened, { payload: { a: 1 } });
   // A text is made of none of them: this one's toString cannot be called.
   const cause = { name: { toString: 1 }, message: "no user" };
-  assert.deepEqual(open({ [ENVELOPE]: { v: 1, cause }, payload: {} }), { payload: {} });
+  assert.deepEqual(await open({ [ENVELOPE]: { v: 1, cause }, payload: {} }), { payload: {} });
 });
 
-test("envelope: what could not be read is kept whole", () => {
+test("open keeps whole what could not be read", async () => {
   for (const body of ["{not json", "[1]", [1, 2], null, 7]) {
-    const opened = open(throughJson(envelope({ body }, { cause: { name: "SyntaxError", message: "no object" } })));
+    const opened = await open(
+      throughJson(envelope({ body }, { cause: { name: "SyntaxError", message: "no object" } })),
+    );
     assert.equal(opened.payload, undefined);
     assert.deepEqual(opened.body, body);
     assert.equal(opened.cause?.name, "SyntaxError");
   }
+  const bytes = Uint8Array.from({ length: 256 }, (_, n) => n);
+  const { payload, body, id } = await open(throughJson(encoded("base64", bytes, { id: "Ev1" })));
+  assert.deepEqual([payload, body, id], [undefined, bytes, "Ev1"]);
 });
 
-test("envelope: a body that is no plain object has no payload", () => {
-  for (const body of [null, 7, "text", [1], new Date(0), new Map(), undefined]) {
-    assert.deepEqual(open(body), { payload: undefined, body });
+test("open returns a body whose content cannot be decoded as it came", async () => {
+  for (const fields of [{ v: 1, encoding: "gzip" }, { v: 1, encoding: "base64" }]) {
+    for (const content of ["%", 7, null, ["x"]]) {
+      const body = { [ENVELOPE]: fields, body: content };
+      assert.deepEqual(await open(body), { payload: undefined, body }, JSON.stringify(body));
+    }
   }
 });
 
-test("envelope: a payload with __proto__ arrives as it was sent and changes no prototype", () => {
+test("open returns what is no plain object as the body", async () => {
+  for (const body of [null, 7, "text", [1], new Date(0), new Map(), undefined]) {
+    assert.deepEqual(await open(body), { payload: undefined, body });
+  }
+});
+
+test("open returns a payload with __proto__ as it was packed and changes no prototype", async () => {
   const payload = JSON.parse('{"__proto__":{"polluted":true},"a":1}');
-  const opened = open(JSON.parse(JSON.stringify(seal(payload, { id: "x" }))));
+  const opened = await open(await bodyOf(payload, { id: "x" }));
   assert.equal(JSON.stringify(opened.payload), '{"__proto__":{"polluted":true},"a":1}');
   assert.equal((opened.payload as { polluted?: unknown }).polluted, undefined);
   assert.equal(({} as { polluted?: unknown }).polluted, undefined);

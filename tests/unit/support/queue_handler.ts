@@ -2,7 +2,7 @@
  * One consumer's handler, for a Worker that is pushed to and for a process that pulls alike: it behaves as the payload
  * says, and tells what it saw.
  */
-import { type ConsumerOptions, PermanentError } from "@slack-mcp/queue";
+import { ConfigError, type ConsumerOptions, PermanentError } from "@slack-mcp/queue";
 import { SlackEventRouter } from "@slack-mcp/queue/slack";
 
 /** One thing that happened. */
@@ -20,6 +20,8 @@ export interface Seen {
 interface Order {
   /** Fails so many times. */
   readonly fails?: number;
+  /** Finds the set-up wrong. */
+  readonly config?: boolean;
   /** Fails for good at once. */
   readonly permanent?: boolean;
   /** Milliseconds before it is tried again. */
@@ -39,10 +41,11 @@ export function orders(note: (what: Omit<Seen, "at">) => void): ConsumerOptions 
     backoff: (_attempts, error) => (error as { backoffMs?: number }).backoffMs ?? 0,
     handler: async (delivery) => {
       const { id, key, attempts, headers, payload } = delivery;
-      const { fails = 0, permanent = false, backoffMs, type } = payload as Order;
+      const { fails = 0, permanent = false, config = false, backoffMs, type } = payload as Order;
       if (type === "event_callback") return await router.handle(delivery);
-      const failing = permanent || attempts <= fails;
+      const failing = permanent || config || attempts <= fails;
       note({ kind: failing ? "failed" : "handled", id, key, attempts, headers, body: payload });
+      if (config) throw new ConfigError("API_TOKEN is not set");
       if (permanent) throw new PermanentError("no such user");
       if (failing) throw Object.assign(new TypeError(`failure ${attempts}`), { backoffMs });
     },

@@ -20,6 +20,11 @@ function note(what: Omit<Seen, "at">): void {
   seen.push({ ...what, at: Date.now() });
 }
 
+/** A replacer that spells values which JSON cannot carry. */
+function spell(_name: string, value: unknown): unknown {
+  return value instanceof Map || value instanceof Set ? [...value].join() : value instanceof Error ? `${value}` : value;
+}
+
 function consumerFor(env: WorkerEnv) {
   return createConsumer({
     ...orders((what) => note(what)),
@@ -32,13 +37,22 @@ async function serve(request: Request, env: WorkerEnv): Promise<Response> {
   if (pathname === "/seen") {
     // Answers when there are more than the asker knows of. A request cannot wait for what another one does: it looks.
     while (seen.length <= Number(searchParams.get("after"))) await new Promise((resolve) => setTimeout(resolve, 2));
-    return Response.json(seen);
+    return new Response(JSON.stringify(seen, spell));
   }
   const backend = fromEnv(env);
   if (pathname.startsWith("/slack")) {
     return await createSlackReceiver({ backend, key: "events", signingSecret: env.SLACK_SIGNING_SECRET }).fetch(
       request,
     );
+  }
+  if (pathname === "/foreign") {
+    await env.EVENTS.sendBatch([
+      { body: new Map([["a", 1]]), contentType: "v8" },
+      { body: new Set(["a", 1, 2]), contentType: "v8" },
+      { body: new TypeError("no such user"), contentType: "v8" },
+      { body: Uint8Array.of(31, 139, 8, 255), contentType: "bytes" },
+    ]);
+    return new Response();
   }
   if (pathname === "/raw") {
     await env.EVENTS.sendBatch(await request.json());

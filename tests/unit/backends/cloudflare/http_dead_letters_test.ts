@@ -57,17 +57,6 @@ test("cloudflare http: what cannot be read goes to the dead letters as it came, 
   assert.deepEqual(queue.messages.map(({ content }) => content.text).slice(0, 2), ["{no json", "[1,2]"]);
 });
 
-test("cloudflare http: a dead letter that would be over the limit with its story is kept without it", async () => {
-  const { backend, dead } = setup();
-  const text = "x".repeat(127_900 - '{"text":""}'.length);
-  await backend.publish(KEY, { text });
-  for await (const delivery of backend.receive(KEY)) {
-    assert.equal(await delivery.deadLetter(new Error("poison")), true);
-    break;
-  }
-  assert.equal(dead.messages[0]!.content.text, JSON.stringify({ text }));
-});
-
 test("cloudflare http: what the platform itself gave up is listed and replayed too", async () => {
   const { backend, clock, queue, dead } = setup({ settings: { maxRetries: 1 } });
   await backend.publish(KEY, { n: 1 }, { id: "Ev1", headers: { h: "1" } });

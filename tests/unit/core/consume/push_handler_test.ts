@@ -1,9 +1,11 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import type { Clock } from "../../../../core/util/clock.ts";
-import { createConsumer } from "../../../../core/consume/consumer.ts";
-import { PermanentError } from "../../../../core/errors.ts";
+import { createBatchHandler, createConsumer } from "../../../../core/consume/consumer.ts";
+import { envelope } from "../../../../core/envelope.ts";
+import { ConfigError, PermanentError } from "../../../../core/errors.ts";
 import type { PushBatch, PushMessage } from "../../../../core/consume/push.ts";
+import { pushed } from "../../../doubles/queue_binding.ts";
 
 /** A clock whose timers run when the test says so. */
 class HandClock implements Clock {
@@ -141,4 +143,93 @@ test("handleBatch: a delivery tells the key that is given, else the queue's name
   await consumer.handleBatch(batchOf({ body: {} }).batch, { key: "slack_events" });
   await consumer.handleBatch(batchOf({ body: {} }).batch);
   assert.deepEqual(keys, ["slack_events", "slack-events"]);
+});
+
+test("handleBatch retries after a ConfigError with a long, growing wait, whatever the attempts, and gives nothing up", async () => {
+  const waits: unknown[] = [];
+  for (const attempts of [1, 2, 5, 6, 7, 50]) {
+    const reasons: unknown[] = [];
+    const { batch, settled } = pushed([{ body: { n: 0 }, attempts }]);
+    const summary = await createConsumer({
+      handler: () => Promise.reject(new ConfigError("API_TOKEN is not set")),
+      backoff: () => 0,
+      deadLetter: () => assert.fail("given up"),
+      observer: { retried: ({ reason }) => void reasons.push((reason as Error).message) },
+    }).handleBatch(batch);
+    assert.equal(summary.retried, 1);
+    assert.deepEqual(reasons, ["API_TOKEN is not set"]);
+    waits.push(...settled.m0!);
+  }
+  assert.deepEqual(waits, [900, 1_800, 14_400, 28_800, 57_600, 86_400]);
+});
+
+test("handleBatch runs the handler of a message that a wrong set-up has used up the attempts of", async () => {
+  const { batch, settled } = pushed([{ body: { n: 0 }, attempts: 9 }, { body: { n: 1 }, attempts: 9 }]);
+  const dead: unknown[] = [];
+  const consumer = createConsumer({
+    maxAttempts: 5,
+    handler: ({ payload }) => {
+      if (payload.n === 1) throw new TypeError("poison");
+    },
+    deadLetter: ({ payload }, { message }) => Promise.resolve(dead.push([payload.n, message])),
+  });
+  assert.deepEqual(await consumer.handleBatch(batch), { acked: 1, retried: 0, deadLettered: 1, lost: 0 });
+  assert.deepEqual([settled, dead], [{ m0: ["ack"], m1: ["ack"] }, [[1, "poison"]]]);
+});
+
+test("handleBatch does not run the handler again for a message that only the sink has failed to take", async () => {
+  let calls = 0;
+  let down = true;
+  const consumer = createConsumer({
+    maxAttempts: 1,
+    handler: () => {
+      calls += 1;
+      throw new TypeError("poison");
+    },
+    deadLetter: () => down ? Promise.reject(new Error("sink is down")) : Promise.resolve(),
+  });
+  const attempt = (attempts: number) => pushed([{ body: { n: 0 }, id: "a", attempts }]);
+  await consumer.handleBatch(attempt(1).batch);
+  await consumer.handleBatch(attempt(2).batch);
+  down = false;
+  const { batch, settled } = attempt(3);
+  assert.equal((await consumer.handleBatch(batch)).deadLettered, 1);
+  assert.deepEqual([calls, settled], [1, { a: ["ack"] }]);
+});
+
+test("createBatchHandler retries the whole batch when making its options finds the set-up wrong, and says so", async () => {
+  let problem: Error | undefined = new ConfigError("SLACK_BOT_TOKEN is not set");
+  const handle = createBatchHandler(() => {
+    if (problem) throw problem;
+    return { handler: () => {} };
+  });
+  const { batch, settled } = pushed([{ body: { n: 0 } }, { body: { n: 1 }, attempts: 3 }]);
+  await assert.rejects(handle(batch), problem);
+  assert.deepEqual(settled, { m0: [900], m1: [3_600] });
+  // Any other error is the platform's to see: it retries the batch by its own delay.
+  problem = new TypeError("a bug");
+  const other = pushed([{ body: { n: 0 } }]);
+  await assert.rejects(handle(other.batch), problem);
+  assert.deepEqual(other.settled, { m0: [] });
+  problem = undefined;
+  const fine = pushed([{ body: { n: 0 } }]);
+  assert.equal((await handle(fine.batch)).acked, 1);
+});
+
+test("handleBatch leaves a dead letter that fails again in its queue: the sink may lead back into it", async () => {
+  const story = { cause: { name: "TypeError", message: "poison" }, attempts: 5, key: "slack_events", diedAt: 1 };
+  const dead = envelope({ payload: { n: 0 } }, story);
+  const unreadable = envelope({ body: "no object" }, story);
+  const { batch, settled } = pushed([{ body: dead, attempts: 1 }, { body: unreadable }], "slack-events-dlq");
+  const consumer = createConsumer({
+    handler: () => Promise.reject(new PermanentError("still poison")),
+    deadLetter: () => assert.fail("given up into the same queue"),
+  });
+  assert.equal((await consumer.handleBatch(batch)).deadLettered, 2);
+  assert.deepEqual(settled, { m0: [86_400], m1: [86_400] });
+  // One that can be handled now is done.
+  const repaired = pushed([{ body: dead }], "slack-events-dlq");
+  const keys: string[] = [];
+  await createConsumer({ handler: ({ key }) => void keys.push(key) }).handleBatch(repaired.batch);
+  assert.deepEqual([keys, repaired.settled], [["slack_events"], { m0: ["ack"] }]);
 });

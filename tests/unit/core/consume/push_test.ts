@@ -1,6 +1,6 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { seal } from "../../../../core/envelope.ts";
+import { envelope } from "../../../../core/envelope.ts";
 import type { QueueError } from "../../../../core/errors.ts";
 import type { FailureCause } from "../../../../core/protocol.ts";
 import { pushDelivery, type PushMessage, wholeSeconds } from "../../../../core/consume/push.ts";
@@ -24,8 +24,8 @@ function message(body: unknown, attempts = 1): Pushed {
 
 const signal = new AbortController().signal;
 
-test("push: a plain body is the payload, with the platform's id, attempts and time", () => {
-  const delivery = pushDelivery(message({ a: 1 }, 3), "slack-events", { signal });
+test("push: a plain body is the payload, with the platform's id, attempts and time", async () => {
+  const delivery = await pushDelivery(message({ a: 1 }, 3), "slack-events", { signal });
   assert.deepEqual(delivery.payload, { a: 1 });
   assert.equal(delivery.id, "platform-id");
   assert.equal(delivery.key, "slack-events");
@@ -35,22 +35,22 @@ test("push: a plain body is the payload, with the platform's id, attempts and ti
   assert.equal(delivery.malformed, false);
 });
 
-test("push: an envelope is opened, the given key wins over the one it carries", () => {
-  const body = seal({ a: 1 }, { id: "Ev1", headers: { h: "1" }, key: "slack_events" });
-  const delivery = pushDelivery(message(body), "slack-events-dlq", { signal });
+test("push: an envelope is opened, the given key wins over the one it carries", async () => {
+  const body = envelope({ payload: { a: 1 } }, { id: "Ev1", headers: { h: "1" }, key: "slack_events" });
+  const delivery = await pushDelivery(message(body), "slack-events-dlq", { signal });
   assert.deepEqual([delivery.id, delivery.key, delivery.headers, delivery.payload], [
     "Ev1",
     "slack_events",
     { h: "1" },
     { a: 1 },
   ]);
-  assert.equal(pushDelivery(message(body), "q", { key: "mine", signal }).key, "mine");
+  assert.equal((await pushDelivery(message(body), "q", { key: "mine", signal })).key, "mine");
 });
 
-test("push: text and bytes that are JSON are read", () => {
+test("push: text and bytes that are JSON are read", async () => {
   const bytes = new TextEncoder().encode('{"a":1}');
   for (const body of ['{"a":1}', bytes, bytes.buffer]) {
-    const delivery = pushDelivery(message(body), "q", { signal });
+    const delivery = await pushDelivery(message(body), "q", { signal });
     assert.deepEqual(delivery.payload, { a: 1 });
     assert.equal(delivery.malformed, false);
   }
@@ -60,7 +60,7 @@ test("push: what is no JSON object is malformed and told to the sink whole", asy
   for (const body of ["plain text", "[1]", [1], 7, null, new Map()]) {
     const seen: unknown[] = [];
     const pushed = message(body);
-    const delivery = pushDelivery(pushed, "q", {
+    const delivery = await pushDelivery(pushed, "q", {
       signal,
       deadLetter: (_delivery, cause, raw) => Promise.resolve(seen.push(cause.message, raw)),
     });
@@ -74,7 +74,7 @@ test("push: what is no JSON object is malformed and told to the sink whole", asy
 
 test("push: the first settlement wins and later ones answer what it answered", async () => {
   const pushed = message({});
-  const delivery = pushDelivery(pushed, "q", { signal });
+  const delivery = await pushDelivery(pushed, "q", { signal });
   assert.equal(delivery.settled, false);
   assert.equal(await delivery.ack(), true);
   assert.equal(delivery.settled, true);
@@ -89,7 +89,7 @@ test("push: a retry's delay is whole seconds, rounded up", async () => {
     const [delayMs, seconds] of [[undefined, 0], [0, 0], [1, 1], [1000, 1], [1000.5, 2], [86_400_000, 86_400]] as const
   ) {
     const pushed = message({});
-    await pushDelivery(pushed, "q", { signal }).retry({ delayMs });
+    await (await pushDelivery(pushed, "q", { signal })).retry({ delayMs });
     assert.deepEqual(pushed.calls, [["retry", seconds]]);
   }
 });
@@ -97,7 +97,7 @@ test("push: a retry's delay is whole seconds, rounded up", async () => {
 test("push: a delay out of range is refused, not shortened, and settles nothing", async () => {
   for (const delayMs of [86_400_001, -1, NaN, Infinity]) {
     const pushed = message({});
-    const delivery = pushDelivery(pushed, "q", { signal });
+    const delivery = await pushDelivery(pushed, "q", { signal });
     await assert.rejects(delivery.retry({ delayMs }), RangeError);
     assert.deepEqual([delivery.settled, pushed.calls], [false, []]);
     assert.throws(() => wholeSeconds(delayMs), RangeError);
@@ -107,7 +107,7 @@ test("push: a delay out of range is refused, not shortened, and settles nothing"
 
 test("push: without a sink a dead letter is left to the platform", async () => {
   const pushed = message({});
-  assert.equal(await pushDelivery(pushed, "q", { signal }).deadLetter(new Error("poison")), true);
+  assert.equal(await (await pushDelivery(pushed, "q", { signal })).deadLetter(new Error("poison")), true);
   assert.deepEqual(pushed.calls, [["retry", undefined]]);
 });
 
@@ -115,7 +115,7 @@ test("push: the message is acknowledged only when the sink has it", async () => 
   const pushed = message({ a: 1 });
   let stored: (value: unknown) => void = () => {};
   const causes: FailureCause[] = [];
-  const delivery = pushDelivery(pushed, "q", {
+  const delivery = await pushDelivery(pushed, "q", {
     signal,
     deadLetter: (_delivery, cause) => {
       causes.push(cause);
@@ -133,12 +133,15 @@ test("push: the message is acknowledged only when the sink has it", async () => 
 
 test("push: when the sink fails the message stays in its queue", async () => {
   const pushed = message({ a: 1 });
-  const delivery = pushDelivery(pushed, "q", { signal, deadLetter: () => Promise.reject(new Error("sink is down")) });
+  const delivery = await pushDelivery(pushed, "q", {
+    signal,
+    deadLetter: () => Promise.reject(new Error("sink is down")),
+  });
   await assert.rejects(delivery.deadLetter("poison"), /sink is down/);
   assert.deepEqual(pushed.calls, [["retry", undefined]]);
 });
 
 test("push: a lease cannot be extended and says so", async () => {
-  const delivery = pushDelivery(message({}), "q", { signal });
+  const delivery = await pushDelivery(message({}), "q", { signal });
   await assert.rejects(delivery.extend(1000), (error: QueueError) => error.code === "unsupported");
 });

@@ -1,0 +1,314 @@
+/**
+ * Publishing from a Worker, through its queue bindings.
+ *
+ * The portable layer is not used: it would be half of a Worker's bundle, for batching, leases and transports that
+ * a binding has no use for. This class keeps the same contract for publishes, and refuses all else.
+ *
+ * @module
+ */
+import { BACKEND_CHECKS } from "../../core/context.ts";
+import { pack } from "../../core/envelope.ts";
+import { type ErrorCode, PublishError, QueueError } from "../../core/errors.ts";
+import { notify } from "../../core/observer.ts";
+import type {
+  BatchOptions,
+  Capabilities,
+  ConsumeOptions,
+  DeadLetters,
+  Delivery,
+  Health,
+  JsonObject,
+  LeasingBackend,
+  OutgoingMessage,
+  PublishOptions,
+  PublishReceipt,
+  QueueDepth,
+  ReceiveOptions,
+} from "../../core/protocol.ts";
+import { BATCH_CHECKS, MESSAGE_CHECKS, PUBLISH_CHECKS } from "../../core/publishing_backend.ts";
+import { abortable, delay, withDeadline } from "../../core/util/async.ts";
+import { monotonic, systemClock } from "../../core/util/clock.ts";
+import { bytesOf, copyPayload, kindOf } from "../../core/util/json.ts";
+import { messageOf, redactError, redactText } from "../../core/util/redact.ts";
+import { backoffMs } from "../../core/util/retry.ts";
+import { checkKey, checkOptions, checkValue } from "../../core/util/validate.ts";
+import { wholeSeconds } from "../../core/consume/push.ts";
+import { codeOfBinding } from "./errors.ts";
+import { inBatches, MAX_BYTES, type Packed } from "./messages.ts";
+import { byKey, type CloudflareOptions, lookUp, type QueueBinding } from "./options.ts";
+import { bindingName, CAPABILITIES, MAX_DELAY_MS } from "./platform.ts";
+
+const NAME = "cloudflare";
+
+/** One message of a call, checked and copied. */
+interface Outgoing {
+  readonly id: string;
+  readonly payload: JsonObject;
+  readonly json: string;
+  readonly fields: { readonly id: string | undefined; readonly headers: OutgoingMessage["headers"] };
+  readonly delayMs: number;
+}
+
+/** A message ready for the binding, with its place in the call. */
+interface Placed extends Packed {
+  readonly place: number;
+}
+
+type Outcome = PublishReceipt | PublishError;
+
+/** Queues of Cloudflare in a Worker: publishes through its queue bindings; the platform pushes to `queue()`. */
+export class CloudflareBackend implements LeasingBackend {
+  /** The backend's name: `"cloudflare"`. */
+  readonly name: string = NAME;
+  /** What it can do. */
+  readonly capabilities: Capabilities = CAPABILITIES;
+  /** Not listed in a Worker: each method rejects with code `"unsupported"`. */
+  readonly deadLetters: DeadLetters;
+  readonly #options: CloudflareOptions;
+  /** The limits of the calls that run, and their ends. */
+  readonly #calls: Map<AbortController, Promise<unknown>> = new Map();
+  #closing: Promise<void> | undefined;
+
+  /**
+   * A backend over bindings; nothing is opened.
+   *
+   * @throws {TypeError | RangeError} An option that is not as described.
+   */
+  constructor(options: CloudflareOptions) {
+    checkOptions(`${NAME} options`, options, { ...BACKEND_CHECKS, bindings: byKey });
+    checkValue("bindings", options.bindings, byKey);
+    this.#options = options;
+    const refuse = () => Promise.reject(unsupported("dead letters"));
+    // deno-lint-ignore require-yield -- a list that is refused when it is asked for its first letter
+    const list = async function* () {
+      await refuse();
+    };
+    this.deadLetters = { list, replay: refuse, purge: refuse };
+  }
+
+  /**
+   * Publishes one message.
+   *
+   * @param key The key, by which the binding is looked up.
+   * @param payload A JSON object of at most 1 MiB. One over 127,900 bytes with its id and headers is compressed.
+   * @returns The receipt, once the platform has the message on disk.
+   * @throws {TypeError | RangeError} An empty key, a payload that is not a JSON object or is over the limit, a wrong option.
+   * @throws {PublishError} Not confirmed: `"unknown-outcome"`, `"too-large"`, `"queue-full"`, `"timeout"` and others.
+   * @throws {QueueError} `"closed"`, or `"unsupported"` for an option that the platform does not offer.
+   */
+  async publish(key: string, payload: JsonObject, options: PublishOptions = {}): Promise<PublishReceipt> {
+    checkKey(key);
+    checkOptions("publish options", options, PUBLISH_CHECKS);
+    return (await this.#send(key, [this.#outgoing(payload, options)], options))[0]!;
+  }
+
+  /**
+   * Publishes messages in order.
+   *
+   * @returns A receipt for each message, once the platform has all of them on disk.
+   * @throws As `publish`. A batch that was confirmed in part rejects with a `PublishError` whose `outcomes` say which.
+   */
+  async publishBatch(
+    key: string,
+    messages: readonly OutgoingMessage[],
+    options: BatchOptions = {},
+  ): Promise<PublishReceipt[]> {
+    checkKey(key);
+    if (!Array.isArray(messages)) throw new TypeError(`messages must be an array, found ${kindOf(messages)}`);
+    checkOptions("batch options", options, BATCH_CHECKS);
+    const outgoing = Array.from(messages, (message: OutgoingMessage, i) => { // not map, which passes over holes
+      checkOptions(`messages[${i}]`, message, MESSAGE_CHECKS);
+      return this.#outgoing(message.payload, message);
+    });
+    return await this.#send(key, outgoing, options);
+  }
+
+  /** Refused: the platform pushes. @throws {QueueError} `"unsupported"`. */
+  consume(_key: string, _options?: ConsumeOptions): AsyncIterableIterator<JsonObject> {
+    throw unsupported("pulling messages");
+  }
+
+  /** Refused: the platform pushes. @throws {QueueError} `"unsupported"`. */
+  receive(_key: string, _options?: ReceiveOptions): AsyncIterableIterator<Delivery> {
+    throw unsupported("pulling messages");
+  }
+
+  /** Refused: a binding does not count. @throws {QueueError} `"unsupported"`. */
+  depth(_key: string): Promise<QueueDepth> {
+    return Promise.reject(unsupported("depth"));
+  }
+
+  /**
+   * Resolves with ok: a binding has nothing that could be asked without publishing.
+   *
+   * @throws {QueueError} `"closed"`.
+   */
+  async health(): Promise<Health> {
+    this.#checkOpen("Cannot reach the broker");
+    return await Promise.resolve({ ok: true, latencyMs: 0 });
+  }
+
+  /**
+   * Lets publishes finish for up to `closeDeadlineMs`, then gives them up. Idempotent; afterwards every call rejects
+   * with code `"closed"`.
+   */
+  close(): Promise<void> {
+    return this.#closing ??= (async () => {
+      const { closeDeadlineMs = 5_000, clock } = this.#options;
+      if (this.#calls.size > 0) await delay(closeDeadlineMs, clock, undefined, Promise.all(this.#calls.values()));
+      for (const limit of this.#calls.keys()) limit.abort(closed("Not confirmed"));
+    })();
+  }
+
+  /** As `close`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #checkOpen(what: string, key?: string): void {
+    if (this.#closing) throw closed(what, key);
+  }
+
+  #outgoing(
+    content: unknown,
+    { id, orderingKey, delayMs = 0, ttlMs, headers }: Omit<OutgoingMessage, "payload">,
+  ): Outgoing {
+    const payload = copyPayload(content);
+    const json = JSON.stringify(payload);
+    const { maxPayloadBytes = CAPABILITIES.maxPayloadBytes } = this.#options;
+    const bytes = bytesOf(json);
+    if (bytes > maxPayloadBytes) {
+      throw new RangeError(`payload must be at most ${maxPayloadBytes} bytes as JSON, found ${bytes}`);
+    }
+    if (delayMs > MAX_DELAY_MS) throw new RangeError(`delayMs must be at most ${MAX_DELAY_MS}, found ${delayMs}`);
+    if (ttlMs !== undefined) throw unsupported("ttlMs");
+    if (orderingKey !== undefined) throw unsupported("orderingKey");
+    const fields = { id, headers: headers && { ...headers } };
+    return { id: id ?? crypto.randomUUID(), payload, json, fields, delayMs };
+  }
+
+  async #send(
+    key: string,
+    messages: readonly Outgoing[],
+    { timeoutMs = this.#options.timeoutMs ?? 5_000, signal: outer }: BatchOptions,
+  ): Promise<PublishReceipt[]> {
+    this.#checkOpen(`Cannot publish to "${key}"`, key);
+    outer?.throwIfAborted();
+    const { clock = systemClock, observer } = this.#options;
+    const binding = lookUp(this.#options.bindings, key);
+    const startedAt = monotonic(clock);
+    const outcomes: Outcome[] = [];
+    const late = () => new QueueError("timeout", "no answer came in time");
+    const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+    await withDeadline(clock, timeoutMs, late, outer, async (limit) => {
+      this.#calls.set(limit, ended);
+      try {
+        for (const batch of inBatches(await this.#pack(key, messages, outcomes))) {
+          const failure = await this.#sendBatch(key, binding, batch, messages, limit.signal);
+          for (const { place } of batch) outcomes[place] = failure ?? { id: messages[place]!.id, outcome: "added" };
+        }
+      } finally {
+        this.#calls.delete(limit);
+        end();
+      }
+    });
+    for (const outcome of outcomes) {
+      if (outcome instanceof QueueError) continue;
+      notify(observer, "published", { backend: NAME, key, id: outcome.id, durationMs: monotonic(clock) - startedAt });
+    }
+    return receipts(key, outcomes, outer);
+  }
+
+  /** The messages as the binding takes them. One that is too large gets its outcome and is left out. */
+  async #pack(key: string, messages: readonly Outgoing[], outcomes: Outcome[]): Promise<Placed[]> {
+    const packed: Placed[] = [];
+    for (const [place, { id, payload, json, fields, delayMs }] of messages.entries()) {
+      const text = await pack(payload, fields, MAX_BYTES, json);
+      if (text !== undefined) packed.push({ text, place, ...delayMs && { delaySeconds: wholeSeconds(delayMs) } });
+      else outcomes[place] = failed(key, "too-large", tooLarge(json), { id });
+    }
+    return packed;
+  }
+
+  /** Sends one batch, again while that is of use. Resolves with why it was not confirmed. */
+  async #sendBatch(
+    key: string,
+    binding: QueueBinding | undefined,
+    batch: readonly Placed[],
+    messages: readonly Outgoing[],
+    signal: AbortSignal,
+  ): Promise<PublishError | undefined> {
+    const { clock, observer, maxRetries = 3, retryDelayMs = 100, random } = this.#options;
+    const hide = batch.flatMap((
+      { place },
+    ) => [messages[place]!.json, JSON.stringify(messages[place]!.json).slice(1, -1)]);
+    const id = batch.length === 1 ? messages[batch[0]!.place]!.id : undefined;
+    let failure: PublishError | undefined;
+    for (let failures = 1; !signal.aborted; failures++) {
+      let error: unknown;
+      try {
+        if (!binding) {
+          throw new QueueError(
+            "not-found",
+            `env has no queue binding ${bindingName(key)}: wrangler.jsonc, queues.producers`,
+          );
+        }
+        const bodies = batch.map(({ text, delaySeconds }) => ({
+          body: JSON.parse(text) as unknown,
+          contentType: "json" as const,
+          ...delaySeconds !== undefined && { delaySeconds },
+        }));
+        await abortable(binding.sendBatch(bodies), signal);
+        return undefined;
+      } catch (cause) {
+        error = cause;
+      }
+      const code = signal.aborted ? "unknown-outcome" : error instanceof QueueError ? error.code : codeOfBinding(error);
+      const cause = redactError(error, hide);
+      failure = failed(key, code, redactText(messageOf(error), hide), { id, cause });
+      notify(observer, "failed", { backend: NAME, key, operation: "publish", failures, error: failure });
+      if (signal.aborted || failures > maxRetries || !failure.retryable) return failure;
+      const waitMs = Math.max(backoffMs(failures, { baseMs: retryDelayMs }, random), 10);
+      await delay(waitMs, clock, signal).catch(() => {}); // the loop's condition looks at the signal
+    }
+    const { reason } = signal;
+    const code = reason instanceof QueueError ? reason.code : "timeout";
+    return failure ?? failed(key, code, `nothing was sent: ${messageOf(reason)}`, { id, cause: reason });
+  }
+}
+
+function tooLarge(json: string): string {
+  return `the message must be at most ${MAX_BYTES} bytes with its id and headers, or compress to that, found ${
+    bytesOf(json)
+  }`;
+}
+
+function unsupported(what: string): QueueError {
+  return new QueueError("unsupported", `The ${NAME} backend does not support ${what}`, { backend: NAME });
+}
+
+function closed(what: string, key?: string): QueueError {
+  return new QueueError("closed", `${what}: the ${NAME} backend is closed`, { backend: NAME, key });
+}
+
+function failed(
+  key: string,
+  code: ErrorCode,
+  reason: string,
+  more: { readonly id?: string | undefined; readonly cause?: unknown; readonly outcomes?: readonly Outcome[] },
+): PublishError {
+  return new PublishError(code, `Cannot publish to "${key}" on ${NAME}: ${reason}`, { backend: NAME, key, ...more });
+}
+
+/** The receipts, where every message was confirmed. */
+function receipts(key: string, outcomes: readonly Outcome[], outer: AbortSignal | undefined): PublishReceipt[] {
+  const errors = outcomes.filter((outcome) => outcome instanceof PublishError);
+  if (errors.length === 0) return outcomes as PublishReceipt[];
+  const unknown = errors.find(({ code }) => code === "unknown-outcome");
+  // Ended from outside, and nothing of it can be in the queue.
+  if (outer?.aborted && !unknown && errors.length === outcomes.length) throw outer.reason;
+  const error = unknown ?? errors[0]!; // a caller that looks at the code alone must not take a message for gone
+  if (outcomes.length === 1) throw error;
+  const reason = `${errors.length} of ${outcomes.length} messages were not confirmed: ${error.message}`;
+  throw failed(key, error.code, reason, { cause: error, outcomes });
+}
