@@ -1,38 +1,41 @@
 /**
- * A Slack webhook and its consumer as one Cloudflare Worker: `fetch` verifies an event and puts it into a queue,
- * `queue` gets it from there, tries again what fails, and gives up into a dead letter queue.
+ * A Slack webhook and its consumer as one Cloudflare Worker: `fetch` verifies an event and puts it into a queue, `queue`
+ * takes it from there, tries again what fails, and gives up into a dead letter queue.
  *
  * Backends are made per request: a Worker's I/O belongs to the request that began it, and making one opens nothing.
  *
  * @module
  */
-import { ConfigError, type Consumer, createConsumer, type Env } from "@slack-mcp/queue";
+import { ConfigError, createBatchHandler } from "@slack-mcp/queue";
 import { deadLetterTo, fromBindings } from "@slack-mcp/queue/cloudflare";
-import { MemoryBackend } from "@slack-mcp/queue/memory";
-import { createSlackReceiver, readSlackConfig, type SlackRequestReport } from "@slack-mcp/queue/slack";
-import type { ExecutionContext, MessageBatch, Queue } from "@cloudflare/workers-types";
+import { createSlackReceiver, DEFAULT_EVENTS_KEY, type SlackRequestReport } from "@slack-mcp/queue/slack";
+import type { MessageBatch, Queue } from "@cloudflare/workers-types";
 import { createRouter } from "./router.ts";
 
-/** What wrangler.jsonc and .dev.vars give. Without a queue the Worker runs on memory, and says so. */
-interface WorkerEnv extends Env {
-  readonly SLACK_SIGNING_SECRET?: string;
-  readonly SLACK_EVENTS_TOPIC?: string;
-  readonly SLACK_EVENTS?: Queue;
-  readonly SLACK_EVENTS_DLQ?: Queue;
+/** The Worker's variables and bindings: wrangler.jsonc, .dev.vars, `wrangler secret put`. */
+interface Env {
+  SLACK_SIGNING_SECRET?: string;
+  SLACK_EVENTS_TOPIC?: string;
+  SLACK_EVENTS?: Queue;
+  SLACK_EVENTS_DLQ?: Queue;
 }
+
+const NO_QUEUE = "SLACK_EVENTS is bound to no queue: run npx wrangler queues create slack-events, " +
+  "npx wrangler queues create slack-events-dlq and npx wrangler deploy";
+const NO_SECRET = "SLACK_SIGNING_SECRET is not set: run npx wrangler secret put SLACK_SIGNING_SECRET";
 
 const router = createRouter();
 
-async function handleRequest(request: Request, env: WorkerEnv, context: ExecutionContext): Promise<Response> {
+async function handleRequest(request: Request, env: Env): Promise<Response> {
   try {
-    const { key, signingSecret } = readSlackConfig(env);
-    const backend = env.SLACK_EVENTS ? fromBindings(env, { [key]: "SLACK_EVENTS" }) : new MemoryBackend();
-    const response = await createSlackReceiver({ backend, key, signingSecret, observer: logRequest }).fetch(request);
-    if (!env.SLACK_EVENTS) {
-      log("warn", "running on memory, no queue is bound as SLACK_EVENTS: an event that fails here is lost");
-      context.waitUntil(consumerFor(env).drain(backend, key));
-    }
-    return response;
+    const { SLACK_EVENTS, SLACK_SIGNING_SECRET } = env;
+    const problems = [...SLACK_EVENTS ? [] : [NO_QUEUE], ...SLACK_SIGNING_SECRET ? [] : [NO_SECRET]];
+    if (!SLACK_SIGNING_SECRET || problems.length > 0) throw new ConfigError(problems);
+    const key = keyOf(env);
+    const backend = fromBindings(env, { [key]: "SLACK_EVENTS" });
+    // During a rotation both secrets, separated by a comma.
+    const signingSecret = SLACK_SIGNING_SECRET.split(",").map((secret) => secret.trim());
+    return await createSlackReceiver({ backend, key, signingSecret, observer: logRequest }).fetch(request);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     log("error", error.message);
@@ -40,22 +43,23 @@ async function handleRequest(request: Request, env: WorkerEnv, context: Executio
   }
 }
 
-async function handleBatch(batch: MessageBatch, env: WorkerEnv): Promise<void> {
-  const { key } = readSlackConfig(env);
-  const summary = await consumerFor(env).handleBatch(batch, { key });
-  log("info", "batch handled", { ...summary });
-}
-
-function consumerFor({ SLACK_EVENTS_DLQ }: WorkerEnv): Consumer {
-  return createConsumer({
+/** Needs no secret of the webhook's: a Worker of its own may consume. */
+async function handleBatch(batch: MessageBatch, env: Env): Promise<void> {
+  const handle = createBatchHandler({
     handler: router.handle,
-    ...SLACK_EVENTS_DLQ && { deadLetter: deadLetterTo(SLACK_EVENTS_DLQ) },
+    deadLetter: env.SLACK_EVENTS_DLQ && deadLetterTo(env.SLACK_EVENTS_DLQ),
     observer: {
       retried: ({ id, attempts, reason }) => log("warn", "event failed, to be tried again", { id, attempts, reason }),
       deadLettered: ({ id, attempts, reason }) => log("error", "event given up", { id, attempts, reason }),
       failed: ({ operation, error }) => log("error", "the queue failed", { operation, error }),
     },
   });
+  const summary = await handle(batch, { key: keyOf(env) });
+  log("info", "batch handled", { ...summary });
+}
+
+function keyOf({ SLACK_EVENTS_TOPIC }: Env): string {
+  return SLACK_EVENTS_TOPIC || DEFAULT_EVENTS_KEY;
 }
 
 function logRequest({ outcome, status, problem, eventId, error }: SlackRequestReport): void {
@@ -63,7 +67,7 @@ function logRequest({ outcome, status, problem, eventId, error }: SlackRequestRe
   log(status < 500 ? "warn" : "error", "request refused", { outcome, status, problem, eventId, error });
 }
 
-/** One JSON line; an error as its name and message. */
+/** Writes one JSON line; an error as its name and message. */
 function log(level: "info" | "warn" | "error", message: string, details: Readonly<Record<string, unknown>> = {}): void {
   const plain = (_name: string, value: unknown) => value instanceof Error ? `${value.name}: ${value.message}` : value;
   console[level](JSON.stringify({ level, message, ...details }, plain));

@@ -1,0 +1,18 @@
+/**
+ * The budgets of a Worker's bundle. The example Worker has its own, as Wrangler builds it: tests/e2e/worker_test.ts.
+ *
+ * @module
+ */
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { BUNDLES, measureBundle } from "../../../bench/bundles.ts";
+
+for (const { name, budget, code } of BUNDLES) {
+  test(`workerd: the bundle of ${name} is within ${budget} bytes of gzip`, async (context) => {
+    const { gzip, parts } = await measureBundle(code);
+    context.diagnostic(`${gzip} of ${budget} bytes`);
+    assert.ok(gzip <= budget, `${gzip} bytes`);
+    const foreign = parts.filter(([file]) => file.includes("node_modules"));
+    assert.deepEqual(foreign, [], "packages in the bundle");
+  });
+}
