@@ -9,6 +9,11 @@ import { check, equal } from "./check.ts";
 /** One message as one group sees it. */
 export interface Entry {
   readonly n: number;
+  readonly orderingKey: string | undefined;
+  /** Epoch milliseconds at which it took its place behind others of its ordering key. */
+  place: number;
+  /** True where the order of publishing decides between two of the same millisecond. */
+  placedAtOnce: boolean;
   /** Deliveries that counted. */
   attempts: number;
   state: "waiting" | "held" | "orphaned" | "dead";
@@ -48,11 +53,15 @@ export class GroupModel {
   }
 
   /** A message was confirmed. */
-  published(n: number, at: number, delayMs: number): void {
+  published(n: number, at: number, delayMs: number, orderingKey?: string): void {
     const readyBy = delayMs > 0 ? at + delayMs + this.#rules.leaseMs : at;
     if (delayMs === 0) this.#fresh.add(n);
     this.entries.set(n, {
       n,
+      orderingKey,
+      // A delayed message takes its place when it is due.
+      place: at + delayMs,
+      placedAtOnce: delayMs === 0,
       attempts: 0,
       state: "waiting",
       notBefore: at + delayMs,
@@ -74,9 +83,19 @@ export class GroupModel {
     const early = entry.notBefore - at;
     check(early <= this.#rules.skewMs, tell(`a message came ${early} ms too early`));
     if (this.#rules.attempts && entry.exact) equal(attempts, entry.attempts + 1, tell("the attempts"));
-    if (this.#rules.fifo && this.#fresh.has(n)) {
-      const [first] = this.#fresh;
+    if (this.#rules.fifo && this.#fresh.has(n) && entry.orderingKey === undefined) {
+      const first = [...this.#fresh].find((one) => this.entries.get(one)?.orderingKey === undefined);
       check(first === n, tell(`message ${first} was published before, and waits`));
+    }
+    if (entry.orderingKey !== undefined) {
+      for (const other of this.entries.values()) {
+        if (other === entry || other.orderingKey !== entry.orderingKey || !other.exact) continue;
+        check(other.state !== "held", tell(`message ${other.n} of the same ordering key is held`));
+        check(
+          other.state === "dead" || !isBefore(other, entry),
+          tell(`message ${other.n} of the same ordering key came before: ${other.story.slice(-4).join(", ")}`),
+        );
+      }
     }
     entry.attempts = attempts;
     entry.state = "held";
@@ -128,6 +147,8 @@ export class GroupModel {
   replayed(at: number): void {
     for (const entry of this.in("dead")) {
       entry.attempts = 0;
+      entry.place = at;
+      entry.placedAtOnce = false;
       this.back(entry, at, 0, true);
     }
   }
@@ -139,9 +160,29 @@ export class GroupModel {
 
   /** Those that should have come when nothing came. */
   overdue(at: number): Entry[] {
-    return [...this.entries.values()].filter(({ state, readyBy }) =>
+    const late = [...this.entries.values()].filter(({ state, readyBy }) =>
       (state === "waiting" || state === "orphaned") && readyBy < at
     );
+    return late.filter((entry) => !this.#waitsBehind(entry));
+  }
+
+  /** Whether another message of its ordering key is, or may be, in front of it. */
+  #waitsBehind(entry: Entry): boolean {
+    if (entry.orderingKey === undefined) return false;
+    return [...this.entries.values()].some((other) =>
+      other !== entry && other.orderingKey === entry.orderingKey && other.state !== "dead" &&
+      (other.state === "held" || other.place <= entry.place)
+    );
+  }
+
+  /** Returns how many visible messages wait behind another of their ordering key. */
+  #blocked(at: number): number {
+    const keys = new Map<string, number>();
+    for (const { orderingKey, state, place } of this.entries.values()) {
+      if (orderingKey === undefined || state === "dead" || place > at) continue;
+      keys.set(orderingKey, (keys.get(orderingKey) ?? 0) + 1);
+    }
+    return [...keys.values()].reduce((sum, count) => sum + count - 1, 0);
   }
 
   /** What depth must answer; `undefined` while some lease may or may not have ended. */
@@ -152,12 +193,19 @@ export class GroupModel {
     if (unsure) return undefined;
     const waiting = this.in("waiting");
     const ended = this.in("orphaned").filter(({ readyBy }) => readyBy < at).length;
+    const blocked = this.#blocked(at);
     return {
-      ready: waiting.filter(({ notBefore }) => notBefore <= at).length + ended,
+      ready: waiting.filter(({ notBefore }) => notBefore <= at).length + ended - blocked,
       inFlight: this.in("held").length + this.in("orphaned").length - ended,
       delayed: waiting.filter(({ notBefore }) => notBefore > at).length,
-      blocked: 0,
+      blocked,
       dead: this.in("dead").length,
     };
   }
+}
+
+/** Whether one message certainly has its place before another of its ordering key. */
+function isBefore(one: Entry, other: Entry): boolean {
+  if (one.place !== other.place) return one.place < other.place;
+  return one.placedAtOnce && other.placedAtOnce && one.n < other.n;
 }

@@ -234,6 +234,7 @@ export class Group {
 
   /** Puts a dead letter back, for this group alone, behind all that waits. */
   revive(id: string, now: number): void {
+    this.advance(now); // delayed messages that are due stand before it
     const { message } = this.dead.get(id)!;
     this.dead.delete(id);
     const node = this.#log.place(message, now);

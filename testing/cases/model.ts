@@ -124,14 +124,25 @@ class Run {
     const backend = this.#anyone();
     const n = this.#published++;
     const wait = backend.capabilities.delay ? delayMs : 0;
+    const orderingKey = this.#orderingKey(backend);
     const id = `message-${n}`;
     const before = this.#t.now();
-    const { outcome } = await put(this.#t, backend, this.#key, { n }, { id, ...wait > 0 && { delayMs: wait } });
+    const { outcome } = await put(this.#t, backend, this.#key, { n }, {
+      id,
+      ...wait > 0 && { delayMs: wait },
+      ...orderingKey !== undefined && { orderingKey },
+    });
     equal(outcome, "added", `the outcome of message ${n}`);
-    for (const model of this.#groups.values()) model.published(n, before, wait);
+    for (const model of this.#groups.values()) model.published(n, before, wait, orderingKey);
     if (backend.capabilities.dedup && this.#t.random.next() < 0.1) {
       equal((await put(this.#t, backend, this.#key, { n: -1 }, { id })).outcome, "duplicate", `message ${n} again`);
     }
+  }
+
+  /** Two of three messages belong to one of a few conversations, where the backend keeps them. */
+  #orderingKey(backend: LeasingBackend): string | undefined {
+    const roll = this.#t.random.below(9);
+    return backend.capabilities.orderingKeys && roll < 6 ? `thread-${roll}` : undefined;
   }
 
   async #take(): Promise<void> {

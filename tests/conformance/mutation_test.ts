@@ -38,7 +38,14 @@ test("mutation: every rule has a backend that breaks it", () => {
   assert.deepEqual([...rules].sort((a, b) => a! - b!), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
 });
 
-for (const wrong of ["delivers again after an ack", "counts a release as an attempt", "ignores the delay of a retry"]) {
+for (
+  const wrong of [
+    "delivers again after an ack",
+    "counts a release as an attempt",
+    "ignores the delay of a retry",
+    "ignores ordering keys",
+  ]
+) {
   test(`mutation: the random run catches a backend that ${wrong}, and names its seed`, async () => {
     const { harness } = broken.find((one) => one.wrong === wrong)!;
     const seeded = (seed: number) => runConformance({ harness, only: ["02-random"], seed });

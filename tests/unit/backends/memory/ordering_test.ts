@@ -98,6 +98,16 @@ test("MemoryBroker gives a delayed publish its place when it is due", async () =
   assert.equal(second[0]!.blockedMs, undefined, "it waited behind none for any time");
 });
 
+test("MemoryBroker puts a replayed message behind a delayed one that is due already", async () => {
+  const bench = new MemoryBench();
+  await publish(bench, "a", 1);
+  await bench.settle("dead", await bench.take());
+  await bench.send(message({ n: 2 }, { orderingKey: "a", delayMs: 100 }));
+  await bench.clock.advance(200);
+  await bench.replay();
+  assert.deepEqual(ns(await bench.take()), [2]);
+});
+
 test("MemoryBroker tells how long a message waited behind its ordering key", async () => {
   const bench = new MemoryBench();
   await publish(bench, "a", 1, 2);
