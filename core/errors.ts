@@ -14,7 +14,7 @@ export type ErrorCode =
   | "timeout"
   /** The request left and no answer came: it may or may not have happened. */
   | "unknown-outcome"
-  /** The broker is loading, overloaded or failing over. */
+  /** The broker is loading, overloaded, failing over, or a replica that takes no writes. */
   | "unavailable"
   /** The broker asks for fewer requests. */
   | "rate-limited"
@@ -24,7 +24,7 @@ export type ErrorCode =
   | "unauthorized"
   /** The queue, or what it needs, does not exist. */
   | "not-found"
-  /** The broker refuses the request as wrong: another type of key, a read-only replica's refusal. */
+  /** The broker refuses the request as wrong: a key of another type, an option that it does not know. */
   | "invalid"
   /** The message is over a limit of the broker. */
   | "too-large"

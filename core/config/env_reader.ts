@@ -6,7 +6,6 @@
 import { ConfigError } from "../errors.ts";
 import type { Env } from "../protocol.ts";
 import { isPlainObject, kindOf } from "../util/json.ts";
-import { misspelt } from "./misspelt.ts";
 
 /** What every backend's variables say, in the units of this module: milliseconds. */
 export interface QueueConfig {
@@ -40,6 +39,8 @@ export interface NumberBounds {
   readonly max?: number | undefined;
 }
 
+const ENCODE = "percent-encode user and password, such as / as %2F, @ as %40, # as %23, % as %25";
+
 const TRUE = new Set(["true", "1", "yes", "on"]);
 const FALSE = new Set(["false", "0", "no", "off"]);
 
@@ -62,8 +63,6 @@ const FALSE = new Set(["false", "0", "no", "off"]);
 export class EnvReader {
   readonly #env: Env;
   readonly #problems: string[] = [];
-  readonly #read = new Set<string>();
-  readonly #readLater: string[] = [];
 
   /**
    * Reads from this environment.
@@ -82,7 +81,6 @@ export class EnvReader {
 
   /** The value as it is: a string, or a platform's binding. */
   raw(name: string): unknown {
-    this.#read.add(name);
     const value = this.#env[name];
     return value === "" ? undefined : value;
   }
@@ -135,7 +133,12 @@ export class EnvReader {
     return found;
   }
 
-  /** A URL of one of these schemes, such as `["redis:", "rediss:"]`. Of what was found, no more than a scheme is ever shown. */
+  /**
+   * Reads a URL. An error shows no part of it behind the scheme: a password that is not percent-encoded may stand
+   * anywhere, since the first "/", "?" or "#" in it ends what a URL takes for the host.
+   *
+   * @param schemes The schemes that are allowed, such as `["redis:", "rediss:"]`. Default: any.
+   */
   url(name: string, schemes?: readonly string[]): URL | undefined {
     const value = this.string(name);
     if (value === undefined) return undefined;
@@ -145,7 +148,10 @@ export class EnvReader {
       url = new URL(value.trim());
     } catch {
       // The parser's error would quote the URL, and with it a password.
-      this.problem(`${name} must be a URL${allowed ? ` that starts with ${allowed}` : ""}, found text that is not one`);
+      const hint = value.includes("@") ? ` (${ENCODE})` : "";
+      this.problem(
+        `${name} must be a URL${allowed ? ` that starts with ${allowed}` : ""}, found text that is not one${hint}`,
+      );
       return undefined;
     }
     if (url.host === "" && (schemes !== undefined || url.href.includes("@"))) {
@@ -157,7 +163,35 @@ export class EnvReader {
       this.problem(`${name} must start with ${allowed}, found the scheme ${shown(url.protocol)}`);
       return undefined;
     }
+    if (`${url.pathname}${url.search}${url.hash}`.includes("@")) {
+      this.problem(`${name} must have no "@" behind its host, found one: ${ENCODE}`);
+      return undefined;
+    }
     return url;
+  }
+
+  /**
+   * Takes user and password out of a URL, and decodes them.
+   *
+   * @param name The variable that the URL is from.
+   * @param url The URL, which has neither afterwards.
+   */
+  credentials(
+    name: string,
+    url: URL,
+  ): { readonly username: string | undefined; readonly password: string | undefined } {
+    const decode = (part: string): string | undefined => {
+      try {
+        return part === "" ? undefined : decodeURIComponent(part);
+      } catch {
+        // The part itself is a secret: it is not shown.
+        this.problem(`${name} must have its user and password percent-encoded, found a stray % in them`);
+        return undefined;
+      }
+    };
+    const { username, password } = url;
+    url.username = url.password = "";
+    return { username: decode(username), password: decode(password) };
   }
 
   /** A JSON object of texts, such as a map from key to queue. */
@@ -177,38 +211,14 @@ export class EnvReader {
     return undefined;
   }
 
-  /** Notes that variables with this prefix, such as `CLOUDFLARE_QUEUE_`, are read later: none of them is misspelt. */
-  readLater(prefix: string): void {
-    this.#readLater.push(prefix);
-  }
-
   /**
-   * Runs a part of the start that may throw a `ConfigError`, and adds that error's problems to this reader's own, so
-   * that an operator sees the problems of all parts at once.
+   * Ends the reading.
    *
-   * @param part The part, such as `() => registry.load(env)`.
-   * @returns What the part returns; `undefined` when it threw a `ConfigError`.
-   * @throws Any other error of the part.
+   * @param backend The backend that is configured, for the error. Default: none.
+   * @throws {ConfigError} There were problems; the message has all of them.
    */
-  async gather<T>(part: () => T | Promise<T>): Promise<T | undefined> {
-    try {
-      return await part();
-    } catch (error) {
-      if (!(error instanceof ConfigError)) throw error;
-      this.#problems.push(...error.problems);
-      return undefined;
-    }
-  }
-
-  /**
-   * Ends the reading. A variable that was not read but is nearly one that was, such as `REDIS_MAXLENGTH`, is a problem
-   * too: its setting would be ignored in silence.
-   *
-   * @throws {ConfigError} Every problem.
-   */
-  check(): void {
-    const problems = [...this.#problems, ...misspelt(this.#env, this.#read, this.#readLater)];
-    if (problems.length > 0) throw new ConfigError(problems);
+  check(backend?: string): void {
+    if (this.#problems.length > 0) throw new ConfigError(this.#problems, { backend });
   }
 
   #number(
@@ -241,9 +251,9 @@ function shown(value: string): string {
  */
 export function readQueueFields(reader: EnvReader, prefix: string, schemes?: readonly string[]): QueueConfig {
   const url = reader.url(`${prefix}_URL`, schemes);
-  const username = reader.string(`${prefix}_USERNAME`) ?? userInfo(reader, prefix, url?.username);
-  const password = reader.string(`${prefix}_PASSWORD`) ?? userInfo(reader, prefix, url?.password);
-  if (url) url.username = url.password = "";
+  const found = url && reader.credentials(`${prefix}_URL`, url);
+  const username = reader.string(`${prefix}_USERNAME`) ?? found?.username;
+  const password = reader.string(`${prefix}_PASSWORD`) ?? found?.password;
   const config = {
     url: url?.href,
     username,
@@ -256,17 +266,6 @@ export function readQueueFields(reader: EnvReader, prefix: string, schemes?: rea
     maxLength: reader.integer(`${prefix}_MAX_LENGTH`, { min: 1 }),
   };
   return Object.defineProperty(config, "password", { value: password, enumerable: false }) as QueueConfig;
-}
-
-function userInfo(reader: EnvReader, prefix: string, part: string | undefined): string | undefined {
-  if (part === undefined || part === "") return undefined;
-  try {
-    return decodeURIComponent(part);
-  } catch {
-    // The part itself is a secret: it is not shown.
-    reader.problem(`${prefix}_URL must have its user and password percent-encoded, found a stray % in them`);
-    return undefined;
-  }
 }
 
 /**
