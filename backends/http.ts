@@ -4,7 +4,7 @@
  * @module
  */
 import { QueueError } from "../core/errors.ts";
-import { withDeadline } from "../core/util/async.ts";
+import { abortable, withDeadline } from "../core/util/async.ts";
 import type { Clock } from "../core/util/clock.ts";
 import { describeError } from "../core/util/redact.ts";
 
@@ -12,7 +12,10 @@ import { describeError } from "../core/util/redact.ts";
 export interface RequestOptions {
   readonly fetch: typeof fetch;
   readonly clock: Clock;
-  /** Milliseconds to wait for the whole answer. */
+  /**
+   * Milliseconds without a byte of the answer after which the request is given up. A large request gets more, since
+   * nobody says how much of it has left: a second for each 100,000 bytes.
+   */
   readonly timeoutMs: number;
   /** Gives the request up. */
   readonly signal: AbortSignal;
@@ -68,6 +71,9 @@ export class Reachability {
   }
 }
 
+/** What a slow link carries: a request gets so much more time for its size. */
+const UPLOAD_BYTES_PER_MS = 100;
+
 /** A whole answer. */
 export interface TextResponse {
   readonly response: Response;
@@ -87,11 +93,17 @@ export async function requestText(
   { fetch, clock, timeoutMs, signal, repeatable, reachability }: RequestOptions,
 ): Promise<TextResponse> {
   if (signal.aborted) throw new QueueError("timeout", "the request was given up before it was sent");
-  const late = () => new DOMException("The time is over", "TimeoutError");
-  return await withDeadline(clock, timeoutMs, late, signal, async (limit) => {
+  return await withDeadline(clock, undefined, () => undefined, signal, async (limit) => {
+    const onLate = () => limit.abort(new DOMException("The time is over", "TimeoutError"));
+    const size = typeof init.body === "string" ? init.body.length : 0;
+    let timer = clock.setTimeout(onLate, timeoutMs + size / UPLOAD_BYTES_PER_MS);
+    const onBytes = () => {
+      clock.clearTimeout(timer);
+      timer = clock.setTimeout(onLate, timeoutMs);
+    };
     try {
       const response = await fetch(url, { ...init, signal: limit.signal });
-      const text = await response.text();
+      const text = await readText(response, limit.signal, onBytes);
       reachability?.reached();
       return { response, text };
     } catch (cause) {
@@ -102,8 +114,31 @@ export async function requestText(
         : undefined;
       const error = lostError(cause, repeatable, givenUp);
       throw reachability?.failed(error) ?? error;
+    } finally {
+      clock.clearTimeout(timer);
     }
   });
+}
+
+/** Reads a body to its end. `onBytes` is called for each piece. */
+async function readText(response: Response, signal: AbortSignal, onBytes: () => void): Promise<string> {
+  onBytes();
+  if (!response.body) return await response.text(); // there is none, or a fetch that was handed in offers no stream
+  const reader = response.body.getReader();
+  const decoder = new TextDecoder();
+  let text = "";
+  try {
+    for (;;) {
+      // On Deno the abort of a fetch may not reach a body that is being read.
+      const { value, done } = await abortable(reader.read(), signal);
+      if (done) return text + decoder.decode();
+      text += decoder.decode(value, { stream: true });
+      onBytes();
+    }
+  } catch (error) {
+    reader.cancel(error).catch(() => undefined); // it may have ended already
+    throw error;
+  }
 }
 
 /** Makes the error of a request that was not answered. */
