@@ -194,8 +194,12 @@ export interface QueueDriver {
   depth?(key: string, group: string, signal: AbortSignal): Promise<DriverDepth>;
   /** The dead letters, where the broker keeps them. */
   readonly deadLetters?: DriverDeadLetters | undefined;
-  /** Resolves where the broker answers. Must publish nothing. */
-  ping?(signal: AbortSignal): Promise<void>;
+  /**
+   * Rejects where the broker does not answer, or would refuse a publish now. Must publish nothing.
+   *
+   * @returns For `Health.warnings`: a sentence for each thing that works and is not as safe as it should be.
+   */
+  ping?(signal: AbortSignal): Promise<readonly string[] | void>;
   /** Closes what the driver opened, and only that. */
   close(): Promise<void>;
   /** Names an error that the driver threw. Must not throw. */

@@ -192,9 +192,12 @@ export interface DeadLetters {
   purge(key: string, query?: DeadLetterQuery): Promise<number>;
 }
 
-/** Whether the broker can be used now. */
+/** Tells whether the broker can be used now. */
 export interface Health {
-  /** True where the broker answered, or where nobody could ask it: see `asked`. */
+  /**
+   * True where the broker answered and, as far as the backend can try, would take a publish; also where nobody could ask
+   * it: see `asked`.
+   */
   readonly ok: boolean;
   /**
    * False where the driver has no `ping`: nothing was asked of the broker, and `ok` says only that the backend is open.
@@ -202,10 +205,12 @@ export interface Health {
    * @default true
    */
   readonly asked?: boolean | undefined;
-  /** Milliseconds it took. */
+  /** Milliseconds until the answer. */
   readonly latencyMs: number;
   /** Why not, where `ok` is false. Never a secret. */
   readonly error?: Error | undefined;
+  /** A sentence for each thing that works and is not as safe as it should be, such as a server that evicts keys. */
+  readonly warnings?: readonly string[] | undefined;
 }
 
 /** What a backend can do: declared by its driver, proved by the conformance kit. */

@@ -185,9 +185,10 @@ export class PublishingBackend implements LeasingBackend {
   }
 
   /**
-   * Whether the broker can be used now. Publishes nothing, and does not reject where the broker does not answer.
+   * Tells whether the broker can be used now. Publishes nothing, and does not reject where the broker does not answer.
    * `asked` is false where the driver has no `ping` and the broker was not asked.
    *
+   * @returns `ok`, and why not; `warnings` about what works and is not as safe as it should be.
    * @throws {QueueError} `"closed"`.
    */
   async health(options: { readonly signal?: AbortSignal } = NO_OPTIONS): Promise<Health> {
@@ -197,8 +198,9 @@ export class PublishingBackend implements LeasingBackend {
     if (!driver.ping) return { ok: true, asked: false, latencyMs: 0 };
     const startedAt = monotonic(clock);
     let error: QueueError | undefined;
+    let warnings: readonly string[] | void = undefined;
     try {
-      await this.#context.callWithTimeout(
+      warnings = await this.#context.callWithTimeout(
         async (limit) => await driver.ping!(limit),
         timeoutMs,
         "timeout",
@@ -208,7 +210,8 @@ export class PublishingBackend implements LeasingBackend {
       error = this.#context.wrap(QueueError, what, cause);
       if (error.code === "connection") error = new ConnectionError(error.message, error);
     }
-    return { ok: !error, latencyMs: monotonic(clock) - startedAt, ...error && { error } };
+    const latencyMs = monotonic(clock) - startedAt;
+    return { ok: !error, latencyMs, ...error && { error }, ...warnings?.length && { warnings } };
   }
 
   /**
