@@ -14,12 +14,15 @@
  * 1. *Confirmed*: a publish resolves on the server's answer. With an append-only file that is synced `always` nothing
  *    confirmed is lost. With `everysec` nothing is lost when the server is killed, since a publish waits until its write has
  *    left the server (see `durable`), and up to a second when the machine dies. Without such a file a restart loses all.
- *    A replica that takes the server's place has what had reached it by then: with `replicas`, a publish waits for that.
- *    A send whose answer was lost is repeated by itself, and the server remembers the batch: it adds nothing twice.
+ *    A replica that takes the server's place has what had reached it by then: with `replicas`, a publish waits for that,
+ *    also one that is repeated and recognized. A send whose answer was lost is repeated by itself, and the server remembers
+ *    the batch: it adds nothing twice. A user who may not use INFO has publishes confirmed by the server's answer alone.
+ *    **A server that evicts** (`maxmemory-policy allkeys-…`) drops whole queues when its memory is full, whatever was
+ *    confirmed: set it to `noeviction`, which refuses publishes instead. The observer is told once, and `health()` warns.
  * 2. *At least once*: what is delivered is pending in the group until it is settled. The lease of a consumer who is gone
  *    ends after `leaseMs` since its last receive or renewal, and at most an eighth of it later; then the next who receives
  *    takes it over.
- * 3. *Leases* are renewed together, in one write. Settling is fenced: a late settlement answers `false` and changes nothing.
+ * 3. *Leases* are renewed together, in one write. Settling is fenced: a late settlement returns `false` and changes nothing.
  * 4. *Attempts* are the group's own delivery counter.
  * 5. *Delays*, of any length, are by the server's clock, and never early.
  * 6. *Dead letters* are a stream for each group, with all fields of the entry, cause and attempts; replaying puts one back
@@ -32,20 +35,28 @@
  * 9. *`consume`* acknowledges by asking; leaving the loop releases, uncounted, to the place that the message had.
  * 10. *Backpressure*: no more than `prefetch` are pending for one consumer.
  * 11. *Abort and close*: a receive that is on its way is waited for and what it leased is given back.
- * 12. *Reconnects* for ever, after 50 ms to 2 s, also when the server has become a read-only replica: behind a Sentinel, a
- *    proxy or a name, the new connection leads to the one that took its place. What was on its way is repeated where that is
- *    safe.
- * 13. *Idle cost*: 240 commands an hour for each key and group that is waited for; two connections for all of them. A
- *    message costs a part of three script calls: up to 1,000 travel in one.
+ * 12. *Reconnects* for ever, after 50 ms to 2 s. A connection on which something is waited for and no byte has arrived for
+ *    `timeoutMs` (half of it while it is being made) is given up; on a cluster, each node's by itself. A server that is a
+ *    read-only replica is left: behind a Sentinel, a proxy or a name, a new connection leads to the one that took its
+ *    place, also where the process starts while the name still leads to the old one. What was on its way is repeated
+ *    where that is safe. A connection whose `SELECT` is refused is no connection.
+ * 13. *Idle cost*: 240 commands an hour for each key and group that is waited for, also for a user who may not use `CLIENT`
+ *    or `XREAD`; two connections for all of them, and on a cluster one more for each key. A message costs a part of three
+ *    script calls: up to 1,000 travel in one. A message that arrives while consumers are idle wakes every process that
+ *    waits for its key: each looks once, with one script and one read, and one of them gets it.
  * 14. *Secrets*: the password is handed to the client as an option, never as part of a URL, and taken out of every error.
+ *    Of a URL that cannot be read nothing behind the scheme is shown.
  *
  * Order: first in, first out per key. Dedup: a publisher's id is remembered for an hour (`dedupWindowMs`).
  *
+ * `health()` tries whether a publish to the key that was used last would be taken, and adds nothing: it is not ok on a
+ * read-only replica, on a full server, and for a user who may not use the key.
+ *
  * ## Configuration
  *
- * | variable | what |
+ * | variable | meaning |
  * |---|---|
- * | `REDIS_URL` | `redis://user:password@host:port/database`; `rediss://` for TLS |
+ * | `REDIS_URL` | `redis://user:password@host:port/database`; `rediss://` for TLS. User and password percent-encoded |
  * | `REDIS_USERNAME`, `REDIS_PASSWORD` | where the URL has none |
  * | `REDIS_SSL` | `true`: TLS also with `redis://` |
  * | `REDIS_TIMEOUT` (s), `REDIS_MAX_RETRIES`, `REDIS_RETRY_DELAY` (s) | 5, 3, 0.1 |
@@ -53,12 +64,15 @@
  * | `REDIS_MAX_LENGTH`, else `REDIS_STREAM_MAXLEN` | the most unsettled messages of a key; default: no limit |
  * | `REDIS_OVERFLOW` | `reject` (default) or `drop-oldest` |
  * | `REDIS_DEDUP_WINDOW` (s) | 3600 |
- * | `REDIS_MAX_CONNECTIONS` | 10, of which two are used; more on a cluster, one for each key that is waited for |
- * | `REDIS_REPLICAS` | 0: so many replicas must have a publish before it is confirmed |
+ * | `REDIS_MAX_CONNECTIONS` | 10, of which two are used. On a cluster each key that is waited for has one; those of keys that nobody waits for are closed beyond this number |
+ * | `REDIS_REPLICAS` | 0: the number of replicas that must have a publish before it is confirmed |
  * | `REDIS_DURABLE` | `false`: do not wait for a write to leave a server that syncs `everysec` |
+ * | `SLACK_EVENTS_TOPIC` | the key that `health()` tries before one has been used; default: `slack_events` |
  *
  * Whether messages outlive a restart is the server's own configuration. Sentinel, Cluster and anything else that ioredis
- * can reach: `new RedisBackend({ client })`.
+ * can reach: `new RedisBackend({ client })`. Such a client must be made without `keyPrefix`, `stringNumbers`,
+ * `replyMapping: "resp3"` and `monitor`; its time limits do not hold for the connection that waits. Give it
+ * `maxLoadingRetryTime: 250`, so that it notices soon when a server has loaded its file.
  *
  * ## Runtimes
  *
@@ -93,16 +107,16 @@ import { SharedTimers } from "./timers.ts";
 
 export type { RedisClient, RedisOptions, StreamsOptions };
 
-/** The clock of every backend that is given none. */
+/** The clock of every backend whose options have none. */
 const timers = /* @__PURE__ */ new SharedTimers();
 
 /** Queues on Redis Streams over TCP. */
 export class RedisBackend extends PortableBackend {
   /**
-   * A backend that connects when it is first used.
+   * Makes a backend that connects when it is first used.
    *
    * @throws {TypeError | RangeError} An option that is not as described.
-   * @throws {ConfigError} A URL that is not of Redis.
+   * @throws {ConfigError} A URL that is not of Redis, or a client that changes keys or replies.
    */
   constructor(options: RedisOptions = {}) {
     super(createDriver(options), { ...backendOptions(options), clock: options.clock ?? timers });
@@ -110,7 +124,7 @@ export class RedisBackend extends PortableBackend {
 }
 
 /**
- * A backend as the `REDIS_…` variables describe it.
+ * Makes a backend as the `REDIS_…` variables describe it.
  *
  * @throws {ConfigError} A variable that is missing or wrong.
  */

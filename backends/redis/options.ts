@@ -1,5 +1,5 @@
 /**
- * Options of the Redis backend, and how the environment gives them.
+ * The options of the Redis backend, read from code and from the environment.
  *
  * @module
  */
@@ -14,7 +14,6 @@ import {
   wholeNumber,
 } from "../../core/util/validate.ts";
 import { EnvReader, readQueueFields } from "../../core/config/env_reader.ts";
-import { ConfigError } from "../../core/errors.ts";
 import { BACKEND_CHECKS, type BackendOptions } from "../../core/context.ts";
 import { STREAMS_CHECKS, type StreamsOptions } from "../streams/options.ts";
 import type { RedisAddress, RedisClient } from "./client.ts";
@@ -31,7 +30,12 @@ export interface RedisOptions extends BackendOptions, StreamsOptions {
   readonly tls?: boolean | Readonly<Record<string, unknown>> | undefined;
   /** A client in place of a URL: Sentinel, Cluster, a proxy. Whoever opens it closes it. */
   readonly client?: RedisClient | undefined;
-  /** The most connections: one sends, the others wait. More than two are used on a cluster only. Default: 10. */
+  /**
+   * The connections that are kept: one sends, the others wait. Two are used. On a cluster each key that is waited for has
+   * one of its own; beyond this number, those of keys that nobody waits for are closed.
+   *
+   * @default 10
+   */
   readonly maxConnections?: number | undefined;
   /**
    * Whether a publish is confirmed only when it is out of the server's hands, where the server keeps an append-only file
@@ -39,8 +43,8 @@ export interface RedisOptions extends BackendOptions, StreamsOptions {
    */
   readonly durable?: boolean | undefined;
   /**
-   * How many replicas must have a publish before it is confirmed, so that none of them can take the server's place without
-   * it: a second round trip. Where fewer have it in time, the publish rejects with `"unknown-outcome"`. Not on a cluster.
+   * The number of replicas that must have a publish before it is confirmed, so that none of them can take the server's
+   * place without it: a second round trip. Where fewer have it in time, the publish rejects with `"unknown-outcome"`. Not on a cluster.
    * Default: 0.
    */
   readonly replicas?: number | undefined;
@@ -72,34 +76,38 @@ export const REDIS_CHECKS: Validators<RedisOptions> = {
 
 const SCHEMES = ["redis:", "rediss:"];
 
-/** The database in a URL's path; `undefined` where it is none. */
-function databaseOf({ pathname }: URL): number | undefined {
+/** Returns the database in a URL's path, or `undefined` where the URL names none that could be one. */
+function databaseOf({ pathname, searchParams }: URL): number | undefined {
   const name = pathname.replace(/^\//, "");
-  return /^\d{0,9}$/.test(name) ? Number(name) : undefined;
+  return /^\d{0,9}$/.test(name) && !searchParams.has("db") ? Number(name) : undefined;
+}
+
+/** Notes a URL whose database cannot be told. The path is not shown: it may be part of a password. */
+function checkDatabase(reader: EnvReader, name: string, url: URL): void {
+  if (databaseOf(url) !== undefined) return;
+  const found = url.searchParams.has("db") ? "a query with db" : "a path that is not a number";
+  reader.problem(`${name} must end with the number of a database, such as /0, found ${found}`);
 }
 
 /**
- * Where the options point.
+ * Reads the address out of the options.
  *
  * @throws {ConfigError} A URL that is not of Redis. It is not shown: it may hold a password.
  */
 export function addressOf(options: RedisOptions): RedisAddress {
-  const text = options.url ?? "redis://127.0.0.1:6379";
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || !SCHEMES.includes(url.protocol)) {
-    throw new ConfigError("url must be a URL that starts with redis:// or rediss://", { backend: "redis" });
-  }
-  const db = databaseOf(url);
-  if (db === undefined) {
-    throw new ConfigError("url must end with the number of a database, such as /0", { backend: "redis" });
-  }
-  const secure = options.tls ?? url.protocol === "rediss:";
+  const reader = new EnvReader({ url: options.url ?? "redis://127.0.0.1:6379" });
+  const url = reader.url("url", SCHEMES);
+  const found = url && reader.credentials("url", url);
+  if (url) checkDatabase(reader, "url", url);
+  reader.check("redis");
+  const { hostname, port, protocol } = url!;
+  const secure = options.tls ?? protocol === "rediss:";
   return {
-    host: url.hostname.replace(/^\[|\]$/g, "") || "127.0.0.1",
-    port: url.port === "" ? 6379 : Number(url.port),
-    db,
-    username: options.username ?? (decodeURIComponent(url.username) || undefined),
-    password: options.password ?? (decodeURIComponent(url.password) || undefined),
+    host: hostname.replace(/^\[|\]$/g, "") || "127.0.0.1",
+    port: port === "" ? 6379 : Number(port),
+    db: databaseOf(url!)!,
+    username: options.username ?? found?.username,
+    password: options.password ?? found?.password,
     tls: secure === false ? undefined : secure === true ? {} : secure,
   };
 }
@@ -107,7 +115,7 @@ export function addressOf(options: RedisOptions): RedisAddress {
 /**
  * Reads `REDIS_…`.
  *
- * @throws {ConfigError} Anything wrong, all of it at once, never with a secret.
+ * @throws {ConfigError} Whatever is wrong, all of it at once, never with a secret.
  */
 export function optionsFromEnv(env: object): RedisOptions {
   const reader = new EnvReader(env);
@@ -115,9 +123,7 @@ export function optionsFromEnv(env: object): RedisOptions {
   const config = readQueueFields(reader, "REDIS", SCHEMES);
   if (config.url !== undefined) {
     const url = new URL(config.url);
-    if (databaseOf(url) === undefined) {
-      reader.problem(`REDIS_URL must end with the number of a database, found ${JSON.stringify(url.pathname)}`);
-    }
+    checkDatabase(reader, "REDIS_URL", url);
     if (url.protocol === "rediss:" && config.ssl === false) {
       reader.problem('REDIS_SSL must not be false where REDIS_URL starts with rediss://, found "false"');
     }
@@ -128,7 +134,8 @@ export function optionsFromEnv(env: object): RedisOptions {
   const maxConnections = reader.integer("REDIS_MAX_CONNECTIONS", { min: 2 });
   const dedupWindowMs = reader.seconds("REDIS_DEDUP_WINDOW", { min: 1 });
   const replicas = reader.integer("REDIS_REPLICAS", { min: 0 });
-  reader.check();
+  const healthKey = reader.string("SLACK_EVENTS_TOPIC");
+  reader.check("redis");
   return {
     url: config.url,
     username,
@@ -144,5 +151,6 @@ export function optionsFromEnv(env: object): RedisOptions {
     overflow,
     maxConnections,
     dedupWindowMs,
+    healthKey,
   };
 }

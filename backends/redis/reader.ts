@@ -6,7 +6,10 @@
  *
  * @module
  */
-import type { RedisClient } from "./client.ts";
+import { abortable } from "../../core/util/async.ts";
+import type { RedisClient, WaitingConnection } from "./client.ts";
+import { isReply, refuseDatabase } from "./connection.ts";
+import { dropConnection, Watchdog } from "./watchdog.ts";
 
 /** Milliseconds for which one read blocks. */
 const BLOCK_MS = 30_000;
@@ -14,8 +17,11 @@ const BLOCK_MS = 30_000;
 /** Milliseconds after which a read that should have ended is given up, and its connection with it. */
 const GRACE_MS = 5_000;
 
-/** Milliseconds between a failed read and the next. */
-const PAUSE_MS = 250;
+/**
+ * Milliseconds between a failed read and the next. It doubles up to as long as a read blocks: what waits then costs no
+ * more than where reading works.
+ */
+const PAUSE_MS = { first: 250, longest: BLOCK_MS } as const;
 
 /** Milliseconds between two attempts to end a read. */
 const UNBLOCK_MS = 2;
@@ -23,6 +29,16 @@ const UNBLOCK_MS = 2;
 interface Waiter {
   readonly streams: readonly (readonly [name: string, id: string])[];
   readonly leave: () => void;
+}
+
+/** What a reader needs. */
+export interface BlockingReaderOptions {
+  /** Makes a connection. */
+  open(): Promise<WaitingConnection>;
+  /** Milliseconds without a byte after which a connection that is being made is given up. */
+  readonly replyWaitMs: number;
+  /** Tells of what works, but not as documented. */
+  warn(about: string, sentence: string): void;
 }
 
 function isBefore(a: string, b: string): boolean {
@@ -41,25 +57,35 @@ function namesOf(reply: readonly unknown[] | null): ReadonlySet<unknown> {
 
 /** Waits for streams to grow. */
 export class BlockingReader {
-  readonly #open: () => RedisClient;
-  readonly #unblock: (clientId: string) => Promise<unknown>;
+  readonly #options: BlockingReaderOptions;
   readonly #waiters: Set<Waiter> = new Set();
-  #client: RedisClient | undefined;
+  readonly #closing = new AbortController();
+  #connection: WaitingConnection | undefined;
+  #watchdog: Watchdog | undefined;
   #clientId: string | undefined;
+  /** This user may not ask for the id of a connection. */
+  #anonymous = false;
   #blocked: Map<string, string> | undefined;
   #running = false;
   #ending = false;
-  #closed = false;
+  /** The read was ended by a new connection, for want of another way. */
+  #interrupted = false;
+  #failures = 0;
+  /** Ends a pause: a connection is there. */
+  #resume: (() => void) | undefined;
 
-  /** A reader on a connection of its own; `unblock` ends its read from another one. */
-  constructor(open: () => RedisClient, unblock: (clientId: string) => Promise<unknown>) {
-    this.#open = open;
-    this.#unblock = unblock;
+  /** A reader on a connection of its own. */
+  constructor(options: BlockingReaderOptions) {
+    this.#options = options;
   }
 
   /** True where nobody waits. */
   get idle(): boolean {
     return this.#waiters.size === 0;
+  }
+
+  get #closed(): boolean {
+    return this.#closing.signal.aborted;
   }
 
   /** Resolves when one of the streams has an entry after its id, after `ms` milliseconds, or when the signal aborts. */
@@ -81,20 +107,27 @@ export class BlockingReader {
     });
   }
 
-  /** Makes a new connection: this one leads to a server where nothing new comes. */
-  reconnect(): void {
-    this.#client?.disconnect(true);
+  /** Makes a new connection: nothing new comes over this one. */
+  reconnect(why: Error): void {
+    if (this.#connection?.client.status === "ready") dropConnection(this.#connection.client, why);
   }
 
   /** Drops the connection and ends every wait. */
   close(): void {
-    this.#closed = true;
+    this.#closing.abort(new Error("the reader is closed"));
     this.#leaveAll();
-    this.#client?.disconnect();
+    this.#resume?.();
+    this.#discard();
   }
 
   #leaveAll(): void {
     for (const waiter of this.#waiters) waiter.leave();
+  }
+
+  #discard(): void {
+    this.#watchdog?.stop();
+    this.#connection?.client.disconnect();
+    this.#connection = this.#watchdog = this.#clientId = undefined;
   }
 
   async #run(): Promise<void> {
@@ -102,26 +135,83 @@ export class BlockingReader {
     while (this.#waiters.size > 0 && !this.#closed) {
       try {
         await this.#read();
-      } catch {
-        // Whatever it is, the look that follows meets it too and tells it.
-        await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
-        this.#leaveAll();
+        this.#failures = 0;
+      } catch (error) {
+        await this.#failed(error);
       }
     }
     this.#running = false;
   }
 
-  async #connected(): Promise<RedisClient> {
-    if (this.#client === undefined) {
-      this.#client = this.#open();
-      // A connection that is lost fails the read; ioredis wants somebody to listen.
-      this.#client.on("error", () => undefined);
-      this.#client.on("ready", () => this.#clientId = undefined);
+  async #failed(error: unknown): Promise<void> {
+    if (this.#closed) return;
+    if (this.#interrupted) {
+      this.#interrupted = false;
+      return;
     }
-    const client = this.#client;
-    if (client.status === "wait") await client.connect();
-    if (this.#clientId === undefined && !client.isCluster) this.#clientId = String(await client.call("CLIENT", ["ID"]));
+    if (isReply(error)) {
+      // The stream has moved to another node of a cluster.
+      if (/^(MOVED|ASK|CLUSTERDOWN)/.test(error.message)) this.#discard();
+      // Nothing but this read is refused, so nobody else would tell.
+      if (/NOPERM|unknown command/.test(error.message)) {
+        this.#options.warn(
+          "xread",
+          `XREAD is refused (${error.message}): what is new is seen after up to ${BLOCK_MS} ms`,
+        );
+      }
+    } else if (this.#connection?.client.status === "end") {
+      this.#discard();
+    }
+    const ms = Math.min(PAUSE_MS.first * 2 ** this.#failures++, PAUSE_MS.longest);
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#resume = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.#resume = undefined;
+    // The looks that follow meet a server that is down too, and tell of it.
+    this.#leaveAll();
+  }
+
+  async #connected(): Promise<RedisClient> {
+    if (this.#connection === undefined) {
+      const connection = await abortable(this.#options.open(), this.#closing.signal);
+      this.#connection = connection;
+      const { client } = connection;
+      this.#watchdog = new Watchdog(client, this.#options.replyWaitMs);
+      client.on("error", (error) => void refuseDatabase(client, error));
+      client.on("close", () => {
+        if (this.#connection === connection) this.#clientId = undefined;
+      });
+      client.on("ready", () => {
+        if (this.#connection === connection) this.#resume?.();
+      });
+    }
+    const { client } = this.#connection;
+    const watchdog = this.#watchdog!;
+    watchdog.add();
+    try {
+      if (client.status !== "ready") await abortable(connected(client), this.#closing.signal);
+      if (this.#clientId === undefined && !this.#anonymous) await this.#identify(client);
+    } finally {
+      watchdog.remove();
+    }
     return client;
+  }
+
+  async #identify(client: RedisClient): Promise<void> {
+    try {
+      this.#clientId = String(await client.call("CLIENT", ["ID"]));
+    } catch (error) {
+      if (!isReply(error)) throw error;
+      this.#anonymous = true;
+      this.#options.warn(
+        "client",
+        `CLIENT ID is refused (${error.message}): each further queue that is waited for costs a new connection`,
+      );
+    }
   }
 
   async #read(): Promise<void> {
@@ -135,7 +225,7 @@ export class BlockingReader {
     }
     if (streams.size === 0) return;
     const args = ["COUNT", "1", "BLOCK", String(BLOCK_MS), "STREAMS", ...streams.keys(), ...streams.values()];
-    const overdue = setTimeout(() => client.disconnect(true), BLOCK_MS + GRACE_MS);
+    const overdue = setTimeout(() => this.reconnect(new Error("a read is overdue")), BLOCK_MS + GRACE_MS);
     this.#blocked = streams;
     try {
       const grown = namesOf(await client.call("XREAD", args) as unknown[] | null);
@@ -154,14 +244,37 @@ export class BlockingReader {
     try {
       // The read may be on its way still, and then there is nothing to end yet.
       while (this.#blocked === blocked && !this.#closed) {
-        if (this.#clientId === undefined || await this.#unblock(this.#clientId) === 1) break;
+        if (this.#clientId === undefined) throw new Error("the connection is not known by an id");
+        if (await this.#connection!.unblock(this.#clientId) === 1) break;
         await new Promise((resolve) => setTimeout(resolve, UNBLOCK_MS));
       }
     } catch {
       // Not every user of a server may end another's read; a new connection does it too.
-      if (this.#blocked === blocked) this.#client?.disconnect(true);
+      if (this.#blocked === blocked) {
+        this.#interrupted = true;
+        this.reconnect(new Error("a read for further queues begins"));
+      }
     } finally {
       this.#ending = false;
     }
   }
+}
+
+/** Resolves when a client is connected. Rejects when it has given up. */
+function connected(client: RedisClient): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const end = (error?: Error) => {
+      client.off("ready", onReady);
+      client.off("end", onEnd);
+      if (error) reject(error);
+      else resolve();
+    };
+    const onReady = () => end();
+    const onEnd = () => end(new Error("the connection has ended"));
+    client.on("ready", onReady);
+    client.on("end", onEnd);
+    // What fails is told by the error event, and it connects again by itself.
+    if (client.status === "wait") client.connect().catch(() => undefined);
+    else if (client.status === "end") onEnd();
+  });
 }

@@ -49,7 +49,7 @@ export interface StreamsDriverOptions extends StreamsOptions {
 /** Every so many batches of a key, a publisher trims what consumers who do not trim have settled. */
 const TRIM_EVERY = 128;
 
-/** So many keys that are published to are kept in mind, whose names would have to be made anew. */
+/** The keys that are published to, and the groups that are received from, whose names are kept for the next time. */
 const MAX_QUEUES = 1_000;
 
 /** The most ids that are remembered because their batch was never answered. */
@@ -74,6 +74,8 @@ interface Queue {
 }
 
 interface Group {
+  /** Receives that are under way. */
+  users: number;
   readonly keys: GroupKeys;
   readonly epochs: LeaseGroups;
 }
@@ -94,6 +96,8 @@ export class StreamsDriver implements QueueDriver {
   readonly #unconfirmedIds: Map<string, string> = new Map();
   readonly #queues: Map<string, Queue> = new Map();
   #publisher: string | undefined;
+  /** The key that was used last. */
+  #recentKey: string;
 
   /** A driver over a transport. */
   constructor(transport: StreamsTransport, options: StreamsDriverOptions) {
@@ -101,6 +105,7 @@ export class StreamsDriver implements QueueDriver {
     this.#clock = options.clock ?? systemClock;
     this.name = options.name;
     this.maxBatchBytes = options.maxBatchBytes;
+    this.#recentKey = options.healthKey ?? "slack_events";
     this.maxWaitMs = options.maxWaitMs;
     this.#intake = {
       maxLength: options.maxLength,
@@ -168,6 +173,7 @@ export class StreamsDriver implements QueueDriver {
   }
 
   #queue(key: string): Queue {
+    this.#recentKey = key;
     let queue = this.#queues.get(key);
     if (queue === undefined) {
       for (const [silent, { flying }] of this.#queues) {
@@ -197,10 +203,15 @@ export class StreamsDriver implements QueueDriver {
   }
 
   #group(key: string, group: string): Group {
+    this.#recentKey = key;
     const id = JSON.stringify([key, group]);
     let found = this.#groups.get(id);
     if (found === undefined) {
-      found = { keys: groupKeys(key, group), epochs: new LeaseGroups(() => monotonic(this.#clock), unique) };
+      for (const [unused, { users }] of this.#groups) {
+        if (this.#groups.size < MAX_QUEUES) break;
+        if (users === 0) this.#groups.delete(unused);
+      }
+      found = { users: 0, keys: groupKeys(key, group), epochs: new LeaseGroups(() => monotonic(this.#clock), unique) };
       this.#groups.set(id, found);
     }
     return found;
@@ -208,8 +219,17 @@ export class StreamsDriver implements QueueDriver {
 
   /** Leases what is there; waits for the first where there is nothing. */
   async receive(key: string, options: DriverReceiveOptions): Promise<RawDelivery[]> {
-    const { signal, waitMs } = options;
     const group = this.#group(key, options.group);
+    group.users += 1;
+    try {
+      return await this.#receive(group, options);
+    } finally {
+      group.users -= 1;
+    }
+  }
+
+  async #receive(group: Group, options: DriverReceiveOptions): Promise<RawDelivery[]> {
+    const { signal, waitMs } = options;
     const until = monotonic(this.#clock) + waitMs;
     while (!signal.aborted) {
       const version = this.#transport.version?.(group.keys);
@@ -319,9 +339,9 @@ export class StreamsDriver implements QueueDriver {
     return { ready, inFlight, delayed: waiting, dead: gone };
   }
 
-  /** PING. */
-  ping(signal: AbortSignal): Promise<void> {
-    return this.#transport.ping(signal);
+  /** Tries whether the key that was used last could be published to; before the first use, `healthKey`. */
+  ping(signal: AbortSignal): Promise<readonly string[]> {
+    return this.#transport.ping(this.#recentKey, signal);
   }
 
   /** Closes what the transport opened. */

@@ -16,6 +16,8 @@ export interface QueueKeys {
   readonly ids: string;
   /** A sorted set of entries that expire, by time. */
   readonly expiring: string;
+  /** A key that never exists, for tries that leave nothing behind. */
+  readonly probe: string;
   /** The pub/sub channel that says that something is new. */
   readonly channel: string;
 }
@@ -52,6 +54,7 @@ export function queueKeys(key: string): QueueKeys {
     delayed: `${prefix}delayed`,
     ids: `${prefix}ids`,
     expiring: `${prefix}expiring`,
+    probe: `${prefix}probe`,
     channel: `${prefix}news`,
   };
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { count, oneOf, positive, type Validators } from "../../core/util/validate.ts";
+import { count, oneOf, positive, text, type Validators } from "../../core/util/validate.ts";
 
 /** How a queue is bounded and how long ids are remembered. */
 export interface StreamsOptions {
@@ -13,6 +13,13 @@ export interface StreamsOptions {
   readonly overflow?: "reject" | "drop-oldest" | undefined;
   /** Milliseconds for which a publisher's ids are remembered. Default: 3,600,000 (an hour). */
   readonly dedupWindowMs?: number | undefined;
+  /**
+   * The key that `health()` tries until one has been used: whether a publish to it would be taken. Give one that this
+   * user may use.
+   *
+   * @default "slack_events"
+   */
+  readonly healthKey?: string | undefined;
 }
 
 /** The checks of {@link StreamsOptions}. */
@@ -20,4 +27,5 @@ export const STREAMS_CHECKS: Validators<StreamsOptions> = {
   maxLength: count,
   overflow: oneOf("reject", "drop-oldest"),
   dedupWindowMs: positive,
+  healthKey: text,
 };

@@ -148,6 +148,22 @@ end
 return answers`,
 };
 
+/** Tells whether a publish would be taken. */
+export const HEALTH: Script = {
+  name: "health",
+  keys: ["stream", "probe"],
+  repeatable: true,
+  publishes: false,
+  sha: "5b46f766ffeabc269fc14d7a8e1c3c608b412499",
+  source: `local stream, probe = unpack(KEYS, 1, 2)
+local kind = redis.call('TYPE', stream).ok
+if kind ~= 'none' and kind ~= 'stream' then
+return redis.error_reply('WRONGTYPE the key holds a ' .. kind .. ', not a stream')
+end
+redis.call('XADD', probe, 'NOMKSTREAM', '*', 'p', '')
+return 1`,
+};
+
 /** Lists dead letters. */
 export const LIST: Script = {
   name: "list",
@@ -758,4 +774,16 @@ end
 if settled then trim(stream) end
 if given then wakeReaders(wake, channel) end
 return table.concat(answer)`,
+};
+
+/** Writes something that replicas get and that leaves nothing behind, so that a WAIT has a write to wait for. */
+export const TOUCH: Script = {
+  name: "touch",
+  keys: ["probe"],
+  repeatable: true,
+  publishes: false,
+  sha: "ed7023620cc9f8fd0846c9cf4e6fa5c42b8afc24",
+  source: `local probe = unpack(KEYS, 1, 1)
+redis.call('SET', probe, '')
+return redis.call('DEL', probe)`,
 };

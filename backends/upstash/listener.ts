@@ -46,6 +46,11 @@ export class Listener {
     this.#clock = clock;
   }
 
+  /** True where nobody waits. */
+  get idle(): boolean {
+    return this.#wakers.size === 0;
+  }
+
   /** Called before a look at the queue; what it answers tells {@link wait} from where on something is new. */
   mark(): number {
     // Two looks without a wait in between: the first one found something.

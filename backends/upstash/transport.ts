@@ -5,8 +5,9 @@
  */
 import type { Clock } from "../../core/util/clock.ts";
 import { type ErrorCode, QueueError } from "../../core/errors.ts";
-import type { GroupKeys } from "../streams/keys.ts";
-import type { Script } from "../streams/script.ts";
+import { type GroupKeys, queueKeys } from "../streams/keys.ts";
+import { keysFor, type Script } from "../streams/script.ts";
+import { HEALTH } from "../streams/scripts.ts";
 import type { StreamsTransport, WaitState } from "../streams/transport.ts";
 import { Listener, type Subscribe } from "./listener.ts";
 
@@ -21,6 +22,9 @@ export interface UpstashConnection {
   /** Listens to a channel. */
   readonly subscribe: Subscribe;
 }
+
+/** The listeners that are kept while nobody waits. */
+const MAX_LISTENERS = 1_000;
 
 /** Runs scripts over HTTP. */
 export class UpstashTransport implements StreamsTransport {
@@ -44,8 +48,9 @@ export class UpstashTransport implements StreamsTransport {
     return this.#connection.run(script, keys, args, signal);
   }
 
-  ping(signal: AbortSignal): Promise<void> {
-    return this.#connection.ping(signal);
+  async ping(key: string, signal: AbortSignal): Promise<readonly string[]> {
+    await this.run(HEALTH, keysFor(HEALTH, queueKeys(key)), [], signal);
+    return [];
   }
 
   version(keys: GroupKeys): number {
@@ -60,6 +65,12 @@ export class UpstashTransport implements StreamsTransport {
   #listener({ channel, leases }: GroupKeys): Listener {
     let listener = this.#listeners.get(leases);
     if (listener === undefined) {
+      for (const [name, other] of this.#listeners) {
+        if (this.#listeners.size < MAX_LISTENERS) break;
+        if (!other.idle) continue;
+        other.close();
+        this.#listeners.delete(name);
+      }
       listener = new Listener(channel, this.#connection.subscribe, this.#clock);
       this.#listeners.set(leases, listener);
     }

@@ -16,7 +16,6 @@ import {
 } from "./validate.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { delay } from "./async.ts";
-import { callSafely, settled } from "./user_callback.ts";
 
 /** How long to wait between tries. */
 export interface BackoffOptions {
@@ -59,7 +58,7 @@ export interface RetryOptions extends BackoffOptions {
   readonly shouldRetry?: ((error: unknown, failures: number) => boolean) | undefined;
   /** Milliseconds that the other side asked to wait (Retry-After); the wait is never shorter. Default: its own `retryAfterMs`. */
   readonly retryAfterMs?: (error: unknown) => number | undefined;
-  /** Called before each wait. Whatever it throws, or rejects with, is ignored. */
+  /** Called before each wait. */
   readonly onRetry?: ((error: unknown, failures: number, waitMs: number) => void) | undefined;
   /** Gives up waiting; the rejection is its reason. */
   readonly signal?: AbortSignal | undefined;
@@ -137,10 +136,10 @@ export async function retry<T>(
       return await fn(failures + 1);
     } catch (error) {
       failures += 1;
-      if (signal?.aborted || failures > maxRetries || !settled(shouldRetry(error, failures))) throw error;
-      const asked = settled(retryAfterMs(error)) ?? 0;
+      if (signal?.aborted || failures > maxRetries || !shouldRetry(error, failures)) throw error;
+      const asked = retryAfterMs(error) ?? 0;
       const waitMs = Math.max(backoffMs(failures, options, random), asked > 0 ? asked : 0); // NaN is no wait
-      callSafely(onRetry, error, failures, waitMs);
+      onRetry?.(error, failures, waitMs);
       await delay(waitMs, clock, signal);
     }
   }

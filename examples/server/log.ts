@@ -1,34 +1,22 @@
 /**
- * The log: one JSON line for each entry.
+ * One JSON line per thing worth knowing.
  *
  * @module
  */
 
-/** The severity. */
+/** How bad it is. */
 export type Level = "info" | "warn" | "error";
 
 /** Takes one line. */
 export type Log = (level: Level, message: string, details?: Readonly<Record<string, unknown>>) => void;
 
-/** The most causes that are written of one error. */
-const MAX_CAUSES = 4;
-
-/** Writes to the standard output. An error is written as its name, code and message, with its causes. */
+/** Writes to the standard output. An error is written as its name, code and message. */
 export function jsonLog(level: Level, message: string, details: Readonly<Record<string, unknown>> = {}): void {
   console.log(JSON.stringify({ time: new Date().toISOString(), level, message, ...details }, plain));
 }
 
 function plain(_name: string, value: unknown): unknown {
-  return value instanceof Error ? describe(value, 0) : value;
-}
-
-/** Clients wrap errors in errors: the innermost often names the host or the system's code, such as ECONNREFUSED. */
-function describe(error: Error, depth: number): Readonly<Record<string, unknown>> {
-  const { code, cause } = error as { code?: unknown; cause?: unknown };
-  return {
-    name: error.name,
-    ...code === undefined ? {} : { code },
-    message: error.message,
-    ...cause instanceof Error && depth < MAX_CAUSES ? { cause: describe(cause, depth + 1) } : {},
-  };
+  if (!(value instanceof Error)) return value;
+  const { code } = value as { code?: unknown };
+  return { name: value.name, ...code === undefined ? {} : { code }, message: value.message };
 }

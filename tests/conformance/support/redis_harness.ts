@@ -8,6 +8,7 @@ import { createDriver } from "../../../backends/redis/driver.ts";
 import type { LeasingBackend, QueueBackend } from "../../../core/protocol.ts";
 import { driverHarness } from "../../../testing/driver_harness.ts";
 import type { Broker, Harness } from "../../../testing/harness.ts";
+import { HEALTH } from "../../../backends/streams/scripts.ts";
 import { freePort, type RedisServer, startRedis } from "../../servers/redis_server.ts";
 import { SCRIPTS } from "./scripts.ts";
 import { startProxy, type TcpProxy } from "../../servers/tcp_proxy.ts";
@@ -65,7 +66,7 @@ async function openBroker(server: RedisServer, namespace: string): Promise<Broke
     },
     holdRequests: (backend) => through(backend).holdRequests(),
     loseNextReply: (backend, operation) => {
-      const names = operation === "ping" ? ["PING"] : SCRIPTS[operation].map(({ sha }) => sha);
+      const names = operation === "ping" ? [HEALTH.sha] : SCRIPTS[operation].map(({ sha }) => sha);
       void through(backend).loseNextReply(...names);
     },
   };
