@@ -29,6 +29,7 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
   "backends": ["core"],
   "slack": ["core"],
   "testing": ["core"],
+  "create": ["deno.json"],
   "backends/http.ts": ["core"],
   "backends/redis": ["core", "backends/streams"],
   "backends/upstash": ["core", "backends/streams", "backends/http.ts"],
