@@ -72,15 +72,17 @@ async function openBroker(server: RedisServer, namespace: string): Promise<Broke
   };
 }
 
-/** A harness over one redis-server, which `close` ends. */
-export function redisHarness(): Harness & { close(): Promise<void> } {
+/** A harness over one redis-server, which `close` ends. Default program: the one that is first in the path. */
+export function redisHarness(
+  { name = "redis", program }: { readonly name?: string; readonly program?: string } = {},
+): Harness & { close(): Promise<void> } {
   let starting: Promise<RedisServer> | undefined;
   let cases = 0;
   return {
-    name: "redis",
+    name,
     leaseMs: 600,
     open: async () => {
-      starting ??= startRedis({ appendonly: "everysec", requirepass: PASSWORD });
+      starting ??= startRedis({ appendonly: "everysec", requirepass: PASSWORD, program });
       const server = await starting;
       if (cases === 0) await loadScripts(server);
       return await openBroker(server, `case${++cases}`);
