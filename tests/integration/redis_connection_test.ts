@@ -1,12 +1,14 @@
 // Connections that are accepted and silent, slow, or lead to the wrong place.
 // not on workerd: starts a redis-server
 import assert from "node:assert/strict";
-import { Redis } from "ioredis";
+import { Cluster, Redis } from "ioredis";
 import { fromEnv, RedisBackend, type RedisOptions } from "../../backends/redis/mod.ts";
 import { createConsumer } from "../../core/consume/consumer.ts";
 import type { QueueError } from "../../core/errors.ts";
+import type { QueueObserver } from "../../core/observer.ts";
 import { requires } from "../runner/services.ts";
-import { startRedis } from "../servers/redis_server.ts";
+import { startCluster } from "../servers/redis_cluster.ts";
+import { type RedisServer, startRedis } from "../servers/redis_server.ts";
 import { startProxy, type TcpProxy } from "../servers/tcp_proxy.ts";
 
 const test = requires("redis-server");
@@ -171,6 +173,89 @@ test("RedisBackend asks a server that loads its file four times a second whether
   await up;
   const asked = /cmdstat_info:calls=(\d+)/.exec(String(await redis.call("INFO", "commandstats")))?.[1];
   assert.ok(Number(asked) > 4, `asked ${asked} times`);
+});
+
+test("RedisBackend tells its observer the reason that the caller is told when the time is over", async () => {
+  await using redis = await startRedis();
+  await using proxy = await startProxy(redis.port);
+  const told: QueueError[] = [];
+  const observer: QueueObserver = { failed: ({ error }) => void told.push(error) };
+  await using backend = through(proxy, { timeoutMs: 600, maxRetries: 0, observer, leaseMs: 60_000 });
+  await backend.publish(KEY, { n: 1 });
+  const { value } = await backend.receive(KEY).next();
+  for (const use of [() => backend.publish(KEY, { n: 2 }), () => value!.extend(60_000)]) {
+    proxy.silence();
+    const error = await failure(use());
+    assert.match(error.message, /no answer came in time/);
+    while (!(await backend.health()).ok) await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  assert.ok(told.length > 0);
+  for (const error of told) {
+    assert.doesNotMatch(`${error} ${error.cause}`, /signal has been aborted|operation was aborted/);
+  }
+});
+
+test("RedisBackend gives up one silent node of a cluster while the others answer", async () => {
+  await using cluster = await startCluster();
+  const [first, second] = cluster.nodes as [RedisServer, RedisServer];
+  await using proxy = await startProxy(first.port);
+  const client = new Cluster([{ host: "127.0.0.1", port: second.port }], {
+    natMap: { [`127.0.0.1:${first.port}`]: { host: "127.0.0.1", port: proxy.port } },
+  });
+  client.on("error", () => undefined);
+  let busy = true;
+  try {
+    await using backend = new RedisBackend({ client, timeoutMs: 1_000, retryDelayMs: 20, closeDeadlineMs: 0 });
+    const [sick, well] = [await cluster.keyOn(first), await cluster.keyOn(second)];
+    for (const key of [sick, well]) await backend.publish(key, { n: 1 });
+    const deliveries = backend.receive(sick);
+    await (await deliveries.next()).value!.ack();
+    const next = deliveries.next();
+    const others = (async () => {
+      while (busy) await backend.publish(well, { n: 2 });
+    })();
+    proxy.silence();
+    // What is on its way there is lost; the next that is sent goes over a new connection.
+    while (await backend.publish(sick, { n: 3 }, { id: "Ev3" }).then(() => false, () => true));
+    assert.equal((await backend.publish(sick, { n: 3 }, { id: "Ev3" })).outcome, "duplicate");
+    assert.deepEqual((await next).value!.payload, { n: 3 });
+    await (await next).value!.ack();
+    busy = false;
+    await others;
+  } finally {
+    busy = false;
+    client.disconnect();
+  }
+});
+
+test("RedisBackend waits on a cluster with one connection for each key", async () => {
+  await using cluster = await startCluster();
+  const client = new Cluster(cluster.nodes.map(({ port }) => ({ host: "127.0.0.1", port })));
+  try {
+    await using backend = new RedisBackend({ client, closeDeadlineMs: 0 });
+    for (let n = 0; n < 20; n++) await backend.publish(`k${n}`, { n });
+    const connections = async () => {
+      const lists = await Promise.all(cluster.nodes.map((node) => node.call("CLIENT", "LIST")));
+      return String(lists).split("\n").filter((line) => line.includes("cmd=") && !line.includes("cmd=client")).length;
+    };
+    const before = await connections();
+    const waiting = [];
+    for (let n = 0; n < 20; n++) {
+      const deliveries = backend.receive(`k${n}`);
+      await (await deliveries.next()).value!.ack();
+      waiting.push(deliveries.next());
+    }
+    const blocked = async () => {
+      const lists = await Promise.all(cluster.nodes.map((node) => node.call("CLIENT", "LIST")));
+      return String(lists).split("cmd=xread").length - 1;
+    };
+    while (await blocked() < 20) await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.ok(await connections() - before <= 20, `${await connections() - before} further connections for 20 keys`);
+    for (let n = 0; n < 20; n++) await backend.publish(`k${n}`, { n });
+    for (const next of waiting) assert.equal(await (await next).value!.ack(), true);
+  } finally {
+    client.disconnect();
+  }
 });
 
 test("fromEnv shows no part of a URL whose password is not percent-encoded", () => {
