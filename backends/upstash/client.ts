@@ -37,9 +37,6 @@ export function restConnection(options: RestOptions): UpstashConnection {
     connect: (signal) => rest.reachability.connect(signal),
     run: (script, keys, args, signal) =>
       rest.command(["EVAL", script.source, String(keys.length), ...keys, ...args], script.repeatable, signal),
-    ping: async (signal) => {
-      await rest.command(["PING"], true, signal);
-    },
     subscribe: (channel, onEvent, signal) => rest.subscribe(channel, onEvent, signal),
   };
 }
@@ -97,7 +94,6 @@ export function clientConnection(client: UpstashClient, rest: RestOptions | unde
   return {
     connect: (signal) => reachability.connect(signal),
     run,
-    ping: async (signal) => void await ping(signal),
     subscribe: rest ? restConnection(rest).subscribe : () => Promise.reject(new Error("there is no subscription")),
   };
 }

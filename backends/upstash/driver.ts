@@ -5,10 +5,10 @@
  */
 import { checkOptions } from "../../core/util/validate.ts";
 import { systemClock } from "../../core/util/clock.ts";
-import { ConfigError } from "../../core/errors.ts";
+import { EnvReader } from "../../core/config/env_reader.ts";
 import { StreamsDriver } from "../streams/driver.ts";
 import { clientConnection, restConnection } from "./client.ts";
-import { UPSTASH_CHECKS, type UpstashOptions } from "./options.ts";
+import { checkUrl, SCHEMES, UPSTASH_CHECKS, type UpstashOptions } from "./options.ts";
 import { UpstashTransport } from "./transport.ts";
 
 /** Bytes of the largest payload and of one batch: as text within JSON it may be twice as long, and a request 10 MB. */
@@ -18,7 +18,7 @@ const MAX_PAYLOAD = 4 * 1024 * 1024;
 const MAX_WAIT_MS = 1_800_000;
 
 /**
- * A driver as the options describe it. It sends its first request when it is first used.
+ * Makes a driver as the options describe it. It sends its first request when it is first used.
  *
  * @throws {TypeError | RangeError} An option that is not as described.
  * @throws {ConfigError} No URL or token, and no client.
@@ -41,12 +41,15 @@ export function createDriver(options: UpstashOptions): StreamsDriver {
   });
 }
 
+/**
+ * Checks the address.
+ *
+ * @throws {ConfigError} It is missing or wrong, with a sentence for each problem.
+ */
 function checkAddress(url: string | undefined, token: string | undefined): void {
-  const problems: string[] = [];
-  if (url === undefined) problems.push("url is not set: give the database's REST URL, or a client");
-  else if (!/^https?:$/.test(URL.canParse(url) ? new URL(url).protocol : "")) {
-    problems.push("url must be a URL that starts with https:// or http://");
-  }
-  if (token === undefined) problems.push("token is not set: give the database's REST token, or a client");
-  if (problems.length > 0) throw new ConfigError(problems, { backend: "upstash" });
+  const reader = new EnvReader({ url, token });
+  reader.required("url", "give the database's REST URL, or a client");
+  checkUrl(reader, "url", reader.url("url", SCHEMES));
+  reader.required("token", "give the database's REST token, or a client");
+  reader.check("upstash");
 }

@@ -16,7 +16,7 @@
  * 2. *At least once*: what is delivered is pending in the group until it is settled. The lease of a consumer who is gone
  *    ends after `leaseMs` since its last receive or renewal, and at most an eighth of it later; then the next who receives
  *    takes it over.
- * 3. *Leases* are renewed together, in one request. Settling is fenced: a late settlement answers `false` and changes nothing.
+ * 3. *Leases* are renewed together, in one request. Settling is fenced: a late settlement returns `false` and changes nothing.
  * 4. *Attempts* are the group's own delivery counter.
  * 5. *Delays*, of any length, are by the server's clock, and never early.
  * 6. *Dead letters* are a stream for each group; replaying puts one back for that group alone.
@@ -27,31 +27,41 @@
  * 10. *Backpressure*: no more than `prefetch` are pending, and no more than 900 under one name, since Upstash stops reading
  *     for a consumer who has about a thousand.
  * 11. *Abort and close*: a receive that is on its way is waited for and what it leased is given back.
- * 12. *Reconnects*: each request is on its own. 429 and 503 are tried again after the server's `Retry-After`.
+ * 12. *Reconnects*: each request is on its own. 429 and 503 are tried again after the server's `Retry-After`. The limits of
+ *     a plan are waited out: requests, connections and bandwidth are `"rate-limited"`, a database or a stream that is full
+ *     is `"queue-full"`; a limit that is not known is never final. A request is given up when no byte of the answer has
+ *     arrived for `UPSTASH_TIMEOUT`; a large one gets a second more for each 100,000 bytes.
  * 13. *Idle cost*: at most 120 commands an hour for each key and group that is waited for. A subscription
- *     (`/subscribe`) wakes the consumer as soon as one of this module's publishers sends; since others tell nobody, there is
- *     a look every 45 s too. Where there is no subscription, there is one after 250 ms, 500 ms and so on up to 40 s.
+ *     (`/subscribe`) wakes the consumer as soon as one of this module's publishers sends; since others publish nothing to
+ *     that channel, it looks every 45 s too. Without a subscription it looks after 250 ms, 500 ms and so on up to 40 s.
+ *     A message that arrives while consumers are idle wakes every process that waits for its key: each looks once.
  *     A message costs a part of three commands: up to 1,000 travel in one. Whether Upstash counts what runs within an `EVAL`
  *     is not documented; the scripts run about two commands for each message, and about ten for each look.
  * 14. *Secrets*: the token travels in a header, and is taken out of every error. A token that is not accepted is a
  *     `ConfigError` at the first use.
  *
+ * **Turn eviction off** in the console: a database that evicts drops whole queues when it is full, whatever was confirmed.
+ *
+ * `health()` tries whether a publish to the key that was used last would be taken, and adds nothing: it is not ok for a
+ * database that is full, and with a read-only token.
+ *
  * Order: first in, first out per key. Dedup: a publisher's id is remembered for an hour (`dedupWindowMs`).
  *
  * ## Configuration
  *
- * | variable | what |
+ * | variable | meaning |
  * |---|---|
  * | `UPSTASH_REDIS_REST_URL`, `UPSTASH_REDIS_REST_TOKEN` | from the database's page in the console |
  * | `UPSTASH_TIMEOUT` (s), `UPSTASH_MAX_RETRIES`, `UPSTASH_RETRY_DELAY` (s) | 5, 3, 0.1 |
  * | `UPSTASH_MESSAGE_TTL` (s) | unsettled messages leave by themselves; default: never |
  * | `UPSTASH_MAX_LENGTH`, `UPSTASH_OVERFLOW` | the most unsettled messages of a key; `reject` (default) or `drop-oldest` |
  * | `UPSTASH_DEDUP_WINDOW` (s) | 3600 |
+ * | `SLACK_EVENTS_TOPIC` | the key that `health()` tries before one has been used; default: `slack_events` |
  *
  * ## Runtimes
  *
  * Workers, Deno, Bun, Node, browsers. In a Worker make the backend within the request or the scheduled event that uses it:
- * a subscription cannot outlive them, and publishes that are in the air together travel as one request, which the platform
+ * a subscription cannot outlive them, and publishes that wait together travel as one request, which the platform
  * ends for all of them when it belongs to another request of the Worker. `createConsumer(…).drain(…)` takes what is there
  * and opens no subscription.
  *
@@ -86,7 +96,7 @@ export type { StreamsOptions, UpstashClient, UpstashOptions };
 /** Queues on Upstash Redis over HTTP. */
 export class UpstashBackend extends PortableBackend {
   /**
-   * A backend that sends its first request when it is first used.
+   * Makes a backend that sends its first request when it is first used.
    *
    * @throws {TypeError | RangeError} An option that is not as described.
    * @throws {ConfigError} No URL or token, and no client.
@@ -97,7 +107,7 @@ export class UpstashBackend extends PortableBackend {
 }
 
 /**
- * A backend as the `UPSTASH_…` variables describe it.
+ * Makes a backend as the `UPSTASH_…` variables describe it.
  *
  * @throws {ConfigError} A variable that is missing or wrong.
  */

@@ -1,5 +1,5 @@
 /**
- * Options of the Upstash backend, and how the environment gives them.
+ * The options of the Upstash backend, read from code and from the environment.
  *
  * @module
  */
@@ -37,21 +37,32 @@ export const UPSTASH_CHECKS: Validators<UpstashOptions> = {
   fetch: func,
 };
 
+/** The schemes of a REST URL. */
+export const SCHEMES: readonly string[] = ["https:", "http:"];
+
+/** Notes a URL with credentials: `fetch` refuses it, and shows it. */
+export function checkUrl(reader: EnvReader, name: string, url: URL | undefined): void {
+  if (!url?.username && !url?.password) return;
+  reader.problem(`${name} must have no user and password, found one: the token is given by itself`);
+}
+
 /**
  * Reads `UPSTASH_…`.
  *
- * @throws {ConfigError} Anything missing or wrong, all of it at once, never with a secret.
+ * @throws {ConfigError} Whatever is missing or wrong, all of it at once, never with a secret.
  */
 export function optionsFromEnv(env: object): UpstashOptions {
   const reader = new EnvReader(env);
   const where = "it is on the database's page in the Upstash console, under REST API";
   reader.required("UPSTASH_REDIS_REST_URL", where);
-  const url = reader.url("UPSTASH_REDIS_REST_URL", ["https:", "http:"]);
+  const url = reader.url("UPSTASH_REDIS_REST_URL", SCHEMES);
+  checkUrl(reader, "UPSTASH_REDIS_REST_URL", url);
   const token = reader.required("UPSTASH_REDIS_REST_TOKEN", where);
   const { timeoutMs, maxRetries, retryDelayMs, messageTtlMs, maxLength } = readQueueFields(reader, "UPSTASH");
   const overflow = reader.oneOf("UPSTASH_OVERFLOW", ["reject", "drop-oldest"]);
   const dedupWindowMs = reader.seconds("UPSTASH_DEDUP_WINDOW", { min: 1 });
-  reader.check();
+  const healthKey = reader.string("SLACK_EVENTS_TOPIC");
+  reader.check("upstash");
   return {
     url: url?.href,
     token: token.trim(),
@@ -62,5 +73,6 @@ export function optionsFromEnv(env: object): UpstashOptions {
     maxLength,
     overflow,
     dedupWindowMs,
+    healthKey,
   };
 }

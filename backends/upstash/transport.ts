@@ -17,8 +17,6 @@ export interface UpstashConnection {
   connect(signal: AbortSignal): Promise<void> | undefined;
   /** Runs a script in one request. */
   run(script: Script, keys: readonly string[], args: readonly string[], signal: AbortSignal): Promise<unknown>;
-  /** Resolves where the database answers. */
-  ping(signal: AbortSignal): Promise<void>;
   /** Listens to a channel. */
   readonly subscribe: Subscribe;
 }

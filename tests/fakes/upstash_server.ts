@@ -44,6 +44,8 @@ export class UpstashServer implements AsyncDisposable {
   readonly seen: SeenRequest[] = [];
   /** Milliseconds by which each answer is held back. */
   latencyMs = 0;
+  /** Bytes of an answer that pass in a second. */
+  bytesPerSecond = Infinity;
   readonly #http: Server;
   readonly #ownRedis: boolean;
   readonly #maxRequestBytes: number;
@@ -236,8 +238,18 @@ export class UpstashServer implements AsyncDisposable {
       "content-length": bytes.length,
       "upstash-sync-token": `token-${++this.#syncToken}`,
     });
+    if (!half && this.bytesPerSecond < Infinity) return void this.#trickle(response, bytes);
     if (!half) return void response.end(bytes);
     response.write(bytes.subarray(0, bytes.length >> 1), () => response.destroy());
+  }
+
+  async #trickle(response: ServerResponse, bytes: Uint8Array): Promise<void> {
+    const step = Math.ceil(this.bytesPerSecond / 20);
+    for (let from = 0; from < bytes.length && !response.destroyed; from += step) {
+      response.write(bytes.subarray(from, from + step));
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    response.end();
   }
 
   async #connected(): Promise<RespClient> {

@@ -136,6 +136,57 @@ test("upstash: a server's failure is tried again, and nothing is added twice", a
   await assert.rejects(backend.publish("k2", { n: 1 }), (error: PublishError) => error instanceof PublishError);
 });
 
+test("UpstashBackend's consumer outlasts the limits of a plan, known and unknown", async () => {
+  await using server = await startUpstash();
+  const told: string[] = [];
+  await using backend = open(server, { observer: { failed: ({ error }) => void told.push(error.code) } });
+  const limits = [
+    "ERR max daily request limit exceeded. Limit: 10000, Usage: 10000.",
+    "ERR max concurrent connections exceeded",
+    "ERR max daily bandwidth limit exceeded",
+    "ERR max something new limit exceeded",
+  ];
+  const deliveries = backend.receive(KEY);
+  for (const error of limits) {
+    server.failNext({ status: 400, body: JSON.stringify({ error }) });
+    const next = deliveries.next();
+    await backend.publish(KEY, { error });
+    const { value } = await next;
+    assert.deepEqual(value!.payload, { error });
+    await value!.ack();
+  }
+  assert.deepEqual([...new Set(told)], ["rate-limited"]);
+  for (const error of ["ERR DB capacity quota exceeded", "ERR max single record size exceeded"]) {
+    server.failNext({ status: 400, body: JSON.stringify({ error }) });
+    await assert.rejects(backend.publish(KEY, { error }), ({ code }: PublishError) => code === "queue-full");
+  }
+});
+
+test("UpstashBackend takes arriving bytes for a sign of life", async () => {
+  await using server = await startUpstash();
+  await using backend = open(server, { timeoutMs: 1_000, leaseMs: 60_000 });
+  await using near = open(server);
+  await near.publish(KEY, { text: "x".repeat(600_000) });
+  server.bytesPerSecond = 200_000; // three seconds for the answer, where silence is given up after one
+  const { value } = await backend.receive(KEY).next();
+  assert.equal(value!.attempts, 1);
+  server.bytesPerSecond = Infinity;
+  assert.equal(await value!.ack(), true);
+});
+
+test("UpstashBackend.health tells of a full database and a read-only token, and creates nothing", async () => {
+  await using server = await startUpstash();
+  await using backend = open(server);
+  assert.equal((await backend.health()).ok, true);
+  assert.equal(await server.redis.call("DBSIZE"), 0);
+  for (
+    const error of ["ERR DB capacity quota exceeded", "NOPERM this user has no permissions to run the 'eval' command"]
+  ) {
+    server.failNext({ status: 400, body: JSON.stringify({ error }) });
+    assert.equal((await backend.health()).ok, false, error);
+  }
+});
+
 test("upstash: a wrong token is a ConfigError at the first use, and is not shown", async () => {
   await using server = await startUpstash();
   const token = "AXXX-secret-token";
@@ -225,5 +276,11 @@ test("upstash: the official client can be given, in either encoding, pipelining 
 test("upstash: an address that is missing or wrong is a ConfigError", () => {
   assert.throws(() => new UpstashBackend({}), (error) => error instanceof ConfigError && error.problems.length === 2);
   assert.throws(() => new UpstashBackend({ url: "redis://x", token: "t" }), ConfigError);
+  for (const url of ["https://u:s3cret@x.upstash.io", "https://x:1/s3cret@x.upstash.io", "https://u:s3#cret@x"]) {
+    assert.throws(() => new UpstashBackend({ url, token: "t" }), (error: ConfigError) => {
+      assert.doesNotMatch(error.message, /s3|cret/);
+      return error instanceof ConfigError;
+    });
+  }
   assert.throws(() => new UpstashBackend({ url: "https://x", token: "t", client: {} as UpstashClient }), TypeError);
 });
