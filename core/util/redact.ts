@@ -6,12 +6,25 @@
 
 const HIDDEN = "<redacted>";
 
-/** Replaces each of the secrets in a text. */
+/** Letters, numbers and words of any text: hiding one would say which it is. */
+const COMMON = /^(.|\d\d|an|[aiu]s|i[fnt]|o[fnr]|to|no|at|by|be|do|up|we|so)$/i;
+
+/**
+ * Replaces each of the secrets in a text.
+ *
+ * A secret of one or two characters is replaced only where it stands by itself, and not at all where it is a letter, a
+ * number or a word such as "is": taken out of every word that has it, it would leave nothing to read, and show itself by what is missing.
+ */
 export function redactText(text: string, secrets: readonly string[]): string {
   let clean = text;
   // The longest first: one that is a part of another would leave the rest of it to be read.
   const there = secrets.filter((secret) => secret !== "" && text.includes(secret)).sort((a, b) => b.length - a.length);
-  for (const secret of there) clean = clean.replaceAll(secret, HIDDEN);
+  for (const secret of there) {
+    if (secret.length > 2) clean = clean.replaceAll(secret, HIDDEN);
+    else if (!COMMON.test(secret)) {
+      clean = clean.split(/([\s:@"'`,/]+)/).map((part) => part === secret ? HIDDEN : part).join("");
+    }
+  }
   return clean;
 }
 
