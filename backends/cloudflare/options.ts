@@ -15,8 +15,8 @@ export interface BindingMessage {
    * compatibility date. A dead letter keeps the content type that can carry it.
    */
   readonly contentType: "json" | "text" | "bytes" | "v8";
-  /** Whole seconds. Default: the queue's own. */
-  readonly delaySeconds?: number | undefined;
+  /** Whole seconds. Absent: the queue's own. Never `undefined`, which the platform's own type does not allow. */
+  readonly delaySeconds?: number;
 }
 
 /** The part of a Worker's `Queue` binding that is used. */

@@ -14,7 +14,7 @@ const INSTALLATIONS = [
   {
     config: "tests/deno.json",
     folder: "tests/node_modules",
-    brings: "Bun, Node 22, workerd, Miniflare, Wrangler and the clients (about 730 MB on disk)",
+    brings: "Bun, Node 22, workerd, Miniflare, Wrangler, TypeScript and the clients (about 780 MB on disk)",
   },
 ] as const;
 
