@@ -28,11 +28,13 @@ export interface LeasingModule {
 /** Every first-party backend by the name that `QUEUE_BACKEND` picks it by. */
 export const backends: {
   readonly memory: () => Promise<LeasingModule>;
+  readonly sqlite: () => Promise<LeasingModule>;
   readonly redis: () => Promise<LeasingModule>;
   readonly upstash: () => Promise<LeasingModule>;
   readonly cloudflare: () => Promise<LeasingModule>;
 } = {
   memory: () => import("./memory/mod.ts"),
+  sqlite: () => import("./sqlite/mod.ts"),
   redis: () => import("./redis/mod.ts"),
   upstash: () => import("./upstash/mod.ts"),
   cloudflare: () => import("./cloudflare/mod.ts"),

@@ -100,7 +100,8 @@ export function defineRegistry<const Backends extends BackendMap>(
     if (!names.includes(name)) throw unknownName(name, names);
     if (!asked?.trim() && !warned) {
       warned = true;
-      warn(`QUEUE_BACKEND is not set: using "${FALLBACK}", whose messages die with this process`);
+      const durable = names.includes("sqlite") ? "; QUEUE_BACKEND=sqlite keeps them in a file" : "";
+      warn(`QUEUE_BACKEND is not set: using "${FALLBACK}", whose messages die with this process${durable}`);
     }
     onStep?.({ step: "selection", name, fallback: !asked?.trim() });
     return name;

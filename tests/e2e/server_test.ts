@@ -48,7 +48,9 @@ for (const [name, command] of RUNTIMES) {
     });
     assert.equal(server.lines("event handled").length, SAMPLES.length);
     assert.equal(
-      server.lines('QUEUE_BACKEND is not set: using "memory", whose messages die with this process').length,
+      server.lines(
+        'QUEUE_BACKEND is not set: using "memory", whose messages die with this process; QUEUE_BACKEND=sqlite keeps them in a file',
+      ).length,
       1,
     );
   });

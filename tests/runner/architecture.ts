@@ -29,8 +29,8 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
   "backends": ["core"],
   "slack": ["core"],
   "testing": ["core"],
-  "create": ["deno.json"],
   "backends/http.ts": ["core"],
+  "backends/sqlite": ["core", "backends/sql"],
   "backends/redis": ["core", "backends/streams"],
   "backends/upstash": ["core", "backends/streams", "backends/http.ts"],
   "backends/cloudflare": ["core", "backends/http.ts"],
@@ -45,7 +45,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** The rooms that run where `node:` modules are. */
-const WITH_NODE: readonly string[] = ["backends/redis", "backends/rabbitmq", "create"];
+const WITH_NODE: readonly string[] = ["backends/sqlite", "backends/redis", "backends/rabbitmq", "create"];
 
 /** The room of a file: `"core"`, `"backends/redis"`, `"mod.ts"`, or the folder of what is not published. */
 export function roomOf(file: string): string {

@@ -56,7 +56,7 @@ export function mergeReports(reports: readonly SentReport[]): MatrixRow[] {
   return [...rows.values()].sort((a, b) => order(a) < order(b) ? -1 : 1);
 }
 
-const BACKENDS = ["memory", "redis", "upstash", "rabbitmq", "cloudflare over HTTP", "cloudflare in a Worker"];
+const BACKENDS = ["memory", "sqlite", "redis", "upstash", "rabbitmq", "cloudflare over HTTP", "cloudflare in a Worker"];
 const RUNTIMES = ["deno", "bun", "workerd", "node"];
 
 function order({ backend, runtime }: MatrixRow): string {

@@ -18,6 +18,7 @@ const WEB_ONLY = [
   "slack/",
   "testing/",
   "backends/memory/",
+  "backends/sql/",
   "backends/upstash/",
   "backends/cloudflare/",
 ];

@@ -1,0 +1,4 @@
+-- Answers.
+-- Parameters: none
+-- Returns: the version of the tables.
+select version from mq_meta;

@@ -1,0 +1,120 @@
+/**
+ * The computer that uses a database file. SQLite's write-ahead log needs memory that all users of the file share, so
+ * they must run on one computer: a second one would damage the file, and neither would notice.
+ *
+ * A small file beside the database names the one that uses it, and when it last did.
+ *
+ * @module
+ */
+import { readFileSync, statfsSync, writeFileSync } from "node:fs";
+import { hostname, platform } from "node:os";
+import { dirname } from "node:path";
+import { ConfigError } from "../../core/errors.ts";
+
+/** Milliseconds after which a computer that has not used the file counts as gone. */
+const GONE_MS = 60_000;
+
+/** Milliseconds between two notes of our use. */
+const NOTE_MS = 5_000;
+
+/** File systems that other computers see too: NFS, and SMB in its three forms. */
+const NETWORK: ReadonlySet<number> = new Set([0x6969, 0x517b, 0xff534d42, 0xfe534d42]);
+
+/** What the file says. */
+interface Note {
+  readonly host: string;
+  /** Epoch milliseconds; 0: not in use any more. */
+  readonly at: number;
+}
+
+/** Names this computer; undefined where this process may not know, and then nothing is checked. */
+export function hostIdentity(): string | undefined {
+  try {
+    // Containers of one computer have names of their own; they share its kernel, and with it the memory.
+    return platform() === "linux" ? readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim() : hostname();
+  } catch {
+    return undefined; // not permitted
+  }
+}
+
+/**
+ * Refuses a folder on a network.
+ *
+ * @throws {ConfigError} It is one.
+ */
+export function refuseNetwork(path: string): void {
+  let type: number;
+  try {
+    type = statfsSync(dirname(path)).type >>> 0;
+  } catch {
+    return; // this runtime, or its permissions, do not tell
+  }
+  if (!NETWORK.has(type)) return;
+  throw new ConfigError(
+    `Cannot use ${path}: it is on a network file system, and all users of a SQLite file must run on one computer`,
+    { backend: "sqlite" },
+  );
+}
+
+/** Our use of a database file. */
+export class HostNote {
+  readonly #path: string;
+  readonly #database: string;
+  readonly #identity: string | undefined;
+  readonly #now: () => number;
+  #notedAt = -Infinity;
+
+  /** Nothing is read or written yet. */
+  constructor(database: string, identity: string | undefined = hostIdentity(), now: () => number = Date.now) {
+    this.#path = `${database}-host`;
+    this.#database = database;
+    this.#identity = identity;
+    this.#now = now;
+  }
+
+  /**
+   * Looks who uses the file, and notes that we do; does nothing where it did moments ago.
+   *
+   * @throws {ConfigError} Another computer uses it.
+   */
+  check(): void {
+    const now = this.#now();
+    if (this.#identity === undefined || Math.abs(now - this.#notedAt) < NOTE_MS) return;
+    const other = this.#read();
+    const age = now - (other?.at ?? 0);
+    if (other !== undefined && other.host !== this.#identity && Math.abs(age) < GONE_MS) {
+      throw new ConfigError(
+        `Cannot use ${this.#database}: another computer used it ${Math.round(age / 1_000)} s ago, and all users of ` +
+          `a SQLite file must run on one; stop the other one, or wait ${GONE_MS / 1_000} s after it has ended`,
+        { backend: "sqlite" },
+      );
+    }
+    this.#write(now);
+    this.#notedAt = now;
+  }
+
+  /** Notes that we do not use it any more; others on this computer who do note it again. */
+  leave(): void {
+    if (this.#notedAt === -Infinity) return;
+    this.#notedAt = -Infinity;
+    this.#write(0);
+  }
+
+  #read(): Note | undefined {
+    try {
+      const { host, at } = JSON.parse(readFileSync(this.#path, "utf8")) as Partial<Note>;
+      return typeof host === "string" && typeof at === "number" ? { host, at } : undefined;
+    } catch {
+      return undefined; // not there yet, or being written at this moment
+    }
+  }
+
+  #write(at: number): void {
+    const note: Note = { host: this.#identity!, at };
+    try {
+      writeFileSync(this.#path, `${JSON.stringify(note)}\n`, { mode: 0o600 });
+    } catch {
+      // A full disk, or a folder that is gone: the database itself says so, with a better message.
+    }
+  }
+}

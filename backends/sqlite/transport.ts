@@ -1,0 +1,357 @@
+/**
+ * The SQL engine's port on `node:sqlite`: one connection, each list of statements one transaction of this process.
+ *
+ * Nothing here waits for a lock while it holds the event loop: a lock that somebody else has is tried again after
+ * timers of a few milliseconds, and given up as `"unavailable"` after a tenth of a second.
+ *
+ * @module
+ */
+import { type BigIntStats, statfsSync, type Stats, statSync } from "node:fs";
+import { dirname } from "node:path";
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { type Clock, systemClock } from "../../core/util/clock.ts";
+import { delay } from "../../core/util/async.ts";
+import { type ErrorCode, QueueError } from "../../core/errors.ts";
+import type { BoundStatement, Row, RunOptions, SqlPort } from "../sql/port.ts";
+import { Bell } from "./bell.ts";
+import { damaged, openDatabase, type OpenOptions } from "./database.ts";
+import { codeOf, faultOf } from "./errors.ts";
+import { HostNote, refuseNetwork } from "./host.ts";
+
+/** Options of {@link SqliteTransport}. */
+export interface TransportOptions extends OpenOptions {
+  /** Default: the platform's. */
+  readonly clock?: Clock | undefined;
+  /** Our use of the file. Default: by this computer's identity. */
+  readonly host?: HostNote | undefined;
+}
+
+/** Milliseconds for which a lock that somebody else holds is tried again. */
+const LOCK_PATIENCE_MS = 100;
+
+/** Milliseconds between two looks for what others have written. The bell wakes sooner, where it is heard. */
+const LOOK_MS = { heard: 1_000, unheard: 25 } as const;
+
+/** Looks between two steps of giving space back. */
+const TIDY_EVERY = 5;
+
+/** Pages that stay in the file for what comes, and pages that one step gives back: 1 MB and 8 MB. */
+const PAGES = { kept: 256, step: 2_000 } as const;
+
+/** Bytes of a page, as SQLite makes them. */
+const PAGE_BYTES = 4_096;
+
+/** Bytes that publishes leave free on the disk, so that what waits can still be taken and settled. */
+const RESERVED_BYTES = 1_000_000;
+
+/** Calls that wait for somebody else's write. */
+type Waiter = () => void;
+
+/** One connection to a database file. */
+export class SqliteTransport implements SqlPort {
+  generation = 0;
+  version = 0;
+  /** Transactions so far. */
+  transactions = 0;
+  readonly #options: TransportOptions;
+  readonly #clock: Clock;
+  readonly #host: HostNote;
+  readonly #bell: Bell;
+  readonly #waiters: Set<Waiter> = new Set();
+  readonly #statements: Map<string, StatementSync> = new Map();
+  #db: DatabaseSync | undefined;
+  /** Which file it is that is open. */
+  #identity: string | undefined;
+  #seenVersion: unknown;
+  /** Looks so far for what others have written. */
+  looks = 0;
+  #lookTimer: unknown;
+  #closed = false;
+
+  /** A connection that is made when it is first used. */
+  constructor(options: TransportOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#host = options.host ?? new HostNote(options.path);
+    this.#bell = new Bell(options.path, () => this.#look());
+  }
+
+  /**
+   * Opens the file at once, so that what is wrong with it shows now.
+   *
+   * @throws {ConfigError} The file cannot be used.
+   * @throws {unknown} What SQLite throws where somebody else holds the lock at this moment.
+   */
+  open(): void {
+    this.#connection();
+  }
+
+  run(list: readonly BoundStatement[], options: RunOptions): Promise<Row[][]> {
+    const { mode, signal, generation, bytes } = options;
+    return this.#withPatience(() => {
+      const db = this.#connection();
+      if (generation !== undefined && generation !== this.generation) throw replaced(this.#options.path);
+      if (bytes !== undefined && !this.#hasRoom(db, bytes)) throw diskFull("queue-full", undefined);
+      return this.#transact(db, list, mode, bytes !== undefined);
+    }, signal);
+  }
+
+  ring(): void {
+    this.#bell.ring();
+    this.#wake();
+  }
+
+  wait(version: number, ms: number, signal: AbortSignal): Promise<void> {
+    if (version !== this.version || signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      const wake = () => {
+        this.#waiters.delete(wake);
+        this.#clock.clearTimeout(timer);
+        signal.removeEventListener("abort", wake);
+        if (this.#waiters.size === 0) this.#stopLooking();
+        resolve();
+      };
+      const timer = this.#clock.setTimeout(wake, ms);
+      signal.addEventListener("abort", wake);
+      this.#waiters.add(wake);
+      this.#bell.listen();
+      this.#lookLater();
+    });
+  }
+
+  classify(error: unknown): ErrorCode {
+    return error instanceof QueueError ? error.code : codeOf(error);
+  }
+
+  close(): Promise<void> {
+    this.#closed = true;
+    this.#disconnect();
+    this.#host.leave();
+    this.#wake();
+    return Promise.resolve();
+  }
+
+  /** Ends the connection; the next use makes a new one. */
+  disconnect(): void {
+    this.#disconnect();
+    this.#wake();
+  }
+
+  /** Does the work, again and again while somebody else holds the lock. Where it rejects nothing was done. */
+  async #withPatience<T>(work: () => T, signal: AbortSignal): Promise<T> {
+    const until = this.#clock.now() + LOCK_PATIENCE_MS;
+    if (signal.aborted) {
+      const why = "the call was given up before the database was asked";
+      throw new QueueError("timeout", why, { backend: "sqlite", cause: signal.reason });
+    }
+    for (let tries = 0;; tries++) {
+      try {
+        return work();
+      } catch (error) {
+        if (faultOf(error) !== "busy") throw error;
+        if (signal.aborted || this.#clock.now() >= until) throw locked(error);
+        // Ends early where the caller gives up, who then learns that it was the lock.
+        const pause = delay(1 + Math.random() * Math.min(8, 1 + tries), this.#clock, signal);
+        await pause.catch(() => undefined);
+        if (signal.aborted) throw locked(error);
+      }
+    }
+  }
+
+  #connection(): DatabaseSync {
+    if (this.#closed) throw new QueueError("closed", "the database is closed", { backend: "sqlite" });
+    const { path } = this.#options;
+    if (this.#db !== undefined) {
+      this.#host.check();
+      if (identityOf(path) === this.#identity) return this.#db;
+      this.#disconnect();
+      this.version += 1;
+      throw replaced(path);
+    }
+    refuseNetwork(path);
+    this.#host.check();
+    this.#db = openDatabase(this.#options);
+    this.#identity = identityOf(path);
+    this.#seenVersion = this.#dataVersion();
+    return this.#db;
+  }
+
+  #transact(db: DatabaseSync, list: readonly BoundStatement[], mode: "read" | "write", adds: boolean): Row[][] {
+    this.transactions += 1;
+    const single = mode === "read" && list.length === 1;
+    let committing = false;
+    try {
+      if (!single) this.#statement(db, mode === "write" ? "begin immediate" : "begin").run();
+      const answers = list.map(({ text, values }) => this.#statement(db, text).all(...values) as Row[]);
+      committing = mode === "write";
+      if (!single) this.#statement(db, "commit").run();
+      return answers;
+    } catch (error) {
+      // A transaction that did not begin must not be taken for one that did.
+      if (db.isTransaction) db.exec("rollback");
+      throw this.#explained(error, committing, adds);
+    }
+  }
+
+  /** What went wrong, where the operator or the caller needs more than SQLite's own words. */
+  #explained(error: unknown, committing: boolean, adds: boolean): unknown {
+    const about = { backend: "sqlite", cause: error };
+    switch (faultOf(error)) {
+      case "corrupt":
+      case "not-a-database":
+        this.#disconnect();
+        return damaged(this.#options.path, error);
+      case "io":
+        // Whether the commit is in the log shows when the file is opened again.
+        this.#disconnect();
+        return new QueueError(
+          committing ? "unknown-outcome" : "unavailable",
+          "the disk failed while the database was in use",
+          about,
+        );
+      case "full":
+        // What waits can be taken and settled again as soon as the log has been worked into the file.
+        this.#checkpoint();
+        return diskFull(adds ? "queue-full" : "unavailable", error);
+      case "readonly":
+        return new QueueError("unauthorized", "this process may not write the database any more", about);
+      default:
+        return error;
+    }
+  }
+
+  /**
+   * Whether the disk takes so many bytes more and still has room for taking and settling what waits, and for working
+   * the log into the file.
+   */
+  #hasRoom(db: DatabaseSync, bytes: number): boolean {
+    const { path } = this.#options;
+    const wanted = RESERVED_BYTES + 2 * bytes;
+    const free = freeBytes(path);
+    if (free >= wanted + sizeOf(`${path}-wal`)) return true;
+    // Pages inside the file that nothing uses any more are room too.
+    const inside = Number(this.#statement(db, "pragma freelist_count").get()?.freelist_count) * PAGE_BYTES;
+    this.#checkpoint();
+    return freeBytes(path) + Math.max(0, inside - RESERVED_BYTES) >= wanted;
+  }
+
+  /** Works the log into the file and empties it, where nobody reads at this moment. */
+  #checkpoint(): void {
+    try {
+      this.#db?.prepare("pragma wal_checkpoint(truncate)").all();
+    } catch {
+      // No room for it, or somebody writes: the log stays as it is.
+    }
+  }
+
+  #statement(db: DatabaseSync, text: string): StatementSync {
+    let statement = this.#statements.get(text);
+    if (statement === undefined) this.#statements.set(text, statement = db.prepare(text));
+    return statement;
+  }
+
+  #disconnect(): void {
+    this.#bell.close();
+    this.#stopLooking();
+    this.#statements.clear();
+    const db = this.#db;
+    if (db === undefined) return;
+    this.#db = undefined;
+    this.generation += 1;
+    try {
+      db.close();
+    } catch {
+      // A damaged file: what is left of it stays as it is.
+    }
+  }
+
+  #wake(): void {
+    this.version += 1;
+    for (const wake of [...this.#waiters]) wake();
+  }
+
+  /** Counts up whenever another connection has committed. */
+  #dataVersion(): unknown {
+    return this.#statement(this.#db!, "pragma data_version").get()?.data_version;
+  }
+
+  /** Wakes who waits, where another connection has committed since the last look. */
+  #look(): void {
+    if (this.#db === undefined) return this.#wake();
+    try {
+      const version = this.#dataVersion();
+      if (version === this.#seenVersion && identityOf(this.#options.path) === this.#identity) return;
+      this.#seenVersion = version;
+    } catch {
+      // Who waits finds out what is wrong when it reads.
+    }
+    this.#wake();
+  }
+
+  #lookLater(): void {
+    if (this.#lookTimer !== undefined) return;
+    this.#lookTimer = this.#clock.setTimeout(() => {
+      this.#lookTimer = undefined;
+      this.#look();
+      if (++this.looks % TIDY_EVERY === 0) this.#tidy();
+      if (this.#waiters.size > 0) this.#lookLater();
+    }, this.#bell.watching ? LOOK_MS.heard : LOOK_MS.unheard);
+  }
+
+  #stopLooking(): void {
+    this.#clock.clearTimeout(this.#lookTimer);
+    this.#lookTimer = undefined;
+  }
+
+  /** Gives space back to the disk while there is nothing to do, a step at a time. */
+  #tidy(): void {
+    const db = this.#db;
+    if (db === undefined) return;
+    try {
+      const free = Number(db.prepare("pragma freelist_count").get()?.freelist_count);
+      if (free <= PAGES.kept) return;
+      db.prepare(`pragma incremental_vacuum(${Math.min(PAGES.step, free - PAGES.kept)})`).all();
+      this.#checkpoint();
+    } catch {
+      // Somebody else is writing: not idle after all, and there is a next time.
+    }
+  }
+}
+
+function diskFull(code: "queue-full" | "unavailable", cause: unknown): QueueError {
+  return new QueueError(code, "the disk is full", { backend: "sqlite", cause });
+}
+
+/** Bytes that this process may still write; any number where that cannot be known. */
+function freeBytes(path: string): number {
+  try {
+    const { bavail, bsize } = statfsSync(dirname(path));
+    return bavail * bsize;
+  } catch {
+    return Infinity; // this runtime, or its permissions, do not tell: the disk itself does when it is full
+  }
+}
+
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+function locked(cause: unknown): QueueError {
+  return new QueueError("unavailable", "another process holds the lock of the database", { backend: "sqlite", cause });
+}
+
+function replaced(path: string): QueueError {
+  return new QueueError(
+    "unavailable",
+    `${path} was deleted or replaced while it was in use: it is opened anew, without what only the old file had`,
+    { backend: "sqlite" },
+  );
+}
+
+/** Names the database file and its log by their places on the disk; undefined where one is not there. */
+function identityOf(path: string): string | undefined {
+  const [file, log] = [path, `${path}-wal`].map((name) =>
+    statSync(name, { throwIfNoEntry: false }) as Stats | BigIntStats | undefined
+  );
+  return file && log && `${file.dev}:${file.ino}:${log.ino}`;
+}

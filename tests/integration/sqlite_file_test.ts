@@ -1,0 +1,416 @@
+// not on workerd: keeps its messages in a file
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import process from "node:process";
+import { DatabaseSync } from "node:sqlite";
+import { openDatabase } from "../../backends/sqlite/database.ts";
+import { HostNote } from "../../backends/sqlite/host.ts";
+import { fromEnv, SqliteBackend } from "../../backends/sqlite/mod.ts";
+import { SCHEMA } from "../../backends/sql/statements.ts";
+import { ConfigError, type QueueError } from "../../core/errors.ts";
+import { Connection, Folder, LEASE_MS, message, NEVER, numbers, TestQueue } from "./support/sqlite.ts";
+
+/** The error that a call throws. */
+function thrownBy(call: () => unknown): Error {
+  try {
+    call();
+  } catch (error) {
+    assert.ok(error instanceof Error);
+    return error;
+  }
+  assert.fail("it must throw");
+}
+
+/** Opens a file as an operator's start does, and returns the error. */
+function refusal(path: string): ConfigError {
+  const error = thrownBy(() => fromEnv({ SQLITE_PATH: path }));
+  assert.ok(error instanceof ConfigError, `not a ConfigError: ${error}`);
+  return error;
+}
+
+test("SqliteBackend makes its files for their owner alone", async () => {
+  using folder = new Folder();
+  await using backend = new SqliteBackend({ path: folder.file() });
+  await backend.publish("orders", { n: 1 });
+  const modes = readdirSync(folder.path).map((name) => [name, (statSync(folder.file(name)).mode & 0o777).toString(8)]);
+  assert.deepEqual(modes.sort(), ["", "-bell", "-host", "-shm", "-wal"].map((end) => [`queue.db${end}`, "600"]));
+});
+
+test("fromEnv takes a path, a file: URL, and the common variables", async () => {
+  using folder = new Folder();
+  const urls = [folder.file("a.db"), `file:${folder.file("b.db")}`, `file://${folder.file("c%20d.db")}`];
+  for (const SQLITE_URL of urls) await fromEnv({ SQLITE_URL, SQLITE_PATH: "/nowhere/at/all.db" }).close();
+  await using bounded = fromEnv({ SQLITE_PATH: folder.file("e.db"), SQLITE_MAX_LENGTH: "1", SQLITE_SYNC: "normal" });
+  await bounded.publish("orders", { n: 1 });
+  await assert.rejects(bounded.publish("orders", { n: 2 }), { code: "queue-full" });
+  const names = readdirSync(folder.path).filter((name) => name.endsWith(".db"));
+  assert.deepEqual(names.sort(), ["a.db", "b.db", "c d.db", "e.db"]);
+});
+
+test("fromEnv names every variable that is wrong at once", () => {
+  const error = thrownBy(() =>
+    fromEnv({ SQLITE_URL: "redis://user:secret@host", SQLITE_SYNC: "off", SQLITE_MAX_LENGTH: "0" })
+  );
+  assert.ok(error instanceof ConfigError);
+  assert.equal(error.problems.length, 3);
+  assert.match(error.message, /SQLITE_URL must be the path of a file, or file: and a path, found the scheme "redis:"/);
+  assert.ok(!error.message.includes("secret"));
+});
+
+for (
+  const [path, found] of [
+    [":memory:", /QUEUE_BACKEND=memory/],
+    ["file::memory:?cache=shared", /QUEUE_BACKEND=memory/],
+    ["file:q.db?mode=memory", /QUEUE_BACKEND=memory/],
+    ["file:q.db?mode=ro", /found parameters/],
+    ["file://server/share/q.db", /found the name of a host/],
+    ["./queues/", /found a folder/],
+  ] as const
+) {
+  test(`fromEnv refuses ${path} with a reason`, () => {
+    assert.match(thrownBy(() => fromEnv({ SQLITE_URL: path })).message, found);
+    assert.throws(() => new SqliteBackend({ path }), ConfigError);
+  });
+}
+
+test("fromEnv refuses a folder that does not exist, and a folder in place of a file", () => {
+  using folder = new Folder();
+  assert.match(refusal(folder.file("missing/queue.db")).message, /the folder .*missing does not exist/);
+  mkdirSync(folder.file("queue.db"));
+  assert.match(refusal(folder.file()).message, /it is a folder/);
+});
+
+test("fromEnv refuses a folder that this process may not write", () => {
+  using folder = new Folder();
+  const root = process.getuid?.() === 0; // who may write everywhere but there
+  chmodSync(folder.path, 0o500);
+  assert.match(refusal(root ? "/sys/queue.db" : folder.file()).message, /may not (write|create)|read-only/);
+  chmodSync(folder.path, 0o700);
+});
+
+test("fromEnv refuses a file that is no database, and leaves it as it is", () => {
+  using folder = new Folder();
+  const text = "to do:\n".repeat(1_000);
+  writeFileSync(folder.file(), text);
+  assert.match(refusal(folder.file()).message, /it is not a SQLite database; it is left as it is/);
+  assert.equal(readFileSync(folder.file(), "utf8"), text);
+});
+
+test("fromEnv refuses the database of another program, and leaves it as it is", () => {
+  using folder = new Folder();
+  const db = new DatabaseSync(folder.file());
+  db.exec("create table customers (name text); insert into customers values ('Ada')");
+  db.close();
+  const before = readFileSync(folder.file());
+  assert.match(refusal(folder.file()).message, /another program, with a table "customers"; it is left as it is/);
+  assert.deepEqual(readFileSync(folder.file()), before);
+});
+
+test("fromEnv refuses a damaged file, says what to do, and leaves it as it is", async () => {
+  using folder = new Folder();
+  {
+    await using backend = fromEnv({ SQLITE_PATH: folder.file() });
+    for (let n = 0; n < 50; n++) await backend.publish("orders", { text: "x".repeat(3_000) });
+  }
+  const bytes = readFileSync(folder.file());
+  bytes.fill(0xa5, bytes.length / 2, bytes.length / 2 + 20_000);
+  writeFileSync(folder.file(), bytes);
+  const error = refusal(folder.file());
+  assert.match(error.message, /the file is damaged; it is left as it is: .*recover/);
+  assert.deepEqual(readFileSync(folder.file()), bytes);
+  truncateSync(folder.file(), 5_000);
+  assert.match(refusal(folder.file()).message, /damaged|not a SQLite database/);
+});
+
+test("SqliteBackend names damage that shows while it runs, and keeps to it", async () => {
+  await using queue = new TestQueue();
+  await queue.send(
+    Array.from({ length: 200 }, (_, n) => message(n, { body: JSON.stringify({ n, x: "y".repeat(500) }) })),
+  );
+  const db = new DatabaseSync(queue.path);
+  db.exec("pragma wal_checkpoint(truncate)");
+  db.close();
+  const bytes = readFileSync(queue.path);
+  bytes.fill(0xff, 8_192);
+  writeFileSync(queue.path, bytes);
+  await queue.driver.close();
+  const again = queue.connect();
+  const error = await again.receive().then(() => undefined, (error: QueueError) => error);
+  assert.equal(error?.code, "config");
+  assert.match(error!.message, /the file is damaged/);
+});
+
+test("fromEnv refuses the tables of a newer release by their version", async () => {
+  using folder = new Folder();
+  await fromEnv({ SQLITE_PATH: folder.file() }).close();
+  const db = new DatabaseSync(folder.file());
+  db.exec("update mq_meta set version = 7");
+  db.close();
+  assert.match(refusal(folder.file()).message, /its tables have version 7, and this release knows up to 1/);
+});
+
+const SECOND = [
+  { text: "alter table mq_queue add column note text", params: [] },
+  { text: "update mq_meta set version = 2", params: [] },
+];
+
+test("openDatabase copies the file before it changes the tables of an older release", async () => {
+  await using queue = new TestQueue();
+  await queue.send([message(1)]);
+  const db = openDatabase({ path: queue.path, sync: "full", migrations: [SCHEMA, SECOND] });
+  assert.equal(db.prepare("select version from mq_meta").get()?.version, 2);
+  db.close();
+  const path = `${queue.path}.version-1`;
+  assert.equal(statSync(path).mode & 0o777, 0o600);
+  const copy = new DatabaseSync(path);
+  const row = copy.prepare("select version, (select count(*) from mq_message) as messages from mq_meta").get();
+  copy.close();
+  assert.deepEqual({ ...row }, { version: 1, messages: 1 });
+});
+
+test("openDatabase changes nothing where a step fails", () => {
+  using folder = new Folder();
+  openDatabase({ path: folder.file(), sync: "full" }).close();
+  const broken = [...SECOND, { text: "insert into no_such_table values (1)", params: [] }];
+  const open = () => openDatabase({ path: folder.file(), sync: "full", migrations: [SCHEMA, broken] });
+  assert.throws(open, /no such table/);
+  const db = openDatabase({ path: folder.file(), sync: "full" });
+  assert.equal(db.prepare("select version from mq_meta").get()?.version, 1);
+  db.close();
+});
+
+test("SqliteBackend notices a file that was deleted under it, and goes on with a new one", async () => {
+  using folder = new Folder();
+  const failures: QueueError[] = [];
+  await using backend = new SqliteBackend({
+    path: folder.file(),
+    retryDelayMs: 1,
+    observer: { failed: ({ error }) => void failures.push(error) },
+  });
+  await backend.publish("orders", { n: 1 });
+  const reader = backend.receive("orders");
+  const { value: held } = await reader.next();
+  for (const name of readdirSync(folder.path)) rmSync(folder.file(name));
+  await backend.publish("orders", { n: 2 });
+  assert.match(failures[0]!.message, /was deleted or replaced while it was in use/);
+  assert.equal(await held.ack(), false, "what was leased is in the old file");
+  const { value: next } = await reader.next();
+  assert.deepEqual(next.payload, { n: 2 });
+  await next.ack();
+  await using other = new SqliteBackend({ path: folder.file() });
+  assert.equal((await other.depth("orders")).ready, 0, "both have the same file");
+});
+
+test("SqliteBackend notices a file that was replaced by another queue's", async () => {
+  await using queue = new TestQueue();
+  await using other = new TestQueue();
+  await other.send([message(0)], "another key");
+  await other.send([message(7)]);
+  await other.driver.close();
+  await queue.send([message(1)]);
+  for (const name of readdirSync(queue.folder.path)) rmSync(queue.folder.file(name));
+  writeFileSync(queue.path, readFileSync(other.path));
+  await assert.rejects(queue.receive(), { code: "unavailable" });
+  assert.deepEqual(await queue.take(), [7]);
+});
+
+test("SqliteTransport gives a lock that somebody else holds up as unavailable, after timers alone", async () => {
+  await using queue = new TestQueue();
+  await queue.send([message(0)]);
+  const other = new DatabaseSync(queue.path);
+  other.exec("begin immediate");
+  const sending = queue.send([message(1)]).then(() => assert.fail("it must reject"), (error: QueueError) => error);
+  assert.ok(queue.clock.waits().length > 0 || (await Promise.resolve(), true), "it waits by timers");
+  await queue.clock.advance(60_000);
+  const error = await sending;
+  assert.equal(error.code, "unavailable");
+  assert.equal(error.retryable, true);
+  other.exec("rollback");
+  other.close();
+  assert.deepEqual(await queue.send([message(2)]), ["added"]);
+  assert.deepEqual(await queue.take(), [0, 2]);
+});
+
+test("SqliteBackend never says unknown-outcome of a publish that a lock kept out", async () => {
+  using folder = new Folder();
+  const path = folder.file();
+  await using backend = new SqliteBackend({ path });
+  await backend.publish("orders", { n: 1 });
+  const other = new DatabaseSync(path);
+  other.exec("begin immediate");
+  for (const timeoutMs of [1, 50, 400]) {
+    await assert.rejects(
+      backend.publish("orders", { n: 2 }, { timeoutMs }),
+      { code: "unavailable" },
+      `${timeoutMs} ms`,
+    );
+  }
+  const reader = backend.receive("orders");
+  const waiting = reader.next();
+  other.exec("rollback");
+  other.close();
+  const { value: delivery } = await waiting;
+  assert.deepEqual(delivery.payload, { n: 1 });
+  await delivery.ack();
+  await reader.return?.();
+});
+
+test("HostNote refuses a file that another computer uses, until that is gone", () => {
+  using folder = new Folder();
+  let now = 1_000_000;
+  const noteOf = (host: string) => new HostNote(folder.file(), host, () => now);
+  const [ours, theirs] = [noteOf("a"), noteOf("b")];
+  ours.check();
+  assert.throws(() => theirs.check(), /another computer used it 0 s ago/);
+  now += 30_000;
+  ours.check();
+  now += 59_999;
+  assert.throws(() => theirs.check(), ConfigError);
+  now += 1;
+  theirs.check();
+  assert.throws(() => ours.check(), ConfigError, "who comes back finds the other one");
+  theirs.leave();
+  ours.check();
+});
+
+test("HostNote overlooks what is no note", () => {
+  using folder = new Folder();
+  for (const text of ["", "{", "null", '{"host":7}', "[]"]) {
+    writeFileSync(`${folder.file()}-host`, text);
+    new HostNote(folder.file(), "a").check();
+  }
+});
+
+test("SqliteBackend refuses a file that another computer uses", async () => {
+  using folder = new Folder();
+  new HostNote(folder.file(), "another computer").check();
+  assert.match(refusal(folder.file()).message, /all users of a SQLite file must run on one/);
+  await using backend = new SqliteBackend({ path: folder.file() });
+  await assert.rejects(backend.publish("orders", { n: 1 }), { code: "config" });
+});
+
+test("SqliteTransport gives space back to the disk while nothing happens", async () => {
+  await using queue = new TestQueue();
+  const body = JSON.stringify({ n: 0, text: "x".repeat(1_000) });
+  for (let i = 0; i < 20; i++) await queue.send(Array.from({ length: 500 }, (_, n) => message(n, { body })));
+  for (let got = 500; got === 500;) {
+    const some = await queue.receive(500);
+    got = some.length;
+    await queue.settle(some);
+  }
+  const db = new DatabaseSync(queue.path);
+  db.exec("pragma wal_checkpoint(truncate)");
+  db.close();
+  const full = statSync(queue.path).size;
+  const stop = new AbortController();
+  const waiting = queue.driver.receive!("slack_events", {
+    group: "bots",
+    max: 1,
+    leaseMs: LEASE_MS,
+    waitMs: 600_000,
+    signal: stop.signal,
+  });
+  for (let i = 0; i < 60; i++) await queue.clock.advance(1_000);
+  stop.abort();
+  await waiting;
+  const left = statSync(queue.path).size;
+  assert.ok(full > 10_000_000 && left < 2_000_000, `${full} bytes before, ${left} after`);
+});
+
+test("SqliteTransport keeps its file from growing under a steady load", async () => {
+  await using queue = new TestQueue();
+  const body = JSON.stringify({ n: 0, text: "x".repeat(1_000) });
+  const sizes: number[] = [];
+  for (let round = 0; round < 60; round++) {
+    await queue.send(Array.from({ length: 200 }, (_, n) => message(n, { body })));
+    await queue.settle(await queue.receive(200));
+    sizes.push(statSync(queue.path).size + statSync(`${queue.path}-wal`).size);
+  }
+  const [early, late] = [Math.max(...sizes.slice(0, 30)), Math.max(...sizes.slice(30))];
+  assert.ok(late <= early * 1.25, `${early} bytes in the first half, ${late} in the second`);
+});
+
+test("Bell wakes a consumer on another connection while its clock stands still", async () => {
+  await using queue = new TestQueue();
+  const other = queue.connect();
+  await queue.take(); // the group is there
+  const waiting = queue.driver.receive!("slack_events", {
+    group: "bots",
+    max: 1,
+    leaseMs: LEASE_MS,
+    waitMs: 30_000,
+    signal: NEVER,
+  });
+  await other.send([message(1)]);
+  assert.deepEqual(numbers(await waiting), [1]);
+});
+
+test("SqliteTransport looks by itself where nothing can be watched", async () => {
+  using folder = new Folder();
+  const path = folder.file();
+  await using queue = new TestQueue({ path });
+  const other = new Connection({ path });
+  await queue.take();
+  await other.take();
+  rmSync(`${path}-bell`);
+  mkdirSync(`${path}-bell`); // nothing can be written into it
+  const waiting = queue.driver.receive!("slack_events", {
+    group: "bots",
+    max: 1,
+    leaseMs: LEASE_MS,
+    waitMs: 30_000,
+    signal: NEVER,
+  });
+  await queue.clock.flush();
+  await other.send([message(1)]);
+  await queue.clock.advance(1_000);
+  assert.deepEqual(numbers(await waiting), [1]);
+  await other.driver.close();
+});
+
+/** A disk of its own of so many bytes; undefined where this process may not mount one. */
+function smallDisk(bytes: number): (Folder & { unmount(): void }) | undefined {
+  const folder = new Folder();
+  const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", `size=${bytes}`, "tmpfs", folder.path]).status === 0;
+  if (mounted) return Object.assign(folder, { unmount: () => void spawnSync("umount", [folder.path]) });
+  folder[Symbol.dispose]();
+  return undefined;
+}
+
+const disk = smallDisk(3_000_000);
+test(
+  "SqliteBackend refuses publishes on a full disk, loses nothing, and goes on when there is room",
+  { skip: disk === undefined && "this process may not mount a small disk" },
+  async () => {
+    const path = disk!.file();
+    try {
+      await using backend = new SqliteBackend({ path, maxRetries: 1, retryDelayMs: 1 });
+      const confirmed: number[] = [];
+      let refused: QueueError | undefined;
+      for (let n = 0; refused === undefined; n++) {
+        await backend.publish("orders", { n, text: "x".repeat(10_000) })
+          .then(() => confirmed.push(n), (error: QueueError) => refused = error);
+      }
+      assert.equal(refused.code, "queue-full");
+      assert.match(refused.message, /the disk is full/);
+      const seen: unknown[] = [];
+      for await (const { n } of backend.consume("orders", { stopWhenEmpty: true })) seen.push(n);
+      assert.deepEqual(seen, confirmed);
+      await backend.publish("orders", { n: -1 });
+    } finally {
+      disk!.unmount();
+      disk![Symbol.dispose]();
+    }
+  },
+);
