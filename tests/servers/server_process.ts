@@ -25,12 +25,16 @@ export class ServerProcess implements AsyncDisposable {
   /** What it wrote to its standard error. */
   stderr = "";
 
-  /** Starts `examples/server/main.ts` with a program that runs it, on a free port. */
-  constructor(command: readonly [program: string, ...args: string[]], env: Readonly<Record<string, string>>) {
+  /** Starts `examples/server/main.ts`, or another file, with a program that runs it, on a free port. */
+  constructor(
+    command: readonly [program: string, ...args: string[]],
+    env: Readonly<Record<string, string>>,
+    { cwd = ROOT, file = "examples/server/main.ts" }: { readonly cwd?: string; readonly file?: string } = {},
+  ) {
     const [program, ...args] = command;
     const { PATH = "", HOME = "" } = process.env;
-    this.#child = spawn(program, [...args, "examples/server/main.ts"], {
-      cwd: ROOT,
+    this.#child = spawn(program, [...args, file], {
+      cwd,
       env: { PATH, HOME, NO_COLOR: "1", HOST: "127.0.0.1", PORT: "0", ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });

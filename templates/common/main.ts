@@ -1,0 +1,21 @@
+/**
+ * A service that consumes what others publish: `deno task start`.
+ *
+ * @module
+ */
+import "@std/dotenv/load";
+import { ambientEnv, createConsumer, defineRegistry } from "@slack-mcp/queue";
+
+const registry = defineRegistry({
+  memory: () => import("@slack-mcp/queue/memory"),
+  my_queue: () => import("./mod.ts"), // elsewhere: import("@my-scope/my-queue"), and one line in the import map
+});
+const env = ambientEnv();
+const backend = await registry.load({ QUEUE_BACKEND: "my_queue", ...env });
+const key = String(env.SLACK_EVENTS_TOPIC ?? "slack_events");
+const consumer = createConsumer({ handler: ({ id, payload }) => console.log("handled", id, payload.type) });
+const stopping = new AbortController();
+for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, () => stopping.abort());
+console.log(`waiting for messages of ${key}`);
+await consumer.run(backend, key, { signal: stopping.signal });
+await backend.close();
