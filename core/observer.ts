@@ -4,6 +4,7 @@
  * @module
  */
 import type { QueueError } from "./errors.ts";
+import { callSafely } from "./util/user_callback.ts";
 
 /** What happened to one message. Never its payload. */
 export interface QueueMessageEvent {
@@ -63,16 +64,11 @@ export interface QueueObserver {
   failed?(event: FailureEvent): void;
 }
 
-/** Tells an observer, whatever it does with it. */
+/** Calls one method of an observer. What it throws or rejects with is ignored. */
 export function notify<Name extends keyof QueueObserver>(
   observer: QueueObserver | undefined,
   name: Name,
   event: Parameters<NonNullable<QueueObserver[Name]>>[0],
 ): void {
-  try {
-    const told = (observer?.[name] as ((event: unknown) => unknown) | undefined)?.call(observer, event);
-    if (told instanceof Promise) told.catch(() => undefined);
-  } catch {
-    // An observer that throws, at once or later, must not cost a message, nor end the process.
-  }
+  callSafely(() => (observer?.[name] as ((event: unknown) => unknown) | undefined)?.call(observer, event));
 }

@@ -177,6 +177,7 @@ export function fromEnv(env: object): CloudflareBackend | CloudflareHttpBackend 
   const fields = readQueueFields(reader, "CLOUDFLARE", ["https:", "http:"]);
   const { url: apiUrl, timeoutMs, maxRetries, retryDelayMs } = fields;
   const names = reader.record("CLOUDFLARE_QUEUES") ?? {};
+  reader.readLater("CLOUDFLARE_QUEUE_");
   if (fields.messageTtlMs !== undefined) {
     reader.problem("CLOUDFLARE_MESSAGE_TTL is not offered: set the queue's own retention (wrangler queues update)");
   }

@@ -6,6 +6,7 @@
 import { ConfigError } from "../errors.ts";
 import type { Env } from "../protocol.ts";
 import { isPlainObject, kindOf } from "../util/json.ts";
+import { misspelt } from "./misspelt.ts";
 
 /** What every backend's variables say, in the units of this module: milliseconds. */
 export interface QueueConfig {
@@ -63,6 +64,8 @@ const FALSE = new Set(["false", "0", "no", "off"]);
 export class EnvReader {
   readonly #env: Env;
   readonly #problems: string[] = [];
+  readonly #read = new Set<string>();
+  readonly #readLater: string[] = [];
 
   /**
    * Reads from this environment.
@@ -81,6 +84,7 @@ export class EnvReader {
 
   /** The value as it is: a string, or a platform's binding. */
   raw(name: string): unknown {
+    this.#read.add(name);
     const value = this.#env[name];
     return value === "" ? undefined : value;
   }
@@ -211,14 +215,39 @@ export class EnvReader {
     return undefined;
   }
 
+  /** Notes that variables with this prefix, such as `CLOUDFLARE_QUEUE_`, are read later: none of them is misspelt. */
+  readLater(prefix: string): void {
+    this.#readLater.push(prefix);
+  }
+
   /**
-   * Ends the reading.
+   * Runs a part of the start that may throw a `ConfigError`, and adds that error's problems to this reader's own, so
+   * that an operator sees the problems of all parts at once.
+   *
+   * @param part The part, such as `() => registry.load(env)`.
+   * @returns What the part returns; `undefined` when it threw a `ConfigError`.
+   * @throws Any other error of the part.
+   */
+  async gather<T>(part: () => T | Promise<T>): Promise<T | undefined> {
+    try {
+      return await part();
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      this.#problems.push(...error.problems);
+      return undefined;
+    }
+  }
+
+  /**
+   * Ends the reading. A variable that was not read but is nearly one that was, such as `REDIS_MAXLENGTH`, is a problem
+   * too: its setting would be ignored in silence.
    *
    * @param backend The backend that is configured, for the error. Default: none.
-   * @throws {ConfigError} There were problems; the message has all of them.
+   * @throws {ConfigError} Every problem.
    */
   check(backend?: string): void {
-    if (this.#problems.length > 0) throw new ConfigError(this.#problems, { backend });
+    const problems = [...this.#problems, ...misspelt(this.#env, this.#read, this.#readLater)];
+    if (problems.length > 0) throw new ConfigError(problems, { backend });
   }
 
   #number(

@@ -5,6 +5,9 @@
  */
 import { ConfigError } from "../errors.ts";
 import { isPlainObject, kindOf } from "../util/json.ts";
+import { nearest } from "../util/nearest.ts";
+import { callSafely } from "../util/user_callback.ts";
+import { misspelt } from "./misspelt.ts";
 import type { Env, QueueBackend } from "../protocol.ts";
 
 /** What a backend's module must export; nothing else is asked of it. */
@@ -34,9 +37,9 @@ export type LifecycleStep =
 
 /** Options of {@link defineRegistry}. */
 export interface RegistryOptions {
-  /** Told of each step. */
+  /** Called at each step. Whatever it throws, or rejects with, is ignored. */
   readonly onStep?: ((step: LifecycleStep) => void) | undefined;
-  /** Where the one warning goes. Default: `console.warn`. */
+  /** Takes the one warning. Whatever it throws, or rejects with, is ignored. Default: `console.warn`. */
   readonly warn?: ((message: string) => void) | undefined;
 }
 
@@ -94,6 +97,10 @@ export function defineRegistry<const Backends extends BackendMap>(
       throw new ConfigError(`QUEUE_BACKEND must be a string, found ${kindOf(asked)}`);
     }
     const name = asked?.trim() || FALLBACK;
+    if (!asked?.trim()) {
+      const [problem] = misspelt(env, new Set(["QUEUE_BACKEND"]));
+      if (problem) throw new ConfigError(problem);
+    }
     if (!asked?.trim() && !names.includes(name)) {
       throw new ConfigError(`QUEUE_BACKEND is not set: it must be one of ${listed(names)}`);
     }
@@ -101,24 +108,27 @@ export function defineRegistry<const Backends extends BackendMap>(
     if (!asked?.trim() && !warned) {
       warned = true;
       const durable = names.includes("sqlite") ? "; QUEUE_BACKEND=sqlite keeps them in a file" : "";
-      warn(`QUEUE_BACKEND is not set: using "${FALLBACK}", whose messages die with this process${durable}`);
+      callSafely(
+        warn,
+        `QUEUE_BACKEND is not set: using "${FALLBACK}", whose messages die with this process${durable}`,
+      );
     }
-    onStep?.({ step: "selection", name, fallback: !asked?.trim() });
+    callSafely(onStep, { step: "selection", name, fallback: !asked?.trim() });
     return name;
   }
 
   async function load(env: object): Promise<LoadedBackend<Backends>> {
     if (typeof env !== "object" || env === null) throw new TypeError(`env must be an object, found ${kindOf(env)}`);
-    onStep?.({ step: "discovery", names });
+    callSafely(onStep, { step: "discovery", names });
     const name = select(env as Env);
     const module = await importModule(name, backends[name]!);
-    onStep?.({ step: "instantiation", name });
+    callSafely(onStep, { step: "instantiation", name });
     const backend = await module.fromEnv(env as Env);
     for (const method of ["publish", "consume", "close"] as const) {
       if (typeof backend?.[method] === "function") continue;
       throw new ConfigError(`Cannot use backend "${name}": what its fromEnv(env) answered has no ${method}()`);
     }
-    onStep?.({ step: "operation", name, backend });
+    callSafely(onStep, { step: "operation", name, backend });
     return backend as LoadedBackend<Backends>;
   }
 
@@ -143,7 +153,8 @@ function listed(names: readonly string[]): string {
 }
 
 function unknownName(name: string, names: readonly string[]): ConfigError {
-  const near = nearest(name, names);
+  const asked = name.slice(0, 64).toLowerCase();
+  const near = nearest(asked, names, () => Math.max(2, Math.floor(asked.length / 3)));
   const shown = JSON.stringify(name.length > 40 ? `${name.slice(0, 40)}…` : name);
   const identifier = /^[A-Za-z_]\w{0,39}$/.test(name) ? name : "my_queue";
   return new ConfigError(
@@ -153,29 +164,4 @@ function unknownName(name: string, names: readonly string[]): ConfigError {
       `\n  ${identifier}: () => import("@acme/${identifier}"),` +
       `\n  "@acme/${identifier}": "jsr:@acme/${identifier}@^1.0.0",`,
   );
-}
-
-/** The name that is the fewest edits away, where that is few enough to be a slip. */
-function nearest(name: string, names: readonly string[]): string | undefined {
-  const asked = name.slice(0, 64).toLowerCase();
-  let best: string | undefined;
-  let fewest = Math.max(2, Math.floor(asked.length / 3)) + 1;
-  for (const candidate of names) {
-    const edits = distance(asked, candidate.toLowerCase());
-    if (edits < fewest) [best, fewest] = [candidate, edits];
-  }
-  return best;
-}
-
-/** Levenshtein's distance, one row at a time. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
-    }
-    row = next;
-  }
-  return row[b.length]!;
 }

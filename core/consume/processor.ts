@@ -9,6 +9,7 @@ import { ConsumeError, PermanentError, QueueError } from "../errors.ts";
 import { withDeadline } from "../util/async.ts";
 import { notify, type QueueMessageEvent, type QueueObserver } from "../observer.ts";
 import type { Delivery, FailureCause, RetryDeliveryOptions } from "../protocol.ts";
+import { settled } from "../util/user_callback.ts";
 import { backoffMs, type BackoffOptions } from "../util/retry.ts";
 
 /** What a handler is: resolve is done, throw is try again, {@link PermanentError} is give up. */
@@ -175,7 +176,7 @@ export class DeliveryProcessor {
     const { attempts } = delivery;
     if (typeof backoff === "function") {
       try {
-        const waitMs = backoff(attempts, error);
+        const waitMs = settled(backoff(attempts, error));
         checkValue("backoff", waitMs, nonNegative);
         return Math.min(waitMs, LONGEST_WAIT_MS);
       } catch (cause) {

@@ -16,6 +16,7 @@ import {
 } from "./validate.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { delay } from "./async.ts";
+import { callSafely, settled } from "./user_callback.ts";
 
 /** How long to wait between tries. */
 export interface BackoffOptions {
@@ -58,7 +59,7 @@ export interface RetryOptions extends BackoffOptions {
   readonly shouldRetry?: ((error: unknown, failures: number) => boolean) | undefined;
   /** Milliseconds that the other side asked to wait (Retry-After); the wait is never shorter. Default: its own `retryAfterMs`. */
   readonly retryAfterMs?: (error: unknown) => number | undefined;
-  /** Called before each wait. */
+  /** Called before each wait. Whatever it throws, or rejects with, is ignored. */
   readonly onRetry?: ((error: unknown, failures: number, waitMs: number) => void) | undefined;
   /** Gives up waiting; the rejection is its reason. */
   readonly signal?: AbortSignal | undefined;
@@ -136,10 +137,10 @@ export async function retry<T>(
       return await fn(failures + 1);
     } catch (error) {
       failures += 1;
-      if (signal?.aborted || failures > maxRetries || !shouldRetry(error, failures)) throw error;
-      const asked = retryAfterMs(error) ?? 0;
+      if (signal?.aborted || failures > maxRetries || !settled(shouldRetry(error, failures))) throw error;
+      const asked = settled(retryAfterMs(error)) ?? 0;
       const waitMs = Math.max(backoffMs(failures, options, random), asked > 0 ? asked : 0); // NaN is no wait
-      onRetry?.(error, failures, waitMs);
+      callSafely(onRetry, error, failures, waitMs);
       await delay(waitMs, clock, signal);
     }
   }
