@@ -1,61 +1,130 @@
 /**
- * Reads a request's body without ever holding more than a limit of it.
+ * Reads a request's body into one buffer of a bounded size.
  *
  * @module
  */
 
-/** The body is over the limit. */
+/** Returned by {@link readBody} in place of a body that is over the limit. */
 export const TOO_LARGE: unique symbol = Symbol("too large");
 
+/** The size of one read in bytes. Runtimes allocate as much for a reader that brings no buffer. */
+const READ_BYTES = 65_536;
+
+/** The size in bytes that the buffer of a body starts with. Most events are smaller. */
+const FIRST_BYTES = 8_192;
+
 /**
- * The whole body, or {@link TOO_LARGE} as soon as that is known: by what `Content-Length` declares, else by what came.
- * What it declares is never believed further than that. Reading stops when `signal` aborts.
+ * Reads the whole body, or stops as soon as it is known to be over `maxBytes`.
+ *
+ * The memory held is proportional to the bytes that have arrived: chunks are copied into one growing buffer and not
+ * kept, because a runtime may back a chunk of one byte by a buffer of 64 KiB.
+ *
+ * @param request The request. Its body is cancelled when it is over the limit or `signal` aborts.
+ * @param maxBytes The limit in bytes.
+ * @param signal Stops reading.
+ * @returns The bytes, or {@link TOO_LARGE}.
+ * @throws The signal's reason when it aborts; the stream's error when the body breaks off.
  */
 export async function readBody(
   request: Request,
   maxBytes: number,
   signal: AbortSignal,
-): Promise<Uint8Array | typeof TOO_LARGE> {
-  if (Number(request.headers.get("content-length")) > maxBytes) {
-    discard(request.body);
-    return TOO_LARGE;
-  }
+): Promise<Uint8Array<ArrayBuffer> | typeof TOO_LARGE> {
   if (!request.body) return new Uint8Array(0);
-  const reader = request.body.getReader();
-  const stop = () => discard(reader, signal.reason);
-  signal.addEventListener("abort", stop, { once: true });
+  const { read, cancel } = openReader(request.body);
+  signal.addEventListener("abort", cancel, { once: true });
   try {
-    const chunks: Uint8Array[] = [];
-    let size = 0;
-    while (true) {
-      const { done, value } = await reader.read();
+    const body = new GrowingBuffer(maxBytes);
+    for (let chunk = await read(); chunk; chunk = await read()) {
       signal.throwIfAborted();
-      if (done) return chunks.length === 1 ? chunks[0]! : concatenate(chunks);
-      size += value.byteLength;
-      if (size > maxBytes) {
-        discard(reader);
-        return TOO_LARGE;
-      }
-      chunks.push(value);
+      if (body.append(chunk)) continue;
+      cancel();
+      return TOO_LARGE;
     }
+    signal.throwIfAborted();
+    return body.bytes();
   } finally {
-    signal.removeEventListener("abort", stop);
+    signal.removeEventListener("abort", cancel);
   }
 }
 
-/** Nobody wants the rest. Not awaited: the answer must not wait for a sender that is still talking. */
-function discard(source: { cancel(reason?: unknown): Promise<void> } | null, reason?: unknown): void {
-  // A stream that failed already rejects its cancellation, which says nothing new.
-  source?.cancel(reason).catch(() => undefined);
+/** Returns whether `Content-Length` is over the limit. It can refuse a body; what it promises is never believed. */
+export function declaresMoreThan(request: Request, maxBytes: number): boolean {
+  return Number(request.headers.get("content-length")) > maxBytes;
 }
 
-/** One after the other. */
-export function concatenate(chunks: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(chunks.reduce((size, { byteLength }) => size + byteLength, 0));
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.byteLength;
+/** Cancels a body that is not read any further. Not awaited: the response must not wait for a sender that goes on. */
+export function discard(source: { cancel(reason?: unknown): Promise<void> } | null): void {
+  // A stream that has failed rejects its cancellation, and a locked one throws: there is nothing left to cancel.
+  try {
+    source?.cancel().catch(() => undefined);
+  } catch {
+    // See above.
   }
+}
+
+interface ChunkReader {
+  /** Resolves with the next bytes, which are valid until the next call; `undefined` at the end. */
+  read(): Promise<Uint8Array | undefined>;
+  cancel(): void;
+}
+
+/** Reads into one buffer that is handed back and forth where the stream allows that, else takes the stream's own chunks. */
+function openReader(stream: ReadableStream<Uint8Array>): ChunkReader {
+  let reader: ReadableStreamBYOBReader;
+  try {
+    reader = stream.getReader({ mode: "byob" });
+  } catch {
+    // Not a byte stream: Bun's request bodies, and streams made by `new ReadableStream({ pull })`.
+    const plain = stream.getReader();
+    return { read: async () => (await plain.read()).value, cancel: () => discard(plain) };
+  }
+  let buffer = new ArrayBuffer(READ_BYTES);
+  return {
+    async read() {
+      const { done, value } = await reader.read(new Uint8Array(buffer));
+      if (done || !value) return undefined;
+      buffer = value.buffer as ArrayBuffer; // the same memory, under a new object: the old one is detached
+      return value;
+    },
+    cancel: () => discard(reader),
+  };
+}
+
+/** Bytes in one buffer that doubles, up to a limit. */
+class GrowingBuffer {
+  readonly #maxBytes: number;
+  #bytes: Uint8Array<ArrayBuffer> = new Uint8Array(0);
+  #length = 0;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  /** Copies a chunk to the end. Returns false, and takes nothing, when the limit would be exceeded. */
+  append(chunk: Uint8Array): boolean {
+    const length = this.#length + chunk.byteLength;
+    if (length > this.#maxBytes) return false;
+    if (length > this.#bytes.byteLength) {
+      const size = Math.min(Math.max(length, this.#bytes.byteLength * 2, FIRST_BYTES), this.#maxBytes);
+      const grown = new Uint8Array(size);
+      grown.set(this.#bytes.subarray(0, this.#length));
+      this.#bytes = grown;
+    }
+    this.#bytes.set(chunk, this.#length);
+    this.#length = length;
+    return true;
+  }
+
+  bytes(): Uint8Array<ArrayBuffer> {
+    return this.#bytes.subarray(0, this.#length);
+  }
+}
+
+/** Joins two byte arrays. */
+export function concatenate(first: Uint8Array, second: Uint8Array): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(first.byteLength + second.byteLength);
+  bytes.set(first);
+  bytes.set(second, first.byteLength);
   return bytes;
 }

@@ -1,24 +1,25 @@
 /**
- * The shapes of what Slack sends, as far as Slack documents them. All are `type` aliases, so each is a `JsonObject`.
+ * The shapes of the payloads that Slack sends, as far as Slack documents them. All are `type` aliases, so each is a `JsonObject`.
  *
  * @module
  */
 import type { JsonObject } from "../core/protocol.ts";
 import type * as events from "./event_types.ts";
+import type * as messages from "./message_types.ts";
 
-/** An event of which no more is known than that it has a type. */
+/** An event of any type. */
 export type SlackEvent = JsonObject & {
   /** Slack's name for it, such as `"app_mention"`. */
   readonly type: string;
 };
 
-/** What Slack posts around an event: the payload that the receiver publishes. */
+/** The JSON object that Slack posts, with the event inside: the payload that the receiver publishes. */
 export type SlackEnvelope<Event extends SlackEvent = SlackEvent> = {
-  /** Always this. */
+  /** Always `"event_callback"`. */
   readonly type: "event_callback";
-  /** Names the event in the whole world, and is the same for each of Slack's retries. */
+  /** The event's id, the same for each of Slack's retries. Apps that share a Request URL get one event under one id. */
   readonly event_id: string;
-  /** When it happened, in epoch seconds. */
+  /** When the event happened, in epoch seconds. */
   readonly event_time: number;
   /** The event. */
   readonly event: Event;
@@ -26,11 +27,11 @@ export type SlackEnvelope<Event extends SlackEvent = SlackEvent> = {
   readonly team_id: string;
   /** The app. */
   readonly api_app_id: string;
-  /** Slack's old way to verify; the signature is what counts. */
+  /** Slack's old way to verify a request. Superseded by the signature. */
   readonly token?: string;
-  /** Whose installation of the app sees this event: one of them. */
+  /** One of the installations of the app that see this event. */
   readonly authorizations?: readonly SlackAuthorization[];
-  /** Names the event to Slack's `apps.event.authorizations.list`. */
+  /** The argument of `apps.event.authorizations.list`, which lists all installations that see the event. */
   readonly event_context?: string;
   /** Whether the channel is shared with another organisation. */
   readonly is_ext_shared_channel?: boolean;
@@ -48,86 +49,180 @@ export type SlackAuthorization = {
   readonly enterprise_id: string | null;
   /** The workspace, unless the whole organisation installed the app. */
   readonly team_id: string | null;
-  /** Who installed it, or the bot. */
+  /** The user who installed it, or the bot's user. */
   readonly user_id: string;
-  /** Whether it is a bot's. */
+  /** Whether `user_id` is a bot's. */
   readonly is_bot: boolean;
   /** Whether the whole organisation installed the app. */
   readonly is_enterprise_install?: boolean;
 };
 
 /**
- * Names that {@link SlackEventRouter.on} knows, and the event that each brings. Any other name is allowed as well, and
- * brings a {@link SlackEvent}.
+ * The names that {@link SlackEventRouter.on} takes, and the event that each brings: Slack's event types, for messages
+ * also the kinds of channel and the subtypes.
+ *
+ * `message.message_replied` is not among them: Slack documents it and never sends it.
  */
 export interface SlackEventMap {
   /** Every message, whatever its channel and subtype. */
-  readonly message: events.SlackMessageEvent;
+  readonly message: messages.SlackMessageEvent;
   /** A message in a public channel. */
-  readonly "message.channels": events.SlackMessageEvent;
+  readonly "message.channels": messages.SlackMessageEvent;
   /** A message in a private channel. */
-  readonly "message.groups": events.SlackMessageEvent;
+  readonly "message.groups": messages.SlackMessageEvent;
   /** A message in a direct conversation. */
-  readonly "message.im": events.SlackMessageEvent;
+  readonly "message.im": messages.SlackMessageEvent;
   /** A message in a direct conversation of several. */
-  readonly "message.mpim": events.SlackMessageEvent;
+  readonly "message.mpim": messages.SlackMessageEvent;
   /** A message in the app's home. */
-  readonly "message.app_home": events.SlackMessageEvent;
+  readonly "message.app_home": messages.SlackMessageEvent;
   /** A message of an app that acts as a bot. */
-  readonly "message.bot_message": events.BotMessageEvent;
+  readonly "message.bot_message": messages.BotMessageEvent;
   /** A `/me` message. */
-  readonly "message.me_message": events.MeMessageEvent;
+  readonly "message.me_message": messages.MeMessageEvent;
   /** A message was edited, or its preview came. */
-  readonly "message.message_changed": events.MessageChangedEvent;
+  readonly "message.message_changed": messages.MessageChangedEvent;
   /** A message was deleted. */
-  readonly "message.message_deleted": events.MessageDeletedEvent;
-  /** A thread got a reply. */
-  readonly "message.message_replied": events.MessageRepliedEvent;
+  readonly "message.message_deleted": messages.MessageDeletedEvent;
   /** A reply was also sent to the channel. */
-  readonly "message.thread_broadcast": events.ThreadBroadcastEvent;
-  /** Somebody posted files. */
-  readonly "message.file_share": events.FileShareEvent;
-  /** Somebody joined a public channel. */
-  readonly "message.channel_join": events.ChannelJoinEvent;
-  /** Somebody left a public channel. */
-  readonly "message.channel_leave": events.ChannelLeaveEvent;
+  readonly "message.thread_broadcast": messages.ThreadBroadcastEvent;
+  /** A message with files was posted. */
+  readonly "message.file_share": messages.FileShareEvent;
+  /** A person joined a public channel. */
+  readonly "message.channel_join": messages.ChannelJoinEvent;
+  /** A person left a public channel. */
+  readonly "message.channel_leave": messages.ChannelLeaveEvent;
   /** A public channel has a new topic. */
-  readonly "message.channel_topic": events.ChannelTopicEvent;
+  readonly "message.channel_topic": messages.ChannelTopicEvent;
   /** A public channel has a new purpose. */
-  readonly "message.channel_purpose": events.ChannelPurposeEvent;
+  readonly "message.channel_purpose": messages.ChannelPurposeEvent;
   /** A public channel has a new name. */
-  readonly "message.channel_name": events.ChannelNameEvent;
-  /** Somebody mentioned the app. */
+  readonly "message.channel_name": messages.ChannelNameEvent;
+  /** A public channel was archived. */
+  readonly "message.channel_archive": messages.ChannelArchiveMessageEvent;
+  /** A public channel was taken out of the archive. */
+  readonly "message.channel_unarchive": messages.ChannelUnarchiveMessageEvent;
+  /** The posting permissions of a channel changed. */
+  readonly "message.channel_posting_permissions": messages.ChannelPostingPermissionsEvent;
+  /** A message cannot be shown because its encryption key was withdrawn. */
+  readonly "message.ekm_access_denied": messages.EkmAccessDeniedEvent;
+  /** An integration was added to a channel. */
+  readonly "message.bot_add": messages.SlackMessageOf<"bot_add", unknown>;
+  /** An integration was removed from a channel. */
+  readonly "message.bot_remove": messages.SlackMessageOf<"bot_remove", unknown>;
+  /** A thread with an assistant app was started. */
+  readonly "message.assistant_app_thread": messages.SlackMessageOf<"assistant_app_thread", unknown>;
+  /** A channel was made private. */
+  readonly "message.channel_convert_to_private": messages.SlackMessageOf<"channel_convert_to_private", unknown>;
+  /** A channel was made public. */
+  readonly "message.channel_convert_to_public": messages.SlackMessageOf<"channel_convert_to_public", unknown>;
+  /** A canvas mentions a person. */
+  readonly "message.document_mention": messages.SlackMessageOf<"document_mention", unknown>;
+  /** A comment was added to a file. */
+  readonly "message.file_comment": messages.SlackMessageOf<"file_comment", unknown>;
+  /** A file was mentioned. */
+  readonly "message.file_mention": messages.SlackMessageOf<"file_mention", unknown>;
+  /** A private channel was archived. */
+  readonly "message.group_archive": messages.SlackMessageOf<"group_archive", unknown>;
+  /** A person joined a private channel. */
+  readonly "message.group_join": messages.SlackMessageOf<"group_join", unknown>;
+  /** A person left a private channel. */
+  readonly "message.group_leave": messages.SlackMessageOf<"group_leave", unknown>;
+  /** A private channel has a new name. */
+  readonly "message.group_name": messages.SlackMessageOf<"group_name", unknown>;
+  /** A private channel has a new purpose. */
+  readonly "message.group_purpose": messages.SlackMessageOf<"group_purpose", unknown>;
+  /** A private channel has a new topic. */
+  readonly "message.group_topic": messages.SlackMessageOf<"group_topic", unknown>;
+  /** A private channel was taken out of the archive. */
+  readonly "message.group_unarchive": messages.SlackMessageOf<"group_unarchive", unknown>;
+  /** An item was pinned to a channel. */
+  readonly "message.pinned_item": messages.SlackMessageOf<"pinned_item", unknown>;
+  /** A reminder was set. */
+  readonly "message.reminder_add": messages.SlackMessageOf<"reminder_add", unknown>;
+  /** A reply was also sent to the channel, before `thread_broadcast`. */
+  readonly "message.reply_broadcast": messages.SlackMessageOf<"reply_broadcast", unknown>;
+  /** An item was unpinned. */
+  readonly "message.unpinned_item": messages.SlackMessageOf<"unpinned_item", unknown>;
+  /** A message mentions the app. */
   readonly app_mention: events.AppMentionEvent;
-  /** Somebody opened the app's home. */
+  /** A person opened the app's home. */
   readonly app_home_opened: events.AppHomeOpenedEvent;
-  /** Somebody opened a thread with the assistant. */
+  /** A person who talks to the app looks at something else now. */
+  readonly app_context_changed: events.AppContextChangedEvent;
+  /** An app was installed. */
+  readonly app_installed: events.AppInstalledEvent;
+  /** An app was deleted. */
+  readonly app_deleted: events.AppDeletedEvent;
+  /** An app was removed from a workspace of an organisation. */
+  readonly app_uninstalled_team: events.AppUninstalledTeamEvent;
+  /** A person asked for an app to be installed. */
+  readonly app_requested: events.AppRequestedEvent;
+  /** The app was removed from a workspace. */
+  readonly app_uninstalled: events.AppUninstalledEvent;
+  /** Slack holds events back. It comes without an envelope, and the webhook of this package answers it itself. */
+  readonly app_rate_limited: events.AppRateLimitedEvent;
+  /** Tokens of the app are no longer valid. */
+  readonly tokens_revoked: events.TokensRevokedEvent;
+  /** A person stopped an agent that was answering. */
+  readonly agent_session_stopped: events.AgentSessionStoppedEvent;
+  /** A session with an agent has a new title. */
+  readonly agent_session_title_changed: events.AgentSessionTitleChangedEvent;
+  /** A person opened a thread with the assistant. */
   readonly assistant_thread_started: events.AssistantThreadStartedEvent;
-  /** Somebody who talks to the assistant looks at something else now. */
+  /** A person who talks to the assistant looks at something else now. */
   readonly assistant_thread_context_changed: events.AssistantThreadContextChangedEvent;
   /** A workflow asks for a step of the app. */
   readonly function_executed: events.FunctionExecutedEvent;
-  /** Somebody reacted to a message. */
+  /** A workflow with a step of the app was published. */
+  readonly workflow_published: events.WorkflowPublishedEvent;
+  /** A workflow with a step of the app was withdrawn. */
+  readonly workflow_unpublished: events.WorkflowUnpublishedEvent;
+  /** A workflow with a step of the app was deleted. */
+  readonly workflow_deleted: events.WorkflowDeletedEvent;
+  /** A step of the app was taken out of a workflow. */
+  readonly workflow_step_deleted: events.WorkflowStepDeletedEvent;
+  /** A legacy workflow asks for a step of the app. */
+  readonly workflow_step_execute: events.WorkflowStepExecuteEvent;
+  /** A message with metadata was posted. */
+  readonly message_metadata_posted: events.MessageMetadataPostedEvent;
+  /** The metadata of a message changed. */
+  readonly message_metadata_updated: events.MessageMetadataUpdatedEvent;
+  /** A message with metadata was deleted. */
+  readonly message_metadata_deleted: events.MessageMetadataDeletedEvent;
+  /** A reaction was added. */
   readonly reaction_added: events.ReactionAddedEvent;
-  /** Somebody took a reaction back. */
+  /** A reaction was taken back. */
   readonly reaction_removed: events.ReactionRemovedEvent;
-  /** Something was pinned to a channel. */
+  /** An item was pinned to a channel. */
   readonly pin_added: events.PinAddedEvent;
-  /** Something was unpinned. */
+  /** An item was unpinned. */
   readonly pin_removed: events.PinRemovedEvent;
-  /** Somebody joined the workspace. */
-  readonly team_join: events.TeamJoinEvent;
-  /** Somebody's data changed. */
-  readonly user_change: events.UserChangeEvent;
-  /** The workspace has a new name. */
-  readonly team_rename: events.TeamRenameEvent;
-  /** An emoji was added, renamed or removed. */
-  readonly emoji_changed: events.EmojiChangedEvent;
-  /** A user group was made. */
-  readonly subteam_created: events.SubteamCreatedEvent;
-  /** A user group's data changed. */
-  readonly subteam_updated: events.SubteamUpdatedEvent;
-  /** A channel was made. */
+  /** An item was starred. */
+  readonly star_added: events.StarAddedEvent;
+  /** An item is no longer starred. */
+  readonly star_removed: events.StarRemovedEvent;
+  /** A call was rejected. */
+  readonly call_rejected: events.CallRejectedEvent;
+  /** A person opened the details of a work object. */
+  readonly entity_details_requested: events.EntityDetailsRequestedEvent;
+  /** A link of a domain that the app unfurls was posted. */
+  readonly link_shared: events.LinkSharedEvent;
+  /** A file was added. */
+  readonly file_created: events.FileCreatedEvent;
+  /** A file was shared in a channel. */
+  readonly file_shared: events.FileSharedEvent;
+  /** A file is no longer shared in a channel. */
+  readonly file_unshared: events.FileUnsharedEvent;
+  /** A file was made public. */
+  readonly file_public: events.FilePublicEvent;
+  /** A file's data changed. */
+  readonly file_change: events.FileChangeEvent;
+  /** A file was deleted. */
+  readonly file_deleted: events.FileDeletedEvent;
+  /** A comment on a file was deleted. */
+  readonly file_comment_deleted: events.FileCommentDeletedEvent;
+  /** A channel was created. */
   readonly channel_created: events.ChannelCreatedEvent;
   /** A channel has a new name. */
   readonly channel_rename: events.ChannelRenameEvent;
@@ -137,24 +232,94 @@ export interface SlackEventMap {
   readonly channel_unarchive: events.ChannelUnarchiveEvent;
   /** A channel was deleted. */
   readonly channel_deleted: events.ChannelDeletedEvent;
-  /** Somebody joined a channel. */
+  /** Messages of a channel were changed in bulk. */
+  readonly channel_history_changed: events.ChannelHistoryChangedEvent;
+  /** A channel has a new id. */
+  readonly channel_id_changed: events.ChannelIdChangedEvent;
+  /** The app's user left a channel. */
+  readonly channel_left: events.ChannelLeftEvent;
+  /** A channel is now shared with another workspace. */
+  readonly channel_shared: events.ChannelSharedEvent;
+  /** A channel is no longer shared with another workspace. */
+  readonly channel_unshared: events.ChannelUnsharedEvent;
+  /** A person or a bot joined a channel. */
   readonly member_joined_channel: events.MemberJoinedChannelEvent;
-  /** Somebody left a channel. */
+  /** A person or a bot left a channel. */
   readonly member_left_channel: events.MemberLeftChannelEvent;
-  /** A file was added. */
-  readonly file_created: events.FileCreatedEvent;
-  /** A file was shared in a channel. */
-  readonly file_shared: events.FileSharedEvent;
-  /** A file was made public. */
-  readonly file_public: events.FilePublicEvent;
-  /** A file's data changed. */
-  readonly file_change: events.FileChangeEvent;
-  /** A file was deleted. */
-  readonly file_deleted: events.FileDeletedEvent;
-  /** A link of a domain that the app unfurls was posted. */
-  readonly link_shared: events.LinkSharedEvent;
-  /** The app was removed from a workspace. Slack sends no `event_ts` with it. */
-  readonly app_uninstalled: events.AppUninstalledEvent;
-  /** Tokens of the app no longer count. Slack sends no `event_ts` with it. */
-  readonly tokens_revoked: events.TokensRevokedEvent;
+  /** A private channel was archived. */
+  readonly group_archive: events.GroupArchiveEvent;
+  /** A private channel was taken out of the archive. */
+  readonly group_unarchive: events.GroupUnarchiveEvent;
+  /** A private channel was opened. */
+  readonly group_open: events.GroupOpenEvent;
+  /** A private channel was closed. */
+  readonly group_close: events.GroupCloseEvent;
+  /** A private channel was deleted. */
+  readonly group_deleted: events.GroupDeletedEvent;
+  /** Messages of a private channel were changed in bulk. */
+  readonly group_history_changed: events.GroupHistoryChangedEvent;
+  /** The app's user left a private channel. */
+  readonly group_left: events.GroupLeftEvent;
+  /** A private channel has a new name. */
+  readonly group_rename: events.GroupRenameEvent;
+  /** A direct conversation was created. */
+  readonly im_created: events.ImCreatedEvent;
+  /** A direct conversation was opened. */
+  readonly im_open: events.ImOpenEvent;
+  /** A direct conversation was closed. */
+  readonly im_close: events.ImCloseEvent;
+  /** Messages of a direct conversation were changed in bulk. */
+  readonly im_history_changed: events.ImHistoryChangedEvent;
+  /** An invitation to a shared channel came. */
+  readonly shared_channel_invite_received: events.SharedChannelInviteReceivedEvent;
+  /** An invitation to a shared channel was accepted. */
+  readonly shared_channel_invite_accepted: events.SharedChannelInviteAcceptedEvent;
+  /** An invitation to a shared channel was approved. */
+  readonly shared_channel_invite_approved: events.SharedChannelInviteApprovedEvent;
+  /** An invitation to a shared channel was declined. */
+  readonly shared_channel_invite_declined: events.SharedChannelInviteDeclinedEvent;
+  /** A person asked to share a channel. */
+  readonly shared_channel_invite_requested: events.SharedChannelInviteRequestedEvent;
+  /** A person joined the workspace. */
+  readonly team_join: events.TeamJoinEvent;
+  /** The workspace has a new name. */
+  readonly team_rename: events.TeamRenameEvent;
+  /** The workspace has a new domain. */
+  readonly team_domain_change: events.TeamDomainChangeEvent;
+  /** Workspaces gave the app access. */
+  readonly team_access_granted: events.TeamAccessGrantedEvent;
+  /** Workspaces withdrew the app's access. */
+  readonly team_access_revoked: events.TeamAccessRevokedEvent;
+  /** The workspace has a new email domain. */
+  readonly email_domain_changed: events.EmailDomainChangedEvent;
+  /** An emoji was added, renamed or removed. */
+  readonly emoji_changed: events.EmojiChangedEvent;
+  /** The workspace begins to move into an organisation. */
+  readonly grid_migration_started: events.GridMigrationStartedEvent;
+  /** The workspace has moved into an organisation. */
+  readonly grid_migration_finished: events.GridMigrationFinishedEvent;
+  /** A person asked to invite somebody to the workspace. */
+  readonly invite_requested: events.InviteRequestedEvent;
+  /** A person's data changed. */
+  readonly user_change: events.UserChangeEvent;
+  /** A person joined or left a huddle. */
+  readonly user_huddle_changed: events.UserHuddleChangedEvent;
+  /** A person's profile changed. */
+  readonly user_profile_changed: events.UserProfileChangedEvent;
+  /** A person's status changed. */
+  readonly user_status_changed: events.UserStatusChangedEvent;
+  /** The Do Not Disturb setting of the app's user changed. */
+  readonly dnd_updated: events.DndUpdatedEvent;
+  /** A person's Do Not Disturb setting changed. */
+  readonly dnd_updated_user: events.DndUpdatedUserEvent;
+  /** A user group was created. */
+  readonly subteam_created: events.SubteamCreatedEvent;
+  /** A user group's data changed. */
+  readonly subteam_updated: events.SubteamUpdatedEvent;
+  /** The members of a user group changed. */
+  readonly subteam_members_changed: events.SubteamMembersChangedEvent;
+  /** The app's user was added to a user group. */
+  readonly subteam_self_added: events.SubteamSelfAddedEvent;
+  /** The app's user was removed from a user group. */
+  readonly subteam_self_removed: events.SubteamSelfRemovedEvent;
 }

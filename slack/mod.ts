@@ -1,23 +1,40 @@
 /**
  * The Slack side: a webhook that hands Slack's events to a queue, and a router for the consumer at the other end.
  *
- * What the webhook answers, on `POST /slack/events`:
+ * The webhook's responses to `POST /slack/events`:
  *
- * | status | when | Slack tries again |
- * |---|---|---|
- * | 200 | the queue has confirmed the event, or has its `event_id` already; the handshake; `app_rate_limited` | no |
- * | 400 | signed, but not JSON or not an event | no: `x-slack-no-retry` |
- * | 401 | the signature is missing, not good, or more than five minutes away | yes |
- * | 405 | not a POST; `Allow` says what is | |
- * | 413 | over 1 MiB, whatever `Content-Length` says | no: `x-slack-no-retry` |
- * | 415 | signed, but a form | no: `x-slack-no-retry` |
- * | 503 | the queue did not confirm within 2.5 s, or refused | yes, and the `event_id` makes that safe |
+ * | status | when | outcome | Slack tries again |
+ * |---|---|---|---|
+ * | 200 | the queue has confirmed the event, or had it already | `accepted`, `duplicate` | no |
+ * | 200 | the handshake; `app_rate_limited` | `challenged`, `rateLimited` | no |
+ * | 200 | the queue can never take the event, and `onRefused` took it | `setAside` | no |
+ * | 400 | signed, but not JSON or not an event | `malformed` | no: `x-slack-no-retry` |
+ * | 401 | the signature is missing, wrong, or more than five minutes away | `unauthorized` | yes |
+ * | 405 | not a POST; `Allow` names it | `notAllowed` | |
+ * | 413 | over 1 MiB, whatever `Content-Length` says | `tooLarge` | no: `x-slack-no-retry` |
+ * | 415 | signed, but a form | `unsupported` | no: `x-slack-no-retry` |
+ * | 422 | the queue can never take the event, and there is no `onRefused` | `refused` | no: `x-slack-no-retry` |
+ * | 503 | the body did not arrive within `timeoutMs`, or broke off | `slowBody`, `brokenBody` | yes |
+ * | 503 | the queue did not confirm within `timeoutMs` (2.5 s), or refused for now | `unconfirmed` | yes, and the event's id makes that safe |
  *
- * `GET /health` answers 200 or 503 by `backend.health()`. Any other path is 404.
+ * An event is published under {@link slackEventId}: `event_id`, `api_app_id` and `team_id`, joined by colons. So Slack's
+ * retry is recognised, and two apps that share a Request URL both get their own delivery.
+ *
+ * Missing, ill-formed and stale signature headers are answered before the body is read. A body is held in one buffer that
+ * grows with the bytes that arrive. The path is taken from the request itself: the `Host` header cannot choose it.
+ *
+ * `GET /health` is 200 when events can be published, else 503 with an error code. A confirmed publish counts as health
+ * for 5 s and a failed one as its absence for 30 s; otherwise `backend.health()` is asked, by one probe at a time and at
+ * most once in 5 s, however many probes come. Where the backend has no health, or its limit of requests leaves no room to
+ * ask, the response says `"checked": false`. `healthPath: null` turns it off. Any other path is 404.
+ *
+ * An event that can never be published (too large for the backend, nested too deep, a number that JSON cannot carry) is
+ * not sent again by Slack: pass `onRefused` to store it elsewhere, or watch the `refused` outcome, whose report has the
+ * ids to fetch the message by.
  *
  * Interactivity (buttons, modals) and slash commands are not events: Slack posts them as forms and a person waits for the
- * answer, so they do not belong in a queue. Give them a request URL of their own; here they get a 415, which Slack shows to
- * the person as a failed command.
+ * response, so they do not belong in a queue. Give them a request URL of their own; here they get a 415, which Slack shows
+ * to the person as a failed command.
  *
  * **Runtimes**: anything with `fetch`'s `Request` and `Response` and WebCrypto: Deno, Bun, Cloudflare Workers, Node.
  *
@@ -42,16 +59,21 @@
  * @module
  */
 export { DEFAULT_EVENTS_KEY, readSlackConfig, type SlackConfig } from "./config.ts";
+export { slackEventId } from "./event_id.ts";
 export type { SlackOutcome } from "./responses.ts";
+export type { RefusedSlackEvent, SlackReceiverOptions, SlackRequestReport } from "./receiver_options.ts";
+export { createSlackReceiver, type SlackReceiver, type SlackReceiverStats } from "./receiver.ts";
 export {
-  createSlackReceiver,
-  type SlackReceiver,
-  type SlackReceiverOptions,
-  type SlackReceiverStats,
-  type SlackRequestReport,
-} from "./receiver.ts";
-export { type SlackEventContext, type SlackEventHandler, SlackEventRouter, SlackHandlerError } from "./router.ts";
+  type SlackEventContext,
+  type SlackEventHandler,
+  SlackEventRouter,
+  type SlackEventRouterOptions,
+  SlackHandlerError,
+  type SlackRouteOptions,
+} from "./router.ts";
+export type { SlackSelf } from "./own_event.ts";
 export {
+  type SlackSignatureHeaders,
   type SlackSignatureProblem,
   type SlackSignedRequest,
   verifySlackSignature,
@@ -59,3 +81,4 @@ export {
 } from "./signature.ts";
 export type * from "./events.ts";
 export type * from "./event_types.ts";
+export type * from "./message_types.ts";

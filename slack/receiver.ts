@@ -3,115 +3,62 @@
  *
  * @module
  */
-import { type Clock, systemClock } from "../core/util/clock.ts";
-import { checkOptions, checkValue, func, object, text, type Validators } from "../core/util/validate.ts";
+import { abortable, withDeadline } from "../core/util/async.ts";
+import { monotonic } from "../core/util/clock.ts";
 import { QueueError } from "../core/errors.ts";
 import { isPlainObject } from "../core/util/json.ts";
-import { abortable, withDeadline } from "../core/util/async.ts";
-import type { Health, JsonObject, QueueBackend } from "../core/protocol.ts";
+import { callSafely } from "../core/util/user_callback.ts";
+import type { JsonObject } from "../core/protocol.ts";
+import { declaresMoreThan, discard, readBody, TOO_LARGE } from "./body.ts";
+import { slackEventId } from "./event_id.ts";
+import { codeOf, HealthCheck } from "./health.ts";
+import { pathOf } from "./path.ts";
+import { isRefusedForGood } from "./refusal.ts";
+import { resolveOptions, type SlackReceiverOptions, type SlackRequestReport } from "./receiver_options.ts";
 import { createResponse, jsonResponse, OUTCOMES, type SlackOutcome, type WebhookResponse } from "./responses.ts";
-import { readBody, TOO_LARGE } from "./body.ts";
-import { DEFAULT_EVENTS_KEY } from "./config.ts";
-import { SignatureVerifier, type SlackSignatureProblem } from "./signature.ts";
+import { checkSignatureHeaders, SignatureVerifier } from "./signature.ts";
 
-/** The largest body that is read. Slack's events are far below. */
+/** The largest body in bytes that is read. Slack's events are far below. */
 const MAX_BODY_BYTES = 1024 * 1024;
-/** Slack gives up on a request after three seconds. */
-const SLACK_WAITS_MS = 3_000;
-const DEFAULT_TIMEOUT_MS = 2_500;
 
-const CHECKS: Validators<SlackReceiverOptions> = {
-  backend: object,
-  signingSecret: () => undefined, // the verifier's matter
-  key: text,
-  path: text,
-  healthPath: text,
-  timeoutMs: (value) =>
-    typeof value === "number" && value >= 1 && value <= SLACK_WAITS_MS
-      ? undefined
-      : { allowed: `from 1 to ${SLACK_WAITS_MS}, for Slack waits no longer`, range: typeof value === "number" },
-  clock: object,
-  observer: func,
-};
-
-/** What `createSlackReceiver` needs to know. */
-export interface SlackReceiverOptions {
-  /** Where events go. The receiver never closes it. */
-  readonly backend: QueueBackend;
-  /** The app's Signing Secret; several while it is being rotated. */
-  readonly signingSecret: string | readonly string[];
-  /** The key that events are published under. Default: `"slack_events"`. */
-  readonly key?: string | undefined;
-  /** The path that Slack posts to. Default: `"/slack/events"`. */
-  readonly path?: string | undefined;
-  /** The path of the health check. Default: `"/health"`. */
-  readonly healthPath?: string | undefined;
-  /**
-   * Milliseconds for a request as a whole: reading the body, verifying, publishing. When they are over, the answer is 503.
-   * Default: 2,500. At most 3,000, after which Slack has gone.
-   */
-  readonly timeoutMs?: number | undefined;
-  /** Tells the time. Default: the platform's own. */
-  readonly clock?: Clock | undefined;
-  /** Told of each request after its answer is decided. What it throws is ignored: it must not change what Slack hears. */
-  readonly observer?: ((request: SlackRequestReport) => void) | undefined;
-}
-
-/** What became of one request. Has ids and reasons, never a payload or a secret. */
-export interface SlackRequestReport {
-  /** What became of it. */
-  readonly outcome: SlackOutcome;
-  /** The status that was answered. */
-  readonly status: number;
-  /** Milliseconds that it took. */
-  readonly durationMs: number;
-  /** The event's `event_id`, once the request is verified. */
-  readonly eventId?: string | undefined;
-  /** The inner event's `type`, once the request is verified. */
-  readonly eventType?: string | undefined;
-  /** The workspace, once the request is verified. */
-  readonly teamId?: string | undefined;
-  /** Which retry of Slack's this is, as Slack counts them: absent for the first delivery. */
-  readonly retryNum?: string | undefined;
-  /** Why Slack tries again, such as `"http_timeout"`. */
-  readonly retryReason?: string | undefined;
-  /** Why the signature was refused. */
-  readonly problem?: SlackSignatureProblem | undefined;
-  /** Why the queue did not confirm, or is not well. */
-  readonly error?: unknown;
-}
-
-/** How many requests came to which end, since the receiver was made. */
+/** The number of requests of each outcome since the receiver was made. */
 export type SlackReceiverStats = Readonly<Record<SlackOutcome, number>>;
 
 /** A webhook for Slack's Events API. */
 export interface SlackReceiver {
-  /** Answers one request; never rejects. Needs no `this`, so it can be passed on as it is. */
+  /** Resolves with the response to a request; never rejects. Needs no `this`. */
   readonly fetch: (request: Request) => Promise<Response>;
-  /** The counters, as they are now. */
+  /** The counters at this moment. */
   readonly stats: SlackReceiverStats;
 }
 
-/** One request on its way to an answer. */
+/** One request on its way to a response. */
 interface RequestContext {
   readonly request: Request;
-  readonly pathname: string;
+  readonly path: string | undefined;
+  /** By the monotonic clock. */
   readonly startedAt: number;
   /** Aborts when the time is up. */
   readonly signal: AbortSignal;
+  /** What is being waited for: it names the outcome when the time is up or something throws. */
+  waitingFor: "body" | "queue" | "onRefused" | "health" | undefined;
   /** What is known so far; the report is made of it. */
   readonly report: { -readonly [Name in keyof SlackRequestReport]?: SlackRequestReport[Name] };
 }
 
 /**
- * Makes the webhook: a `fetch` handler for `Deno.serve`, `Bun.serve` and Workers.
+ * Creates the webhook: a `fetch` handler for `Deno.serve`, `Bun.serve` and Workers.
  *
- * `POST /slack/events` answers 200 only after the queue has confirmed the event, and 503 in every other case within
- * `timeoutMs`, so that Slack sends it again; an event that comes again is known by its `event_id` and, where the backend
- * deduplicates, published once. See the module's doc for every answer. `GET /health` asks `backend.health()`.
+ * `POST /slack/events` is answered 200 only after the queue has confirmed the event, and 503 in every other case that may
+ * pass, within `timeoutMs`, so that Slack sends it again. The event's id ({@link slackEventId}) makes that safe: a backend
+ * that deduplicates publishes it once. An event that the queue can never take goes to `onRefused`. The module's doc has
+ * the table of all responses. `GET /health` tells whether the queue can be published to; it asks `backend.health()` at
+ * most once in five seconds, and not at all while publishes tell.
  *
- * @throws {ConfigError} where the signing secret is missing or empty.
- * @throws {TypeError | RangeError} An option is not as described, such as a `timeoutMs` over 3,000.
+ * @param options The backend, the Signing Secret, and what has a default.
+ * @returns The webhook.
+ * @throws {ConfigError} A Signing Secret or a path that can never work: all problems at once.
+ * @throws {TypeError | RangeError} An option of another type, or out of range, such as a `timeoutMs` over 3,000.
  *
  * @example
  * ```ts
@@ -119,7 +66,7 @@ interface RequestContext {
  * import { createSlackReceiver } from "@slack-mcp/queue/slack";
  *
  * await using backend = new MemoryBackend();
- * const receiver = createSlackReceiver({ backend, signingSecret: "from Basic Information" });
+ * const receiver = createSlackReceiver({ backend, signingSecret: "8f742231b10e8888abcd99yyyzzz85a5" });
  *
  * // Deno.serve(receiver.fetch), Bun.serve({ fetch: receiver.fetch }), export default { fetch: receiver.fetch }
  * const answer = await receiver.fetch(new Request("https://bot.example/slack/events", { method: "POST", body: "{}" }));
@@ -127,58 +74,64 @@ interface RequestContext {
  * ```
  */
 export function createSlackReceiver(options: SlackReceiverOptions): SlackReceiver {
-  checkOptions("receiver options", options, CHECKS);
-  checkValue("backend", options.backend, object);
-  const { signingSecret, key = DEFAULT_EVENTS_KEY, path = "/slack/events", healthPath = "/health" } = options;
-  const { timeoutMs = DEFAULT_TIMEOUT_MS, clock = systemClock, observer } = options;
-  // A plugin may offer no health.
-  const backend: QueueBackend & { health?(options: { readonly signal: AbortSignal }): Promise<Health> } =
-    options.backend;
-  const verifier = new SignatureVerifier(signingSecret);
+  const settings = resolveOptions(options);
+  const { backend, key, path, healthPath, timeoutMs, clock, onRefused, observer } = settings;
+  const verifier = new SignatureVerifier(settings.signingSecret);
+  const health = new HealthCheck(backend, clock, timeoutMs);
   const counts = Object.fromEntries(OUTCOMES.map((name) => [name, 0])) as Record<SlackOutcome, number>;
 
   const late = () => new QueueError("timeout", `Cannot answer Slack in time: not done after ${timeoutMs} ms`);
 
-  function record(
-    { outcome, status }: WebhookResponse,
-    { request: { headers }, startedAt, report }: RequestContext,
-  ): void {
+  function record({ outcome, status }: WebhookResponse, context: RequestContext): void {
+    const { request: { headers }, startedAt, report } = context;
     counts[outcome]++;
-    try {
-      observer?.({
-        ...report,
-        outcome,
-        status,
-        durationMs: clock.now() - startedAt,
-        retryNum: headers.get("x-slack-retry-num") ?? undefined,
-        retryReason: headers.get("x-slack-retry-reason") ?? undefined,
-      });
-    } catch {
-      // An observer that fails is no reason to tell Slack that its event was not taken.
-    }
+    callSafely(observer, {
+      ...report,
+      outcome,
+      status,
+      durationMs: monotonic(clock) - startedAt,
+      retryNum: headers.get("x-slack-retry-num") ?? undefined,
+      retryReason: headers.get("x-slack-retry-reason") ?? undefined,
+    });
   }
 
-  /** What is answered where something threw, or the time is up. */
-  function failed({ pathname, report }: RequestContext, error: unknown): WebhookResponse {
+  /** Chooses the response when something threw or the time is up. */
+  function failed({ waitingFor, report, signal }: RequestContext, error: unknown): WebhookResponse {
     report.error = error;
-    if (pathname !== healthPath) return createResponse("unconfirmed");
-    return jsonResponse("unhealthy", { ok: false, checked: true, error: errorCode(error) });
+    if (waitingFor === "body") return createResponse(signal.aborted ? "slowBody" : "brokenBody");
+    if (waitingFor === "health") {
+      return jsonResponse("unhealthy", { ok: false, checked: true, error: codeOf(error) });
+    }
+    if (waitingFor === "queue") health.failed(error);
+    return createResponse("unconfirmed");
   }
 
-  async function respond(turn: RequestContext): Promise<WebhookResponse> {
-    const { request, pathname, report } = turn;
-    if (pathname === healthPath) return await health(turn);
-    if (pathname !== path) return createResponse("notFound");
+  async function respond(context: RequestContext): Promise<WebhookResponse> {
+    const { request, signal, report } = context;
+    if (context.path === undefined) return createResponse("notFound");
+    if (context.path === healthPath) return await checkHealth(context);
+    if (context.path !== path) return createResponse("notFound");
     if (request.method !== "POST") return createResponse("notAllowed", { allow: "POST" });
 
-    const body = await readBody(request, MAX_BODY_BYTES, turn.signal);
-    if (body === TOO_LARGE) return createResponse("tooLarge");
-    report.problem = await verifier.check({
+    if (declaresMoreThan(request, MAX_BODY_BYTES)) {
+      discard(request.body);
+      return createResponse("tooLarge");
+    }
+    const signature = {
       timestamp: request.headers.get("x-slack-request-timestamp"),
       signature: request.headers.get("x-slack-signature"),
-      body,
-      now: turn.startedAt,
-    });
+      now: clock.now(),
+    };
+    // Before the body is read: a stranger's body costs nothing unless its headers look like Slack's.
+    report.problem = checkSignatureHeaders(signature);
+    if (report.problem) {
+      discard(request.body);
+      return createResponse("unauthorized");
+    }
+    context.waitingFor = "body";
+    const body = await readBody(request, MAX_BODY_BYTES, signal);
+    if (body === TOO_LARGE) return createResponse("tooLarge");
+    report.problem = await verifier.check({ ...signature, body });
     if (report.problem) return createResponse("unauthorized");
 
     // From here on the sender is Slack.
@@ -186,56 +139,76 @@ export function createSlackReceiver(options: SlackReceiverOptions): SlackReceive
       return createResponse("unsupported");
     }
     const envelope = parse(body);
+    report.teamId = textOf(envelope?.team_id);
+    report.appId = textOf(envelope?.api_app_id);
     switch (envelope?.type) {
       case "event_callback":
-        return await publish(envelope, turn);
+        return await publish(envelope, context);
       case "url_verification":
         return challenge(envelope);
       case "app_rate_limited":
-        report.teamId = textOf(envelope.team_id);
         return createResponse("rateLimited");
       default:
         return createResponse("malformed");
     }
   }
 
-  async function publish(
-    envelope: JsonObject,
-    { startedAt, signal, report }: RequestContext,
-  ): Promise<WebhookResponse> {
-    const { event, event_id: id } = envelope;
-    if (typeof id !== "string" || id === "" || !isPlainObject(event) || typeof event.type !== "string") {
+  async function publish(envelope: JsonObject, context: RequestContext): Promise<WebhookResponse> {
+    const { startedAt, signal, report } = context;
+    const { event } = envelope;
+    const id = slackEventId(envelope);
+    if (id === undefined || !isPlainObject(event) || typeof event.type !== "string") {
       return createResponse("malformed");
     }
-    report.eventId = id;
+    report.eventId = textOf(envelope.event_id);
     report.eventType = event.type;
-    report.teamId = textOf(envelope.team_id);
-    const leftMs = timeoutMs - (clock.now() - startedAt);
-    // The time may be up although the timer has not had its turn: then nothing is sent that nobody waits for.
-    if (leftMs <= 0) throw late();
-    const { outcome } = await backend.publish(key, envelope, { id, timeoutMs: leftMs, signal });
-    return createResponse(outcome === "duplicate" ? "duplicate" : "accepted");
+    const publishedAt = monotonic(clock);
+    const leftMs = timeoutMs - (publishedAt - startedAt);
+    // The time may be up although the timer has not fired yet: reading took all of it, and the queue is not asked.
+    if (leftMs <= 0) {
+      report.error = late();
+      return createResponse("slowBody");
+    }
+    context.waitingFor = "queue";
+    try {
+      const { outcome } = await backend.publish(key, envelope, { id, timeoutMs: leftMs, signal });
+      health.published(monotonic(clock) - publishedAt);
+      return createResponse(outcome === "duplicate" ? "duplicate" : "accepted");
+    } catch (error) {
+      if (!isRefusedForGood(error, envelope)) throw error;
+      report.error = error;
+      if (!onRefused) return createResponse("refused");
+      context.waitingFor = "onRefused";
+      await onRefused({ key, id, payload: envelope, error });
+      return createResponse("setAside");
+    }
   }
 
-  async function health({ request: { method }, signal, report }: RequestContext): Promise<WebhookResponse> {
+  async function checkHealth(context: RequestContext): Promise<WebhookResponse> {
+    const { request: { method }, signal, report } = context;
     if (method !== "GET" && method !== "HEAD") return createResponse("notAllowed", { allow: "GET, HEAD" });
-    // Without a health of the backend's, all that is known is that this process answers.
-    if (!backend.health) return jsonResponse("healthy", { ok: true, checked: false });
-    const { ok, latencyMs, error } = await backend.health({ signal });
-    if (ok) return jsonResponse("healthy", { ok, checked: true, latencyMs });
+    context.waitingFor = "health";
+    const { ok, checked, latencyMs, error } = await health.check(signal);
+    if (ok) return jsonResponse("healthy", { ok, checked, latencyMs });
     report.error = error;
-    return jsonResponse("unhealthy", { ok, checked: true, latencyMs, error: errorCode(error) });
+    return jsonResponse("unhealthy", { ok, checked, latencyMs, error: codeOf(error) });
   }
 
   return {
     async fetch(request) {
-      const { pathname } = new URL(request.url);
-      const startedAt = clock.now();
+      const startedAt = monotonic(clock);
       return await withDeadline(clock, timeoutMs, late, undefined, async ({ signal }) => {
-        const turn: RequestContext = { request, pathname, startedAt, signal, report: {} };
-        const answer = await abortable(respond(turn), signal).catch((error) => failed(turn, error));
-        record(answer, turn);
-        return new Response(answer.body, answer);
+        const context: RequestContext = {
+          request,
+          path: pathOf(request),
+          startedAt,
+          signal,
+          waitingFor: undefined,
+          report: {},
+        };
+        const response = await abortable(respond(context), signal).catch((error) => failed(context, error));
+        record(response, context);
+        return new Response(response.body, response);
       });
     },
     get stats() {
@@ -261,9 +234,4 @@ function challenge(envelope: JsonObject): WebhookResponse {
 
 function textOf(value: unknown): string | undefined {
   return typeof value === "string" ? value : undefined;
-}
-
-/** A code alone: a message may name hosts, and the health check is read by anybody. */
-function errorCode(error: unknown): string {
-  return error instanceof QueueError ? error.code : "internal";
 }

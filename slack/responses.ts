@@ -1,20 +1,24 @@
 /**
- * Every answer that the webhook gives.
+ * Every response of the webhook.
  *
  * @module
  */
 
-/** What becomes of a request. */
+/** The outcome of a request. */
 export type SlackOutcome =
   /** 200: the queue has confirmed the event. */
   | "accepted"
-  /** 200: the queue has this `event_id` already. */
+  /** 200: the queue had this event already. */
   | "duplicate"
   /** 200: the URL verification handshake. */
   | "challenged"
-  /** 200: Slack says that it sent fewer events than there were. */
+  /** 200: Slack reports that it holds events back (`app_rate_limited`). */
   | "rateLimited"
-  /** 401: the signature or its timestamp is not good. */
+  /** 200: the queue can never take this event, and `onRefused` has taken it. */
+  | "setAside"
+  /** 422: the queue can never take this event. Slack is asked not to send it again. */
+  | "refused"
+  /** 401: the signature or its timestamp is missing or wrong. */
   | "unauthorized"
   /** 400: signed, but not an event that can be read. */
   | "malformed"
@@ -26,34 +30,37 @@ export type SlackOutcome =
   | "notAllowed"
   /** 404: another path. */
   | "notFound"
-  /** 503: the queue did not confirm in time, or at all. Slack sends the event again. */
+  /** 503: the body did not arrive in time. Slack sends the event again. */
+  | "slowBody"
+  /** 503: the body broke off. Slack sends the event again. */
+  | "brokenBody"
+  /** 503: the queue did not confirm in time, or refused for now. Slack sends the event again. */
   | "unconfirmed"
   /** 200: the health check. */
   | "healthy"
-  /** 503: the health check, where the backend does not answer. */
+  /** 503: the health check, where the queue cannot be used. */
   | "unhealthy";
 
-/** One answer. */
+/** One response. */
 export interface WebhookResponse {
-  /** What is counted. */
+  /** The outcome, which is counted. */
   readonly outcome: SlackOutcome;
   /** The HTTP status. */
   readonly status: number;
-  /** What is said. */
+  /** The body. */
   readonly body: string | null;
   /** The headers. */
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** Tells Slack that sending the same again is of no use: the same bytes would get the same answer. */
+/** Asks Slack not to send the same bytes again: they would get the same response. */
 const NO_RETRY = { "x-slack-no-retry": "1" } as const;
 
 /**
- * The status of each outcome, what is said, and its headers.
+ * The status, body and headers of each outcome.
  *
- * `x-slack-no-retry` is on those alone that would come out the same for the same bytes. A 401 or a 404 is not among
- * them: where it is Slack that asks, a secret or a path is set wrongly, and once that is put right Slack's next try
- * brings the event.
+ * `x-slack-no-retry` is only on those that depend on nothing but the bytes. 401 and 404 are not among them: when the
+ * sender is Slack, a secret or a path is configured wrongly, and after the repair Slack's next try brings the event.
  */
 const RESPONSES: Readonly<
   Record<SlackOutcome, readonly [status: number, body?: string, headers?: Readonly<Record<string, string>>]>
@@ -62,12 +69,16 @@ const RESPONSES: Readonly<
   duplicate: [200],
   challenged: [200],
   rateLimited: [200],
+  setAside: [200],
+  refused: [422, "the queue can never take this event", NO_RETRY],
   unauthorized: [401, "the request is not signed by Slack"],
   malformed: [400, "the body is not an event of Slack's Events API", NO_RETRY],
-  unsupported: [415, "events alone are taken here; interactivity and slash commands need a URL of their own", NO_RETRY],
+  unsupported: [415, "only events are taken here; interactivity and slash commands need a URL of their own", NO_RETRY],
   tooLarge: [413, "the body is over 1 MiB", NO_RETRY],
   notAllowed: [405, "the method is not allowed"],
   notFound: [404, "nothing is here"],
+  slowBody: [503, "the body did not arrive in time: send it again"],
+  brokenBody: [503, "the body broke off: send it again"],
   unconfirmed: [503, "the queue has not confirmed the event: send it again"],
   healthy: [200],
   unhealthy: [503],
@@ -76,13 +87,13 @@ const RESPONSES: Readonly<
 /** Every outcome. */
 export const OUTCOMES = Object.keys(RESPONSES) as readonly SlackOutcome[];
 
-/** The answer of an outcome; `more` are headers of this one. */
+/** Returns the response of an outcome, with further headers. */
 export function createResponse(outcome: SlackOutcome, more?: Readonly<Record<string, string>>): WebhookResponse {
   const [status, body = null, headers] = RESPONSES[outcome];
   return { outcome, status, body, headers: { ...headers, ...more } };
 }
 
-/** An answer that says `value` as JSON. */
+/** Returns the response of an outcome with a JSON body. */
 export function jsonResponse(outcome: SlackOutcome, value: Readonly<Record<string, unknown>>): WebhookResponse {
   const headers = { "content-type": "application/json", "cache-control": "no-store" };
   return { ...createResponse(outcome, headers), body: JSON.stringify(value) };

@@ -1,37 +1,67 @@
 /**
- * Brings each event to the handlers that asked for its kind.
+ * Routes each event to the handlers of its names.
  *
  * @module
  */
-import { checkValue, func, text } from "../core/util/validate.ts";
+import { boolean, checkOptions, checkValue, func, object, text, type Validators } from "../core/util/validate.ts";
 import { PermanentError } from "../core/errors.ts";
 import { isPlainObject, kindOf } from "../core/util/json.ts";
 import type { Delivery } from "../core/protocol.ts";
 import type { SlackEnvelope, SlackEvent, SlackEventMap } from "./events.ts";
+import { isOwnEvent, type SlackSelf } from "./own_event.ts";
 
-/** What a handler gets. */
+/** The argument of a handler. */
 export interface SlackEventContext<Event extends SlackEvent = SlackEvent> {
   /** The event. */
   readonly event: Event;
-  /** What Slack posted around it. */
+  /**
+   * What Slack posted around the event. A payload that is a bare inner event, as the Python server's Socket Mode
+   * publishes it, has nothing around it: then `event_id` is the delivery's id, `team_id` the event's `team` or empty
+   * text, and `api_app_id` empty text.
+   */
   readonly envelope: SlackEnvelope<Event>;
   /** The message that carried it: attempts, `signal`, `extend`. The consumer settles it when the handlers are done. */
   readonly delivery: Delivery;
 }
 
-/** Handles one event. Resolving is success, throwing is failure, `PermanentError` is failure for good. */
+/** Handles one event. Resolving is success, throwing is failure, throwing `PermanentError` is failure for good. */
 export type SlackEventHandler<Event extends SlackEvent = SlackEvent> = (
   context: SlackEventContext<Event>,
 ) => Promise<void> | void;
 
-/** Thrown by {@link SlackEventRouter.handle} where handlers failed; `errors` has what each threw. */
+/** Options of {@link SlackEventRouter}. */
+export interface SlackEventRouterOptions {
+  /**
+   * Whether handlers also get what the app itself did: its own messages, edits and deletions of them, its own
+   * reactions. Off, as in Bolt: a handler that answers messages would answer its own answer, for ever. That the app's
+   * bot joined or left a channel always arrives.
+   *
+   * The app is recognised by the envelope (`api_app_id`, the bot in `authorizations`), and by `self`.
+   *
+   * @default {false}
+   */
+  readonly own?: boolean | undefined;
+  /**
+   * The app, for events whose envelope does not tell: bare inner events, and messages of the legacy kind that have a
+   * `bot_id` alone.
+   */
+  readonly self?: SlackSelf | undefined;
+}
+
+/** Options of {@link SlackEventRouter.on}. */
+export interface SlackRouteOptions {
+  /** Allows a name that {@link SlackEventMap} does not have, such as an event that Slack has added since. */
+  readonly unknown: true;
+}
+
+/** Thrown by {@link SlackEventRouter.handle} when handlers failed. `errors` holds what each threw. */
 export class SlackHandlerError extends AggregateError {
   /** `"SlackHandlerError"`. */
   override readonly name = "SlackHandlerError";
-  /** The handlers that failed, each by the name that it asked for and its function's own, in the order of `errors`. */
+  /** The handlers that failed, in the order of `errors`: the name of the route, and the function's name. */
   readonly handlers: readonly string[];
 
-  /** An error of at least one failure. */
+  /** Creates the error of at least one failure. */
   constructor(failures: readonly { readonly handler: string; readonly error: unknown }[]) {
     const errors = failures.map(({ error }) => error);
     super(errors, describe(failures), { cause: errors[0] });
@@ -40,12 +70,15 @@ export class SlackHandlerError extends AggregateError {
 }
 
 interface Route {
-  /** For errors: what was asked for, and the function's name where it has one. */
+  /** For errors: the route's name, and the function's name if it has one. */
   readonly label: string;
   readonly handler: SlackEventHandler;
 }
 
-/** The names that Slack's subscriptions give to a message's `channel_type`. */
+const CHECKS: Validators<SlackEventRouterOptions> = { own: boolean, self: object };
+const SELF_CHECKS: Validators<SlackSelf> = { appId: text, botId: text, userId: text };
+
+/** Slack's subscription names of a message's `channel_type`. */
 const CHANNEL_NAMES: Readonly<Record<string, string>> = {
   channel: "channels",
   group: "groups",
@@ -57,14 +90,19 @@ const CHANNEL_NAMES: Readonly<Record<string, string>> = {
 /**
  * Routes events by Slack's own names.
  *
- * An event goes to every handler whose name fits: its type (`"app_mention"`, `"message"`), for a message also the kind of
- * channel (`"message.channels"`, `"message.groups"`, `"message.im"`, `"message.mpim"`), its type and subtype
- * (`"message.message_changed"`), and `"*"`. Where no name but `"*"` fits, `otherwise` gets it. An event that nobody asked
- * for is done.
+ * An event goes to every handler whose name matches: its type (`"app_mention"`, `"message"`), for a message also the kind
+ * of channel (`"message.channels"`, `"message.groups"`, `"message.im"`, `"message.mpim"`), its type and subtype
+ * (`"message.message_changed"`), and `"*"`. When no name but `"*"` matches, the handlers of `otherwise` get it. An event
+ * without any handler counts as handled.
  *
- * The handlers of one event run side by side. Where one fails, the delivery fails and is tried again as a whole, so a
- * handler may see an event twice and must bear it: `envelope.event_id` stays the same. A delivery fails for good only where every
- * handler that failed threw a `PermanentError`.
+ * What the app itself wrote is left out unless `own` is set. Edits (`"message.message_changed"`) and deletions by others
+ * also go to the handlers of `"message"` and of the kind of channel; they have no `text` of their own.
+ *
+ * The payload may be Slack's envelope or a bare inner event. A field that is `null` counts as absent.
+ *
+ * The handlers of one event run side by side. When one fails, the delivery fails and is tried again as a whole, so a
+ * handler may see an event twice and must cope with it: `envelope.event_id` stays the same. A delivery fails for good only
+ * when every handler that failed threw a `PermanentError`.
  *
  * @example
  * ```ts
@@ -91,14 +129,36 @@ const CHANNEL_NAMES: Readonly<Record<string, string>> = {
 export class SlackEventRouter {
   readonly #routes = new Map<string, Route[]>();
   readonly #rest: Route[] = [];
+  readonly #options: SlackEventRouterOptions;
 
   /** Handles one delivery: a consumer's handler. Bound, so it can be passed on as it is. */
   readonly handle: (delivery: Delivery) => Promise<void> = (delivery) => this.#handle(delivery);
 
-  /** Calls `handler` for each event that `name` fits; see the class. */
+  /**
+   * Creates a router without handlers.
+   *
+   * @throws {TypeError} An option of another type.
+   */
+  constructor(options: SlackEventRouterOptions = {}) {
+    checkOptions("router options", options, CHECKS);
+    if (options.self) checkOptions("self", options.self, SELF_CHECKS);
+    this.#options = options;
+  }
+
+  /**
+   * Calls `handler` for each event that `name` matches: see the class.
+   *
+   * @param name A name of {@link SlackEventMap}, or `"*"`. Any other name needs `{ unknown: true }`: a misspelt name would
+   * never match.
+   * @param handler The handler.
+   * @returns The router.
+   * @throws {TypeError} The name is not a text, or the handler not a function.
+   */
   on<Name extends keyof SlackEventMap>(name: Name, handler: SlackEventHandler<SlackEventMap[Name]>): this;
-  /** Calls `handler` for each event that `name` fits: `"*"`, or a name that {@link SlackEventMap} does not know. */
-  on(name: string, handler: SlackEventHandler): this;
+  /** Calls `handler` for every event. */
+  on(name: "*", handler: SlackEventHandler): this;
+  /** Calls `handler` for each event of a name that {@link SlackEventMap} does not have. */
+  on(name: string, handler: SlackEventHandler, options: SlackRouteOptions): this;
   on(name: string, handler: SlackEventHandler<never>): this {
     checkValue("name", name, text);
     const routes = this.#routes.get(name) ?? [];
@@ -106,22 +166,24 @@ export class SlackEventRouter {
     return this;
   }
 
-  /** Calls `handler` for each event that no name fits; `"*"` is not counted as one. */
+  /**
+   * Calls `handler` for each event that no name matches; `"*"` does not count as one.
+   *
+   * @param handler The handler.
+   * @returns The router.
+   * @throws {TypeError} The handler is not a function.
+   */
   otherwise(handler: SlackEventHandler): this {
     this.#rest.push(toRoute("otherwise", handler));
     return this;
   }
 
   async #handle(delivery: Delivery): Promise<void> {
-    const envelope = delivery.payload;
+    const envelope = envelopeOf(delivery);
     const { event } = envelope;
-    if (!isEvent(event)) {
-      throw new PermanentError("Cannot route: the payload is not a Slack event: it has no event with a type", {
-        key: delivery.key,
-        id: delivery.id,
-      });
-    }
-    const context = { event, envelope: envelope as SlackEnvelope, delivery };
+    const { own = false, self } = this.#options;
+    if (!own && isOwnEvent(envelope, event, self)) return;
+    const context = { event, envelope, delivery };
     const routes = this.#routesOf(event);
     const results = await Promise.allSettled(routes.map(async ({ handler }) => await handler(context)));
     const failures = results.flatMap((result, index) =>
@@ -141,7 +203,31 @@ export class SlackEventRouter {
   }
 }
 
-/** Every name that fits, each once: the type, the kind of channel, the subtype. */
+/**
+ * Returns what Slack posted, or puts an envelope around a bare inner event.
+ *
+ * @throws {PermanentError} The payload is neither.
+ */
+function envelopeOf({ payload, id, key, publishedAt }: Delivery): SlackEnvelope {
+  if (isEvent(payload.event)) return payload as SlackEnvelope;
+  const event = payload;
+  if (!isEvent(event) || event.type === "event_callback") {
+    throw new PermanentError("Cannot route: the payload is not a Slack event: it has no event with a type", {
+      key,
+      id,
+    });
+  }
+  return {
+    type: "event_callback",
+    event_id: id,
+    event_time: Math.floor(Number(event.event_ts) || (publishedAt?.getTime() ?? 0) / 1000),
+    team_id: textOf(event.team) ?? textOf(event.team_id) ?? "",
+    api_app_id: "", // not the event's app_id: that is its author's
+    event,
+  };
+}
+
+/** Every name that matches, each once: the type, the kind of channel, the subtype. */
 function namesOf(event: SlackEvent): string[] {
   const { type, subtype, channel_type: channel } = event;
   const names = new Set([type]);
@@ -152,13 +238,17 @@ function namesOf(event: SlackEvent): string[] {
   return [...names];
 }
 
+function textOf(value: unknown): string | undefined {
+  return typeof value === "string" ? value : undefined;
+}
+
 function isEvent(value: unknown): value is SlackEvent {
   return isPlainObject(value) && typeof value.type === "string";
 }
 
 function toRoute(name: string, handler: SlackEventHandler<never>): Route {
   checkValue(`the handler of ${name}`, handler, func);
-  // A route is only ever given events that its name fits.
+  // A route only gets events that its name matches.
   return { label: handler.name ? `${name} (${handler.name})` : name, handler: handler as SlackEventHandler };
 }
 

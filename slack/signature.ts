@@ -6,14 +6,14 @@
 import { ConfigError } from "../core/errors.ts";
 import { concatenate } from "./body.ts";
 
-/** How far a timestamp may be from now, in seconds, in either direction: Slack's own five minutes. */
+/** The seconds that a timestamp may be away from now, in either direction: Slack's own five minutes. */
 const MAX_SKEW_SECONDS = 300;
 
 const HMAC = { name: "HMAC", hash: "SHA-256" } as const;
 
 const encoder = new TextEncoder();
 
-/** What Slack's Signing Secret is called and where it is found. */
+/** Where Slack shows the Signing Secret. */
 export const SIGNING_SECRET_PLACE =
   "it is at https://api.slack.com/apps → your app → Settings → Basic Information → App Credentials → Signing Secret";
 
@@ -25,34 +25,42 @@ export type SlackSignatureProblem =
   | "timestamp"
   /** The timestamp is more than five minutes away from now, before or after. */
   | "stale"
-  /** The signature is not one that a known secret makes of this body and timestamp. */
+  /** The signature is not the one that a known secret makes of this body and timestamp, or is not a signature at all. */
   | "forged";
 
-/** One request, as far as its signature goes. */
-export interface SlackSignedRequest {
+/** The signature headers of a request. */
+export interface SlackSignatureHeaders {
   /** The `x-slack-request-timestamp` header as it came. */
   readonly timestamp: string | null | undefined;
   /** The `x-slack-signature` header as it came. */
   readonly signature: string | null | undefined;
-  /** The raw body: the bytes as they came, before any decoding. */
-  readonly body: Uint8Array | string;
-  /** Epoch milliseconds. Default: `Date.now()`. */
+  /**
+   * The present time in epoch milliseconds.
+   *
+   * @default {Date.now()}
+   */
   readonly now?: number | undefined;
 }
 
-/** What {@link verifySlackSignature} takes. */
+/** One request, as far as its signature goes. */
+export interface SlackSignedRequest extends SlackSignatureHeaders {
+  /** The raw body: the bytes as they came, before any decoding. */
+  readonly body: Uint8Array | string;
+}
+
+/** Options of {@link verifySlackSignature}. */
 export interface VerifySlackSignatureOptions extends SlackSignedRequest {
-  /** The app's Signing Secret; several while it is being rotated: a signature by any of them is good. */
+  /** The app's Signing Secret, or several during a rotation: a signature made with any of them is good. */
   readonly secrets: string | readonly string[];
 }
 
 /**
- * Whether Slack signed this request.
+ * Returns whether Slack signed this request.
  *
  * The comparison is WebCrypto's own and takes the same time wherever a wrong signature differs. A timestamp that is
  * missing, is not a number, or is more than five minutes away in either direction is refused.
  *
- * @throws {ConfigError} where there is no secret, or an empty one.
+ * @throws {ConfigError} A secret is missing, empty, quoted, holds white space, or is a token.
  *
  * @example
  * ```ts
@@ -60,7 +68,7 @@ export interface VerifySlackSignatureOptions extends SlackSignedRequest {
  *
  * const request = new Request("https://bot.example/slack/events", { method: "POST", body: "{}" });
  * const genuine: boolean = await verifySlackSignature({
- *   secrets: ["the new secret", "the old secret"],
+ *   secrets: ["8f742231b10e8888abcd99yyyzzz85a5", "e6b19c573432dcc6b075501d51b51bb8"], // the new one, the old one
  *   timestamp: request.headers.get("x-slack-request-timestamp"),
  *   signature: request.headers.get("x-slack-signature"),
  *   body: new Uint8Array(await request.arrayBuffer()),
@@ -72,32 +80,53 @@ export async function verifySlackSignature(options: VerifySlackSignatureOptions)
   return await new SignatureVerifier(options.secrets).check(options) === undefined;
 }
 
+/**
+ * Returns what keeps a text from being a Signing Secret, without the text; `undefined` when nothing does.
+ *
+ * @param name The option or variable that holds it.
+ */
+export function secretProblem(name: string, secret: unknown): string | undefined {
+  const found = typeof secret !== "string" || secret.trim() === ""
+    ? "nothing"
+    : /["'`\u2018-\u201d]/.test(secret)
+    ? "quotes in it"
+    : hasStrayWhiteSpace(secret)
+    ? "white space in it"
+    : /^xox|^xapp-/i.test(secret)
+    ? "a token"
+    : secret.includes("://")
+    ? "a URL"
+    : undefined;
+  return found && `${name} must be the app's Signing Secret and nothing else, found ${found}: ${SIGNING_SECRET_PLACE}`;
+}
+
+/** A passphrase of several words is left alone: only Slack decides that its own secrets are 32 letters and digits. */
+function hasStrayWhiteSpace(secret: string): boolean {
+  return secret !== secret.trim() || /\s/.test(secret) && /^[\da-z]{32}$/i.test(secret.replace(/\s/g, ""));
+}
+
 /** Verifies many requests with the same secrets: the keys are imported once. */
 export class SignatureVerifier {
   readonly #secrets: readonly string[];
   #keys: readonly CryptoKey[] | undefined;
 
-  /** Takes the secrets; a `ConfigError` where there is none, or an empty one. */
+  /**
+   * Takes the secrets.
+   *
+   * @throws {ConfigError} A secret is missing, empty, quoted, holds white space, or is a token.
+   */
   constructor(secrets: string | readonly string[]) {
-    const list: readonly unknown[] = typeof secrets === "string" || !Array.isArray(secrets) ? [secrets] : secrets;
-    if (list.length === 0 || !list.every((secret) => typeof secret === "string" && secret.trim() !== "")) {
-      throw new ConfigError(
-        `Cannot verify Slack's requests: the signing secret is missing or empty; ${SIGNING_SECRET_PLACE}`,
-      );
-    }
-    this.#secrets = list as readonly string[];
+    const problems = secretProblems(secrets);
+    if (problems.length > 0) throw new ConfigError(problems);
+    this.#secrets = typeof secrets === "string" ? [secrets] : [...secrets];
   }
 
-  /** Undefined where the signature is good, else what is wrong. */
+  /** Resolves with what is wrong with a signature, `undefined` when it is good. */
   async check(request: SlackSignedRequest): Promise<SlackSignatureProblem | undefined> {
-    const { timestamp, signature, body, now = Date.now() } = request;
-    if (!timestamp || !signature) return "missing";
-    if (!/^\d{1,15}$/.test(timestamp)) return "timestamp";
-    // Written so that a `now` that is not a number is refused too.
-    if (!(Math.abs(now / 1000 - Number(timestamp)) <= MAX_SKEW_SECONDS)) return "stale";
-    const claimed = parseSignature(signature);
-    if (!claimed) return "forged";
-    const signed = signedBytes(timestamp, body);
+    const problem = checkSignatureHeaders(request);
+    if (problem) return problem;
+    const claimed = parseSignature(request.signature!)!;
+    const signed = signedBytes(request.timestamp!, request.body);
     // The keys are kept, never a pending promise of them: on Workers a promise belongs to the request that made it.
     const keys = this.#keys ??= await Promise.all(this.#secrets.map(importKey));
     // Every key is tried, whichever fits, so that the time taken says nothing about which one did.
@@ -106,16 +135,32 @@ export class SignatureVerifier {
   }
 }
 
+/** Returns the problem of each secret that cannot be one, and one problem when there is no secret. */
+export function secretProblems(secrets: unknown): string[] {
+  const list: readonly unknown[] = Array.isArray(secrets) && secrets.length > 0 ? secrets : [secrets];
+  return list.map((secret) => secretProblem("signingSecret", secret)).filter((problem) => problem !== undefined);
+}
+
+/** Returns what can be told to be wrong with a signature before the body is read. */
+export function checkSignatureHeaders(
+  { timestamp, signature, now = Date.now() }: SlackSignatureHeaders,
+): SlackSignatureProblem | undefined {
+  if (!timestamp || !signature) return "missing";
+  if (!/^\d{1,15}$/.test(timestamp)) return "timestamp";
+  // Written so that a `now` that is not a number is refused too.
+  if (!(Math.abs(now / 1000 - Number(timestamp)) <= MAX_SKEW_SECONDS)) return "stale";
+  return parseSignature(signature) ? undefined : "forged";
+}
+
 function importKey(secret: string): Promise<CryptoKey> {
   return crypto.subtle.importKey("raw", encoder.encode(secret), HMAC, false, ["verify"]);
 }
 
 function signedBytes(timestamp: string, body: Uint8Array | string): Uint8Array<ArrayBuffer> {
-  const prefix = encoder.encode(`v0:${timestamp}:`);
-  return concatenate([prefix, typeof body === "string" ? encoder.encode(body) : body]);
+  return concatenate(encoder.encode(`v0:${timestamp}:`), typeof body === "string" ? encoder.encode(body) : body);
 }
 
-/** The 32 bytes of `v0=` and 64 lower-case hexadecimal digits; undefined for anything else. */
+/** Returns the 32 bytes of `v0=` and 64 lower-case hexadecimal digits, `undefined` for anything else. */
 function parseSignature(signature: string): Uint8Array<ArrayBuffer> | undefined {
   const hex = /^v0=([0-9a-f]{64})$/.exec(signature)?.[1];
   return hex ? Uint8Array.from(hex.match(/../g)!, (byte) => parseInt(byte, 16)) : undefined;

@@ -23,7 +23,7 @@ const PATIENCE_MS = 5_000;
 /** The same, once one line was wrong for that reason: the run has failed, and only its report is still of use. */
 const PATIENCE_LOST_MS = 100;
 
-/** Traces by `event_id`. */
+/** Traces by `event_id`, which is the first part of the id that an event is published under. */
 export class Probe {
   readonly #traces = new Map<string, Trace>();
   readonly #waiting = new Map<string, () => void>();
@@ -31,8 +31,8 @@ export class Probe {
 
   /** For the consumer: hears how each event ended. */
   readonly observer: QueueObserver = {
-    acked: ({ id }) => this.#ended(id, "done"),
-    deadLettered: ({ id }) => this.#ended(id, "dead"),
+    acked: ({ id }) => this.#ended(eventIdOf(id), "done"),
+    deadLettered: ({ id }) => this.#ended(eventIdOf(id), "dead"),
   };
 
   /** What is known of an event. */
@@ -78,4 +78,9 @@ export class Probe {
     this.trace(id).end = end;
     this.#waiting.get(id)?.();
   }
+}
+
+/** Returns the `event_id` of a message's id. */
+export function eventIdOf(messageId: string): string {
+  return messageId.split(":", 1)[0]!;
 }

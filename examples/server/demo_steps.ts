@@ -5,7 +5,7 @@
  */
 import type { LeasingBackend } from "@slack-mcp/queue";
 import type { SlackEvent, SlackOutcome } from "@slack-mcp/queue/slack";
-import type { Probe, Trace } from "./demo_probe.ts";
+import { eventIdOf, type Probe, type Trace } from "./demo_probe.ts";
 import { type Line, Table } from "./demo_table.ts";
 import type { Server } from "./main.ts";
 import { envelopeOf, SAMPLES } from "./samples.ts";
@@ -145,7 +145,7 @@ export class Demo {
     const answer = await this.#post("accepted", { body });
     const trace = await this.#outcome(id, answer);
     const letters = await Array.fromAsync(this.#backend.deadLetters.list(this.#server.key));
-    const letter = letters.find(({ messageId }) => messageId === id);
+    const letter = letters.find(({ messageId }) => eventIdOf(messageId) === id);
     await this.#line("app_mention, whose handler always fails", `${answer.status}`, trace, [
       is("answer", answer.status, 200),
       is("end", trace.end, "dead"),

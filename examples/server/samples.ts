@@ -5,12 +5,12 @@
  * @module
  */
 import type { JsonObject } from "../../core/protocol.ts";
-import type { SlackEnvelope, SlackEvent } from "../../slack/events.ts";
+import type { SlackEnvelope, SlackEvent, SlackEventMap } from "../../slack/events.ts";
 
 /** One sample. */
 export interface Sample {
-  /** The name that a router's handler for it asks for. */
-  readonly route: string;
+  /** The name that a router's handler for it has. */
+  readonly route: keyof SlackEventMap;
   /** The event as Slack documents it. */
   readonly event: SlackEvent;
 }
@@ -187,7 +187,7 @@ export const SAMPLES: readonly Sample[] = [
   { route: "app_uninstalled", event: { type: "app_uninstalled" } },
 ];
 
-/** The envelope that Slack puts around an event. */
+/** Returns the envelope that Slack puts around an event. */
 export function envelopeOf(event: SlackEvent, eventId: string): SlackEnvelope {
   return {
     token: "z26uFbvR1xHJEdHE1OQiO6t8",

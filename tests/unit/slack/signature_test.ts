@@ -16,12 +16,12 @@ const NOW = Number(TIMESTAMP) * 1000;
 
 const genuine = { secrets: SECRET, timestamp: TIMESTAMP, signature: SIGNATURE, body: BODY, now: NOW };
 
-test("Slack's published example is genuine, as text and as bytes", async () => {
+test("verifySlackSignature accepts Slack's published example", async () => {
   assert.equal(await verifySlackSignature(genuine), true);
   assert.equal(await verifySlackSignature({ ...genuine, body: new TextEncoder().encode(BODY) }), true);
 });
 
-test("one changed bit anywhere makes it a forgery", async () => {
+test("verifySlackSignature refuses one changed bit anywhere", async () => {
   assert.equal(await verifySlackSignature({ ...genuine, body: BODY.replace("roadrunner", "roadrunnes") }), false);
   assert.equal(await verifySlackSignature({ ...genuine, secrets: SECRET.replace("8f", "8e") }), false);
   assert.equal(await verifySlackSignature({ ...genuine, timestamp: "1531420619" }), false);
@@ -32,7 +32,7 @@ test("one changed bit anywhere makes it a forgery", async () => {
   }
 });
 
-test("a signature of another form is refused", async () => {
+test("verifySlackSignature refuses a signature of another form", async () => {
   const forms = [
     "",
     "v0=",
@@ -47,7 +47,7 @@ test("a signature of another form is refused", async () => {
   }
 });
 
-test("five minutes either way are near enough, a second more is not", async () => {
+test("verifySlackSignature accepts five minutes either way, not a second more", async () => {
   for (const seconds of [-300, -1, 0, 1, 300]) {
     assert.equal(await verifySlackSignature({ ...genuine, now: NOW + seconds * 1000 }), true, `${seconds} s`);
   }
@@ -56,11 +56,11 @@ test("five minutes either way are near enough, a second more is not", async () =
   }
 });
 
-test("without a clock of one's own, now is now", async () => {
+test("verifySlackSignature reads the time of day by default", async () => {
   assert.equal(await verifySlackSignature({ ...genuine, now: undefined }), false);
 });
 
-test("a timestamp that is not a number is refused, also where its signature is good", async () => {
+test("verifySlackSignature refuses a timestamp that is not a number", async () => {
   for (
     const timestamp of [
       "abc",
@@ -82,17 +82,17 @@ test("a timestamp that is not a number is refused, also where its signature is g
   }
 });
 
-test("a now that is not a number lets nothing through", async () => {
+test("verifySlackSignature refuses everything when now is not a number", async () => {
   assert.equal(await verifySlackSignature({ ...genuine, now: NaN }), false);
 });
 
-test("during a rotation any of the secrets will do", async () => {
+test("verifySlackSignature accepts any of several secrets", async () => {
   assert.equal(await verifySlackSignature({ ...genuine, secrets: ["another", SECRET] }), true);
   assert.equal(await verifySlackSignature({ ...genuine, secrets: [SECRET, "another"] }), true);
   assert.equal(await verifySlackSignature({ ...genuine, secrets: ["another", "a third"] }), false);
 });
 
-test("no secret, or an empty one, is a ConfigError that says where Slack shows it", async () => {
+test("verifySlackSignature names the place of a missing secret", async () => {
   for (const secrets of ["", "  ", [], [""], ["good", ""], undefined as unknown as string]) {
     await assert.rejects(verifySlackSignature({ ...genuine, secrets }), (error) => {
       assert.ok(error instanceof ConfigError);
@@ -102,7 +102,7 @@ test("no secret, or an empty one, is a ConfigError that says where Slack shows i
   }
 });
 
-test("a body of any bytes is verified as it came", async () => {
+test("verifySlackSignature verifies the bytes as they came", async () => {
   const body = "\u0000\ufeff\ud83d\ude00 ü";
   const signature = await slackSignature(SECRET, TIMESTAMP, body);
   assert.equal(await verifySlackSignature({ ...genuine, body, signature }), true);

@@ -1,0 +1,70 @@
+/**
+ * Tells what the app itself wrote from what others did.
+ *
+ * @module
+ */
+import { isPlainObject } from "../core/util/json.ts";
+import type { JsonObject, JsonValue } from "../core/protocol.ts";
+import type { SlackEvent } from "./events.ts";
+
+/** The app, as far as it is known beside what each envelope says. */
+export interface SlackSelf {
+  /** The app's id, such as `"A0FFV41KK"`. */
+  readonly appId?: string | undefined;
+  /** The id of the app's bot, such as `"B0FFV41KK"`: `auth.test` returns it as `bot_id`. */
+  readonly botId?: string | undefined;
+  /** The user id of the app's bot, such as `"U0LAN0Z89"`: `auth.test` returns it as `user_id`. */
+  readonly userId?: string | undefined;
+}
+
+/** Membership of the app's own bot is news to the app: Bolt keeps these two as well. */
+const KEPT: ReadonlySet<string> = new Set(["member_joined_channel", "member_left_channel"]);
+
+/** The events whose `app_id` is their author's. In others, such as `app_deleted`, it is the app that they are about. */
+const AUTHORED: ReadonlySet<string> = new Set([
+  "message",
+  "app_mention",
+  "message_metadata_posted",
+  "message_metadata_updated",
+  "message_metadata_deleted",
+]);
+
+/**
+ * Returns whether the app itself caused an event: it is the author of a message, or of the message that was changed or
+ * deleted, or its bot user did something else, such as adding a reaction. Handlers that answer such an event answer
+ * themselves for ever.
+ *
+ * @param envelope What Slack posted around the event: `authorizations` names the bot's user, `api_app_id` the app.
+ * @param event The event.
+ * @param self The app, where the envelope may not tell.
+ */
+export function isOwnEvent(envelope: JsonObject, event: SlackEvent, self: SlackSelf = {}): boolean {
+  const { type } = event;
+  if (KEPT.has(type)) return false;
+  const users = [self.userId, ...botUsersOf(envelope.authorizations)];
+  const apps = [self.appId, envelope.api_app_id];
+  const isByApp = (author: JsonObject) =>
+    AUTHORED.has(type) && (includes([self.botId], author.bot_id) || includes(apps, appOf(author)));
+  const isOwn = (author: JsonValue | undefined): boolean =>
+    isObject(author) && (includes(users, author.user) || includes(users, author.user_id) || isByApp(author));
+  if (isOwn(event)) return true;
+  // An edit and a deletion name the message's author in the message itself.
+  return type === "message" && (isOwn(event.message) || isOwn(event.previous_message));
+}
+
+function botUsersOf(authorizations: JsonValue | undefined): (JsonValue | undefined)[] {
+  if (!Array.isArray(authorizations)) return [];
+  return authorizations.filter(isObject).filter(({ is_bot }) => is_bot === true).map(({ user_id }) => user_id);
+}
+
+function appOf({ app_id, bot_profile }: JsonObject): JsonValue | undefined {
+  return app_id ?? (isObject(bot_profile) ? bot_profile.app_id : undefined);
+}
+
+function isObject(value: unknown): value is JsonObject {
+  return isPlainObject(value);
+}
+
+function includes(known: readonly (JsonValue | undefined)[], found: JsonValue | undefined): boolean {
+  return typeof found === "string" && found !== "" && known.includes(found);
+}

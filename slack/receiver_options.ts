@@ -1,0 +1,175 @@
+/**
+ * The options of the webhook and what it reports.
+ *
+ * @module
+ */
+import { checkOptions, checkValue, func, object, text, type Validators } from "../core/util/validate.ts";
+import { type Clock, systemClock } from "../core/util/clock.ts";
+import { ConfigError } from "../core/errors.ts";
+import type { JsonObject, QueueBackend } from "../core/protocol.ts";
+import { DEFAULT_EVENTS_KEY } from "./config.ts";
+import { normalizePath } from "./path.ts";
+import type { SlackOutcome } from "./responses.ts";
+import { secretProblems, type SlackSignatureProblem } from "./signature.ts";
+
+/** Milliseconds after which Slack gives up a request. */
+const SLACK_WAITS_MS = 3_000;
+
+/** Options of {@link createSlackReceiver}. */
+export interface SlackReceiverOptions {
+  /** The queue that events go to. The receiver never closes it. */
+  readonly backend: QueueBackend;
+  /** The app's Signing Secret, or several during a rotation. */
+  readonly signingSecret: string | readonly string[];
+  /**
+   * The key that events are published under.
+   *
+   * @default {"slack_events"}
+   */
+  readonly key?: string | undefined;
+  /**
+   * The path that Slack posts to: a path alone, without origin and query.
+   *
+   * @default {"/slack/events"}
+   */
+  readonly path?: string | undefined;
+  /**
+   * The path of the health check; `null` for none.
+   *
+   * @default {"/health"}
+   */
+  readonly healthPath?: string | null | undefined;
+  /**
+   * Milliseconds for a request as a whole: reading the body, verifying, publishing. After that the response is 503. At
+   * most 3,000, which is how long Slack waits.
+   *
+   * @default {2500}
+   */
+  readonly timeoutMs?: number | undefined;
+  /**
+   * The source of time.
+   *
+   * @default {systemClock}
+   */
+  readonly clock?: Clock | undefined;
+  /**
+   * Takes an event that the queue will refuse however often it is sent, such as one over the backend's
+   * `maxPayloadBytes`. When it resolves, Slack is answered 200; when it throws or rejects, 503, and Slack sends the event
+   * again. Without it Slack is answered 422 with `x-slack-no-retry`, and the event is only in the report, by its ids.
+   */
+  readonly onRefused?: ((event: RefusedSlackEvent) => Promise<void> | void) | undefined;
+  /**
+   * Called for each request when its outcome is decided. Whatever it throws, or rejects with, is ignored: it must not
+   * change what Slack is answered.
+   */
+  readonly observer?: ((request: SlackRequestReport) => void) | undefined;
+}
+
+/** An event that the queue can never take. */
+export interface RefusedSlackEvent {
+  /** The key that it would have been published under. */
+  readonly key: string;
+  /** The id that it would have been published under: see `slackEventId`. */
+  readonly id: string;
+  /** The envelope as Slack sent it. */
+  readonly payload: JsonObject;
+  /** The backend's error. */
+  readonly error: unknown;
+}
+
+/** What is known of one request after its outcome is decided. Holds ids and reasons, never a payload or a secret. */
+export interface SlackRequestReport {
+  /** The outcome. */
+  readonly outcome: SlackOutcome;
+  /** The status of the response. */
+  readonly status: number;
+  /** Milliseconds that the request took. */
+  readonly durationMs: number;
+  /** The event's `event_id`, once the request is verified. */
+  readonly eventId?: string | undefined;
+  /** The inner event's `type`, once the request is verified. */
+  readonly eventType?: string | undefined;
+  /** The workspace, once the request is verified. */
+  readonly teamId?: string | undefined;
+  /** The app, once the request is verified. */
+  readonly appId?: string | undefined;
+  /** The number of this retry as Slack counts them, absent for the first delivery. */
+  readonly retryNum?: string | undefined;
+  /** Why Slack sends the event again, such as `"http_timeout"`. */
+  readonly retryReason?: string | undefined;
+  /** Why the signature was refused. */
+  readonly problem?: SlackSignatureProblem | undefined;
+  /** Why the queue did not confirm, refused, or is not healthy, or why the body could not be read. */
+  readonly error?: unknown;
+}
+
+const CHECKS: Validators<SlackReceiverOptions> = {
+  backend: object,
+  signingSecret: () => undefined, // checked below, together with the paths
+  key: text,
+  path: text,
+  healthPath: (value) => value === null ? undefined : text(value),
+  timeoutMs: (value) =>
+    typeof value === "number" && value >= 1 && value <= SLACK_WAITS_MS
+      ? undefined
+      : { allowed: `from 1 to ${SLACK_WAITS_MS}, because Slack waits no longer`, range: typeof value === "number" },
+  clock: object,
+  onRefused: func,
+  observer: func,
+};
+
+/** The options with their defaults. */
+export interface ReceiverSettings {
+  readonly backend: QueueBackend;
+  readonly signingSecret: string | readonly string[];
+  readonly key: string;
+  readonly path: string;
+  readonly healthPath: string | undefined;
+  readonly timeoutMs: number;
+  readonly clock: Clock;
+  readonly onRefused: SlackReceiverOptions["onRefused"];
+  readonly observer: SlackReceiverOptions["observer"];
+}
+
+/**
+ * Checks the options and fills in the defaults.
+ *
+ * @throws {TypeError | RangeError} An option of another type, or out of range.
+ * @throws {ConfigError} A secret or a path that can never work: all of them at once.
+ */
+export function resolveOptions(options: SlackReceiverOptions): ReceiverSettings {
+  checkOptions("receiver options", options, CHECKS);
+  checkValue("backend", options.backend, object);
+  const { backend, signingSecret, key = DEFAULT_EVENTS_KEY, path = "/slack/events", healthPath = "/health" } = options;
+  const { timeoutMs = 2_500, clock = systemClock, onRefused, observer } = options;
+  const problems = [...secretProblems(signingSecret), ...pathProblems("path", path)];
+  if (healthPath !== null) problems.push(...pathProblems("healthPath", healthPath));
+  if (problems.length === 0 && healthPath !== null && normalizePath(path) === normalizePath(healthPath)) {
+    problems.push("healthPath must be another path than path");
+  }
+  if (problems.length > 0) throw new ConfigError(problems);
+  return {
+    backend,
+    signingSecret,
+    key,
+    path: normalizePath(path)!,
+    healthPath: healthPath === null ? undefined : normalizePath(healthPath),
+    timeoutMs,
+    clock,
+    onRefused,
+    observer,
+  };
+}
+
+function pathProblems(name: string, path: string): string[] {
+  const found = path.includes("://")
+    ? "a whole URL"
+    : !path.startsWith("/")
+    ? "one that does not start with a slash"
+    : /[?#]/.test(path)
+    ? "one with a query or a fragment"
+    : /\s/.test(path)
+    ? "one with white space"
+    : undefined;
+  return found ? [`${name} must be a path such as "/slack/events", found ${found}`] : [];
+}
