@@ -1,22 +1,34 @@
 /**
- * One JSON line per thing worth knowing.
+ * The log: one JSON line for each entry.
  *
  * @module
  */
 
-/** How bad it is. */
+/** The severity. */
 export type Level = "info" | "warn" | "error";
 
 /** Takes one line. */
 export type Log = (level: Level, message: string, details?: Readonly<Record<string, unknown>>) => void;
 
-/** Writes to the standard output. An error is written as its name, code and message. */
+/** The most causes that are written of one error. */
+const MAX_CAUSES = 4;
+
+/** Writes to the standard output. An error is written as its name, code and message, with its causes. */
 export function jsonLog(level: Level, message: string, details: Readonly<Record<string, unknown>> = {}): void {
   console.log(JSON.stringify({ time: new Date().toISOString(), level, message, ...details }, plain));
 }
 
 function plain(_name: string, value: unknown): unknown {
-  if (!(value instanceof Error)) return value;
-  const { code } = value as { code?: unknown };
-  return { name: value.name, ...code === undefined ? {} : { code }, message: value.message };
+  return value instanceof Error ? describe(value, 0) : value;
+}
+
+/** Clients wrap errors in errors: the innermost often names the host or the system's code, such as ECONNREFUSED. */
+function describe(error: Error, depth: number): Readonly<Record<string, unknown>> {
+  const { code, cause } = error as { code?: unknown; cause?: unknown };
+  return {
+    name: error.name,
+    ...code === undefined ? {} : { code },
+    message: error.message,
+    ...cause instanceof Error && depth < MAX_CAUSES ? { cause: describe(cause, depth + 1) } : {},
+  };
 }

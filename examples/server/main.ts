@@ -34,26 +34,26 @@ import {
 import { listen, type Listener } from "./listen.ts";
 import { jsonLog, type Log } from "./log.ts";
 
-/** How long a queue that dies with the process may be worked off when the server stops. */
+/** Milliseconds for handling what waits in a queue that dies with the process when the server stops. */
 const DRAIN_MS = 10_000;
 
-/** What may be chosen beside the environment. */
+/** Options beside the environment. */
 export interface ServerOptions {
-  /** Where lines go. Default: one JSON line each on the standard output. */
+  /** Takes each log line. Default: one JSON line each on the standard output. */
   readonly log?: Log | undefined;
-  /** Gets the events. Default: {@link createRouter}'s. */
+  /** Handles the events. Default: {@link createRouter}'s. */
   readonly router?: SlackEventRouter | undefined;
   /** The backends that `QUEUE_BACKEND` may name. Default: all first-party backends. */
   readonly registry?: Registry | undefined;
-  /** Stops the server when it aborts; `finished` tells when it has. */
+  /** Stops the server when it aborts; `finished` resolves when it has. */
   readonly signal?: AbortSignal | undefined;
-  /** How events are tried again, and who is told. */
+  /** The consumer's options: retries, concurrency, observer. */
   readonly consumer?: Omit<ConsumerOptions, "handler"> | undefined;
 }
 
-/** A server that runs. */
+/** A running server. */
 export interface Server {
-  /** Where it listens, such as `"http://localhost:3000"`. */
+  /** The address, such as `"http://localhost:3000"`. */
   readonly url: string;
   /** The key that events travel under. */
   readonly key: string;
@@ -67,7 +67,7 @@ export interface Server {
   stop(): Promise<void>;
 }
 
-/** The events of your own bot are handled here. This one logs each, and that is all. */
+/** Creates the router with the handlers of your bot. This one logs each event. */
 export function createRouter(log: Log): SlackEventRouter {
   return new SlackEventRouter()
     // .on("app_mention", async ({ event }) => await answer(event.channel, event.text))
@@ -80,18 +80,11 @@ export function createRouter(log: Log): SlackEventRouter {
 /**
  * Starts the server: backend, consumer, webhook, in this order, so that nothing is accepted that nobody can handle.
  *
- * @throws {ConfigError} A variable is missing or wrong.
+ * @throws {ConfigError} Variables are missing, wrong or misspelt: all problems at once.
  */
 export async function startServer(env: object, options: ServerOptions = {}): Promise<Server> {
   const { log = jsonLog } = options;
-  const { key, signingSecret } = readSlackConfig(env);
-  const reader = new EnvReader(env);
-  const port = reader.integer("PORT", { max: 65_535 }) ?? 3000;
-  const hostname = reader.string("HOST") ?? "0.0.0.0";
-  reader.check();
-
-  const { registry = defineRegistry(backends, { warn: (message) => log("warn", message) }) } = options;
-  const backend = await registry.load(env);
+  const { key, signingSecret, port, hostname, backend } = await readSettings(env, options, log);
   const receiver = createSlackReceiver({ backend, key, signingSecret, observer: (report) => logRequest(report, log) });
   const { router = createRouter(log) } = options;
   const consumer = createConsumer({ observer: logOutcomes(log), ...options.consumer, handler: router.handle });
@@ -132,6 +125,24 @@ export async function startServer(env: object, options: ServerOptions = {}): Pro
   return { url: listener.url, key, backend, receiver, finished: finished.promise, stop };
 }
 
+/** Reads everything that the environment sets, so that all its problems come in one error. */
+async function readSettings(env: object, options: ServerOptions, log: Log) {
+  const { registry = defineRegistry(backends, { warn: (message) => log("warn", message) }) } = options;
+  const reader = new EnvReader(env);
+  const slack = await reader.gather(() => readSlackConfig(env));
+  const port = reader.integer("PORT", { max: 65_535 }) ?? 3000;
+  const hostname = reader.string("HOST") ?? "0.0.0.0";
+  const backend = await reader.gather(() => registry.load(env));
+  try {
+    reader.check();
+  } catch (error) {
+    await backend?.close();
+    throw error;
+  }
+  // check() has thrown when one of the two is missing.
+  return { key: slack!.key, signingSecret: slack!.signingSecret, port, hostname, backend: backend! };
+}
+
 function isDurable(backend: QueueBackend & Partial<LeasingBackend>): boolean {
   return backend.capabilities?.durable ?? true;
 }
@@ -140,15 +151,28 @@ function nameOf(backend: QueueBackend & Partial<LeasingBackend>): string {
   return backend.name ?? backend.constructor.name;
 }
 
-/** What an operator wants to know of requests: the ones that brought no event. */
+/** Logs the requests that an operator must know of: those that brought no event into the queue. */
 function logRequest(report: SlackRequestReport, log: Log): void {
-  const { outcome, status, problem, error, eventId: event_id } = report;
-  if (outcome === "unconfirmed") {
-    log("error", "event not confirmed by the queue: Slack was asked to send it again", { event_id, error });
-  } else if (outcome === "rateLimited") {
-    log("warn", "Slack sends fewer events than there are: over 30,000 in an hour", { team_id: report.teamId });
-  } else if (status >= 400 && outcome !== "unhealthy") {
-    log("warn", "request refused", { outcome, status, problem, event_id });
+  const { outcome, status, problem, error, eventId: event_id, eventType: type, teamId: team_id } = report;
+  const event = { event_id, type, team_id, error };
+  switch (outcome) {
+    case "unconfirmed":
+      return log("error", "event not confirmed by the queue: Slack was asked to send it again", event);
+    case "refused":
+      return log("error", "event lost: the queue can never take it, and Slack was asked not to send it again", event);
+    case "setAside":
+      return log("warn", "event set aside: the queue can never take it", event);
+    case "slowBody":
+    case "brokenBody":
+      return log("warn", outcome === "slowBody" ? "slow body: the request did not arrive in time" : "broken body", {
+        error,
+      });
+    case "rateLimited":
+      return log("warn", "Slack sends fewer events than there are: over 30,000 in an hour", { team_id });
+    case "unhealthy":
+      return log("warn", "health check failed", { error });
+    default:
+      if (status >= 400) log("warn", "request refused", { outcome, status, problem, event_id });
   }
 }
 
