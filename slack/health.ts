@@ -88,8 +88,11 @@ export class HealthCheck {
     const before = this.#known;
     let health: SlackHealth;
     try {
-      const { ok, latencyMs, error } = await abortable(this.#backend.health!({ signal }), signal);
-      health = ok ? { ok, checked: true, latencyMs } : { ok, checked: true, latencyMs, error };
+      const { ok, asked: checked = true, latencyMs, error } = await abortable(
+        this.#backend.health!({ signal }),
+        signal,
+      );
+      health = { ok, checked, latencyMs, error };
     } catch (error) {
       health = { ok: false, checked: true, error };
     }

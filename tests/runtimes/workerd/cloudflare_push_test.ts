@@ -75,7 +75,7 @@ test("workerd push: a signed Slack event goes through fetch, the queue and queue
   const [seen] = await worker.until((all) => all.length > 0);
   assert.deepEqual([seen!.kind, seen!.id, seen!.key, seen!.attempts, seen!.body], [
     "slack",
-    "Ev123",
+    "Ev123:T1",
     "events",
     1,
     envelope.event,

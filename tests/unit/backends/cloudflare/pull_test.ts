@@ -4,7 +4,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { createConsumer } from "../../../../core/consume/consumer.ts";
 import { CloudflareHttpBackend } from "../../../../backends/cloudflare/mod.ts";
-import { createSlackReceiver } from "../../../../slack/mod.ts";
+import { createSlackReceiver, slackEventId } from "../../../../slack/mod.ts";
 import { envelopeOf, SAMPLES } from "../../../../examples/server/samples.ts";
 import { slackRequest } from "../../../../examples/server/sign.ts";
 import { CloudflareApi, type Fault } from "../../../fakes/cloudflare_api.ts";
@@ -77,7 +77,8 @@ test("cloudflare pull: a signed Slack event goes through the webhook, the queue 
     assert.equal((await receiver.fetch(request)).status, 200);
   }
   const seen = await here.until((all) => all.length === SAMPLES.length);
-  assert.deepEqual(new Set(seen.map(({ id }) => id)), new Set(SAMPLES.map((_, index) => `Ev${index}`)));
+  const ids = SAMPLES.map(({ event }, index) => slackEventId(envelopeOf(event, `Ev${index}`)));
+  assert.deepEqual(new Set(seen.map(({ id }) => id)), new Set(ids));
   assert.ok(seen.every(({ kind, attempts }) => kind === "slack" && attempts === 1));
 });
 
