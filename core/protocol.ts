@@ -317,5 +317,4 @@ export function isLeasing(backend: QueueBackend): backend is LeasingBackend {
     typeof members.deadLetters === "object" && LEASING_METHODS.every((name) => typeof members[name] === "function");
 }
 
-/** The group of a consumer that names none. */
-export const DEFAULT_GROUP = "slack-mcp";
+export { DEFAULT_GROUP } from "./defaults.ts";

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { DEFAULT_TIMEOUT_MS } from "../../core/defaults.ts";
 import { checkOptions, checkValue, count, func, positive, text, type Validators } from "../../core/util/validate.ts";
 import { BACKEND_CHECKS, type BackendOptions } from "../../core/context.ts";
 import { type Clock, systemClock } from "../../core/util/clock.ts";
@@ -94,7 +95,7 @@ export class HttpDriver implements QueueDriver {
       accountId,
       apiToken,
       apiUrl: apiUrl.replace(/\/+$/, ""),
-      timeoutMs: options.timeoutMs ?? 5_000,
+      timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
       requestLimit: options.requestLimit ?? 1_200,
       clock: this.#clock,
       // Called without a receiver: a Worker's fetch is particular about it.

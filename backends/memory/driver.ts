@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { DEFAULT_DEDUP_WINDOW_MS } from "../../core/defaults.ts";
 import { checkOptions } from "../../core/util/validate.ts";
 import type {
   DriverDeadLetterQuery,
@@ -62,7 +63,8 @@ export class MemoryDriver implements QueueDriver {
    */
   constructor(options: MemoryOptions = {}) {
     checkOptions("memory options", options, MEMORY_CHECKS);
-    const { broker, clock, maxLength = Infinity, overflow = "reject", dedupWindowMs = 3_600_000 } = options;
+    const { broker, clock, maxLength = Infinity, overflow = "reject", dedupWindowMs = DEFAULT_DEDUP_WINDOW_MS } =
+      options;
     this.#broker = broker ?? new MemoryBroker({ ...clock && { clock } });
     this.#intake = { maxLength, dropOldest: overflow === "drop-oldest", dedupWindowMs };
     this.deadLetters = {

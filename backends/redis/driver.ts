@@ -5,6 +5,7 @@
  */
 import { QueueError } from "../../core/errors.ts";
 import { notify } from "../../core/observer.ts";
+import { DEFAULT_MAX_RETRIES, DEFAULT_TIMEOUT_MS } from "../../core/defaults.ts";
 import { checkOptions } from "../../core/util/validate.ts";
 import { StreamsDriver } from "../streams/driver.ts";
 import { checkClient, createClient } from "./client.ts";
@@ -26,7 +27,7 @@ const MAX_WAIT_MS = 30_000;
 export function createDriver(options: RedisOptions): StreamsDriver {
   checkOptions("redis options", options, REDIS_CHECKS);
   if (options.client) checkClient(options.client);
-  const { timeoutMs = 5_000, maxRetries = 3, maxConnections = 10 } = options;
+  const { timeoutMs = DEFAULT_TIMEOUT_MS, maxRetries = DEFAULT_MAX_RETRIES, maxConnections = 10 } = options;
   const address = options.client ? undefined : addressOf(options);
   if (options.client?.isCluster && options.replicas) {
     throw new RangeError(`replicas must be 0 on a cluster, found ${options.replicas}`);

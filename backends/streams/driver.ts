@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { DEFAULT_DEDUP_WINDOW_MS } from "../../core/defaults.ts";
 import type { Clock } from "../../core/util/clock.ts";
 import { monotonic, systemClock } from "../../core/util/clock.ts";
 import type {
@@ -110,7 +111,7 @@ export class StreamsDriver implements QueueDriver {
     this.#intake = {
       maxLength: options.maxLength,
       dropOldest: options.overflow === "drop-oldest",
-      dedupWindowMs: options.dedupWindowMs ?? 3_600_000,
+      dedupWindowMs: options.dedupWindowMs ?? DEFAULT_DEDUP_WINDOW_MS,
     };
     this.capabilities = Object.freeze<Capabilities>({
       durable: true,

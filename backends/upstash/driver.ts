@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { DEFAULT_TIMEOUT_MS } from "../../core/defaults.ts";
 import { checkOptions } from "../../core/util/validate.ts";
 import { systemClock } from "../../core/util/clock.ts";
 import { EnvReader } from "../../core/config/env_reader.ts";
@@ -25,7 +26,7 @@ const MAX_WAIT_MS = 1_800_000;
  */
 export function createDriver(options: UpstashOptions): StreamsDriver {
   checkOptions("upstash options", options, UPSTASH_CHECKS);
-  const { url, token, client, clock = systemClock, timeoutMs = 5_000, fetch: send = fetch } = options;
+  const { url, token, client, clock = systemClock, timeoutMs = DEFAULT_TIMEOUT_MS, fetch: send = fetch } = options;
   if (client === undefined || url !== undefined) checkAddress(url, token);
   const rest = url === undefined
     ? undefined

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { DEFAULT_MAX_RETRIES, DEFAULT_RETRY_DELAY_MS, DEFAULT_TIMEOUT_MS } from "../defaults.ts";
 import { ConfigError } from "../errors.ts";
 import type { Env } from "../protocol.ts";
 import { isPlainObject, kindOf } from "../util/json.ts";
@@ -287,9 +288,9 @@ export function readQueueFields(reader: EnvReader, prefix: string, schemes?: rea
     url: url?.href,
     username,
     ssl: reader.boolean(`${prefix}_SSL`),
-    timeoutMs: reader.seconds(`${prefix}_TIMEOUT`, { min: 0.001 }) ?? 5_000,
-    maxRetries: reader.integer(`${prefix}_MAX_RETRIES`) ?? 3,
-    retryDelayMs: reader.seconds(`${prefix}_RETRY_DELAY`) ?? 100,
+    timeoutMs: reader.seconds(`${prefix}_TIMEOUT`, { min: 0.001 }) ?? DEFAULT_TIMEOUT_MS,
+    maxRetries: reader.integer(`${prefix}_MAX_RETRIES`) ?? DEFAULT_MAX_RETRIES,
+    retryDelayMs: reader.seconds(`${prefix}_RETRY_DELAY`) ?? DEFAULT_RETRY_DELAY_MS,
     durable: reader.boolean(`${prefix}_DURABLE`) ?? true,
     messageTtlMs: reader.seconds(`${prefix}_MESSAGE_TTL`, { min: 0.001 }),
     maxLength: reader.integer(`${prefix}_MAX_LENGTH`, { min: 1 }),

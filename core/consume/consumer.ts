@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { DEFAULT_CONCURRENCY, DEFAULT_DRAIN_DEADLINE_MS } from "../defaults.ts";
 import { abortSignal, checkOptions, count, positive, type Validators } from "../util/validate.ts";
 import { createProcessor, type HandleBatchOptions, handlePushed } from "./push_handler.ts";
 import type { ConsumerOptions, ConsumerSummary } from "./processor.ts";
@@ -66,7 +67,7 @@ const RUN_CHECKS: Validators<RunOptions> = {
  */
 export function createConsumer(options: ConsumerOptions): Consumer {
   const processor = createProcessor(options);
-  const concurrency = options.concurrency ?? 8;
+  const concurrency = options.concurrency ?? DEFAULT_CONCURRENCY;
   return {
     run: async (backend, key, runOptions = {}) => {
       checkOptions("run options", runOptions, RUN_CHECKS);
@@ -78,7 +79,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
         drainOptions,
         { ...RUN_CHECKS, deadlineMs: positive } satisfies Validators<DrainOptions>,
       );
-      const { deadlineMs = 25_000, signal, ...rest } = drainOptions;
+      const { deadlineMs = DEFAULT_DRAIN_DEADLINE_MS, signal, ...rest } = drainOptions;
       const ending = new AbortController();
       const stopping = new AbortController();
       const onAbort = () => stopping.abort(signal?.reason);

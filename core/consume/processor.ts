@@ -3,6 +3,11 @@
  *
  * @module
  */
+import {
+  DEFAULT_HANDLER_RETRY_DELAY_MS,
+  DEFAULT_MAX_ATTEMPTS,
+  DEFAULT_MAX_HANDLER_RETRY_DELAY_MS,
+} from "../defaults.ts";
 import { type Clock, monotonic, systemClock } from "../util/clock.ts";
 import { checkValue, nonNegative } from "../util/validate.ts";
 import { ConsumeError, PermanentError, QueueError } from "../errors.ts";
@@ -78,7 +83,10 @@ export function noCounts(): Counts {
   return { acked: 0, retried: 0, deadLettered: 0, lost: 0 };
 }
 
-const DEFAULT_BACKOFF: BackoffOptions = { baseMs: 1_000, maxMs: 300_000 };
+const DEFAULT_BACKOFF: BackoffOptions = {
+  baseMs: DEFAULT_HANDLER_RETRY_DELAY_MS,
+  maxMs: DEFAULT_MAX_HANDLER_RETRY_DELAY_MS,
+};
 
 /** Milliseconds: what every backend takes as a delay. */
 const LONGEST_WAIT_MS = 86_400_000;
@@ -109,7 +117,7 @@ export class DeliveryProcessor {
 
   constructor(options: ConsumerOptions) {
     this.options = options;
-    this.maxAttempts = options.maxAttempts ?? 5;
+    this.maxAttempts = options.maxAttempts ?? DEFAULT_MAX_ATTEMPTS;
     this.clock = options.clock ?? systemClock;
     this.#random = options.random ?? Math.random;
   }

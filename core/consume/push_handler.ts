@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { DEFAULT_BATCH_DEADLINE_MS, DEFAULT_CONCURRENCY } from "../defaults.ts";
 import { checkOptions, checkValue, count, func, object, positive, text, type Validators } from "../util/validate.ts";
 import { ConsumeError, QueueError } from "../errors.ts";
 import { withDeadline } from "../util/async.ts";
@@ -109,8 +110,8 @@ export async function handlePushed(
   options: HandleBatchOptions = {},
 ): Promise<ConsumerSummary> {
   checkOptions("batch options", options, BATCH_CHECKS);
-  const { key, deadlineMs = 600_000 } = options;
-  const { options: { deadLetter, concurrency = 8 }, waiting } = processor;
+  const { key, deadlineMs = DEFAULT_BATCH_DEADLINE_MS } = options;
+  const { options: { deadLetter, concurrency = DEFAULT_CONCURRENCY }, waiting } = processor;
   const counts = noCounts();
   const late = () => new QueueError("timeout", `The batch took longer than ${deadlineMs} ms`);
   await withDeadline(processor.clock, deadlineMs, late, undefined, async ({ signal }) => {

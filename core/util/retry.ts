@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { DEFAULT_MAX_RETRIES, DEFAULT_MAX_RETRY_DELAY_MS, DEFAULT_RETRY_DELAY_MS } from "../defaults.ts";
 import {
   abortSignal,
   checkOptions,
@@ -46,7 +47,7 @@ export interface BackoffOptions {
  * @param random A source of numbers from 0 to below 1. Default: `Math.random`.
  */
 export function backoffMs(failures: number, options: BackoffOptions = {}, random: () => number = Math.random): number {
-  const { baseMs = 100, maxMs = 10_000, factor = 2, jitter = "full" } = options;
+  const { baseMs = DEFAULT_RETRY_DELAY_MS, maxMs = DEFAULT_MAX_RETRY_DELAY_MS, factor = 2, jitter = "full" } = options;
   const longest = baseMs === 0 ? 0 : Math.min(maxMs, baseMs * factor ** (failures - 1)); // 0 × Infinity is NaN
   return jitter === "full" ? random() * longest : longest;
 }
@@ -129,7 +130,8 @@ export async function retry<T>(
   options: RetryOptions = {},
 ): Promise<T> {
   checkOptions("retry options", options, CHECKS);
-  const { maxRetries = 3, shouldRetry = worthRetrying, retryAfterMs = askedToWait, onRetry, signal } = options;
+  const { maxRetries = DEFAULT_MAX_RETRIES, shouldRetry = worthRetrying, retryAfterMs = askedToWait, onRetry, signal } =
+    options;
   const { clock = systemClock, random } = options;
   for (let failures = 0;;) {
     signal?.throwIfAborted();
