@@ -4,14 +4,22 @@
  *
  * @module
  */
+import {
+  ABORT_GRACE_MS,
+  DEFAULT_CLOSE_DEADLINE_MS,
+  DEFAULT_GROUP,
+  DEFAULT_MAX_RETRIES,
+  DEFAULT_RETRY_DELAY_MS,
+  DEFAULT_TIMEOUT_MS,
+  MIN_RETRY_DELAY_MS,
+} from "./defaults.ts";
 import { type Clock, systemClock } from "./util/clock.ts";
 import type { QueueDriver } from "./driver.ts";
-import { type ErrorCode, QueueError, type QueueErrorOptions } from "./errors.ts";
-import { ABORT_GRACE_MS } from "./defaults.ts";
-import { abortable, microtasks, withDeadline } from "./util/async.ts";
+import { ConsumeError, type ErrorCode, QueueError, type QueueErrorOptions } from "./errors.ts";
+import { abortable, microtasks, neverAborts, withDeadline } from "./util/async.ts";
 import { type FailureEvent, notify, type QueueObserver } from "./observer.ts";
 import { messageOf, redactError, redactText } from "./util/redact.ts";
-import { backoffMs } from "./util/retry.ts";
+import { backoffMs, retry } from "./util/retry.ts";
 import {
   checkOptions,
   count,
@@ -96,10 +104,10 @@ export class BackendContext {
     this.clock = options.clock ?? systemClock;
     this.options = {
       ...options,
-      timeoutMs: options.timeoutMs ?? 5_000,
-      maxRetries: options.maxRetries ?? 3,
-      retryDelayMs: options.retryDelayMs ?? 100,
-      closeDeadlineMs: options.closeDeadlineMs ?? 5_000,
+      timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+      maxRetries: options.maxRetries ?? DEFAULT_MAX_RETRIES,
+      retryDelayMs: options.retryDelayMs ?? DEFAULT_RETRY_DELAY_MS,
+      closeDeadlineMs: options.closeDeadlineMs ?? DEFAULT_CLOSE_DEADLINE_MS,
       maxPayloadBytes: options.maxPayloadBytes ?? driver.capabilities.maxPayloadBytes,
       random: options.random ?? Math.random,
     };
@@ -140,7 +148,7 @@ export class BackendContext {
    */
   backoffMs(failures: number, error: QueueError): number {
     const { retryDelayMs, random } = this.options;
-    return Math.max(backoffMs(failures, { baseMs: retryDelayMs }, random), error.retryAfterMs ?? 0, 10);
+    return Math.max(backoffMs(failures, { baseMs: retryDelayMs }, random), error.retryAfterMs ?? 0, MIN_RETRY_DELAY_MS);
   }
 
   /** Tells the observer of a failure. */
@@ -200,7 +208,7 @@ export class BackendContext {
   }
 
   /**
-   * Calls the broker for `timeoutMs` at most.
+   * Calls the broker for `timeoutMs` at most. A driver in this process returns at once and gets no limit.
    *
    * @throws {QueueError} When the time is over: the driver's own reason, where it has one, else an error with `code`.
    */
@@ -210,6 +218,7 @@ export class BackendContext {
     code: ErrorCode,
     outer?: AbortSignal,
   ): Promise<T> {
+    if (this.driver.inProcess) return await fn(outer ?? neverAborts());
     return await withDeadline(this.clock, timeoutMs, () => this.timeoutError(code), outer, async ({ signal }) => {
       try {
         const call = abortable(fn(signal), signal, microtasks);
@@ -230,4 +239,41 @@ export class BackendContext {
   timeoutError(code: ErrorCode): QueueError {
     return new QueueError(code, "no answer came in time", { backend: this.driver.name });
   }
+}
+
+/**
+ * Refuses a group other than the default where the driver has no groups.
+ *
+ * @throws {QueueError} `"unsupported"`.
+ */
+export function checkGroup(context: BackendContext, group: string): void {
+  if (group !== DEFAULT_GROUP && !context.driver.capabilities.groups) {
+    throw context.unsupported(`groups, such as "${group}"`);
+  }
+}
+
+/**
+ * Calls the broker for something that is neither a send, nor a receive, nor a settlement: bounded in time, and tried
+ * again while it fails transiently.
+ *
+ * @throws {QueueError} `"closed"`, the driver's error, or `"timeout"`. The signal's reason when it aborts.
+ */
+export async function call<T>(
+  context: BackendContext,
+  what: string,
+  fn: (signal: AbortSignal) => Promise<T>,
+  key: string,
+  signal: AbortSignal | undefined,
+): Promise<T> {
+  if (context.closed) throw context.closedError(what, key);
+  const { clock, options: { timeoutMs, maxRetries, retryDelayMs: baseMs, random } } = context;
+  const once = async (): Promise<T> => {
+    try {
+      return await context.callWithTimeout(fn, timeoutMs, "timeout", signal);
+    } catch (error) {
+      if (signal?.aborted) throw signal.reason;
+      throw context.wrap(ConsumeError, what, error, { key });
+    }
+  };
+  return await retry(once, { maxRetries, baseMs, random, clock, signal });
 }

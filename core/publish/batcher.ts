@@ -62,7 +62,7 @@ class KeyBatcher implements BatchOwner {
       for (const message of messages) this.#waiting.push({ message, pending });
       // A microtask later, so that what is published in the same turn travels together.
       this.#running ??= Promise.resolve().then(() => this.#run());
-      this.#arm(pending.deadline);
+      if (!this.#context.driver.inProcess) this.#arm(pending.deadline);
     });
   }
 

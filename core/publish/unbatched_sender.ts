@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { DEFAULT_MAX_BATCH_MESSAGES } from "../defaults.ts";
 import type { DriverMessage } from "../driver.ts";
 import type { QueueError } from "../errors.ts";
 import { sendBatch, SendState } from "./send_batch.ts";
@@ -89,7 +90,7 @@ export class UnbatchedSender implements Sender {
 
 /** Returns a function that tells of one message after the other whether it still fits into one batch of the driver. The first always does. */
 export function batchLimit({ driver }: BackendContext): (message: DriverMessage) => boolean {
-  const { maxBatchMessages = 1_000, maxBatchBytes = Infinity } = driver;
+  const { maxBatchMessages = DEFAULT_MAX_BATCH_MESSAGES, maxBatchBytes = Infinity } = driver;
   let count = 0;
   let bytes = 0;
   let most = 0;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { call, checkGroup } from "../call.ts";
+import { call, checkGroup } from "../context.ts";
 import { abortSignal, checkKey, checkOptions, count, text, texts, type Validators } from "../util/validate.ts";
 import type { DriverDeadLetterQuery, DriverDeadLetters } from "../driver.ts";
 import type { BackendContext } from "../context.ts";

@@ -1,5 +1,5 @@
 /**
- * One leased message, as the portable layer hands it out.
+ * A leased message, as the portable layer hands it out.
  *
  * @module
  */
@@ -8,53 +8,51 @@ import { toCause } from "../cause.ts";
 import type { RawDelivery, Settlement } from "../driver.ts";
 import type { Delivery, JsonObject, RetryDeliveryOptions } from "../protocol.ts";
 
-/** What a delivery needs of the subscription that leased it. */
-export interface Lessor {
-  readonly key: string;
-  /** Throws where the broker takes no such delay of a retry, or none at all. */
-  checkDelay(delayMs: number): void;
-  /** Passes a settlement on; answers whether the lease was still ours. */
-  settle(delivery: LeasedDelivery, settlement: Settlement): Promise<boolean>;
-  /** As `settle`, for whoever does not wait for the answer. */
-  settleSoon(delivery: LeasedDelivery, settlement: Settlement): void;
-  /** Makes the lease longer. */
-  extend(delivery: LeasedDelivery, leaseMs: number): Promise<boolean>;
-  /** The broker has answered; called for each settlement that was passed on. */
-  settled(delivery: LeasedDelivery, settlement: Settlement, settled: boolean): void;
-}
+/** A settlement, or a new end of the lease. */
+export type LeaseChange = Settlement | { readonly kind: "extend"; readonly leaseMs: number };
+
+/**
+ * Passes a change of a lease on to the broker.
+ *
+ * @param waits Whether the caller waits for the result. Changes without a waiting caller may be gathered for longer.
+ * @returns Whether the lease was still held by this consumer.
+ * @throws {QueueError | RangeError} At once, changing nothing: a delay that the broker does not take.
+ */
+export type ChangeLease = (delivery: LeasedDelivery, change: LeaseChange, waits: boolean) => Promise<boolean>;
 
 const NO_HEADERS: Readonly<Record<string, string>> = /* @__PURE__ */ Object.freeze({});
 
 const SETTLED: Promise<boolean> = /* @__PURE__ */ Promise.resolve(true);
 
-const NOT_OURS: Promise<boolean> = /* @__PURE__ */ Promise.resolve(false);
+const NOT_HELD: Promise<boolean> = /* @__PURE__ */ Promise.resolve(false);
 
 const RETRY_CHECKS: Validators<RetryDeliveryOptions> = { delayMs: nonNegative, reason: () => undefined };
 
-/** A {@link Delivery} under a lease that is renewed while it is in hand. */
+/** A {@link Delivery} whose lease is renewed until it is settled. */
 export class LeasedDelivery implements Delivery {
+  readonly key: string;
   readonly payload: JsonObject;
-  /** What the driver gave. */
+  /** The delivery as the driver returned it. */
   readonly raw: RawDelivery;
   /** When the lease ends unless it is renewed, by the monotonic clock of this process, in milliseconds. */
   leasedUntil: number;
-  /** When it was handed out, where somebody wants to know. */
+  /** When it was handed out, in milliseconds of the same clock; set where an observer is there. */
   handedAt: number | undefined;
-  /** Its neighbours among what the consumer holds. */
+  /** Its neighbours in the list of the lease manager. */
   before: LeasedDelivery | undefined;
   after: LeasedDelivery | undefined;
   held = false;
-  readonly #lessor: Lessor;
+  readonly #change: ChangeLease;
   #settled: Promise<boolean> | undefined;
   #lost: { readonly reason: unknown } | undefined;
   #controller: AbortController | undefined;
 
-  /** A delivery of a subscription. */
-  constructor(lessor: Lessor, raw: RawDelivery, payload: JsonObject, leasedUntil: number) {
-    this.#lessor = lessor;
+  constructor(key: string, raw: RawDelivery, payload: JsonObject, leasedUntil: number, change: ChangeLease) {
+    this.key = key;
     this.raw = raw;
     this.payload = payload;
     this.leasedUntil = leasedUntil;
+    this.#change = change;
   }
 
   get id(): string {
@@ -73,16 +71,12 @@ export class LeasedDelivery implements Delivery {
     return this.raw.headers ?? NO_HEADERS;
   }
 
-  get key(): string {
-    return this.#lessor.key;
-  }
-
   get publishedAt(): Date | undefined {
     const { publishedAt } = this.raw;
     return publishedAt === undefined ? undefined : new Date(publishedAt);
   }
 
-  /** Made when it is asked for: most handlers never do. */
+  /** Created at the first access: most handlers never use it. */
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
@@ -98,31 +92,36 @@ export class LeasedDelivery implements Delivery {
   retry(options: RetryDeliveryOptions = {}): Promise<boolean> {
     try {
       checkOptions("retry options", options, RETRY_CHECKS);
-      this.#lessor.checkDelay(options.delayMs ?? 0);
+      const { delayMs = 0, reason } = options;
+      const cause = reason === undefined ? undefined : toCause(reason);
+      return this.#settle({ lease: this.raw.lease, kind: "retry", delayMs, cause });
     } catch (error) {
       return Promise.reject(error);
     }
-    const { delayMs = 0, reason } = options;
-    const cause = reason === undefined ? undefined : toCause(reason);
-    return this.#settle({ lease: this.raw.lease, kind: "retry", delayMs, cause });
   }
 
   deadLetter(reason: unknown): Promise<boolean> {
     return this.#settle({ lease: this.raw.lease, kind: "dead", cause: toCause(reason) });
   }
 
-  /** As `ack`, for whoever does not wait for the answer. */
+  /** Acknowledges it for a caller who does not wait for the result. */
   ackSoon(): void {
     if (this.#settled) return;
     this.#settled = SETTLED;
-    this.#lessor.settleSoon(this, { lease: this.raw.lease, kind: "ack" });
+    void this.#change(this, { lease: this.raw.lease, kind: "ack" }, false);
   }
 
-  /** Gives it back without counting the attempt; whoever still holds it is told `false` from now on. */
+  /** Moves it to the dead letters for a caller who does not wait for the result. */
+  deadLetterSoon(reason: unknown): void {
+    this.#settled = NOT_HELD;
+    void this.#change(this, { lease: this.raw.lease, kind: "dead", cause: toCause(reason) }, false);
+  }
+
+  /** Gives it back without counting the attempt. Later settlements return `false`. */
   async release(): Promise<boolean> {
     if (this.#settled) return await this.#settled;
-    this.#settled = NOT_OURS;
-    return await this.#lessor.settle(this, { lease: this.raw.lease, kind: "release" });
+    this.#settled = NOT_HELD;
+    return await this.#change(this, { lease: this.raw.lease, kind: "release" }, true);
   }
 
   extend(leaseMs: number): Promise<boolean> {
@@ -131,10 +130,10 @@ export class LeasedDelivery implements Delivery {
     } catch (error) {
       return Promise.reject(error);
     }
-    return this.over ? Promise.resolve(false) : this.#lessor.extend(this, leaseMs);
+    return this.over ? NOT_HELD : this.#change(this, { kind: "extend", leaseMs }, true);
   }
 
-  /** Settled, or lost. */
+  /** True once it is settled or its lease is lost. */
   get over(): boolean {
     return this.#settled !== undefined;
   }
@@ -144,13 +143,13 @@ export class LeasedDelivery implements Delivery {
     return now >= this.leasedUntil;
   }
 
-  /** The lease is gone: settlements answer `false` from now on, and the signal aborts. */
+  /** Marks the lease as lost: later settlements return `false`, and the signal aborts. */
   lose(reason: unknown): void {
-    this.#settled ??= NOT_OURS;
+    this.#settled ??= NOT_HELD;
     this.abort(reason);
   }
 
-  /** Aborts the signal, whether or not somebody has asked for it yet. */
+  /** Aborts the signal, also one that is accessed later. */
   abort(reason: unknown): void {
     if (this.#lost) return;
     this.#lost = { reason };
@@ -158,6 +157,6 @@ export class LeasedDelivery implements Delivery {
   }
 
   #settle(settlement: Settlement): Promise<boolean> {
-    return this.#settled ??= this.#lessor.settle(this, settlement);
+    return this.#settled ??= this.#change(this, settlement, true);
   }
 }

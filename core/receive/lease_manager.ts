@@ -3,9 +3,9 @@
  *
  * @module
  */
+import { DEFAULT_MAX_SETTLE_BATCH } from "../defaults.ts";
 import type { LeasedDelivery } from "./delivery.ts";
 import { LONGEST, monotonic } from "../util/clock.ts";
-import { callWithTimeout } from "../call.ts";
 import { ConsumeError } from "../errors.ts";
 import type { BackendContext } from "../context.ts";
 import { notify } from "../observer.ts";
@@ -86,13 +86,12 @@ export class LeaseManager {
   ): Promise<boolean[]> {
     const { driver, clock } = this.#context;
     if (!driver.extend) throw this.#context.unsupported("extending a lease");
-    const { maxSettleBatch = 1_000 } = driver;
+    const { maxSettleBatch = DEFAULT_MAX_SETTLE_BATCH } = driver;
     const kept: boolean[] = [];
     for (let from = 0; from < deliveries.length; from += maxSettleBatch) {
       const some = deliveries.slice(from, from + maxSettleBatch);
       const startedAt = monotonic(clock);
-      const answers = await callWithTimeout(
-        this.#context,
+      const answers = await this.#context.callWithTimeout(
         (signal) => driver.extend!(this.#key, this.#group, some.map((delivery) => delivery.raw.lease), leaseMs, signal),
         withinMs,
         "unknown-outcome",

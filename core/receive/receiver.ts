@@ -5,7 +5,8 @@
  *
  * @module
  */
-import { call, checkGroup } from "../call.ts";
+import { DEFAULT_GROUP, DEFAULT_LEASE_MS, DEFAULT_PREFETCH } from "../defaults.ts";
+import { call, checkGroup } from "../context.ts";
 import {
   abortSignal,
   boolean,
@@ -20,15 +21,7 @@ import { deadLettersOf } from "./dead_letters.ts";
 import type { LeasedDelivery } from "./delivery.ts";
 import type { BackendContext } from "../context.ts";
 import { PayloadIterator } from "./payload_iterator.ts";
-import {
-  type ConsumeOptions,
-  type DeadLetters,
-  DEFAULT_GROUP,
-  type Delivery,
-  type JsonObject,
-  type QueueDepth,
-  type ReceiveOptions,
-} from "../protocol.ts";
+import type { ConsumeOptions, DeadLetters, Delivery, JsonObject, QueueDepth, ReceiveOptions } from "../protocol.ts";
 import { SettlementBatcher } from "./settlement_batcher.ts";
 import { Subscription } from "./subscription.ts";
 
@@ -51,7 +44,7 @@ type Stoppable = Pick<Subscription<never>, "stop" | "empty" | "revoke">;
 export class Receiver {
   readonly deadLetters: DeadLetters;
   readonly #context: BackendContext;
-  readonly #settlers: Map<string, { readonly settler: SettlementBatcher; users: number }> = new Map();
+  readonly #settlements: Map<string, { readonly batcher: SettlementBatcher; users: number }> = new Map();
   readonly #subscriptions: Set<Stoppable> = new Set();
 
   /** The receiving side over a driver. */
@@ -100,7 +93,7 @@ export class Receiver {
     const reason = this.#context.closedError("The lease was given back");
     await Promise.allSettled([
       ...[...this.#subscriptions].map((subscription) => subscription.revoke(reason)),
-      ...[...this.#settlers.values()].map(({ settler }) => settler.idle()),
+      ...[...this.#settlements.values()].map(({ batcher }) => batcher.idle()),
     ]);
   }
 
@@ -110,19 +103,20 @@ export class Receiver {
     const { driver, options: defaults } = this.#context;
     if (!driver.receive || !driver.settle) throw this.#context.unsupported("pulling messages");
     const { group = DEFAULT_GROUP, signal } = options;
-    const { prefetch = defaults.prefetch ?? 100, leaseMs = defaults.leaseMs ?? 30_000 } = options;
+    const { prefetch = defaults.prefetch ?? DEFAULT_PREFETCH, leaseMs = defaults.leaseMs ?? DEFAULT_LEASE_MS } =
+      options;
     checkGroup(this.#context, group);
     const id = JSON.stringify([key, group]);
-    let shared = this.#settlers.get(id);
+    let shared = this.#settlements.get(id);
     if (shared === undefined) {
-      this.#settlers.set(id, shared = { settler: new SettlementBatcher(this.#context, key, group), users: 0 });
+      this.#settlements.set(id, shared = { batcher: new SettlementBatcher(this.#context, key, group), users: 0 });
     }
-    const { settler } = shared;
+    const { batcher } = shared;
     const settings = { group, prefetch, leaseMs, signal, stopWhenEmpty: options.stopWhenEmpty ?? false };
-    const subscription: Subscription<T> = new Subscription<T>(this.#context, key, settings, settler, give, () => {
+    const subscription: Subscription<T> = new Subscription<T>(this.#context, key, settings, batcher, give, () => {
       if (!this.#subscriptions.delete(subscription)) return;
       shared.users -= 1;
-      if (shared.users === 0) this.#settlers.delete(id);
+      if (shared.users === 0) this.#settlements.delete(id);
     });
     this.#subscriptions.add(subscription);
     shared.users += 1;

@@ -1,51 +1,70 @@
 /**
- * The settlements of one key and group: those that come together travel in one round trip.
+ * Settles deliveries of one key and group: settlements that come at the same time travel in one round trip.
  *
  * @module
  */
-import { callWithTimeout } from "../call.ts";
 import type { Settlement } from "../driver.ts";
 import { ConsumeError } from "../errors.ts";
 import type { BackendContext } from "../context.ts";
-import type { LeasedDelivery, Lessor } from "./delivery.ts";
+import { DEFAULT_MAX_SETTLE_BATCH } from "../defaults.ts";
+import type { LeasedDelivery } from "./delivery.ts";
 import { delay } from "../util/async.ts";
 import { monotonic } from "../util/clock.ts";
+
+/** Called once for each settlement, before its promise settles. */
+type OnSettled = (delivery: LeasedDelivery, settlement: Settlement, settled: boolean) => void;
 
 interface Pending {
   readonly delivery: LeasedDelivery;
   readonly settlement: Settlement;
-  readonly lessor: Lessor;
+  readonly onSettled: OnSettled;
+  /** Settles the promise of a caller who waits. */
   readonly done: ((settled: boolean, error?: ConsumeError) => void) | undefined;
 }
 
-/** Settlements that nobody waits for are gathered until none has come for so many turns of the microtask queue. */
+/** Settlements without a waiting caller are gathered until none has come for this many turns of the microtask queue. */
 const QUIET_TURNS = 4;
 
-/** Settles deliveries of one key and group. */
+const SETTLED: Promise<boolean> = /* @__PURE__ */ Promise.resolve(true);
+
+/** See the module. */
 export class SettlementBatcher {
   readonly #context: BackendContext;
   readonly #key: string;
   readonly #group: string;
-  readonly #most: number;
+  readonly #maxBatch: number;
   #pending: Pending[] = [];
   #running: Promise<void> | undefined;
   #urgent = false;
 
-  /** A settler for a key and group. */
   constructor(context: BackendContext, key: string, group: string) {
     this.#context = context;
     this.#key = key;
     this.#group = group;
-    this.#most = context.driver.maxSettleBatch ?? 1_000;
+    this.#maxBatch = context.driver.maxSettleBatch ?? DEFAULT_MAX_SETTLE_BATCH;
   }
 
   /**
-   * Settles a delivery, then tells its lessor and `done`, where somebody waits for the answer: whether the lease was
-   * still ours, or why that cannot be known.
+   * Settles a delivery.
+   *
+   * @param waits Whether the caller waits for the result. Where it does not, the promise resolves at once.
+   * @returns Whether the lease was still held.
+   * @throws {ConsumeError} The broker refused, and will again.
    */
-  add(delivery: LeasedDelivery, settlement: Settlement, lessor: Lessor, done?: Pending["done"]): void {
-    this.#pending.push({ delivery, settlement, lessor, done });
-    if (done) this.#urgent = true;
+  add(delivery: LeasedDelivery, settlement: Settlement, onSettled: OnSettled, waits: boolean): Promise<boolean> {
+    if (!waits) {
+      this.#push({ delivery, settlement, onSettled, done: undefined });
+      return SETTLED;
+    }
+    this.#urgent = true;
+    return new Promise((resolve, reject) => {
+      const done: Pending["done"] = (settled, error) => error ? reject(error) : resolve(settled);
+      this.#push({ delivery, settlement, onSettled, done });
+    });
+  }
+
+  #push(pending: Pending): void {
+    this.#pending.push(pending);
     this.#running ??= this.#run();
   }
 
@@ -54,7 +73,7 @@ export class SettlementBatcher {
     this.#urgent = true;
   }
 
-  /** Resolves when all that was added is settled. */
+  /** Resolves when everything that was added is settled. */
   async idle(): Promise<void> {
     while (this.#running) await this.#running;
   }
@@ -64,24 +83,19 @@ export class SettlementBatcher {
     while (this.#pending.length > 0) {
       await this.#gather();
       this.#urgent = false;
-      const batch = this.#pending.length <= this.#most ? this.#pending : this.#pending.slice(0, this.#most);
-      this.#pending = batch === this.#pending ? [] : this.#pending.slice(this.#most);
+      const batch = this.#pending.length <= this.#maxBatch ? this.#pending : this.#pending.slice(0, this.#maxBatch);
+      this.#pending = batch === this.#pending ? [] : this.#pending.slice(this.#maxBatch);
       await this.#settle(batch);
     }
     this.#running = undefined;
   }
 
   async #gather(): Promise<void> {
-    for (let quiet = 0; quiet < QUIET_TURNS && !this.#urgent && this.#pending.length < this.#most;) {
+    for (let quiet = 0; quiet < QUIET_TURNS && !this.#urgent && this.#pending.length < this.#maxBatch;) {
       const { length } = this.#pending;
       await undefined;
       quiet = this.#pending.length === length ? quiet + 1 : 0;
     }
-  }
-
-  #done({ delivery, settlement, lessor, done }: Pending, settled: boolean, error?: ConsumeError): void {
-    lessor.settled(delivery, settlement, settled);
-    done?.(settled, error);
   }
 
   async #settle(batch: readonly Pending[]): Promise<void> {
@@ -90,8 +104,7 @@ export class SettlementBatcher {
     let doubt = false;
     for (let failures = 0;;) {
       try {
-        const settled = await callWithTimeout(
-          this.#context,
+        const settled = await this.#context.callWithTimeout(
           (signal) => driver.settle!(this.#key, this.#group, settlements, signal),
           options.timeoutMs,
           "unknown-outcome",
@@ -100,7 +113,7 @@ export class SettlementBatcher {
         for (let i = 0; i < batch.length; i++) {
           const pending = batch[i]!;
           // The first try may have done it and lost its answer: while the lease lasts, nobody else can have.
-          this.#done(pending, settled[i] === true || doubt && !pending.delivery.expired(now));
+          end(pending, settled[i] === true || doubt && !pending.delivery.expired(now));
         }
         return;
       } catch (error) {
@@ -111,13 +124,13 @@ export class SettlementBatcher {
         const transient = wrapped.retryable || wrapped.code === "unknown-outcome";
         const now = monotonic(clock);
         if (!transient) {
-          for (const pending of batch) this.#done(pending, false, wrapped);
+          for (const pending of batch) end(pending, false, wrapped);
           return;
         }
         if (
           batch.every(({ delivery }) => delivery.expired(now)) || this.#context.closed && failures > options.maxRetries
         ) {
-          for (const pending of batch) this.#done(pending, false);
+          for (const pending of batch) end(pending, false);
           return;
         }
         await delay(this.#context.backoffMs(failures, wrapped), clock);
@@ -130,4 +143,9 @@ export class SettlementBatcher {
       key: this.#key,
     }) as ConsumeError;
   }
+}
+
+function end({ delivery, settlement, onSettled, done }: Pending, settled: boolean, error?: ConsumeError): void {
+  onSettled(delivery, settlement, settled);
+  done?.(settled, error);
 }

@@ -1,23 +1,21 @@
 /**
- * One consumer: takes deliveries from the driver ahead of demand, no more than its prefetch, and hands them out.
+ * One consumer: fetches deliveries ahead of demand, no more than its prefetch, and hands them out.
  *
  * @module
  */
-import { callWithTimeout } from "../call.ts";
-import { toCause } from "../cause.ts";
-import { LeasedDelivery, type Lessor } from "./delivery.ts";
+import { type ChangeLease, LeasedDelivery } from "./delivery.ts";
 import type { RawDelivery, Settlement } from "../driver.ts";
 import { ConsumeError } from "../errors.ts";
 import type { BackendContext } from "../context.ts";
+import { fetchDeliveries } from "./fetch.ts";
 import { parsePayload } from "../util/json.ts";
 import { LeaseManager } from "./lease_manager.ts";
 import { notify } from "../observer.ts";
-import { backoffMs } from "../util/retry.ts";
+import { PrefetchWindow } from "./prefetch_window.ts";
 import type { SettlementBatcher } from "./settlement_batcher.ts";
-import { delay } from "../util/async.ts";
 import { monotonic } from "../util/clock.ts";
 
-/** What a subscription is made with: {@link ReceiveOptions} with their defaults. */
+/** `ReceiveOptions` with their defaults. */
 export interface SubscriptionOptions {
   readonly group: string;
   readonly prefetch: number;
@@ -33,22 +31,14 @@ interface Waiter<T> {
 
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
-/** How many deliveries a new consumer asks for at first: grows while handlers are fast. */
-const FIRST_FETCH = 16;
-
-/** Milliseconds between two fetches below which handlers count as fast. */
-const FAST_MS = 50;
-
-/** Milliseconds: a wait of the broker that ends in vain sooner was none, and is made up for, growing up to this. */
-const IDLE_MS = 100;
-
-/** The iterator behind `receive`, and beneath `consume`; `T` is what it hands out. */
-export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Lessor {
-  readonly key: string;
+/** The iterator behind `receive` and `consume`; it hands out values of type `T`. */
+export class Subscription<T> implements AsyncIterableIterator<T, undefined> {
   readonly #context: BackendContext;
+  readonly #key: string;
   readonly #options: SubscriptionOptions;
   readonly #settlements: SettlementBatcher;
   readonly #leases: LeaseManager;
+  readonly #window: PrefetchWindow;
   readonly #give: (delivery: LeasedDelivery) => T;
   readonly #onOver: () => void;
   readonly #fetchAbort = new AbortController();
@@ -58,49 +48,44 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
   #waiters: Waiter<T>[] = [];
   #fetching: Promise<void> | undefined;
   #unsettled = 0;
-  #window: number;
-  #fetchedAt = 0;
-  /** Handed out since the last fetch. */
-  #handed = 0;
   #failure: unknown;
   #stopped = false;
-  /** Nothing was ready at the last look, and nobody waits for more: it is looked again when somebody does. */
+  /** Nothing was ready at the last fetch, and the consumer asks for no more than that. */
   #dry = false;
   #onSettled: (() => void) | undefined;
   readonly #onAbort = () => void this.stop();
 
-  /** A consumer; `onOver` is told when it holds nothing any more and never will. */
+  /**
+   * @param give Makes of a delivery what the iterator hands out.
+   * @param onOver Called when the consumer holds nothing and never will again.
+   */
   constructor(
     context: BackendContext,
     key: string,
     options: SubscriptionOptions,
-    settler: SettlementBatcher,
+    settlements: SettlementBatcher,
     give: (delivery: LeasedDelivery) => T,
     onOver: () => void,
   ) {
     this.#context = context;
-    this.key = key;
+    this.#key = key;
     this.#options = options;
-    this.#settlements = settler;
+    this.#settlements = settlements;
     this.#give = give;
     this.#onOver = onOver;
-    this.#window = Math.min(options.prefetch, FIRST_FETCH);
+    this.#window = new PrefetchWindow(options.prefetch);
     this.#leases = new LeaseManager(context, key, options.group, options.leaseMs, (delivery) => this.#onLost(delivery));
   }
 
-  /** Begins, unless it is over before that: then `onOver` is told, so its owner must know it by now. */
+  /** Begins. May call `onOver` at once: its owner must know the subscription by then. */
   begin(): void {
     const { signal } = this.#options;
     if (this.#context.closed) {
-      return this.#fail(this.#context.closedError(`Cannot receive from "${this.key}"`, this.key));
+      return this.#fail(this.#context.closedError(`Cannot receive from "${this.#key}"`, this.#key));
     }
     if (!signal?.aborted) return signal?.addEventListener("abort", this.#onAbort, { once: true });
     this.#stopped = true;
     this.#checkOver();
-  }
-
-  checkDelay(delayMs: number): void {
-    this.#context.checkDelay(delayMs);
   }
 
   [Symbol.asyncIterator](): this {
@@ -119,25 +104,24 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
       return Promise.reject(error);
     }
     if (this.#stopped) return Promise.resolve(DONE);
-    this.#settlements.flush(); // whoever waits here has nothing more to settle
+    this.#settlements.flush(); // a consumer that waits here has nothing more to settle
     return new Promise((resolve, reject) => {
       this.#waiters.push({ resolve, reject });
       this.#pump();
     });
   }
 
-  /** Leaves: what is prefetched is released; what is in hand can be settled until its lease ends. */
+  /** Ends the iteration: what is prefetched is released; what is in hand can be settled until its lease ends. */
   async return(): Promise<IteratorReturnResult<undefined>> {
     this.#leases.renewing = false;
     await this.stop();
     return DONE;
   }
 
-  /** Stops taking and releases what is prefetched; resolves when the broker has it back. */
+  /** Stops fetching and releases what is prefetched; resolves when the broker has it back. */
   async stop(): Promise<void> {
     if (!this.#stopped) {
-      this.#stopped = true;
-      this.#options.signal?.removeEventListener("abort", this.#onAbort);
+      this.#end();
       this.#fetchAbort.abort(new DOMException("The consumer stopped", "AbortError"));
       for (const waiter of this.#waiters.splice(0)) waiter.resolve(DONE);
     }
@@ -146,12 +130,12 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
       await this.#fetching;
       await Promise.all(this.#releases.splice(0));
     };
-    // A broker that hangs must not hold up whoever leaves a loop: what it still answers is dealt with when it comes.
-    await callWithTimeout(this.#context, done, this.#context.options.timeoutMs, "timeout").catch(() => undefined);
+    // A broker that hangs must not keep a consumer from leaving its loop. A late reply is handled when it comes.
+    await this.#context.callWithTimeout(done, this.#context.options.timeoutMs, "timeout").catch(() => undefined);
     this.#checkOver();
   }
 
-  /** Resolves when nothing is in hand any more. */
+  /** Resolves when nothing is in hand. */
   empty(): Promise<void> {
     if (this.#unsettled === 0) return Promise.resolve();
     return new Promise((resolve) => this.#onSettled = resolve);
@@ -167,36 +151,32 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
     await Promise.allSettled(releases);
   }
 
-  settle(delivery: LeasedDelivery, settlement: Settlement): Promise<boolean> {
+  readonly #change: ChangeLease = (delivery, change, waits) => {
+    if (change.kind === "extend") return this.#extend(delivery, change.leaseMs);
+    if (change.kind === "retry") this.#context.checkDelay(change.delayMs);
     this.#leases.remove(delivery);
-    return new Promise((resolve, reject) => {
-      this.#settlements.add(delivery, settlement, this, (settled, error) => error ? reject(error) : resolve(settled));
-    });
-  }
+    return this.#settlements.add(delivery, change, this.#settled, waits);
+  };
 
-  settleSoon(delivery: LeasedDelivery, settlement: Settlement): void {
-    this.#leases.remove(delivery);
-    this.#settlements.add(delivery, settlement, this);
-  }
-
-  settled(delivery: LeasedDelivery, settlement: Settlement, settled: boolean): void {
+  readonly #settled = (delivery: LeasedDelivery, settlement: Settlement, settled: boolean): void => {
     this.#unsettled -= 1;
-    if (this.#context.options.observer) this.#tellSettled(delivery, settlement, settled);
+    if (this.#context.options.observer) this.#notifySettled(delivery, settlement, settled);
     this.#onFreed();
-  }
+  };
 
-  async extend(delivery: LeasedDelivery, leaseMs: number): Promise<boolean> {
+  async #extend(delivery: LeasedDelivery, leaseMs: number): Promise<boolean> {
+    const key = this.#key;
     try {
       const [kept] = await this.#leases.extend([delivery], leaseMs);
       return kept === true;
     } catch (error) {
-      throw this.#context.wrap(ConsumeError, `Cannot extend a lease on "${this.key}"`, error, { key: this.key });
+      throw this.#context.wrap(ConsumeError, `Cannot extend a lease on "${key}"`, error, { key });
     }
   }
 
   #handOut(delivery: LeasedDelivery): IteratorYieldResult<T> {
     const { observer } = this.#context.options;
-    this.#handed += 1;
+    this.#window.handOut();
     if (observer) {
       delivery.handedAt = monotonic(this.#context.clock);
       const { blockedMs } = delivery.raw;
@@ -205,6 +185,7 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
     return { done: false, value: this.#give(delivery) };
   }
 
+  /** Takes the next delivery out of the buffer. */
   #shift(): LeasedDelivery | undefined {
     while (this.#head < this.#buffer.length) {
       const delivery = this.#buffer[this.#head++]!;
@@ -215,19 +196,18 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
   }
 
   #giveBack(delivery: LeasedDelivery): void {
-    // Where the broker does not take it back, its lease ends by itself; the observer is told.
+    // Where the broker does not take it back, its lease ends by itself; the failure is reported to the observer.
     this.#releases.push(delivery.release().catch(() => undefined));
   }
 
   /** Fetches where there is room for more and a reason to. */
   #pump(): void {
     if (this.#fetching || this.#stopped) return;
-    const buffered = this.#buffer.length - this.#head;
-    // Half-full: asking for a few at a time would cost a round trip each.
-    if (this.#waiters.length === 0 && (this.#dry || buffered > this.#window / 2)) return;
-    const room = Math.min(this.#options.prefetch - this.#unsettled, this.#window - buffered);
-    if (room <= 0) return;
-    this.#fetching = this.#fetch(room).finally(() => {
+    const waiting = this.#waiters.length > 0;
+    if (!waiting && this.#dry) return;
+    const max = this.#window.room(this.#unsettled, this.#buffer.length - this.#head, waiting);
+    if (max <= 0) return;
+    this.#fetching = this.#fetch(max).finally(() => {
       this.#fetching = undefined;
       this.#pump();
       this.#checkOver();
@@ -235,49 +215,33 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
   }
 
   async #fetch(max: number): Promise<void> {
-    const { driver, clock } = this.#context;
-    const { group, leaseMs, stopWhenEmpty } = this.#options;
-    const { signal } = this.#fetchAbort;
-    const waitMs = stopWhenEmpty ? 0 : driver.maxWaitMs ?? 30_000;
-    // An abort during the wait is what the loop's condition sees next.
-    const idle = (ms: number) => delay(ms, clock, signal).catch(() => undefined);
-    for (let failures = 0, inVain = 0; !signal.aborted;) {
-      const askedAt = monotonic(clock);
-      try {
-        const raws = await driver.receive!(this.key, { group, max, leaseMs, waitMs, signal });
-        this.#take(raws, max);
-        this.#dry = stopWhenEmpty && raws.length === 0;
-        if (this.#dry) this.#runDry();
-        if (raws.length > 0 || stopWhenEmpty || monotonic(clock) - askedAt >= Math.min(waitMs, IDLE_MS)) return;
-        // A driver may wake for nothing, but one that never waits must not take all the time there is.
-        if (inVain > 0) await idle(backoffMs(inVain, { baseMs: 10, maxMs: IDLE_MS, jitter: "none" }));
-        inVain += 1;
-      } catch (error) {
-        if (signal.aborted) return;
-        failures += 1;
-        const wrapped = this.#context.wrap(ConsumeError, `Cannot receive from "${this.key}"`, error, { key: this.key });
-        this.#context.reportFailure("receive", this.key, failures, wrapped);
-        if (!wrapped.retryable && wrapped.code !== "unknown-outcome") return this.#fail(wrapped);
-        await idle(this.#context.backoffMs(failures, wrapped));
-      }
+    const { stopWhenEmpty } = this.#options;
+    try {
+      const options = { ...this.#options, max, signal: this.#fetchAbort.signal };
+      const raws = await fetchDeliveries(this.#context, this.#key, options);
+      this.#take(raws, max);
+      this.#dry = stopWhenEmpty && raws.length === 0;
+      if (this.#dry) this.#runDry();
+    } catch (error) {
+      this.#fail(error);
     }
   }
 
   #take(raws: readonly RawDelivery[], asked: number): void {
     const now = raws.length > 0 ? monotonic(this.#context.clock) : 0;
-    const hungry = this.#waiters.length > 0;
-    const handed = this.#handed;
-    this.#handed = 0;
-    // It is refilled before it is empty: a consumer that never catches up would keep all that it ever had.
+    this.#window.fetched(raws.length === asked, this.#waiters.length > 0, now);
+    // The buffer is refilled before it is empty: without this a busy consumer would keep every delivery it ever had.
     if (this.#head > 0) this.#buffer.splice(0, this.#head);
     this.#head = 0;
     for (const raw of raws) {
       this.#unsettled += 1;
       const payload = typeof raw.body === "string" ? parsePayload(raw.body) : raw.body ?? "it has no body";
       const readable = typeof payload === "object";
-      const delivery = new LeasedDelivery(this, raw, readable ? payload : {}, now + this.#options.leaseMs);
+      const leasedUntil = now + this.#options.leaseMs;
+      const delivery = new LeasedDelivery(this.#key, raw, readable ? payload : {}, leasedUntil, this.#change);
       if (!readable) {
-        this.#quarantine(delivery, payload);
+        const message = `Cannot read a message of "${this.#key}": ${payload}`;
+        delivery.deadLetterSoon(new ConsumeError("malformed", message));
       } else if (this.#stopped) {
         this.#giveBack(delivery);
       } else {
@@ -287,22 +251,13 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
         else this.#buffer.push(delivery);
       }
     }
-    // All that was asked for came, to somebody who waited or took half a window in no time: the handlers are faster.
-    const fast = now - this.#fetchedAt < FAST_MS && handed >= this.#window / 2;
-    if (raws.length === asked && (hungry || fast)) this.#window = Math.min(this.#window * 2, this.#options.prefetch);
-    this.#fetchedAt = now;
   }
 
-  #quarantine(delivery: LeasedDelivery, problem: string): void {
-    const reason = new ConsumeError("malformed", `Cannot read a message of "${this.key}": ${problem}`);
-    this.settleSoon(delivery, { lease: delivery.raw.lease, kind: "dead", cause: toCause(reason) });
-  }
-
+  /** Ends the iteration for a consumer that waits although nothing is ready. */
   #runDry(): void {
-    // What is still in hand may come back to be asked for: only who waits for more is told that it is over.
+    // What is in hand may come back and be asked for, so only a consumer that waits for more is at its end.
     if (this.#waiters.length === 0 || this.#stopped) return;
-    this.#stopped = true;
-    this.#options.signal?.removeEventListener("abort", this.#onAbort);
+    this.#end();
     for (const waiter of this.#waiters.splice(0)) waiter.resolve(DONE);
     this.#checkOver();
   }
@@ -311,15 +266,19 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
     const waiters = this.#waiters.splice(0);
     if (waiters.length > 0) waiters.shift()!.reject(error);
     else this.#failure = error;
-    this.#stopped = true;
-    this.#options.signal?.removeEventListener("abort", this.#onAbort);
+    this.#end();
     for (const waiter of waiters) waiter.resolve(DONE);
     this.#checkOver();
   }
 
+  #end(): void {
+    this.#stopped = true;
+    this.#options.signal?.removeEventListener("abort", this.#onAbort);
+  }
+
   #onLost(delivery: LeasedDelivery): void {
-    // It stays in the buffer until it is passed over; handlers that fall behind their leases get fewer ahead.
-    if (this.#buffer.includes(delivery, this.#head)) this.#window = Math.max(1, Math.floor(this.#window / 2));
+    // It stays in the buffer until it is passed over.
+    if (this.#buffer.includes(delivery, this.#head)) this.#window.shrink();
     this.#unsettled -= 1;
     this.#onFreed();
   }
@@ -341,10 +300,10 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Les
 
   #about(delivery: LeasedDelivery): { backend: string; key: string; id: string; group: string; attempts: number } {
     const { group } = this.#options;
-    return { backend: this.#context.driver.name, key: this.key, id: delivery.id, group, attempts: delivery.attempts };
+    return { backend: this.#context.driver.name, key: this.#key, id: delivery.id, group, attempts: delivery.attempts };
   }
 
-  #tellSettled(delivery: LeasedDelivery, settlement: Settlement, settled: boolean): void {
+  #notifySettled(delivery: LeasedDelivery, settlement: Settlement, settled: boolean): void {
     const { observer } = this.#context.options;
     const { handedAt } = delivery;
     const event = {

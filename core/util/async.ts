@@ -61,6 +61,13 @@ export function abortable<T>(
   });
 }
 
+let never: AbortSignal | undefined;
+
+/** Returns a signal that does not abort. Created at the first call: a Worker may not create one while it starts. */
+export function neverAborts(): AbortSignal {
+  return never ??= new AbortController().signal;
+}
+
 /** A grace for {@link abortable} that lets ready promises run on: enough for an abort to pass through async functions. */
 export function microtasks(over: () => void): () => void {
   let called = true;
