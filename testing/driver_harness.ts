@@ -10,7 +10,8 @@ import { type FaultyDriver, faultyDriver } from "./faults/faulty_driver.ts";
 import type { Broker, ConnectOptions, Harness, HarnessFeatures } from "./harness.ts";
 
 /** A broker as the author of a driver describes it. */
-export interface DriverBroker extends Pick<HarnessFeatures, "clock" | "restartBroker" | "inject" | "cost" | "push"> {
+export interface DriverBroker
+  extends Pick<HarnessFeatures, "clock" | "restartBroker" | "inject" | "injectBytes" | "cost" | "push"> {
   /** Makes one more driver on this broker, as another process would. It takes its own options, such as `maxLength`. */
   driver(options: ConnectOptions): QueueDriver | Promise<QueueDriver>;
   /**
@@ -81,6 +82,7 @@ function brokerOf(own: DriverBroker): Broker {
     ...own.key && { key: (name) => own.key!(name) },
     ...own.restartBroker && { restartBroker: () => own.restartBroker!() },
     ...own.inject && { inject: (key, body) => own.inject!(key, body) },
+    ...own.injectBytes && { injectBytes: (key, body) => own.injectBytes!(key, body) },
     ...own.cost && { cost: () => own.cost!() },
     ...own.push && { push: (key, consumer) => own.push!(key, consumer) },
     ...own.holdRequests && {

@@ -87,6 +87,11 @@ export interface HarnessFeatures {
    */
   inject?(key: string, body: string): void | Promise<void>;
   /**
+   * As `inject`, with bytes that are not UTF-8. Cases expect the dead letters to have these bytes, and replay to bring
+   * them back. Absent where the broker's bodies are text by their type.
+   */
+  injectBytes?(key: string, body: Uint8Array): void | Promise<void>;
+  /**
    * Counts the commands or requests that all backends together have sent to the broker so far, pings and renewals
    * included. Cases compare differences of it with `idleCostPerHour` and `costPerMessage`.
    */

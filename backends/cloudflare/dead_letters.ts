@@ -75,10 +75,16 @@ export function deadLettersOf(
     const path = await queues.deadLetters(key, signal);
     const done = new Set<string>();
     const left = new Set<string>();
-    while (path !== undefined && done.size < query.limit) {
+    if (path === undefined) return 0;
+    // No more than there are now: a running consumer gives replayed messages up again, which would go on for ever.
+    const { backlog_count = Infinity } = await client.ask(`${path}/metrics`, signal) as { backlog_count?: number };
+    while (done.size < query.limit && done.size + left.size < backlog_count) {
       // A peek may still show what was removed just now.
       const page = (await peek(path, key, query, signal))
-        .filter(({ letter }) => !done.has(letter.id) && !left.has(letter.id)).slice(0, query.limit - done.size);
+        .filter(({ letter }) => !done.has(letter.id) && !left.has(letter.id)).slice(
+          0,
+          Math.min(query.limit - done.size, backlog_count - done.size - left.size),
+        );
       if (page.length === 0) break;
       const ready = await before(page);
       for (const { letter } of page) left.add(letter.id);

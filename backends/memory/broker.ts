@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { decodeUtf8 } from "../../core/util/bytes.ts";
 import { type Clock, monotonic, systemClock } from "../../core/util/clock.ts";
 import type { DriverMessage, DriverReceiveOptions, RawDelivery, SendResult, Settlement } from "../../core/driver.ts";
 import { QueueError } from "../../core/errors.ts";
@@ -53,10 +54,11 @@ export class MemoryBroker {
     this.#dayMs = this.#clock.now() - monotonic(this.#clock);
   }
 
-  /** Puts text into a key as a foreign producer would: it need not be JSON. */
-  inject(key: string, body: string): void {
+  /** Puts text or bytes into a key as a foreign producer would: they need not be JSON, nor bytes text. */
+  inject(key: string, body: string | Uint8Array): void {
     const now = monotonic(this.#clock);
-    const message = { id: crypto.randomUUID(), orderingKey: undefined, payload: body, headers: undefined };
+    const payload = typeof body === "string" ? body : decodeUtf8(body) ?? body.slice();
+    const message = { id: crypto.randomUUID(), orderingKey: undefined, payload, headers: undefined };
     this.#topic(key).add(new Node({ ...message, publishedAt: this.#dayMs + now }), now, now);
   }
 

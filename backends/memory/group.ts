@@ -7,6 +7,7 @@ import { type Clock, monotonic } from "../../core/util/clock.ts";
 import type { RawDelivery } from "../../core/driver.ts";
 import { cloneJson } from "../../core/util/json.ts";
 import type { DeadLetter, FailureCause, JsonObject, QueueDepth } from "../../core/protocol.ts";
+import { bodyOfBytes } from "../../core/util/bytes.ts";
 import { Conversations, type Parked } from "./conversations.ts";
 import { TimeHeap } from "./heap.ts";
 import { type Kept, type Node, STALE } from "./node.ts";
@@ -25,7 +26,7 @@ export class Lease implements RawDelivery {
   /** The n-th delivery of a message. */
   constructor(readonly node: Node, readonly attempts: number, readonly blockedMs: number | undefined) {
     const { payload } = node;
-    this.body = typeof payload === "object" ? cloneJson(payload) : payload;
+    this.body = typeof payload !== "object" ? payload : payload instanceof Uint8Array ? undefined : cloneJson(payload);
   }
 
   /** A delivery is its own lease: `settle` finds it without looking for it. */
@@ -211,7 +212,9 @@ export class Group {
         key,
         group: name,
         payload: undefined,
-        body: typeof payload === "object" ? JSON.stringify(payload) : payload ?? "",
+        ...payload instanceof Uint8Array
+          ? bodyOfBytes(payload)
+          : { body: typeof payload === "object" ? JSON.stringify(payload) : payload ?? "" },
         headers: message.headers ?? {},
         attempts,
         cause,

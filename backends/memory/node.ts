@@ -9,7 +9,8 @@ import type { JsonObject } from "../../core/protocol.ts";
 export interface Kept {
   readonly id: string;
   readonly orderingKey: string | undefined;
-  readonly payload: JsonObject | string | undefined;
+  /** Text or bytes where somebody else put them there. */
+  readonly payload: JsonObject | string | Uint8Array | undefined;
   readonly headers: Readonly<Record<string, string>> | undefined;
   readonly publishedAt: number | undefined;
 }
@@ -18,7 +19,7 @@ export interface Kept {
 export class Node implements Kept {
   readonly id: string;
   readonly orderingKey: string | undefined;
-  readonly payload: JsonObject | string | undefined;
+  readonly payload: Kept["payload"];
   readonly headers: Readonly<Record<string, string>> | undefined;
   readonly publishedAt: number | undefined;
   /** Monotonic milliseconds at which it leaves by itself. */

@@ -5,6 +5,7 @@
  */
 import type { DriverDeadLetterQuery, DriverDeadLetters } from "../../core/driver.ts";
 import type { DeadLetter } from "../../core/protocol.ts";
+import { withBytes } from "./bodies.ts";
 import { readDeadLetter } from "./entries.ts";
 import { type GroupKeys, groupKeys } from "./keys.ts";
 import { keysFor, type Script } from "./script.ts";
@@ -45,7 +46,8 @@ export class StreamsDeadLetters implements DriverDeadLetters {
     const answer = known
       ? await this.#transport.run(PICK, keysFor(PICK, keys), known.slice(from, from + PAGE), signal)
       : await this.#transport.run(LIST, keysFor(LIST, keys), [cursor ?? "-", String(count)], signal);
-    const letters = (answer as unknown[][]).map((entry) => readDeadLetter(entry, key, group));
+    const read = (answer as unknown[][]).map((entry) => readDeadLetter(entry, key, group));
+    const letters = await withBytes(this.#transport, keys, read, signal);
     if (known) return { letters, cursor: from + PAGE < known.length ? String(from + PAGE) : undefined };
     const last = letters.at(-1);
     return { letters, cursor: last && letters.length === count ? after(last.id) : undefined };

@@ -21,6 +21,7 @@ import type {
 } from "../../core/driver.ts";
 import { type ErrorCode, QueueError } from "../../core/errors.ts";
 import type { Capabilities } from "../../core/protocol.ts";
+import { withReadableBodies } from "./bodies.ts";
 import { StreamsDeadLetters } from "./dead_letters.ts";
 import { readDeliveries } from "./entries.ts";
 import { byLeaseGroup, type Lease, LeaseGroups } from "./lease_groups.ts";
@@ -235,12 +236,17 @@ export class StreamsDriver implements QueueDriver {
     while (!signal.aborted) {
       const version = this.#transport.version?.(group.keys);
       const found = await this.#lease(group, options);
-      if (Array.isArray(found)) return found;
+      // Not to be called off either: these are leased.
+      if (Array.isArray(found)) return await this.#readable(group.keys, found);
       const left = Math.min(until - monotonic(this.#clock), found.dueMs < 0 ? Infinity : Math.max(found.dueMs, 1));
       if (waitMs <= 0 || until <= monotonic(this.#clock)) break;
       await this.#transport.wait({ keys: group.keys, version, ...found }, left, signal);
     }
     return [];
+  }
+
+  async #readable(keys: GroupKeys, found: RawDelivery[]): Promise<RawDelivery[]> {
+    return [...await withReadableBodies(this.#transport, keys, found, new AbortController().signal)];
   }
 
   async #lease(

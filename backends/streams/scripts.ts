@@ -5,6 +5,36 @@
  */
 import type { Script } from "./script.ts";
 
+/** Tells what the bodies of entries are byte by byte: a client decodes text, and would lose what is no UTF-8. */
+export const BYTES: Script = {
+  name: "bytes",
+  keys: ["stream", "replay", "dead"],
+  repeatable: true,
+  publishes: false,
+  sha: "efbca1856ae4a4dfb5d981c79a747d70e5f3cc6c",
+  source: `local stream, replay, dead = unpack(KEYS, 1, 3)
+local form = unpack(ARGV, 1, 1)
+local taken = 1
+local HEX = {}
+for i = 0, 255 do HEX[string.char(i)] = string.format('%02x', i) end
+local out = {}
+for i = 2, #ARGV, 2 do
+local entry = redis.call('XRANGE', KEYS[tonumber(ARGV[i])], ARGV[i + 1], ARGV[i + 1])[1]
+local body
+for j = 1, entry and #entry[2] or 0, 2 do
+if not body and entry[2][j] == 'data' then body = entry[2][j + 1] end
+end
+if not body then
+out[#out + 1] = ''
+elseif form == 'hex' then
+out[#out + 1] = (string.gsub(body, '.', HEX))
+else
+out[#out + 1] = redis.sha1hex(body)
+end
+end
+return out`,
+};
+
 /** Counts. */
 export const DEPTH: Script = {
   name: "depth",

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { toBase64 } from "../../core/util/bytes.ts";
 import { createConsumer } from "../../core/consume/consumer.ts";
 import { PermanentError } from "../../core/errors.ts";
 import { DEFAULT_GROUP } from "../../core/protocol.ts";
@@ -154,6 +155,43 @@ export const deadLetters: readonly ConformanceCase[] = casesOf(6, [
       await t.becomes(async () => (await letters(t, backend, key)).length === bodies.length, "the dead letters");
       const found = await letters(t, backend, key);
       equal(found.map(({ body }) => body).toSorted(), bodies.toSorted(), "their bodies");
+    },
+  },
+  {
+    id: "bytes",
+    title: "bytes that are no UTF-8 go to the dead letters, the same bytes, also after a replay; no handler sees them",
+    needs: ["deadLetters"],
+    features: ["injectBytes"],
+    async run(t) {
+      const backend = await t.connect();
+      const key = t.key();
+      // gzip, JSON in Latin-1, every byte there is, and half a character: a lenient decoder makes text of each.
+      const bodies = [
+        Uint8Array.of(31, 139, 8, 0, 0, 255),
+        Uint8Array.from('{"name":"J\u00fcrgen"}', (char) => char.charCodeAt(0)),
+        Uint8Array.from({ length: 256 }, (_, n) => n),
+        Uint8Array.of(123, 34, 97, 34, 58, 34, 195),
+      ];
+      const expected = bodies.map((body) => ["base64", toBase64(body)]).toSorted();
+      for (const body of bodies) await t.power("injectBytes")(key, body);
+      const replacement = { text: "\ufffd is text" };
+      await put(t, backend, key, replacement);
+      const reader = t.receive(backend, key);
+      const delivery = await reader.next("the message behind them");
+      equal(delivery.payload, replacement, "the message behind them");
+      await ack(t, delivery);
+      void reader.ask();
+      const found = async () =>
+        (await letters(t, backend, key)).map(({ bodyEncoding, body, payload }) => {
+          equal(payload, undefined, "the payload");
+          return [bodyEncoding, body];
+        }).toSorted();
+      await t.becomes(async () => (await found()).length === bodies.length, "the dead letters");
+      equal(await found(), expected, "their bytes");
+      if (!backend.capabilities.replay) return;
+      equal(await t.settles(backend.deadLetters.replay(key), "the replay"), bodies.length, "how many were replayed");
+      await t.becomes(async () => (await found()).length === bodies.length, "the dead letters again");
+      equal(await found(), expected, "their bytes after the replay");
     },
   },
   {

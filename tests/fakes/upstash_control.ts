@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { fromBase64 } from "../../core/util/bytes.ts";
 import { createServer, type IncomingMessage } from "node:http";
 import type { DriverOperation } from "../../testing/faults/fault_state.ts";
 import { SCRIPTS } from "../conformance/support/scripts.ts";
@@ -23,7 +24,7 @@ export type UpstashCommand =
   | { readonly do: "hold"; readonly token: string }
   | { readonly do: "letThrough"; readonly token: string }
   | { readonly do: "lose"; readonly token: string; readonly operation: DriverOperation }
-  | { readonly do: "inject"; readonly key: string; readonly body: string }
+  | { readonly do: "inject"; readonly key: string; readonly base64: string }
   | { readonly do: "cost"; readonly tokens: string };
 
 /** A running command server and what it commands. */
@@ -59,7 +60,7 @@ export async function startUpstashControl(): Promise<UpstashControl> {
           : SCRIPTS[operation].some(({ source }) => source === script);
         return meant && request.token === token;
       }),
-    inject: ({ key, body }) => redis.call("XADD", key, "*", "data", body),
+    inject: ({ key, base64 }) => redis.call("XADD", key, "*", "data", fromBase64(base64)),
     cost: ({ tokens }) => {
       const own = upstash.seen.filter(({ token }) => token.startsWith(tokens));
       return own.reduce((sum, request) => sum + request.commands.length, 0);

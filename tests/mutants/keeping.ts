@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { fromBase64 } from "../../core/util/bytes.ts";
 import { MemoryDriver } from "../../backends/memory/mod.ts";
 import { PublishError } from "../../core/errors.ts";
 import { type Broken, brokenBackend, brokenDriver, receiving, settling } from "./mutant.ts";
@@ -31,6 +32,25 @@ export const brokenKeeping: readonly Broken[] = [
         return raws;
       },
     }),
+  })),
+  brokenDriver("makes text of bytes that are none", "06-bytes", (driver) => ({
+    receive: receiving(driver, {
+      get: (raws) => raws.map((raw) => raw.body === undefined ? { ...raw, body: '{"name":"J\ufffdrgen"}' } : raw),
+    }),
+  })),
+  brokenDriver("lists bytes as text", "06-bytes", (driver) => ({
+    deadLetters: {
+      ...driver.deadLetters,
+      list: async (...args) => {
+        const { letters, cursor } = await driver.deadLetters.list(...args);
+        return {
+          cursor,
+          letters: letters.map(({ bodyEncoding, body, ...letter }) =>
+            bodyEncoding ? { ...letter, body: new TextDecoder().decode(fromBase64(body)) } : { ...letter, body }
+          ),
+        };
+      },
+    },
   })),
   brokenDriver("forgets why a message died", "06-whole", (driver) => ({
     settle: settling(driver, (one) => one.kind === "dead" ? { ...one, cause: { name: "Error", message: "" } } : one),

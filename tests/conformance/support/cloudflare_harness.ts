@@ -1,4 +1,5 @@
 /** How the conformance kit reaches Cloudflare Queues over HTTP: on the test server of its API. */
+import { toBase64 } from "../../../core/util/bytes.ts";
 import { HttpDriver } from "../../../backends/cloudflare/http_driver.ts";
 import type { CloudflareHttpOptions, QueueAddress } from "../../../backends/cloudflare/mod.ts";
 import { type DriverBroker, driverHarness, FakeClock, type Harness } from "../../../testing/mod.ts";
@@ -33,6 +34,7 @@ export function brokerOf(api: CloudflareApi, options: Partial<CloudflareHttpOpti
       } as CloudflareHttpOptions),
     secrets: [api.token],
     inject: (key, body) => queueOf(key).add({ type: "text", text: body }, 0, "dash"),
+    injectBytes: (key, body) => queueOf(key).add({ type: "bytes", text: toBase64(body) }, 0, "worker"),
     cost: () => api.count(),
   };
 }

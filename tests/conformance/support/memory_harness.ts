@@ -45,6 +45,7 @@ export function memoryHarness(
         holdRequests: (driver) => holds.get(driver)!(),
         secrets: [SECRET],
         inject: (key, body) => broker.inject(key, body),
+        injectBytes: (key, body) => broker.inject(key, body),
         cost: () => cost,
         unreachable: ({ maxLength }) => {
           const memory: QueueDriver = new MemoryDriver({ broker, clock, maxLength });

@@ -40,6 +40,9 @@ async function openBroker(server: RedisServer, namespace: string): Promise<Broke
       inject: async (key, body) => {
         await server.call("XADD", key, "*", "data", body);
       },
+      injectBytes: async (key, body) => {
+        await server.call("XADD", key, "*", "data", body);
+      },
       cost: () => proxies.reduce((sum, proxy) => sum + proxy.commands, 0),
       close: async () => {
         for (const proxy of proxies) await proxy[Symbol.asyncDispose]();

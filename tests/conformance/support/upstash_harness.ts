@@ -5,6 +5,7 @@
  * @module
  */
 import { createDriver } from "../../../backends/upstash/driver.ts";
+import { toBase64 } from "../../../core/util/bytes.ts";
 import type { LeasingBackend, QueueBackend } from "../../../core/protocol.ts";
 import { driverHarness } from "../../../testing/driver_harness.ts";
 import type { Broker, Harness } from "../../../testing/harness.ts";
@@ -39,7 +40,10 @@ async function openBroker(control: string, namespace: string): Promise<Broker> {
         await command(control, { do: "restart" });
       },
       inject: async (key, body) => {
-        await command(control, { do: "inject", key, body });
+        await command(control, { do: "inject", key, base64: toBase64(new TextEncoder().encode(body)) });
+      },
+      injectBytes: async (key, body) => {
+        await command(control, { do: "inject", key, base64: toBase64(body) });
       },
       cost: async () => Number(await command(control, { do: "cost", tokens })),
     }),

@@ -30,7 +30,7 @@ function open(env: Readonly<Record<string, unknown>>): Broker {
     connect: ({ maxLength: _maxLength, ...options } = {}) =>
       new CloudflareBackend({ ...options, bindings: (key) => queueOf(key).binding }),
     inject: async (key, body) => {
-      await queueOf(key).binding.sendBatch([{ body, contentType: "text" as "json" }]);
+      await queueOf(key).binding.sendBatch([{ body, contentType: "text" }]);
     },
     push: (key, consumer) => {
       const { name } = queueOf(key);

@@ -139,3 +139,16 @@ test("Pushed text and bytes that spell a JSON object are payloads, a byte order 
   await handle(batch);
   assert.deepEqual(seen, ["ü", "ü", "ü"]);
 });
+
+test("A replay leaves alone what a running consumer gives up again meanwhile", async () => {
+  const { backend, queue, dead, clock } = setup();
+  queue.add({ type: "text", text: "no object" }, 0, "dash");
+  const stop = new AbortController();
+  const consuming = Array.fromAsync(backend.receive(KEY, { signal: stop.signal }));
+  while (dead.size === 0) await Promise.resolve();
+  clock.skip(1);
+  assert.equal(await backend.deadLetters.replay(KEY), 1);
+  stop.abort();
+  await consuming;
+  assert.equal(queue.size + dead.size, 1);
+});
