@@ -10,6 +10,12 @@ export const TOO_LARGE: unique symbol = Symbol("too large");
 /** The size of one read in bytes. Runtimes allocate as much for a reader that brings no buffer. */
 const READ_BYTES = 65_536;
 
+/**
+ * The reads after which other requests and timers get their turn. A read of bytes that have arrived already resolves
+ * without a turn of the event loop, so that a body in small chunks could otherwise hold up everything else.
+ */
+const READS_PER_TURN = 32;
+
 /** The size in bytes that the buffer of a body starts with. Most events are smaller. */
 const FIRST_BYTES = 8_192;
 
@@ -35,11 +41,14 @@ export async function readBody(
   signal.addEventListener("abort", cancel, { once: true });
   try {
     const body = new GrowingBuffer(maxBytes);
+    let reads = 0;
     for (let chunk = await read(); chunk; chunk = await read()) {
       signal.throwIfAborted();
-      if (body.append(chunk)) continue;
-      cancel();
-      return TOO_LARGE;
+      if (!body.append(chunk)) {
+        cancel();
+        return TOO_LARGE;
+      }
+      if (++reads % READS_PER_TURN === 0) await nextTurn();
     }
     signal.throwIfAborted();
     return body.bytes();
@@ -48,19 +57,24 @@ export async function readBody(
   }
 }
 
+/** Resolves in the next turn of the event loop. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}
+
 /** Returns whether `Content-Length` is over the limit. It can refuse a body; what it promises is never believed. */
 export function declaresMoreThan(request: Request, maxBytes: number): boolean {
   return Number(request.headers.get("content-length")) > maxBytes;
 }
 
-/** Cancels a body that is not read any further. Not awaited: the response must not wait for a sender that goes on. */
+/**
+ * Cancels a body that is not read any further, in the next turn of the event loop: Deno holds back the response of a
+ * request whose body was cancelled before, for as long as the sender goes on.
+ */
 export function discard(source: { cancel(reason?: unknown): Promise<void> } | null): void {
-  // A stream that has failed rejects its cancellation, and a locked one throws: there is nothing left to cancel.
-  try {
-    source?.cancel().catch(() => undefined);
-  } catch {
-    // See above.
-  }
+  if (!source) return;
+  // A stream that has failed rejects its cancellation: there is nothing left to cancel.
+  void nextTurn().then(() => source.cancel()).catch(() => undefined);
 }
 
 interface ChunkReader {

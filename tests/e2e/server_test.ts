@@ -63,11 +63,15 @@ for (const [name, command] of RUNTIMES) {
     assert.equal(server.lines("stopping")[0]?.signal, "SIGINT");
   });
 
-  test(`on ${name}: a body over 1 MiB, with and without Content-Length, is 413 over the wire`, async () => {
+  test(`on ${name}: a body over 1 MiB is 413, unless it is refused before, over the wire`, async () => {
     await using server = new ServerProcess(command, { SLACK_SIGNING_SECRET: SECRET });
     const url = await server.url();
-    assert.equal(await postBytes(url, 2 * 1024 * 1024, true), 413);
-    assert.equal(await postBytes(url, 2 * 1024 * 1024, false), 413);
+    const { "content-type": _type, ...plausible } = Object.fromEntries(
+      (await slackRequest(url, { secret: "not the secret", body: "" })).headers,
+    );
+    assert.equal(await postBytes(url, 2 * 1024 * 1024, true, {}), 413, "Content-Length says so");
+    assert.equal(await postBytes(url, 2 * 1024 * 1024, false, plausible), 413, "the body is too long");
+    assert.equal(await postBytes(url, 2 * 1024 * 1024, false, {}), 401, "nobody reads it");
     assert.equal(await post(url, envelopeOf(SAMPLES[0]!.event, "Ev1")), 200, "and the next request is served");
   });
 
@@ -77,6 +81,11 @@ for (const [name, command] of RUNTIMES) {
       "a port that is none",
       { SLACK_SIGNING_SECRET: SECRET, PORT: "http" },
       /PORT must be a whole number from 0 to 65535, found "http"/,
+    ],
+    [
+      "everything at once",
+      { PORT: "http", SLACK_SIGNING_SECRET: "xoxb-1", QUEUE_BACKEND: "redis", REDIS_TIMEOUT: "soon" },
+      /^4 problems:\n {2}SLACK_SIGNING_SECRET must be .* a token[^\n]*\n {2}PORT must be [^\n]*\n {2}REDIS_URL is not set[^\n]*\n {2}REDIS_TIMEOUT must be/,
     ],
     ["an unknown backend", { SLACK_SIGNING_SECRET: SECRET, QUEUE_BACKEND: "memroy" }, /did you mean "memory"\?/],
   ];
@@ -91,10 +100,10 @@ for (const [name, command] of RUNTIMES) {
   }
 }
 
-/** Posts so many bytes, and answers the status: also where the server answers before it has all. */
-function postBytes(url: string, bytes: number, declared: boolean): Promise<number> {
+/** Posts bytes. Resolves with the status, also when the server answers before it has all. */
+function postBytes(url: string, bytes: number, declared: boolean, more: Record<string, string>): Promise<number> {
   return new Promise((resolve, reject) => {
-    const headers = declared ? { "content-length": bytes } : { "transfer-encoding": "chunked" };
+    const headers = { ...more, ...declared ? { "content-length": bytes } : { "transfer-encoding": "chunked" } };
     const request = httpRequest(`${url}/slack/events`, { method: "POST", headers });
     let answered = false;
     request.once("response", (response) => {

@@ -56,6 +56,11 @@ export class ServerProcess implements AsyncDisposable {
     return this.#ended;
   }
 
+  /** The process's id. */
+  get pid(): number {
+    return this.#child.pid ?? -1;
+  }
+
   /** All lines so far that say `message`. */
   lines(message: string): LogLine[] {
     return this.#lines.filter((line) => line.message === message);
