@@ -146,7 +146,7 @@ test("README's first program answers people once and never itself", async () => 
     await slack.posted(text);
   }
   assert.deepEqual(slack.posts.map(({ text }) => text).sort(), [
-    "<@U0LAN0Z89> who are you?",
+    "You said: <@U0LAN0Z89> who are you?",
     "and another",
     "hello",
     "one more",
