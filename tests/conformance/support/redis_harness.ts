@@ -56,7 +56,8 @@ async function openBroker(server: RedisServer, namespace: string): Promise<Broke
     connect: async (options) => {
       const backend = await base.connect(options);
       own.set(backend, proxies.at(-1)!);
-      await (backend as LeasingBackend).health(); // connected, so that what is late or lost is what the case means
+      // Connected, so that what is late or lost is what the case means; a busy machine may need more than one try.
+      for (let left = 5; left > 0 && !(await (backend as LeasingBackend).health()).ok; left--);
       return backend;
     },
     kill: (backend) => {
