@@ -167,7 +167,7 @@ test("RedisBackend.health is not ok on a full server, and adds nothing to any", 
   await using backend = new RedisBackend({ url: redis.url, retryDelayMs: 5 });
   assert.equal((await backend.health()).ok, true);
   assert.equal(await redis.call("DBSIZE"), 0);
-  await redis.call("CONFIG", "SET", "maxmemory", "1mb");
+  await redis.call("CONFIG", "SET", "maxmemory", "1kb");
   await assert.rejects(backend.publish(KEY, { n: 1 }), ({ code }: QueueError) => code === "queue-full");
   const { ok, error } = await backend.health();
   assert.equal(ok, false);
