@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Clock } from "../../core/util/clock.ts";
+import { type Clock, monotonic } from "../../core/util/clock.ts";
 import { QueueError } from "../../core/errors.ts";
 import { Reachability, requestText, retryAfterMs } from "../http.ts";
 import { codeOfAnswer, isOfQueue } from "./errors.ts";
@@ -92,7 +92,7 @@ export class CloudflareClient {
     const askedMs = retryAfterMs(headers, clock);
     // The API's own limit, which all requests share; what only one queue is short of has numbers of its own.
     if (status === 429 && !isOfQueue(error?.code)) {
-      this.#paidUntil = clock.now() + WINDOW_MS + (askedMs ?? 0);
+      this.#paidUntil = monotonic(clock) + WINDOW_MS + (askedMs ?? 0);
     }
     // The number alone: what the API says beside it may quote the request.
     throw new QueueError(code, `the API answered ${status}${error ? `, error ${error.code}` : ""}`, {
@@ -101,7 +101,7 @@ export class CloudflareClient {
   }
 
   #pace(): void {
-    const now = this.#options.clock.now();
+    const now = monotonic(this.#options.clock);
     const retryAfterMs = this.#paidUntil - now - WINDOW_MS;
     if (retryAfterMs > 0) {
       const limit = `the API takes ${this.#options.requestLimit} requests in 5 minutes`;

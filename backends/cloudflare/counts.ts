@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Clock } from "../../core/util/clock.ts";
+import { type Clock, monotonic } from "../../core/util/clock.ts";
 
 /** The leases and delays of one key that passed through here. */
 export class Counts {
@@ -20,14 +20,14 @@ export class Counts {
 
   /** Leases that are neither settled nor over. */
   get inFlight(): number {
-    const now = this.#clock.now();
+    const now = monotonic(this.#clock);
     for (const [id, until] of this.#leases) if (until <= now) this.#leases.delete(id);
     return this.#leases.size;
   }
 
   /** Messages whose delay is not over. */
   get delayed(): number {
-    const now = this.#clock.now();
+    const now = monotonic(this.#clock);
     let sum = 0;
     for (const [until, count] of this.#delayed) {
       if (until <= now) this.#delayed.delete(until);
@@ -49,7 +49,7 @@ export class Counts {
   /** A message waits for so many milliseconds. */
   waits(ms: number): void {
     if (ms < 1000) return;
-    const until = Math.floor((this.#clock.now() + ms) / 1000) * 1000;
+    const until = Math.floor((monotonic(this.#clock) + ms) / 1000) * 1000;
     this.#delayed.set(until, (this.#delayed.get(until) ?? 0) + 1);
   }
 }

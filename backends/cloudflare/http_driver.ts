@@ -6,7 +6,7 @@
 import { DEFAULT_TIMEOUT_MS } from "../../core/defaults.ts";
 import { checkOptions, checkValue, count, func, positive, text, type Validators } from "../../core/util/validate.ts";
 import { BACKEND_CHECKS, type BackendOptions } from "../../core/context.ts";
-import { type Clock, systemClock } from "../../core/util/clock.ts";
+import { type Clock, monotonic, systemClock } from "../../core/util/clock.ts";
 import type {
   DriverDepth,
   DriverMessage,
@@ -135,16 +135,16 @@ export class HttpDriver implements QueueDriver {
       throw new QueueError("invalid", `a lease lasts at most ${MAX_LEASE_MS} ms, asked for ${leaseMs}`);
     }
     const poll = this.#poll(key);
-    const giveUpAt = this.#clock.now() + waitMs;
+    const giveUpAt = monotonic(this.#clock) + waitMs;
     const body = JSON.stringify({ batch_size: Math.min(max, 100), visibility_timeout_ms: Math.ceil(leaseMs) });
     while (!signal.aborted) {
-      const left = giveUpAt - this.#clock.now();
+      const left = giveUpAt - monotonic(this.#clock);
       if (waitMs > 0 && poll.dueMs > 0) {
         if (left <= 0) break;
         await poll.sleep(Math.min(poll.dueMs, left), signal);
         continue;
       }
-      const leasedUntil = this.#clock.now() + leaseMs;
+      const leasedUntil = monotonic(this.#clock) + leaseMs;
       const messages = await this.#pull(key, body);
       poll.pulled(messages.length);
       for (const { lease_id } of messages) this.#count(key).leased(lease_id!, leasedUntil);

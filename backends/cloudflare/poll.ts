@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Clock } from "../../core/util/clock.ts";
+import { type Clock, monotonic } from "../../core/util/clock.ts";
 
 /** The gap after the first empty pull; it doubles from there. */
 const FIRST_GAP_MS = 250;
@@ -25,19 +25,19 @@ export class Poll {
 
   /** Milliseconds until the next pull is due. */
   get dueMs(): number {
-    return Math.min(this.#lastAt + this.#gapMs, this.#expectedAt) - this.#clock.now();
+    return Math.min(this.#lastAt + this.#gapMs, this.#expectedAt) - monotonic(this.#clock);
   }
 
   /** Tells what a pull brought. */
   pulled(count: number): void {
-    this.#lastAt = this.#clock.now();
+    this.#lastAt = monotonic(this.#clock);
     if (this.#expectedAt <= this.#lastAt) this.#expectedAt = Infinity;
     this.#gapMs = count > 0 ? 0 : Math.min(Math.max(this.#gapMs * 2, FIRST_GAP_MS), this.#maxGapMs);
   }
 
   /** Something is known to be there in `ms`: the next pull is due no later. */
   expect(ms: number): void {
-    this.#expectedAt = Math.min(this.#expectedAt, this.#clock.now() + ms);
+    this.#expectedAt = Math.min(this.#expectedAt, monotonic(this.#clock) + ms);
     for (const wake of [...this.#sleepers]) wake();
   }
 

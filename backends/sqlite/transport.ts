@@ -9,7 +9,7 @@
 import { type BigIntStats, statfsSync, type Stats, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { type Clock, systemClock } from "../../core/util/clock.ts";
+import { type Clock, monotonic, systemClock } from "../../core/util/clock.ts";
 import { delay } from "../../core/util/async.ts";
 import { type ErrorCode, QueueError } from "../../core/errors.ts";
 import type { BoundStatement, Row, RunOptions, SqlPort } from "../sql/port.ts";
@@ -139,7 +139,7 @@ export class SqliteTransport implements SqlPort {
 
   /** Does the work, again and again while somebody else holds the lock. Where it rejects nothing was done. */
   async #withPatience<T>(work: () => T, signal: AbortSignal): Promise<T> {
-    const until = this.#clock.now() + LOCK_PATIENCE_MS;
+    const until = monotonic(this.#clock) + LOCK_PATIENCE_MS;
     if (signal.aborted) {
       const why = "the call was given up before the database was asked";
       throw new QueueError("timeout", why, { backend: "sqlite", cause: signal.reason });
@@ -149,7 +149,7 @@ export class SqliteTransport implements SqlPort {
         return work();
       } catch (error) {
         if (faultOf(error) !== "busy") throw error;
-        if (signal.aborted || this.#clock.now() >= until) throw locked(error);
+        if (signal.aborted || monotonic(this.#clock) >= until) throw locked(error);
         // Ends early where the caller gives up, who then learns that it was the lock.
         const pause = delay(1 + Math.random() * Math.min(8, 1 + tries), this.#clock, signal);
         await pause.catch(() => undefined);

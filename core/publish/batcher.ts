@@ -11,10 +11,11 @@ import { type BatchOwner, type PublishOutcome, sendBatch, SendState } from "./se
 import type { BackendContext } from "../context.ts";
 import { type GiveUpReason, PendingPublish } from "./pending_publish.ts";
 import type { PublishReceipt } from "../protocol.ts";
+import { monotonic } from "../util/clock.ts";
 
 /** A call, with the promise that it returned. */
 interface BatchedPublish extends PendingPublish {
-  /** Epoch milliseconds. */
+  /** When its time is over, by the monotonic clock, in milliseconds. */
   deadline: number;
   resolve(receipts: PublishReceipt[]): void;
   reject(error: unknown): void;
@@ -192,8 +193,7 @@ class KeyBatcher implements BatchOwner {
     this.#timerAt = deadline;
     this.#timer = clock.setTimeout(() => {
       this.#timerAt = Infinity;
-      // A timer is never early: a clock that says so was set back.
-      const now = Math.max(clock.now(), deadline);
+      const now = Math.max(monotonic(clock), deadline); // a timer is never early
       let next = Infinity;
       const why = { reason: this.#context.timeoutError("timeout"), aborted: false };
       for (const { pending } of this.#entries()) {
@@ -202,7 +202,7 @@ class KeyBatcher implements BatchOwner {
         else next = Math.min(next, pending.deadline);
       }
       if (next < Infinity) this.#arm(next);
-    }, Math.max(0, deadline - clock.now()));
+    }, Math.max(0, deadline - monotonic(clock)));
   }
 }
 

@@ -9,6 +9,7 @@ import { publishError, type PublishOutcome, type SendState, unknownOutcome } fro
 import type { BackendContext } from "../context.ts";
 import { notify } from "../observer.ts";
 import type { PublishReceipt } from "../protocol.ts";
+import { monotonic } from "../util/clock.ts";
 
 /** Why the caller waits no longer. */
 export interface GiveUpReason {
@@ -26,7 +27,7 @@ export class PendingPublish {
   /** True once the caller has a result; later outcomes are ignored. */
   over = false;
   declare readonly messages: readonly DriverMessage[];
-  /** Epoch milliseconds of the call. */
+  /** When it was called, by the monotonic clock, in milliseconds. */
   declare readonly startedAt: number;
   readonly #context: BackendContext;
   readonly #key: string;
@@ -38,7 +39,7 @@ export class PendingPublish {
     this.#context = context;
     this.#key = key;
     this.messages = messages;
-    this.startedAt = context.clock.now();
+    this.startedAt = monotonic(context.clock);
     this.#outcomes = new Array(messages.length);
   }
 
@@ -61,7 +62,7 @@ export class PendingPublish {
     }
     const { clock, driver: { name: backend }, options: { observer } } = this.#context;
     if (observer?.published) {
-      const durationMs = clock.now() - this.startedAt;
+      const durationMs = monotonic(clock) - this.startedAt;
       notify(observer, "published", { backend, key: this.#key, id: outcome.id, durationMs });
     }
   }

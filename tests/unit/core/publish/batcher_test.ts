@@ -380,6 +380,20 @@ test("outbox: many that wait when the broker is down all end, however many they 
   assert.deepEqual(clock.waits(), []);
 });
 
+test("PublishBatcher gives up no publish early when the time of day is set forward", async () => {
+  const { backend, clock } = setUp({ send: hang });
+  const first = rejected(backend.publish("k", {}, { timeoutMs: 1_000 }));
+  let over = false;
+  const second = rejected(backend.publish("k", {}, { timeoutMs: 60_000 })).finally(() => over = true);
+  await turn();
+  clock.set(3_600_000);
+  await clock.advance(1_000);
+  await first;
+  assert.equal(over, false);
+  await clock.advance(59_000);
+  await second;
+});
+
 test("outbox: a clock that is set back does not make a publish wait for longer", async () => {
   const { backend, clock } = setUp({ send: hang });
   const publishing = rejected(backend.publish("k", {}, { timeoutMs: 1_000 }));
