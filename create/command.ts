@@ -8,7 +8,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import type { CreateOptions } from "./mod.ts";
+import type { CreateOptions } from "./options.ts";
 
 const USAGE = `Writes the package of a new backend for @slack-mcp/queue.
 

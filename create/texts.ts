@@ -5,7 +5,7 @@
  */
 import config from "../deno.json" with { type: "json" };
 import type { Names } from "./names.ts";
-import type { Transport } from "./mod.ts";
+import type { Transport } from "./options.ts";
 
 /** A variable, what it says, and its default. */
 type Variable = readonly [suffix: string, meaning: string, fallback: string];

@@ -5,14 +5,17 @@
  */
 import { DEFAULT_CONCURRENCY, DEFAULT_DRAIN_DEADLINE_MS } from "../defaults.ts";
 import { abortSignal, checkOptions, count, positive, type Validators } from "../util/validate.ts";
-import { createProcessor, type HandleBatchOptions, handlePushed } from "./push_handler.ts";
-import type { ConsumerOptions, ConsumerSummary } from "./processor.ts";
-import type { QueueBackend, ReceiveOptions } from "../protocol.ts";
-import { pull } from "./pull.ts";
+import { type HandleBatchOptions, handlePushed } from "./push_handler.ts";
+import type { ConsumerOptions } from "./options.ts";
+import { type ConsumerSummary, DeliveryProcessor, noCounts } from "./processor.ts";
+import type { LeasingBackend, QueueBackend, ReceiveOptions } from "../protocol.ts";
+import { leave, pullDeliveries, type PullRun } from "./pull.ts";
+import { pullPayloads } from "./pull_unleased.ts";
 import type { PushBatch } from "./push.ts";
 
 export { createBatchHandler, type HandleBatchOptions } from "./push_handler.ts";
-export type { ConsumerOptions, ConsumerSummary, DeadLetterSink, Handler } from "./processor.ts";
+export type { ConsumerOptions, DeadLetterSink, Handler } from "./options.ts";
+export type { ConsumerSummary } from "./processor.ts";
 export type { PushBatch, PushMessage } from "./push.ts";
 
 /** Options of {@link Consumer.run}. */
@@ -66,12 +69,11 @@ const RUN_CHECKS: Validators<RunOptions> = {
  * @throws {TypeError | RangeError} An option that is not as described.
  */
 export function createConsumer(options: ConsumerOptions): Consumer {
-  const processor = createProcessor(options);
-  const concurrency = options.concurrency ?? DEFAULT_CONCURRENCY;
+  const processor = new DeliveryProcessor(options);
   return {
     run: async (backend, key, runOptions = {}) => {
       checkOptions("run options", runOptions, RUN_CHECKS);
-      return await pull(processor, concurrency, backend, key, runOptions);
+      return await pull(processor, backend, key, runOptions);
     },
     drain: async (backend, key, drainOptions = {}) => {
       checkOptions(
@@ -91,7 +93,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
       }, deadlineMs);
       try {
         const settings = { ...rest, signal: stopping.signal, stopWhenEmpty: true };
-        return await pull(processor, concurrency, backend, key, settings, ending.signal);
+        return await pull(processor, backend, key, settings, ending.signal);
       } finally {
         processor.clock.clearTimeout(timer);
         signal?.removeEventListener("abort", onAbort);
@@ -99,4 +101,47 @@ export function createConsumer(options: ConsumerOptions): Consumer {
     },
     handleBatch: (batch, batchOptions) => handlePushed(processor, batch, batchOptions),
   };
+}
+
+/** Pulls until the iteration ends, then lets running handlers finish; or returns at once when `ending` aborts. */
+async function pull(
+  processor: DeliveryProcessor,
+  backend: QueueBackend,
+  key: string,
+  options: ReceiveOptions,
+  ending?: AbortSignal,
+): Promise<ConsumerSummary> {
+  const counts = noCounts();
+  const stopping = new AbortController();
+  const stop = () => stopping.abort();
+  const { signal } = options;
+  if (signal?.aborted) stop();
+  else signal?.addEventListener("abort", stop, { once: true });
+  const { concurrency = DEFAULT_CONCURRENCY } = processor.options;
+  const settings = { ...withoutUndefined(options), signal: stopping.signal };
+  const run: PullRun = { processor, concurrency, key, options: settings, stop, counts, ending };
+  const [iterator, work] = hasReceive(backend) ? pullDeliveries(backend, run) : pullPayloads(backend, run);
+  try {
+    await (ending ? Promise.race([work, aborted(ending)]) : work);
+  } finally {
+    signal?.removeEventListener("abort", stop);
+    // A delivery that is not settled any more must not stay leased: a failure has left it, or the time is over.
+    const left = leave(iterator);
+    if (!ending?.aborted) await left;
+  }
+  return { ...counts };
+}
+
+function hasReceive(backend: QueueBackend): backend is LeasingBackend {
+  return typeof (backend as Partial<LeasingBackend>).receive === "function";
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}
+
+/** Removes options that are `undefined`: they would hide defaults. */
+function withoutUndefined<T extends object>(options: T): T {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
 }

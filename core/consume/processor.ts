@@ -1,5 +1,5 @@
 /**
- * What becomes of one delivery: the handler's outcome turned into a settlement, the same for pull and push.
+ * Runs the handler on a delivery and settles it by the outcome, the same for pull and push.
  *
  * @module
  */
@@ -12,73 +12,43 @@ import { type Clock, monotonic, systemClock } from "../util/clock.ts";
 import { checkValue, nonNegative } from "../util/validate.ts";
 import { ConsumeError, PermanentError, QueueError } from "../errors.ts";
 import { withDeadline } from "../util/async.ts";
-import { notify, type QueueMessageEvent, type QueueObserver } from "../observer.ts";
-import type { Delivery, FailureCause, RetryDeliveryOptions } from "../protocol.ts";
+import { notify, type QueueMessageEvent } from "../observer.ts";
+import { checkConsumerOptions, type ConsumerOptions } from "./options.ts";
+import type { Delivery, RetryDeliveryOptions } from "../protocol.ts";
 import { settled } from "../util/user_callback.ts";
 import { backoffMs, type BackoffOptions } from "../util/retry.ts";
 
-/** What a handler is: resolve is done, throw is try again, {@link PermanentError} is give up. */
-export type Handler = (delivery: Delivery) => unknown;
-
-/**
- * Keeps what a queue cannot: resolves when the message is safe elsewhere. `body` is what came, where it could not be
- * read. Where it throws, the message comes again and the sink is asked again.
- */
-export type DeadLetterSink = (delivery: Delivery, cause: FailureCause, body?: unknown) => Promise<unknown>;
-
-/** Options of `createConsumer`. */
-export interface ConsumerOptions {
-  /** Called with each delivery. */
-  readonly handler: Handler;
-  /** The most handlers that run at once. Default: 8. */
-  readonly concurrency?: number | undefined;
-  /** Deliveries after which a message goes to the dead letters. Default: 5. */
-  readonly maxAttempts?: number | undefined;
-  /** Milliseconds before a failed message comes again: a growing wait with full jitter, or a function of attempts and error; never more than 24 h. Default: 1 s, doubling, up to 5 min; also where the function throws, or answers what is no finite number of at least 0. */
-  readonly backoff?: (BackoffOptions | ((attempts: number, error: unknown) => number)) | undefined;
-  /** Milliseconds after which a handler counts as failed and its `delivery.signal` aborts. Default: no limit. */
-  readonly timeoutMs?: number | undefined;
-  /** Takes dead letters where the backend or platform keeps none. Default: a run stops with an error sooner than lose one. */
-  readonly deadLetter?: DeadLetterSink | undefined;
-  /** Told what becomes of each delivery, with how long its handler took. */
-  readonly observer?: QueueObserver | undefined;
-  /** Default: the platform's. */
-  readonly clock?: Clock | undefined;
-  /** A source of numbers from 0 to below 1, for jitter. Default: `Math.random`. */
-  readonly random?: (() => number) | undefined;
-}
-
-/** What a run did. */
+/** The number of deliveries by outcome. */
 export interface ConsumerSummary {
-  /** Handled. */
+  /** Handled and acknowledged. */
   readonly acked: number;
-  /** Failed, and to come again. */
+  /** Failed; they come again. */
   readonly retried: number;
-  /** Given up. */
+  /** Moved to the dead letters. */
   readonly deadLettered: number;
-  /** Settled too late: someone else has them now. */
+  /** Settled after their lease had ended: another consumer has them. */
   readonly lost: number;
 }
 
-/** What became of a delivery. */
+/** The outcome of a delivery. */
 export type DeliveryOutcome = keyof ConsumerSummary;
 
-/** A summary to count in. */
+/** A summary that is being counted. */
 export type Counts = { -readonly [Name in DeliveryOutcome]: number };
 
-/** How a delivery is settled by its handler's outcome: as the delivery itself does it, or in some other way. */
+/** Settles a delivery by its handler's outcome: as the delivery itself does, or in another way. */
 export interface SettlementActions {
-  /** As {@link Delivery.ack}. */
+  /** See {@link Delivery.ack}. */
   ack(): Promise<boolean>;
-  /** As {@link Delivery.retry}. */
+  /** See {@link Delivery.retry}. */
   retry(options: RetryDeliveryOptions): Promise<boolean>;
-  /** As {@link Delivery.deadLetter}. `undefined`: it could not be kept now, and must come again. */
+  /** See {@link Delivery.deadLetter}. Resolves with `undefined` where it could not be kept now and must come again. */
   deadLetter(reason: unknown): Promise<boolean | undefined>;
   /** True where the handler is to run however often the message was delivered before: the platform has its own bound. */
   readonly anyAttempt?: boolean | undefined;
 }
 
-/** A summary of nothing, to count in. */
+/** Returns a summary of nothing, to count in. */
 export function noCounts(): Counts {
   return { acked: 0, retried: 0, deadLettered: 0, lost: 0 };
 }
@@ -88,7 +58,7 @@ const DEFAULT_BACKOFF: BackoffOptions = {
   maxMs: DEFAULT_MAX_HANDLER_RETRY_DELAY_MS,
 };
 
-/** Milliseconds: what every backend takes as a delay. */
+/** Milliseconds of the longest wait: every backend accepts it as a delay. */
 const LONGEST_WAIT_MS = 86_400_000;
 
 /** Milliseconds before a message whose handler met a wrong set-up comes again, the first time. */
@@ -115,7 +85,9 @@ export class DeliveryProcessor {
   readonly waiting: Set<string> = new Set();
   readonly #random: () => number;
 
+  /** @throws {TypeError | RangeError} An option that is not as described. */
   constructor(options: ConsumerOptions) {
+    checkConsumerOptions(options);
     this.options = options;
     this.maxAttempts = options.maxAttempts ?? DEFAULT_MAX_ATTEMPTS;
     this.clock = options.clock ?? systemClock;
@@ -150,7 +122,7 @@ export class DeliveryProcessor {
     return this.#settled("retried", again, delivery, backend, event);
   }
 
-  /** Tells the observer that an option of the consumer failed. */
+  /** Reports to the observer that a function among the consumer's options failed. */
   reportFailure(what: string, { key, id, attempts }: Delivery, backend: string, cause: unknown): void {
     const error = new ConsumeError("internal", `${what} a message failed`, { key, id, backend, cause });
     notify(this.options.observer, "failed", { backend, key, operation: "settle", failures: attempts, error });

@@ -11,7 +11,8 @@ import { open } from "../envelope.ts";
 import { QueueError } from "../errors.ts";
 import { toCause } from "../cause.ts";
 import { isPlainObject } from "../util/json.ts";
-import type { DeadLetterSink, SettlementActions } from "./processor.ts";
+import type { DeadLetterSink } from "./options.ts";
+import type { SettlementActions } from "./processor.ts";
 import type { Delivery } from "../protocol.ts";
 
 /** One message of a pushed batch. The first of `ack` and `retry` wins. */

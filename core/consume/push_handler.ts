@@ -4,19 +4,12 @@
  * @module
  */
 import { DEFAULT_BATCH_DEADLINE_MS, DEFAULT_CONCURRENCY } from "../defaults.ts";
-import { checkOptions, checkValue, count, func, object, positive, text, type Validators } from "../util/validate.ts";
+import { checkOptions, positive, text, type Validators } from "../util/validate.ts";
 import { ConsumeError, QueueError } from "../errors.ts";
 import { withDeadline } from "../util/async.ts";
-import {
-  type ConsumerOptions,
-  type ConsumerSummary,
-  type Counts,
-  DeliveryProcessor,
-  noCounts,
-  setupDelayMs,
-} from "./processor.ts";
+import { type ConsumerSummary, type Counts, DeliveryProcessor, noCounts, setupDelayMs } from "./processor.ts";
+import type { ConsumerOptions } from "./options.ts";
 import { type PushBatch, type PushDelivery, pushDelivery, wholeSeconds } from "./push.ts";
-import { BACKOFF_CHECKS } from "../util/retry.ts";
 
 /** Options of one pushed batch. */
 export interface HandleBatchOptions {
@@ -34,34 +27,10 @@ export interface HandleBatchOptions {
   readonly deadlineMs?: number | undefined;
 }
 
-const CONSUMER_CHECKS: Validators<ConsumerOptions> = {
-  handler: func,
-  concurrency: count,
-  maxAttempts: count,
-  backoff: (value) => func(value) && object(value),
-  timeoutMs: positive,
-  deadLetter: func,
-  observer: object,
-  clock: object,
-  random: func,
-};
-
 const BATCH_CHECKS: Validators<HandleBatchOptions> = {
   key: text,
   deadlineMs: positive,
 };
-
-/**
- * The policy of a consumer's options.
- *
- * @throws {TypeError | RangeError} An option that is not as described.
- */
-export function createProcessor(options: ConsumerOptions): DeliveryProcessor {
-  checkOptions("consumer options", options, CONSUMER_CHECKS);
-  checkValue("handler", options.handler, func);
-  if (typeof options.backoff === "object") checkOptions("backoff", options.backoff, BACKOFF_CHECKS);
-  return new DeliveryProcessor(options);
-}
 
 /**
  * Makes the `queue()` handler of a Worker: the processor of a consumer without the pull loop in the bundle.
@@ -87,11 +56,11 @@ export function createProcessor(options: ConsumerOptions): DeliveryProcessor {
 export function createBatchHandler(
   options: ConsumerOptions | (() => ConsumerOptions),
 ): (batch: PushBatch, options?: HandleBatchOptions) => Promise<ConsumerSummary> {
-  const made = typeof options === "function" ? undefined : createProcessor(options);
+  const made = typeof options === "function" ? undefined : new DeliveryProcessor(options);
   return async (batch, batchOptions) => {
     let processor: DeliveryProcessor;
     try {
-      processor = made ?? createProcessor((options as () => ConsumerOptions)());
+      processor = made ?? new DeliveryProcessor((options as () => ConsumerOptions)());
     } catch (error) {
       for (const message of batch.messages) {
         const delayMs = setupDelayMs(error, message.attempts);

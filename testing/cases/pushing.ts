@@ -5,7 +5,7 @@
  */
 import { createConsumer } from "../../core/consume/consumer.ts";
 import { PermanentError } from "../../core/errors.ts";
-import type { ConsumerOptions } from "../../core/consume/processor.ts";
+import type { ConsumerOptions } from "../../core/consume/options.ts";
 import type { FailureCause, JsonObject } from "../../core/protocol.ts";
 import { type CaseContext, type CaseDraft, casesOf, type ConformanceCase } from "../case.ts";
 import { atLeast, atMost, check, equal } from "../check.ts";

@@ -93,6 +93,29 @@ export function packagesBehind(file: string, edges: readonly Edge[], withDynamic
   return [...seen].filter((one) => one.startsWith("npm:")).map(packageOf).sort();
 }
 
+/**
+ * Finds files that import one another in a circle, types included: such files can only be understood together.
+ *
+ * @returns One line for each circle, with its files in the order of the imports.
+ */
+export function importCircles(edges: readonly Edge[]): string[] {
+  const imports = Map.groupBy(edges.filter(({ dynamic }) => !dynamic), ({ from }) => from);
+  const done = new Set<string>();
+  const way: string[] = [];
+  const circles: string[] = [];
+  const visit = (file: string): void => {
+    const at = way.indexOf(file);
+    if (at >= 0) circles.push(`${[...way.slice(at), file].join(" → ")}: a circle of imports`);
+    if (at >= 0 || done.has(file)) return;
+    way.push(file);
+    for (const { to } of imports.get(file) ?? []) visit(to);
+    way.pop();
+    done.add(file);
+  };
+  for (const file of imports.keys()) visit(file);
+  return circles;
+}
+
 /** The code without its comments: good for looking for names, not for running. */
 function withoutComments(source: string): string {
   return source.replace(/\/\*[\s\S]*?\*\//g, "").replace(/(^|\s)\/\/.*$/gm, "$1");
@@ -154,5 +177,6 @@ export async function readEdges(root: string, files: readonly string[]): Promise
 /** All that the files break. */
 export async function brokenRules(root: string, files: readonly string[]): Promise<string[]> {
   const texts = files.flatMap((file) => brokenText(file, readFileSync(join(root, file), "utf8")));
-  return [...brokenFloors(await readEdges(root, files)), ...texts];
+  const edges = await readEdges(root, files);
+  return [...brokenFloors(edges), ...importCircles(edges), ...texts];
 }

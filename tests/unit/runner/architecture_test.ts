@@ -11,6 +11,7 @@ import {
   brokenRules,
   brokenText,
   type Edge,
+  importCircles,
   packagesBehind,
   readEdges,
 } from "../../runner/architecture.ts";
@@ -85,6 +86,16 @@ test("architecture: each import that does not go down is found", () => {
     edge("env.ts", "backends/memory/mod.ts"),
   ];
   for (const one of edges) assert.equal(brokenFloors([one]).length, 1, `${one.from} → ${one.to} passed`);
+});
+
+test("importCircles finds each circle, of types too, and nothing where imports go one way", () => {
+  const line = [edge("a.ts", "b.ts"), edge("b.ts", "c.ts"), edge("a.ts", "c.ts"), edge("c.ts", "d.ts")];
+  assert.deepEqual(importCircles(line), []);
+  assert.deepEqual(importCircles([...line, edge("c.ts", "a.ts", { typeOnly: true })]), [
+    "a.ts → b.ts → c.ts → a.ts: a circle of imports",
+  ]);
+  assert.deepEqual(importCircles([...line, edge("d.ts", "a.ts", { dynamic: true })]), []);
+  assert.equal(importCircles([edge("a.ts", "a.ts")]).length, 1);
 });
 
 test("architecture: reaching for the ambient, or naming a backend in the core, is found", () => {
