@@ -4,7 +4,7 @@
  * @module
  */
 import { abortable, withDeadline } from "../core/util/async.ts";
-import { monotonic } from "../core/util/clock.ts";
+import { monotonic, systemClock } from "../core/util/clock.ts";
 import { QueueError } from "../core/errors.ts";
 import { isPlainObject } from "../core/util/json.ts";
 import { callSafely } from "../core/util/user_callback.ts";
@@ -32,6 +32,12 @@ export interface SlackReceiver {
   readonly stats: SlackReceiverStats;
 }
 
+/**
+ * Real milliseconds that a publish still has when the time is up: its own deadline is the same, and its reason, such as a
+ * refused connection, is the one to report.
+ */
+const REASON_MS = 100;
+
 /** One request on its way to a response. */
 interface RequestContext {
   readonly request: Request;
@@ -40,6 +46,8 @@ interface RequestContext {
   readonly startedAt: number;
   /** Aborts when the time is up. */
   readonly signal: AbortSignal;
+  /** Aborts when nobody waits for the queue any more: {@link REASON_MS} later. */
+  readonly queueSignal: AbortSignal;
   /** What is being waited for: it names the outcome when the time is up or something throws. */
   waitingFor: "body" | "queue" | "onRefused" | "health" | undefined;
   /** What is known so far; the report is made of it. */
@@ -154,7 +162,7 @@ export function createSlackReceiver(options: SlackReceiverOptions): SlackReceive
   }
 
   async function publish(envelope: JsonObject, context: RequestContext): Promise<WebhookResponse> {
-    const { startedAt, signal, report } = context;
+    const { startedAt, queueSignal, report } = context;
     const { event } = envelope;
     const id = slackEventId(envelope);
     if (id === undefined || !isPlainObject(event) || typeof event.type !== "string") {
@@ -171,7 +179,7 @@ export function createSlackReceiver(options: SlackReceiverOptions): SlackReceive
     }
     context.waitingFor = "queue";
     try {
-      const { outcome } = await backend.publish(key, envelope, { id, timeoutMs: leftMs, signal });
+      const { outcome } = await backend.publish(key, envelope, { id, timeoutMs: leftMs, signal: queueSignal });
       health.published(monotonic(clock) - publishedAt);
       return createResponse(outcome === "duplicate" ? "duplicate" : "accepted");
     } catch (error) {
@@ -198,15 +206,24 @@ export function createSlackReceiver(options: SlackReceiverOptions): SlackReceive
     async fetch(request) {
       const startedAt = monotonic(clock);
       return await withDeadline(clock, timeoutMs, late, undefined, async ({ signal }) => {
+        const publishing = new AbortController();
         const context: RequestContext = {
           request,
           path: pathOf(request),
           startedAt,
           signal,
+          queueSignal: publishing.signal,
           waitingFor: undefined,
           report: {},
         };
-        const response = await abortable(respond(context), signal).catch((error) => failed(context, error));
+        const grace = (over: () => void) => {
+          const timer = systemClock.setTimeout(over, context.waitingFor === "queue" ? REASON_MS : 0);
+          return () => systemClock.clearTimeout(timer);
+        };
+        const response = await abortable(respond(context), signal, grace).catch((error) => {
+          publishing.abort(error);
+          return failed(context, error);
+        });
         record(response, context);
         return new Response(response.body, response);
       });

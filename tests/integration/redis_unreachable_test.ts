@@ -3,6 +3,9 @@
 import assert from "node:assert/strict";
 import { RedisBackend, type RedisOptions } from "../../backends/redis/mod.ts";
 import type { ErrorCode, QueueError } from "../../core/errors.ts";
+import { jsonLog } from "../../examples/server/log.ts";
+import { slackRequest } from "../../examples/server/sign.ts";
+import { createSlackReceiver, type SlackRequestReport } from "../../slack/mod.ts";
 import { requires } from "../runner/services.ts";
 import { freePort, startRedis } from "../servers/redis_server.ts";
 
@@ -118,4 +121,37 @@ test("RedisBackend never reports an unknown outcome for many webhooks' publishes
     assert.equal(error.code, "connection", String(error));
     assert.match(error.message, /ECONNREFUSED/);
   }
+});
+
+test("createSlackReceiver reports a refused connection, and the example server's log names it", async () => {
+  await using backend = new RedisBackend({ url: `redis://127.0.0.1:${await freePort()}`, closeDeadlineMs: 0 });
+  const reports: SlackRequestReport[] = [];
+  const signingSecret = "8f742231b10e8888abcd99yyyzzz85a5";
+  const receiver = createSlackReceiver({ backend, signingSecret, observer: (report) => void reports.push(report) });
+  const post = async (n: number) => {
+    const body = {
+      type: "event_callback",
+      event_id: `Ev${n}`,
+      team_id: "T1",
+      event: { type: "app_mention", ts: "1.1" },
+    };
+    const request = await slackRequest("http://127.0.0.1/slack/events", { secret: signingSecret, body });
+    assert.equal((await receiver.fetch(request)).status, 503);
+  };
+  await Promise.all(Array.from({ length: 20 }, (_, n) => post(n)));
+  assert.equal(reports.length, 20);
+  for (const { outcome, error } of reports) {
+    assert.equal(outcome, "unconfirmed");
+    assert.equal((error as QueueError).code, "connection", String(error));
+    assert.match((error as QueueError).message, /ECONNREFUSED/);
+  }
+  const lines: string[] = [];
+  const { log } = console;
+  console.log = (line: string) => void lines.push(line);
+  try {
+    jsonLog("error", "event not confirmed", { error: reports[0]!.error });
+  } finally {
+    console.log = log;
+  }
+  assert.match(lines[0]!, /"code":"connection".*ECONNREFUSED/);
 });
