@@ -6,7 +6,7 @@ import { createBatchHandler } from "../../../../core/consume/consumer.ts";
 import { open } from "../../../../core/envelope.ts";
 import type { JsonObject } from "../../../../core/protocol.ts";
 import { BindingDouble, pushed } from "../../../doubles/queue_binding.ts";
-import { code, KEY, setup } from "../../support/cloudflare_setup.ts";
+import { code, KEY, type Setup, setup } from "../../support/cloudflare_setup.ts";
 
 const base64 = (bytes: Uint8Array) => btoa(String.fromCharCode(...bytes));
 
@@ -141,14 +141,20 @@ test("Pushed text and bytes that spell a JSON object are payloads, a byte order 
 });
 
 test("A replay leaves alone what a running consumer gives up again meanwhile", async () => {
-  const { backend, queue, dead, clock } = setup();
-  queue.add({ type: "text", text: "no object" }, 0, "dash");
-  const stop = new AbortController();
-  const consuming = Array.fromAsync(backend.receive(KEY, { signal: stop.signal }));
-  while (dead.size === 0) await Promise.resolve();
-  clock.skip(1);
-  assert.equal(await backend.deadLetters.replay(KEY), 1);
-  stop.abort();
-  await consuming;
-  assert.equal(queue.size + dead.size, 1);
+  const made: Setup = setup({
+    // Whatever is put back dies again at once, as a new dead letter.
+    fetch: async (input, init) => {
+      const response = await made.api.textFetch(input, init);
+      for (const { id, content } of made.queue.messages) {
+        made.queue.remove(id);
+        made.dead.add(content, 0, "http");
+      }
+      return response;
+    },
+  });
+  for (let n = 0; n < 3; n++) made.dead.add({ type: "text", text: `no object ${n}` }, 0, "dash");
+  const replayed = made.backend.deadLetters.replay(KEY);
+  assert.equal(await replayed, 3);
+  assert.deepEqual([made.queue.size, made.dead.size], [0, 3]);
+  assert.equal(made.api.count("batch"), 1);
 });
