@@ -29,7 +29,7 @@ import { BATCH_CHECKS, MESSAGE_CHECKS, PUBLISH_CHECKS } from "../../core/publish
 import { abortable, delay, withDeadline } from "../../core/util/async.ts";
 import { monotonic, systemClock } from "../../core/util/clock.ts";
 import { bytesOf, copyPayload, kindOf } from "../../core/util/json.ts";
-import { messageOf, redactError, redactText } from "../../core/util/redact.ts";
+import { messageOf } from "../../core/util/redact.ts";
 import { backoffMs } from "../../core/util/retry.ts";
 import { checkKey, checkOptions, checkValue } from "../../core/util/validate.ts";
 import { wholeSeconds } from "../../core/consume/push.ts";
@@ -239,9 +239,6 @@ export class CloudflareBackend implements LeasingBackend {
     signal: AbortSignal,
   ): Promise<PublishError | undefined> {
     const { clock, observer, maxRetries = 3, retryDelayMs = 100, random } = this.#options;
-    const hide = batch.flatMap((
-      { place },
-    ) => [messages[place]!.json, JSON.stringify(messages[place]!.json).slice(1, -1)]);
     const id = batch.length === 1 ? messages[batch[0]!.place]!.id : undefined;
     let failure: PublishError | undefined;
     for (let failures = 1; !signal.aborted; failures++) {
@@ -264,8 +261,14 @@ export class CloudflareBackend implements LeasingBackend {
         error = cause;
       }
       const code = signal.aborted ? "unknown-outcome" : error instanceof QueueError ? error.code : codeOfBinding(error);
-      const cause = redactError(error, hide);
-      failure = failed(key, code, redactText(messageOf(error), hide), { id, cause });
+      const said = messageOf(error);
+      // A binding holds no secret; but what it says could quote a payload, as it is or within text of JSON.
+      const quotes = batch.some(({ place }) => {
+        const { json } = messages[place]!;
+        return said.includes(json) || said.includes(JSON.stringify(json).slice(1, -1));
+      });
+      const reason = quotes ? "the binding's error quotes the message, and is not shown" : said;
+      failure = failed(key, code, reason, { id, cause: new Error(reason) });
       notify(observer, "failed", { backend: NAME, key, operation: "publish", failures, error: failure });
       if (signal.aborted || failures > maxRetries || !failure.retryable) return failure;
       const waitMs = Math.max(backoffMs(failures, { baseMs: retryDelayMs }, random), 10);

@@ -49,27 +49,25 @@ async function handleBatch(batch: MessageBatch, env: Env): Promise<void> {
     handler: router.handle,
     deadLetter: env.SLACK_EVENTS_DLQ && deadLetterTo(env.SLACK_EVENTS_DLQ),
     observer: {
-      retried: ({ id, attempts, reason }) => log("warn", "event failed, to be tried again", { id, attempts, reason }),
-      deadLettered: ({ id, attempts, reason }) => log("error", "event given up", { id, attempts, reason }),
-      failed: ({ operation, error }) => log("error", "the queue failed", { operation, error }),
+      retried: (event) => log("warn", "event failed, to be tried again", event),
+      deadLettered: (event) => log("error", "event given up", event),
+      failed: (event) => log("error", "the queue failed", event),
     },
   });
-  const summary = await handle(batch, { key: keyOf(env) });
-  log("info", "batch handled", { ...summary });
+  log("info", "batch handled", await handle(batch, { key: keyOf(env) }));
 }
 
 function keyOf({ SLACK_EVENTS_TOPIC }: Env): string {
   return SLACK_EVENTS_TOPIC || DEFAULT_EVENTS_KEY;
 }
 
-function logRequest({ outcome, status, problem, eventId, error }: SlackRequestReport): void {
-  if (status < 400) return;
-  log(status < 500 ? "warn" : "error", "request refused", { outcome, status, problem, eventId, error });
+function logRequest(report: SlackRequestReport): void {
+  if (report.status >= 400) log(report.status < 500 ? "warn" : "error", "request refused", report);
 }
 
-/** Writes one JSON line; an error as its name and message. */
-function log(level: "info" | "warn" | "error", message: string, details: Readonly<Record<string, unknown>> = {}): void {
-  const plain = (_name: string, value: unknown) => value instanceof Error ? `${value.name}: ${value.message}` : value;
+/** Writes one JSON line; an error as its name and message. What is reported never holds a payload. */
+function log(level: "info" | "warn" | "error", message: string, details: object = {}): void {
+  const plain = (_name: string, value: unknown) => value instanceof Error ? `${value}` : value;
   console[level](JSON.stringify({ level, message, ...details }, plain));
 }
 
