@@ -139,13 +139,13 @@ export class CloudflareBackend implements LeasingBackend {
   }
 
   /**
-   * Resolves with ok: a binding has nothing that could be asked without publishing.
+   * Resolves with ok, and `asked: false`: a binding has nothing that could be asked without publishing.
    *
    * @throws {QueueError} `"closed"`.
    */
   async health(): Promise<Health> {
     this.#checkOpen("Cannot reach the broker");
-    return await Promise.resolve({ ok: true, latencyMs: 0 });
+    return await Promise.resolve({ ok: true, asked: false, latencyMs: 0 });
   }
 
   /**
