@@ -111,7 +111,8 @@ const scriptAwaited: Rate = async (count) => {
   const sha = String(await redis.script("LOAD", SEND_PLAIN.source));
   return await rate(count, async () => {
     for (let i = 0; i < count; i++) {
-      await redis.evalsha(sha, 2, "q", "{q}:sent:0", `token-${i}`, "{q}:news", JSON.stringify(payload));
+      const named = [`token-${i}`, String(i % 8), "{q}:news", i.toString(36), ""];
+      await redis.evalsha(sha, 2, "q", "{q}:sent:publisher", ...named, JSON.stringify(payload));
     }
   });
 };

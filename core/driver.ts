@@ -16,9 +16,10 @@ export interface DriverMessage {
   /** Always set: the publisher's id, or a new one. The driver must deduplicate by it where `capabilities.dedup` is true. */
   readonly id: string;
   /**
-   * True where the publisher chose the id: it must be remembered for the driver's documented window. A made id
-   * is used again only when the same batch is sent again, moments later, because its reply was lost: the first
-   * made id among a batch's messages names that batch.
+   * True where the publisher chose the id: it must be remembered for the driver's documented window. A made id is a UUID,
+   * the same for all messages of one backend object, a dash, and a count in base 36. It is used again when the same batch
+   * is sent again, moments later, because its reply was lost: the first made id among a batch's messages names that batch.
+   * It comes back as a chosen id where a publisher repeats a message whose outcome an error left unknown.
    */
   readonly explicitId: boolean;
   /** The payload as JSON text; may be empty for a driver that is `structured`. */
@@ -93,6 +94,12 @@ export type Settlement =
     /** To the dead letters, whole. */
     | { readonly kind: "dead"; readonly cause: FailureCause }
   );
+
+/**
+ * The result of one settlement. `true`: it was done. `false`: the lease was no longer this consumer's, and nothing was
+ * done. An `error`: the broker refused this one, and nothing was done.
+ */
+export type SettleResult = boolean | { readonly error: unknown };
 
 /** Which dead letters a driver is asked for. */
 export interface DriverDeadLetterQuery {
@@ -180,8 +187,8 @@ export interface QueueDriver {
    * `waitMs`: one that answers with nothing at once is asked no more than ten times a second.
    */
   receive?(key: string, options: DriverReceiveOptions): Promise<RawDelivery[]>;
-  /** Settles in one round trip. `false`: the lease was no longer this consumer's, and nothing was done. */
-  settle?(key: string, group: string, settlements: readonly Settlement[], signal: AbortSignal): Promise<boolean[]>;
+  /** Settles in one round trip, each settlement for itself: one that the broker refuses must not fail the others. */
+  settle?(key: string, group: string, settlements: readonly Settlement[], signal: AbortSignal): Promise<SettleResult[]>;
   /** Makes each lease end `leaseMs` from now. `false`: it was lost. */
   extend?(
     key: string,

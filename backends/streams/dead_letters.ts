@@ -15,12 +15,20 @@ import type { StreamsTransport } from "./transport.ts";
 /** Dead letters of one page, and of one step of a replay or a purge. */
 const PAGE = 100;
 
+/** Bytes of one page, but for a letter that is larger alone. */
+const PAGE_BYTES = 1024 * 1024;
+
 const ENTRY_ID = /^\d+-\d+$/;
 
 /** The id that follows. */
 function after(id: string): string {
   const dash = id.indexOf("-") + 1;
   return id.slice(0, dash) + (BigInt(id.slice(dash)) + 1n);
+}
+
+interface Page {
+  readonly letters: readonly DeadLetter[];
+  readonly cursor: string | undefined;
 }
 
 /** Dead letters over a transport. */
@@ -32,37 +40,54 @@ export class StreamsDeadLetters implements DriverDeadLetters {
     this.#transport = transport;
   }
 
-  /** The oldest first. */
+  /** The oldest first; a page ends where it becomes too large. */
   async list(
     key: string,
     { group, ids, limit }: DriverDeadLetterQuery,
     cursor: string | undefined,
     signal: AbortSignal,
-  ): Promise<{ readonly letters: readonly DeadLetter[]; readonly cursor: string | undefined }> {
+  ): Promise<Page> {
     const keys = groupKeys(key, group);
-    const known = ids?.filter((id) => ENTRY_ID.test(id));
-    const count = Math.min(limit, PAGE);
-    const from = Number(cursor ?? 0);
-    const answer = known
-      ? await this.#transport.run(PICK, keysFor(PICK, keys), known.slice(from, from + PAGE), signal)
-      : await this.#transport.run(LIST, keysFor(LIST, keys), [cursor ?? "-", String(count)], signal);
-    const read = (answer as unknown[][]).map((entry) => readDeadLetter(entry, key, group));
-    const letters = await withBytes(this.#transport, keys, read, signal);
-    if (known) return { letters, cursor: from + PAGE < known.length ? String(from + PAGE) : undefined };
+    if (ids) return await this.#pick(keys, ids, cursor, signal);
+    const args = [cursor ?? "-", String(Math.min(limit, PAGE)), String(PAGE_BYTES)];
+    const answer = await this.#transport.run(LIST, keysFor(LIST, keys), args, signal) as unknown[];
+    const more = answer.at(-1) === "1";
+    const letters = await this.#read(more ? answer.slice(0, -1) : answer, keys, signal);
     const last = letters.at(-1);
-    return { letters, cursor: last && letters.length === count ? after(last.id) : undefined };
+    return { letters, cursor: more && last ? after(last.id) : undefined };
+  }
+
+  async #pick(
+    keys: GroupKeys,
+    ids: readonly string[],
+    cursor: string | undefined,
+    signal: AbortSignal,
+  ): Promise<Page> {
+    const from = Number(cursor ?? 0);
+    const known = ids.filter((id) => ENTRY_ID.test(id));
+    const args = [String(PAGE_BYTES), ...known.slice(from, from + PAGE)];
+    const [count, ...entries] = await this.#transport.run(PICK, keysFor(PICK, keys), args, signal) as unknown[];
+    const next = from + Number(count);
+    return {
+      letters: await this.#read(entries, keys, signal),
+      cursor: next < known.length ? String(next) : undefined,
+    };
+  }
+
+  #read(entries: readonly unknown[], keys: GroupKeys, signal: AbortSignal): Promise<readonly DeadLetter[]> {
+    const { stream, group } = keys;
+    const letters = entries.map((entry) => readDeadLetter(entry as unknown[], stream, group));
+    return withBytes(this.#transport, keys, letters, signal);
   }
 
   /** Puts them back for their group alone. */
-  async replay(key: string, query: DriverDeadLetterQuery, signal: AbortSignal): Promise<number> {
-    const keys = groupKeys(key, query.group);
-    return await this.#each(REPLAY, keys, query, signal);
+  replay(key: string, query: DriverDeadLetterQuery, signal: AbortSignal): Promise<number> {
+    return this.#each(REPLAY, groupKeys(key, query.group), query, signal);
   }
 
   /** Removes them. */
-  async purge(key: string, query: DriverDeadLetterQuery, signal: AbortSignal): Promise<number> {
-    const keys = groupKeys(key, query.group);
-    return await this.#each(PURGE, keys, query, signal);
+  purge(key: string, query: DriverDeadLetterQuery, signal: AbortSignal): Promise<number> {
+    return this.#each(PURGE, groupKeys(key, query.group), query, signal);
   }
 
   /** In steps, so that no script holds the server up for long. */

@@ -1,5 +1,5 @@
 /**
- * What the scripts answer, read.
+ * The answers of the scripts that return entries, read.
  *
  * @module
  */
@@ -7,24 +7,47 @@ import type { RawDelivery } from "../../core/driver.ts";
 import type { DeadLetter } from "../../core/protocol.ts";
 import { Lease, type LeaseGroup } from "./lease_groups.ts";
 
+/** Of an entry with more fields and values than this, ours has them all in one field, as JSON. */
+const MOST_TEXTS = 2_000;
+
+/** The name of that field. */
+const FIELDS = "fields";
+
+function packedFields(text: string): readonly unknown[] | undefined {
+  if (!text.startsWith("[")) return undefined;
+  try {
+    const list: unknown = JSON.parse(text);
+    return Array.isArray(list) && list.length > MOST_TEXTS ? list : undefined;
+  } catch {
+    return undefined; // somebody else's field of the same name
+  }
+}
+
 /** Fields and values of an entry as a map; of two fields of one name the first counts. */
-function toMap(flat: readonly unknown[], from: number): Map<string, string> {
+function toMap(flat: readonly unknown[], from: number, ours: boolean): Map<string, string> {
   const fields = new Map<string, string>();
   for (let i = from; i + 1 < flat.length; i += 2) {
     const name = String(flat[i]);
-    if (!fields.has(name)) fields.set(name, String(flat[i + 1]));
+    const packed = ours && name === FIELDS ? packedFields(String(flat[i + 1])) : undefined;
+    if (packed) { for (const [key, value] of toMap(packed, 0, false)) fields.set(key, value); }
+    else if (!fields.has(name)) fields.set(name, String(flat[i + 1]));
   }
   return fields;
 }
 
-/** The time within an entry's id. */
-function timeOf(id: string): number {
-  return Number(id.slice(0, id.indexOf("-")));
-}
+/** Milliseconds: the year in which Redis got streams. Nothing was published before. */
+const EARLIEST = Date.UTC(2018, 0, 1);
 
-function toTime(text: string | undefined, id: string): number {
-  const at = text === undefined ? NaN : Number(text);
-  return Number.isSafeInteger(at) ? at : timeOf(id);
+/** How far, in milliseconds, the server's clock may have been set back since. */
+const LATEST = 86_400_000;
+
+/**
+ * When an entry was published: as it says itself, else the time within its id. Publishers may choose ids that are no
+ * times, such as counters or microseconds.
+ */
+function publishedAt(text: string | undefined, id: string, now: number): number | undefined {
+  const at = Number(text ?? id.slice(0, id.indexOf("-")));
+  return at >= EARLIEST && at <= now + LATEST ? at : undefined;
 }
 
 function toHeaders(text: string | undefined): Record<string, string> | undefined {
@@ -40,50 +63,56 @@ function toHeaders(text: string | undefined): Record<string, string> | undefined
 }
 
 /** Reads one delivery of more than id and body: `[id, publisher's id, body]` or `[id, attempts, field, value, …]`. */
-function readWhole(whole: readonly unknown[], epoch: LeaseGroup): RawDelivery {
+function readWhole(whole: readonly unknown[], group: LeaseGroup, now: number): RawDelivery {
   const member = String(whole[0]);
   if (whole.length === 3) {
-    const id = String(whole[1]);
-    return { id, lease: new Lease(member, epoch), body: String(whole[2]), attempts: 1, publishedAt: timeOf(member) };
+    const at = publishedAt(undefined, member, now);
+    const body = String(whole[2]);
+    return { id: String(whole[1]), lease: new Lease(member, group), body, attempts: 1, publishedAt: at };
   }
-  const entryId = member.startsWith("r") ? member.slice(1) : member;
-  const fields = toMap(whole, 2);
+  const replayed = member.startsWith("r");
+  const entryId = replayed ? member.slice(1) : member;
+  const fields = toMap(whole, 2, replayed);
   const headers = toHeaders(fields.get("headers"));
   return {
     id: fields.get("id") ?? entryId,
-    lease: new Lease(member, epoch),
+    lease: new Lease(member, group),
     body: fields.get("data"),
     attempts: Number(whole[1]),
-    publishedAt: toTime(fields.get("at"), entryId),
+    publishedAt: publishedAt(fields.get("at"), entryId, now),
     ...headers && { headers },
   };
 }
 
-/** Reads the deliveries of an answer of the receive script, which begin at its second item. */
-export function readDeliveries(answer: readonly unknown[], epoch: LeaseGroup): RawDelivery[] {
+/** Reads the deliveries of the receive script's answer: the server's time, then an item or two for each. */
+export function readDeliveries(answer: readonly unknown[], group: LeaseGroup): RawDelivery[] {
+  const now = Number(answer[0]);
   const deliveries: RawDelivery[] = [];
   for (let i = 1; i < answer.length; i++) {
     const item = answer[i];
     if (typeof item === "string") {
       const body = answer[++i] as string;
-      deliveries.push({ id: item, lease: new Lease(item, epoch), body, attempts: 1, publishedAt: timeOf(item) });
+      const at = publishedAt(undefined, item, now);
+      deliveries.push({ id: item, lease: new Lease(item, group), body, attempts: 1, publishedAt: at });
     } else {
-      deliveries.push(readWhole(item as readonly unknown[], epoch));
+      deliveries.push(readWhole(item as readonly unknown[], group, now));
     }
   }
   return deliveries;
 }
 
-/** How many fields of its own a dead letter has before the message's. */
-const OWN = 8;
+/** How many fields and values of its own a dead letter has before the message's. */
+const OWN = 10;
 
 /** Reads a dead letter: `[id, [field, value, …]]`. */
 export function readDeadLetter(entry: readonly unknown[], key: string, group: string): DeadLetter {
   const id = String(entry[0]);
   const flat = entry[1] as readonly unknown[];
-  const own = toMap(flat.slice(0, OWN), 0);
-  const fields = toMap(flat, OWN);
+  const own = toMap(flat.slice(0, OWN), 0, false);
+  const fields = toMap(flat, OWN, true);
   const origin = (own.get("entry") ?? id).replace(/^r/, "");
+  const died = Number(own.get("died"));
+  const at = publishedAt(fields.get("at"), origin, died);
   return {
     id,
     messageId: fields.get("id") ?? origin,
@@ -94,7 +123,7 @@ export function readDeadLetter(entry: readonly unknown[], key: string, group: st
     headers: toHeaders(fields.get("headers")) ?? {},
     attempts: Number(own.get("attempts")),
     cause: { name: own.get("error") ?? "Error", message: own.get("message") ?? "" },
-    publishedAt: new Date(toTime(fields.get("at"), origin)),
-    diedAt: new Date(timeOf(id)),
+    publishedAt: at === undefined ? undefined : new Date(at),
+    diedAt: new Date(died),
   };
 }

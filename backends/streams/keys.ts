@@ -8,14 +8,16 @@
 export interface QueueKeys {
   /** The stream: the key as it is, which the Python plugin reads and writes too. */
   readonly stream: string;
-  /** A stream of one entry at most: something that a blocked reader cannot see in the stream itself has changed. */
+  /** A stream of one entry at most, for a change that a blocked reader cannot see in the stream itself. */
   readonly wake: string;
   /** A sorted set of messages that are not due, by due time. */
   readonly delayed: string;
-  /** A sorted set of publishers' ids, by time. */
+  /** A sorted set of publishers' ids, by the time at which each is forgotten. */
   readonly ids: string;
   /** A sorted set of entries that expire, by time. */
   readonly expiring: string;
+  /** A sorted set of entries that every group has settled and that are kept, by age. */
+  readonly settled: string;
   /** A key that never exists, for tries that leave nothing behind. */
   readonly probe: string;
   /** The pub/sub channel that says that something is new. */
@@ -27,7 +29,7 @@ export interface GroupKeys extends QueueKeys {
   readonly group: string;
   /** A sorted set of leases, by end. A lease is the name of a consumer of the group. */
   readonly leases: string;
-  /** A sorted set of entries that were given back, by the time at which they may be delivered again. */
+  /** A sorted set of entries that were given back, by the time at which they may be delivered again (0: at once). */
   readonly again: string;
   /** A stream of what was replayed for this group alone. */
   readonly replay: string;
@@ -54,6 +56,7 @@ export function queueKeys(key: string): QueueKeys {
     delayed: `${prefix}delayed`,
     ids: `${prefix}ids`,
     expiring: `${prefix}expiring`,
+    settled: `${prefix}settled`,
     probe: `${prefix}probe`,
     channel: `${prefix}news`,
   };
@@ -72,12 +75,7 @@ export function groupKeys(key: string, group: string): GroupKeys {
   };
 }
 
-/** How many of a publisher's batches are remembered at a time. */
-const SLOTS = 16;
-
-/** Where a publisher's batch is remembered, by its token: the same place for the same token. */
-export function slotKey(key: string, publisher: string, token: string): string {
-  let hash = 0;
-  for (let i = 0; i < token.length; i++) hash = (hash * 31 + token.charCodeAt(i)) | 0;
-  return `${helperPrefix(key)}sent:${publisher}:${(hash >>> 0) % SLOTS}`;
+/** The hash that remembers a publisher's batches. */
+export function sentKey(key: string, publisher: string): string {
+  return `${helperPrefix(key)}sent:${publisher}`;
 }

@@ -1,19 +1,20 @@
 /**
  * The leases that a driver holds.
  *
- * An epoch is one lease on the server: a consumer name with an end. All that is received within a short time shares
+ * A lease group is one lease on the server: a consumer name with an end. All that is received within a short time shares
  * it, so that the server keeps one end for hundreds of messages, and renewing them is one write. Its length counts
  * from the last receive, so that an entry is leased for `leaseMs` and at most an eighth more.
  *
  * @module
  */
-/** The beginning of every lease's name; `lua/receive.lua` knows it too. */
+
+/** The beginning of every lease's name; the scripts know it too. */
 const LEASE_PREFIX = "lease:";
 
-/** What part of a lease's length may pass before a new epoch begins. */
+/** What part of a lease's length may pass before a new lease group begins. */
 const SHARE = 8;
 
-/** The most entries of one epoch. Upstash refuses to read for a consumer who has about a thousand pending. */
+/** The most entries of one lease group. Upstash refuses to read for a consumer that has about a thousand pending. */
 export const MAX_LEASE_GROUP = 900;
 
 /** One lease on the server. */
@@ -22,7 +23,7 @@ export class LeaseGroup {
   /** It has been given entries, so the server has its end. */
   registered = false;
   startedAt = 0;
-  /** Entries that it was given. */
+  /** Entries that it was given, or may be given by a receive that is under way. */
   given = 0;
 
   /** A lease of this name. */
@@ -31,32 +32,55 @@ export class LeaseGroup {
   }
 }
 
-/** What settles and renews one delivery. */
+/** The part of a delivery that settles and renews it. */
 export class Lease {
   /** The entry; with `r` in front, one of the replayed. */
   readonly member: string;
-  epoch: LeaseGroup;
+  group: LeaseGroup;
+  /** Where a renewal that has no answer yet, or whose answer was lost, may have moved the entry. */
+  other: LeaseGroup | undefined;
+  /** Renewals that are under way. */
+  renewals = 0;
+  /** The answer of a renewal was lost: it may still arrive at the server, so that `other` counts from now on. */
+  renewalLost = false;
+  /** A settlement was sent that has no answer. */
+  unanswered = false;
 
-  /** A lease of an entry within an epoch. */
-  constructor(member: string, epoch: LeaseGroup) {
+  /** A lease of an entry within a group. */
+  constructor(member: string, group: LeaseGroup) {
     this.member = member;
-    this.epoch = epoch;
+    this.group = group;
   }
 }
 
-/** Groups leases by epoch, keeping the place of each. */
-export function byLeaseGroup(leases: readonly Lease[]): Map<LeaseGroup, number[]> {
-  const places = new Map<LeaseGroup, number[]>();
+/** Leases that the server can treat alike, by their places in a list. */
+export interface LeasePart {
+  readonly group: LeaseGroup;
+  readonly other: LeaseGroup | undefined;
+  readonly unanswered: boolean;
+  readonly places: number[];
+}
+
+/** Sorts leases into parts. */
+export function partsOfLeases(leases: readonly Lease[]): LeasePart[] {
+  const parts: LeasePart[] = [];
+  const known = new Map<LeaseGroup, LeasePart[]>();
   for (let i = 0; i < leases.length; i++) {
-    const { epoch } = leases[i]!;
-    const some = places.get(epoch);
-    if (some) some.push(i);
-    else places.set(epoch, [i]);
+    const { group, other, unanswered } = leases[i]!;
+    let some = known.get(group);
+    if (some === undefined) known.set(group, some = []);
+    let part = some.find((one) => one.other === other && one.unanswered === unanswered);
+    if (part === undefined) {
+      part = { group, other, unanswered, places: [] };
+      some.push(part);
+      parts.push(part);
+    }
+    part.places.push(i);
   }
-  return places;
+  return parts;
 }
 
-/** The current epochs of one key and group, one for each length of lease. */
+/** The current lease groups of one key and group, one for each length of lease. */
 export class LeaseGroups {
   readonly #current: Map<number, LeaseGroup> = new Map();
   readonly #now: () => number;
@@ -64,38 +88,40 @@ export class LeaseGroups {
   /** When entries without a lease were last looked for. */
   sweptAt = -Infinity;
 
-  /** Epochs by a clock, named by a source of unique texts. */
+  /** Lease groups by a clock, named by a source of unique texts. */
   constructor(now: () => number, unique: () => string) {
     this.#now = now;
     this.#newName = () => LEASE_PREFIX + unique();
   }
 
-  /** A new epoch that is nobody's current one. */
+  /** A new lease group that nothing is received under yet. */
   fresh(): LeaseGroup {
     return new LeaseGroup(this.#newName());
   }
 
-  /** The epoch for up to `max` entries of leases this long. */
-  current(leaseMs: number, max: number): LeaseGroup {
-    let epoch = this.#current.get(leaseMs);
-    const spent = epoch?.registered &&
-      (this.#now() - epoch.startedAt >= leaseMs / SHARE || epoch.given + max > MAX_LEASE_GROUP);
-    if (epoch === undefined || spent) {
-      epoch = this.fresh();
-      this.#current.set(leaseMs, epoch);
+  /** Reserves places for up to `max` entries of leases this long. */
+  reserve(leaseMs: number, max: number): LeaseGroup {
+    let group = this.#current.get(leaseMs);
+    const spent = group !== undefined &&
+      (group.registered && this.#now() - group.startedAt >= leaseMs / SHARE || group.given + max > MAX_LEASE_GROUP);
+    if (group === undefined || spent) {
+      group = this.fresh();
+      this.#current.set(leaseMs, group);
     }
-    return epoch;
+    group.given += max;
+    return group;
   }
 
-  /** Ends an epoch: nothing more is received under it. */
-  end(leaseMs: number, epoch: LeaseGroup): void {
-    if (this.#current.get(leaseMs) === epoch) this.#current.delete(leaseMs);
+  /** Ends a lease group: nothing more is received under it. */
+  end(leaseMs: number, group: LeaseGroup): void {
+    if (this.#current.get(leaseMs) === group) this.#current.delete(leaseMs);
   }
 
-  /** Notes that an epoch was given entries. */
-  gave(epoch: LeaseGroup, count: number): void {
-    if (!epoch.registered) epoch.startedAt = this.#now();
-    epoch.registered = true;
-    epoch.given += count;
+  /** Notes that of `max` reserved places `count` were taken. */
+  gave(group: LeaseGroup, max: number, count: number): void {
+    group.given -= max - count;
+    if (count === 0) return;
+    if (!group.registered) group.startedAt = this.#now();
+    group.registered = true;
   }
 }

@@ -1,19 +1,21 @@
 /**
- * Batches on their way out: which script, which arguments, what the answer says.
+ * Batches on their way out: which script, which arguments, and the results that its answer holds.
  *
  * @module
  */
 import type { DriverMessage, SendResult } from "../../core/driver.ts";
 import { QueueError } from "../../core/errors.ts";
-import { type QueueKeys, slotKey } from "./keys.ts";
+import { type QueueKeys, sentKey } from "./keys.ts";
 import { keysFor, type Script } from "./script.ts";
 import { SEND, SEND_PLAIN } from "./scripts.ts";
+import { madeParts, partsOf, rangesOf } from "./sent_batches.ts";
 
 /** How a queue takes messages. */
 export interface QueueLimits {
   readonly maxLength: number | undefined;
   readonly dropOldest: boolean;
   readonly dedupWindowMs: number;
+  readonly keepSettled: number;
 }
 
 /** A call of a script. */
@@ -23,90 +25,102 @@ export interface Call {
   readonly args: string[];
 }
 
+/** A batch, and where it is remembered. */
+export interface OutgoingBatch {
+  readonly messages: readonly DriverMessage[];
+  /** Names the publisher. */
+  readonly publisher: string;
+  /** Names the batch. */
+  readonly token: string;
+  /** The field of the publisher's hash that remembers it. */
+  readonly field: string;
+  /** Whether to look for what is settled and has expired while at it. */
+  readonly trim: boolean;
+  /** Milliseconds for which the publisher's batches are remembered from now on; undefined: as was said before. */
+  readonly rememberMs: number | undefined;
+}
+
 function isPlain(message: DriverMessage): boolean {
   return !message.explicitId && message.delayMs === 0 && message.ttlMs === undefined && message.headers === undefined;
 }
 
-/** Six arguments for one message. */
-function pushMessage(args: string[], message: DriverMessage, suspect: string): void {
-  const { id, explicitId, body, headers, delayMs, ttlMs } = message;
-  args.push(
-    body,
-    // A made id is carried where there is no entry yet whose id could stand for it.
-    explicitId ? `=${id}` : delayMs > 0 ? `~${id}` : "",
-    headers === undefined ? "" : JSON.stringify(headers),
-    delayMs > 0 ? String(Math.ceil(delayMs)) : "0",
-    ttlMs === undefined ? "" : String(Math.ceil(ttlMs)),
-    suspect,
-  );
+/** Whether a batch has nothing but bodies, and the queue no bound. */
+export function isPlainBatch({ messages, trim }: OutgoingBatch, limits: QueueLimits): boolean {
+  return !trim && limits.maxLength === undefined && messages.every(isPlain);
 }
 
-/** Who sends, and what is known of what was sent. */
-export interface Sender {
-  /** Names the publisher. */
-  readonly publisher: string;
-  /** What names the batch. */
-  readonly token: string;
-  /** Ids that a batch may have brought which was never answered, with its token. */
-  readonly unconfirmedIds: ReadonlyMap<string, string>;
-  /** Whether to trim what is settled while at it. */
-  readonly trim: boolean;
+function remember({ rememberMs }: OutgoingBatch): string {
+  return rememberMs === undefined ? "" : String(Math.ceil(rememberMs));
 }
 
-/** What sends a batch. */
-export function sendCall(
-  keys: QueueKeys,
-  messages: readonly DriverMessage[],
-  intake: QueueLimits,
-  sender: Sender,
-): Call {
+/** The script that sends bodies alone. */
+export function plainCall(keys: QueueKeys, batch: OutgoingBatch): Call {
+  const { token, field, messages, publisher } = batch;
+  const args = [token, field, keys.channel, rangesOf(messages), remember(batch)];
+  for (const message of messages) args.push(message.body);
+  return { script: SEND_PLAIN, keys: [keys.stream, sentKey(keys.stream, publisher)], args };
+}
+
+/** The script that sends any messages. */
+export function sendCall(keys: QueueKeys, batch: OutgoingBatch, limits: QueueLimits): Call {
   const { stream, channel } = keys;
-  const { publisher, token, unconfirmedIds, trim } = sender;
-  const slot = slotKey(stream, publisher, token);
-  if (!trim && intake.maxLength === undefined && messages.every(isPlain)) {
-    const args = [token, channel];
-    for (const message of messages) args.push(message.body);
-    return { script: SEND_PLAIN, keys: keysFor(SEND_PLAIN, { ...keys, slot }), args };
-  }
-  const names = keysFor(SEND, { ...keys, slot });
+  const names = keysFor(SEND, { ...keys, sent: sentKey(stream, batch.publisher) });
   const args = [
-    token,
+    batch.token,
+    batch.field,
     channel,
-    String(intake.maxLength ?? 0),
-    intake.dropOldest ? "drop" : "reject",
-    String(Math.ceil(intake.dedupWindowMs)),
-    trim ? "1" : "0",
+    remember(batch),
+    String(limits.maxLength ?? 0),
+    limits.dropOldest ? "drop" : "reject",
+    String(Math.ceil(limits.dedupWindowMs)),
+    String(limits.keepSettled),
+    batch.trim ? "1" : "0",
   ];
-  for (const message of messages) {
-    const from = message.explicitId ? unconfirmedIds.get(message.id) : undefined;
-    pushMessage(args, message, from === undefined ? "" : `${names.push(slotKey(stream, publisher, from))} ${from}`);
+  const origins = new Map<string, string>();
+  for (const message of batch.messages) {
+    const { id, explicitId, body, headers, delayMs, ttlMs } = message;
+    // A chosen id that looks like a made one names a message whose first publish may have arrived.
+    const made = explicitId ? madeParts(id) : undefined;
+    let origin = "";
+    if (made) {
+      const known = origins.get(made.publisher);
+      origins.set(made.publisher, origin = known ?? String(names.push(sentKey(stream, made.publisher))));
+    }
+    args.push(
+      body,
+      // A made id is carried where there is no entry yet whose id could stand for it.
+      explicitId ? `=${id}` : delayMs > 0 ? `~${id}` : "",
+      headers === undefined ? "" : JSON.stringify(headers),
+      delayMs > 0 ? String(Math.ceil(delayMs)) : "0",
+      ttlMs === undefined ? "" : String(Math.ceil(ttlMs)),
+      made?.own ?? (explicitId ? "" : partsOf(id).own),
+      origin,
+    );
   }
   return { script: SEND, keys: names, args };
 }
 
 /** Reads `first*count first*count …`. */
-function readRuns(answer: string): SendResult[] {
+export function readPlainAnswer(answer: string): SendResult[] {
   if (answer.endsWith("*1") && !answer.includes(" ")) return [{ outcome: "added", id: answer.slice(0, -2) }];
   const results: SendResult[] = [];
   for (const run of answer.split(" ")) {
     const [first = "", count] = run.split("*");
     const dash = first.indexOf("-") + 1;
     const prefix = first.slice(0, dash);
-    const from = Number(first.slice(dash));
-    for (let i = 0; i < Number(count); i++) results.push({ outcome: "added", id: prefix + (from + i) });
+    const from = BigInt(first.slice(dash));
+    for (let i = 0; i < Number(count); i++) results.push({ outcome: "added", id: prefix + (from + BigInt(i)) });
   }
   return results;
 }
 
-/** What became of each message of a batch. */
-export function readSent(
-  call: Call,
-  answer: unknown,
+/** Reads one word for each message. */
+export function readAnswer(
+  answer: string,
   messages: readonly DriverMessage[],
   about: { readonly backend: string; readonly key: string; readonly maxLength: number | undefined },
 ): SendResult[] {
-  if (call.script === SEND_PLAIN) return readRuns(String(answer));
-  return String(answer).split(" ").map((word, i): SendResult => {
+  return answer.split(" ").map((word, i): SendResult => {
     if (word === "=") return { outcome: "duplicate" };
     if (word === "!") {
       const { backend, key, maxLength } = about;

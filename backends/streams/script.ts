@@ -6,7 +6,7 @@
 import type { GroupKeys } from "./keys.ts";
 
 /** The names that scripts have for their keys. */
-export type KeyName = Exclude<keyof GroupKeys, "group" | "channel"> | "slot";
+export type KeyName = Exclude<keyof GroupKeys, "group" | "channel"> | "sent";
 
 /** A script, and the name under which a server remembers it. */
 export interface Script {

@@ -35,28 +35,71 @@ end
 return out`,
 };
 
-/** Counts. */
+/** Counts a part of the entries between two ids. */
+export const COUNT: Script = {
+  name: "count",
+  keys: ["stream"],
+  repeatable: true,
+  publishes: false,
+  sha: "d105da6ccd395d2d5a739c2b8d7a6e2751fafe5b",
+  source: `local stream = unpack(KEYS, 1, 1)
+local first, last, most = unpack(ARGV, 1, 3)
+local function span(key, first, last, most)
+local n, id = 0, nil
+repeat
+local some = redis.call('XRANGE', key, first, last, 'COUNT', 200)
+n = n + #some
+if #some > 0 then
+id = some[#some][1]
+first = '(' .. id
+end
+until #some < 200 or n > most
+return n, id
+end
+local n, id = span(stream, first, last, tonumber(most))
+return { n, id or '', redis.call('XLEN', stream) }`,
+};
+
+/** Counts messages by where they are. */
 export const DEPTH: Script = {
   name: "depth",
   keys: ["stream", "delayed", "expiring", "leases", "again", "replay", "dead"],
   repeatable: true,
   publishes: false,
-  sha: "0724330ee754ce937a7ccb71ef1be081da00dda0",
+  sha: "32b7f280dc179b4362251d567cf18bd1f47b2a8d",
   source: `local stream, delayed, expiring, leases, again, replay, dead = unpack(KEYS, 1, 7)
-local group = unpack(ARGV, 1, 1)
+local group, most = unpack(ARGV, 1, 2)
 local c = redis.call
 local clock = c('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local function from(ms) return now + 1 + ms end
 local function int(x) return string.format('%.0f', x) end
 local HOLD = 'given-back'
-local COUNTED = 2000
-local function later(a, b)
-local am, as = string.match(a, '^(%d+)-(%d+)$')
-local bm, bs = string.match(b, '^(%d+)-(%d+)$')
-am, as, bm, bs = tonumber(am), tonumber(as), tonumber(bm), tonumber(bs)
-return am > bm or am == bm and as > bs
+local function sortable(id)
+local ms, seq = string.match(id, '^(%d+)-(%d+)$')
+return string.rep('0', 20 - #ms) .. ms .. '-' .. string.rep('0', 20 - #seq) .. seq
 end
+local function plain(text)
+local ms, seq = string.match(text, '^0*(%d+)-0*(%d+)$')
+return ms .. '-' .. seq
+end
+local function isBefore(a, b)
+if #a == #b and string.find(a, '-', 1, true) == string.find(b, '-', 1, true) then return a < b end
+return sortable(a) < sortable(b)
+end
+local function span(key, first, last, most)
+local n, id = 0, nil
+repeat
+local some = redis.call('XRANGE', key, first, last, 'COUNT', 200)
+n = n + #some
+if #some > 0 then
+id = some[#some][1]
+first = '(' .. id
+end
+until #some < 200 or n > most
+return n, id
+end
+most = tonumber(most)
 local function known(key)
 local groups = redis.pcall('XINFO', 'GROUPS', key)
 for _, fields in ipairs(groups.err and {} or groups) do
@@ -65,46 +108,51 @@ for i = 1, #fields, 2 do is[fields[i]] = fields[i + 1] end
 if is.name == group then return is end
 end
 end
-local function count(key, first, last, most)
-local n = 0
-repeat
-local some = c('XRANGE', key, first, last, 'COUNT', 500)
-n = n + #some
-if #some > 0 then first = '(' .. some[#some][1] end
-until #some < 500 or n > most
-return n
+local ready, flying, open = 0, 0, nil
+local function addUnread(key, is)
+if key == replay then -- of this group alone: what it has settled is not there any more
+ready = ready + c('XLEN', key) - is.pending
+return
 end
-local function unread(key, is)
-local read = count(key, '-', is['last-delivered-id'], COUNTED)
-if read <= COUNTED then return c('XLEN', key) - read end
-if is.lag then return math.min(is.lag, c('XLEN', key)) end
-return count(key, '(' .. is['last-delivered-id'], '+', math.huge)
+local last = is['last-delivered-id']
+local read = span(key, '-', last, most)
+if read <= most then
+ready = ready + c('XLEN', key) - read
+return
 end
-local ready, flying = 0, 0
+local unread = span(key, '(' .. last, '+', most)
+if unread <= most then
+ready = ready + unread
+else
+open = { last, is.pending, is.lag or -1 }
+end
+end
 for _, key in ipairs({ stream, replay }) do
 local is = known(key)
 if not is then
 if key == stream then ready = ready + c('XLEN', stream) end
 else
-ready = ready + unread(key, is)
+addUnread(key, is)
 for _, fields in ipairs(c('XINFO', 'CONSUMERS', key, group)) do
 local name, pending = fields[2], fields[4]
 if name ~= HOLD and pending > 0 then
 local ends = c('ZSCORE', leases, name)
-if ends and tonumber(ends) <= now then ready = ready + pending else flying = flying + pending end
+local ended = ends and tonumber(ends) <= now or not ends and string.sub(name, 1, 6) == 'lease:'
+if ended then ready = ready + pending else flying = flying + pending end
 end
 end
 end
 if key == stream then
-local after = is and is['last-delivered-id'] or '0-0'
-for _, id in ipairs(c('ZRANGEBYSCORE', expiring, '-inf', now)) do
-if later(id, after) and c('XRANGE', stream, id, id)[1] then ready = ready - 1 end
+local place = sortable(is and is['last-delivered-id'] or '0-0')
+for _, id in ipairs(c('ZRANGEBYSCORE', expiring, '-inf', int(now), 'LIMIT', 0, most)) do
+if sortable(id) > place and c('XRANGE', stream, id, id)[1] then ready = ready - 1 end
+end
+ready = ready - math.max(0, c('ZCOUNT', expiring, '-inf', int(now)) - most)
 end
 end
-end
-ready = ready + c('ZCOUNT', delayed, '-inf', now) + c('ZCOUNT', again, '-inf', now)
+ready = ready + c('ZCOUNT', delayed, '-inf', int(now)) + c('ZCOUNT', again, '-inf', int(now))
 local waiting = c('ZCOUNT', delayed, '(' .. int(now), '+inf') + c('ZCOUNT', again, '(' .. int(now), '+inf')
-return { ready, flying, waiting, c('XLEN', dead) }`,
+return { ready, flying, waiting, c('XLEN', dead), unpack(open or {}) }`,
 };
 
 /** Makes leases longer. */
@@ -113,7 +161,7 @@ export const EXTEND: Script = {
   keys: ["stream", "leases", "replay"],
   repeatable: true,
   publishes: false,
-  sha: "ea2d50dce1d792a8095bc9e340af6009f585c502",
+  sha: "dc9381bfab644e088026cff501d41cee410d8860",
   source: `local stream, leases, replay = unpack(KEYS, 1, 3)
 local group, ms = unpack(ARGV, 1, 2)
 local taken = 2
@@ -122,19 +170,24 @@ local clock = c('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local function from(ms) return now + 1 + ms end
 local function int(x) return string.format('%.0f', x) end
-local lease, valid
-local function under(name)
-lease = name
+local lease, otherLease, valid
+local function under(name, other)
+lease, otherLease = name, other
 local ends = c('ZSCORE', leases, name)
 valid = ends and tonumber(ends) > now
 end
-local function split(member)
+local function place(member)
 if string.sub(member, 1, 1) == 'r' then return replay, string.sub(member, 2) end
 return stream, member
 end
 local function owned(key, id)
-local held = redis.pcall('XPENDING', key, group, id, id, 1)[1]
-return held and held[2] == lease and held[4]
+local row = redis.pcall('XPENDING', key, group, id, id, 1)[1]
+local holder = row and row[2]
+return row and (holder == lease or otherLease ~= '' and holder == otherLease) and row[4]
+end
+local function keepLeases(ms)
+local left = math.ceil(ms * 2 + 10000)
+if c('PTTL', leases) < left then c('PEXPIRE', leases, int(left)) end
 end
 local function left() return taken < #ARGV end
 local function take(count)
@@ -143,38 +196,42 @@ taken = taken + count
 return unpack(ARGV, first, taken)
 end
 ms = tonumber(ms)
-local held = {}
-for _, key in ipairs({ stream, replay }) do
-local pending = redis.pcall('XPENDING', key, group)
-for _, consumer in ipairs(pending[4] or {}) do
-held[consumer[1]] = (held[consumer[1]] or 0) + tonumber(consumer[2])
+local function entriesOf(consumer, count)
+local found, total = {}, 0
+for _, s in ipairs({ { stream, '' }, { replay, 'r' } }) do
+local rows = redis.pcall('XPENDING', s[1], group, '-', '+', count, consumer)
+for _, row in ipairs(rows.err and {} or rows) do
+found[s[2] .. row[1]] = true
+total = total + 1
 end
+end
+return found, total
+end
+local function claim(name, member)
+local key, id = place(member)
+c('XCLAIM', key, group, name, 0, id, 'JUSTID')
 end
 local answers = {}
 while left() do
-local old, new, count = take(3)
+local old, other, count = take(3)
 local members = { take(tonumber(count)) }
-under(old)
-local answer = 'k'
-if valid and held[lease] == #members then
-c('ZADD', leases, int(from(ms)), lease)
-answer = answer .. string.rep('1', #members)
-else
-answer = 'm'
-local moved = false
-for _, member in ipairs(members) do
-local key, id = split(member)
-local ours = owned(key, id)
+under(old, other)
+local mine, total = entriesOf(old, #members + 1)
+local alone, any = valid and total == #members, false
+for _, member in ipairs(members) do alone = alone and mine[member] end
+local answer = { alone and 'k' or 'm' }
+for i, member in ipairs(members) do
+local ours = alone or owned(place(member))
 if ours then
-c('XCLAIM', key, group, new, 0, id, 'JUSTID')
-moved = true
+claim(alone and old or other, member)
+any = true
 end
-answer = answer .. (ours and '1' or '0')
+answer[i + 1] = ours and '1' or '0'
 end
-if moved then c('ZADD', leases, int(from(ms)), new) end
+if any then c('ZADD', leases, int(from(ms)), alone and old or other) end
+answers[#answers + 1] = table.concat(answer)
 end
-answers[#answers + 1] = answer
-end
+keepLeases(ms)
 return answers`,
 };
 
@@ -194,16 +251,37 @@ redis.call('XADD', probe, 'NOMKSTREAM', '*', 'p', '')
 return 1`,
 };
 
-/** Lists dead letters. */
+/** Lists dead letters, the oldest first. */
 export const LIST: Script = {
   name: "list",
   keys: ["dead"],
   repeatable: true,
   publishes: false,
-  sha: "9090bb1f55bb4c5368b1acd15bf7bc58135a8657",
+  sha: "1a0f1bdc21613ed94c39bd3a37a279d59e184450",
   source: `local dead = unpack(KEYS, 1, 1)
-local from, count = unpack(ARGV, 1, 2)
-return redis.call('XRANGE', dead, from, '+', 'COUNT', count)`,
+local first, count, bytes = unpack(ARGV, 1, 3)
+local spent, shown = 0, 0
+local function fits(entry)
+for _, text in ipairs(entry[2]) do spent = spent + #text end
+shown = shown + 1
+return shown == 1 or spent <= tonumber(bytes)
+end
+local found, step = {}, 1
+count = tonumber(count)
+while true do
+step = math.min(step, count + 1 - #found)
+local some = redis.call('XRANGE', dead, first, '+', 'COUNT', step)
+for _, entry in ipairs(some) do
+if #found == count or not fits(entry) then
+found[#found + 1] = '1'
+return found
+end
+found[#found + 1] = entry
+first = '(' .. entry[1]
+end
+if #some < step then return found end
+step = math.max(1, math.floor((tonumber(bytes) - spent) * shown / math.max(1, spent)))
+end`,
 };
 
 /** Lists chosen dead letters. */
@@ -212,15 +290,23 @@ export const PICK: Script = {
   keys: ["dead"],
   repeatable: true,
   publishes: false,
-  sha: "bdb5ca4017bf991365117b8a67f2c19ea60d05a5",
+  sha: "2554f4d473b488cbf1684874350439020082c05b",
   source: `local dead = unpack(KEYS, 1, 1)
-local taken = 0
-local found = {}
-for _, id in ipairs(ARGV) do
-local entry = redis.call('XRANGE', dead, id, id)[1]
-if entry then found[#found + 1] = entry end
+local bytes = unpack(ARGV, 1, 1)
+local taken = 1
+local spent, shown = 0, 0
+local function fits(entry)
+for _, text in ipairs(entry[2]) do spent = spent + #text end
+shown = shown + 1
+return shown == 1 or spent <= tonumber(bytes)
 end
-return found`,
+local found = {}
+for i = taken + 1, #ARGV do
+local entry = redis.call('XRANGE', dead, ARGV[i], ARGV[i])[1]
+if entry and not fits(entry) then return { i - taken - 1, unpack(found) } end
+found[#found + 1] = entry
+end
+return { #ARGV - taken, unpack(found) }`,
 };
 
 /** Removes dead letters. */
@@ -229,7 +315,7 @@ export const PURGE: Script = {
   keys: ["dead"],
   repeatable: false,
   publishes: false,
-  sha: "85f42e5fc16984dfc05c699d0086a8c533db1004",
+  sha: "dc32dec0d0077254d37685fdf3e956de9abc336a",
   source: `local dead = unpack(KEYS, 1, 1)
 local group, channel, limit = unpack(ARGV, 1, 3)
 local taken = 3
@@ -238,27 +324,38 @@ local ids = { unpack(ARGV, taken + 1, math.min(#ARGV, taken + tonumber(limit))) 
 if #ARGV == taken then
 for _, entry in ipairs(c('XRANGE', dead, '-', '+', 'COUNT', limit)) do ids[#ids + 1] = entry[1] end
 end
+local function forget(key) if c('XLEN', key) == 0 then c('DEL', key) end end
 local count = 0
 for _, id in ipairs(ids) do count = count + c('XDEL', dead, id) end
+forget(dead)
 return count`,
 };
 
 /** Leases messages, and takes over what leases that have ended leave behind. */
 export const RECEIVE: Script = {
   name: "receive",
-  keys: ["stream", "wake", "delayed", "expiring", "leases", "again", "replay"],
+  keys: ["stream", "wake", "delayed", "expiring", "leases", "again", "replay", "settled"],
   repeatable: false,
   publishes: false,
-  sha: "357cecb63dd4fd213f0bc2a056233455d75abf24",
-  source: `local stream, wake, delayed, expiring, leases, again, replay = unpack(KEYS, 1, 7)
-local group, mine, registered, room, leaseMs, sweeping, channel = unpack(ARGV, 1, 7)
+  sha: "169cf1913c56de294387d68e191a06e9363969fd",
+  source: `local stream, wake, delayed, expiring, leases, again, replay, settled = unpack(KEYS, 1, 8)
+local group, mine, registered, room, leaseMs, sweeping, channel, bytes, step = unpack(ARGV, 1, 9)
 local c = redis.call
 local clock = c('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local function from(ms) return now + 1 + ms end
 local function int(x) return string.format('%.0f', x) end
+local function makeRoom(key) c('ZREM', key, '') end
+local function isFull(key)
+local refused = redis.pcall('ZADD', key, 'XX', 0, '')
+return type(refused) == 'table' and refused.err and string.find(refused.err, 'OOM', 1, true) ~= nil
+end
 local function tell(channel) redis.pcall('PUBLISH', channel, '') end
-local HOLD = 'given-back'
+local function wakeReaders(key, channel)
+c('XADD', key, 'MAXLEN', '1', '*', 'w', '')
+c('PEXPIRE', key, 120000)
+tell(channel)
+end
 local function pack(order, expires, id, headers, body)
 return order .. '|' .. int(now) .. '|' .. expires .. '|' .. #id .. '|' .. #headers .. '|' .. id .. headers .. body
 end
@@ -268,7 +365,7 @@ local middle = start + nid
 local rest = middle + nheaders
 return at, expires, string.sub(packed, start, middle - 1), string.sub(packed, middle, rest - 1), string.sub(packed, rest)
 end
-local function put(stream, expiring, at, expires, id, headers, body)
+local function put(at, expires, id, headers, body)
 local entry = { 'XADD', stream, '*', 'data', body }
 local function with(name, value)
 if value ~= '' then
@@ -284,44 +381,160 @@ local added = c(unpack(entry))
 if expires ~= '' then c('ZADD', expiring, expires, added) end
 return added
 end
+local HOLD = 'given-back'
+local function sortable(id)
+local ms, seq = string.match(id, '^(%d+)-(%d+)$')
+return string.rep('0', 20 - #ms) .. ms .. '-' .. string.rep('0', 20 - #seq) .. seq
+end
+local function plain(text)
+local ms, seq = string.match(text, '^0*(%d+)-0*(%d+)$')
+return ms .. '-' .. seq
+end
+local function isBefore(a, b)
+if #a == #b and string.find(a, '-', 1, true) == string.find(b, '-', 1, true) then return a < b end
+return sortable(a) < sortable(b)
+end
+local function giveBack(key, id, due, attempts)
+c('XCLAIM', key, group, HOLD, 0, id, 'RETRYCOUNT', attempts, 'JUSTID')
+c('ZADD', again, due, (key == replay and 'r' or '') .. sortable(id))
+end
+local function groupsOf(stream)
+local groups = redis.pcall('XINFO', 'GROUPS', stream)
+if groups.err then return {} end
+for g, fields in ipairs(groups) do
+local is = {}
+for i = 1, #fields, 2 do is[fields[i]] = fields[i + 1] end
+is.last = is['last-delivered-id']
+is.read = sortable(is.last)
+groups[g] = is
+end
+return groups
+end
+local function frontOf(stream, groups)
+local first, behind, mark
+for _, is in ipairs(groups) do
+local oldest = is.pending > 0 and c('XPENDING', stream, is.name, '-', '+', 1)[1]
+local id = oldest and oldest[1] or is.last
+local place = oldest and sortable(id) or is.read .. '+'
+if not mark or place < mark then first, behind, mark = id, not oldest, place end
+end
+return first, behind
+end
+local function neededBy(stream, groups, id, mine)
+local place = sortable(id)
+for _, is in ipairs(groups) do
+if is.name ~= mine then
+if place > is.read then return true end
+if is.pending > 0 and c('XPENDING', stream, is.name, id, id, 1)[1] then return true end
+end
+end
+return false
+end
+local PART = 1000
+local function forgetExpiring(ids)
+if c('EXISTS', expiring) == 0 then return end
+for i = 1, #ids, PART do c('ZREM', expiring, unpack(ids, i, math.min(i + PART - 1, #ids))) end
+end
+local function removeEntries(ids)
+for i = 1, #ids, PART do c('XDEL', stream, unpack(ids, i, math.min(i + PART - 1, #ids))) end
+forgetExpiring(ids)
+end
+local function expire(most)
+local over = c('ZRANGEBYSCORE', expiring, '-inf', int(now), 'LIMIT', 0, most)
+if #over == 0 then return end
+local groups = groupsOf(stream)
+local helpers = string.sub(expiring, 1, -#'expiring' - 1) .. 'group:'
+local function inHandUntil(group, consumer, idle)
+if consumer == HOLD then return 0 end
+if string.sub(consumer, 1, 6) ~= 'lease:' then return idle < 3600000 and now + 60000 or 0 end
+local ends = redis.pcall('ZSCORE', helpers .. group .. ':leases', consumer)
+if type(ends) == 'table' then return ends.err and now + 60000 or 0 end
+return ends and tonumber(ends) > now and tonumber(ends) or 0
+end
+local gone = {}
+for _, id in ipairs(over) do
+local holders, held = {}, 0
+for _, is in ipairs(groups) do
+local row = is.pending > 0 and c('XPENDING', stream, is.name, id, id, 1)[1]
+if row then
+holders[#holders + 1] = is.name
+held = math.max(held, inHandUntil(is.name, row[2], row[3]))
+end
+end
+if held > 0 then
+c('ZADD', expiring, int(held), id) -- to be inspected again
+else
+for _, name in ipairs(holders) do
+c('XACK', stream, name, id)
+redis.pcall('ZREM', helpers .. name .. ':again', sortable(id))
+end
+gone[#gone + 1] = id
+end
+end
+removeEntries(gone)
+if #gone > 0 and c('EXISTS', settled) == 1 then c('ZREM', settled, unpack(gone)) end
+end
+local function keepLeases(ms)
+local left = math.ceil(ms * 2 + 10000)
+if c('PTTL', leases) < left then c('PEXPIRE', leases, int(left)) end
+end
 local MOVED = 500
 local ENDED = 16
+local EXPIRED = 100
 local FORGOTTEN_MS = 3600000
 local LEASE_PREFIX = 'lease:'
-room, leaseMs = tonumber(room), tonumber(leaseMs)
+room, leaseMs, bytes, step = tonumber(room), tonumber(leaseMs), tonumber(bytes), tonumber(step)
 if registered == '1' then
 local ends = c('ZSCORE', leases, mine)
 if not ends or tonumber(ends) <= now then return { -1 } end
 end
-local function sweep(stream, tag)
-local consumers = redis.pcall('XINFO', 'CONSUMERS', stream, group)
-if consumers.err then return end
-for _, consumer in ipairs(consumers) do
+local due = c('ZRANGEBYSCORE', delayed, '-inf', int(now), 'LIMIT', 0, MOVED)
+if #due > room and isFull(leases) then due = { unpack(due, 1, room) } end
+makeRoom(leases)
+expire(EXPIRED)
+local streams = { { stream, '' } }
+if c('EXISTS', replay) == 1 then streams[2] = { replay, 'r' } end
+local function sweep()
+local held = 0
+for _, s in ipairs(streams) do
+local consumers = redis.pcall('XINFO', 'CONSUMERS', s[1], group)
+for _, consumer in ipairs(consumers.err and {} or consumers) do
 local is = {}
 for i = 1, #consumer, 2 do is[consumer[i]] = consumer[i + 1] end
+local ours = string.sub(is.name, 1, #LEASE_PREFIX) == LEASE_PREFIX
 if is.name == HOLD then
-if is.pending > c('ZCARD', again) then
-for _, held in ipairs(c('XPENDING', stream, group, '-', '+', 1000, HOLD)) do
-c('ZADD', again, 'NX', int(now), tag .. held[1])
-end
-end
+held = held + is.pending
 elseif is.name ~= mine and not c('ZSCORE', leases, is.name) then
-if is.pending > 0 and is.idle >= leaseMs then
+if is.pending > 0 and (ours or is.idle >= leaseMs) then
 c('ZADD', leases, int(now), is.name)
-elseif is.pending == 0 and is.idle > FORGOTTEN_MS and string.find(is.name, LEASE_PREFIX, 1, true) == 1 then
-c('XGROUP', 'DELCONSUMER', stream, group, is.name)
+elseif is.pending == 0 and ours and is.idle > FORGOTTEN_MS then
+c('XGROUP', 'DELCONSUMER', s[1], group, is.name)
 end
 end
 end
 end
-local due = c('ZRANGEBYSCORE', delayed, '-inf', now, 'LIMIT', 0, MOVED)
+if held <= c('ZCARD', again) then return end
+for _, s in ipairs(streams) do
+local from, rows = '-', nil
+repeat
+rows = redis.pcall('XPENDING', s[1], group, from, '+', 1000, HOLD)
+if rows.err then break end
+for _, row in ipairs(rows) do
+c('ZADD', again, 'NX', 0, s[2] .. sortable(row[1]))
+from = '(' .. row[1]
+end
+until #rows < 1000
+end
+end
+if sweeping == '1' then sweep() end
 for _, packed in ipairs(due) do
 local at, expires, id, headers, body = unpacked(packed)
-if expires == '' or tonumber(expires) > now then put(stream, expiring, at, expires, id, headers, body) end
 c('ZREM', delayed, packed)
+if expires == '' or tonumber(expires) > now then put(at, expires, id, headers, body) end
 end
 if #due > 0 then tell(channel) end
-local out, n, dropped = { now }, 1, false
+local out, n, dropped, given, spent = { now }, 1, false, 0, 0
+local function hasRoom() return room > 0 and spent < bytes end
 local function give(key, tag, entry, attempts)
 local id, fields = entry[1], entry[2]
 local count = #fields
@@ -334,8 +547,9 @@ return
 end
 end
 end
-room = room - 1
+room, given = room - 1, given + 1
 if attempts == 1 and tag == '' and fields[1] == 'data' then
+spent = spent + #fields[2]
 if count == 2 then
 out[n + 1], out[n + 2] = id, fields[2]
 n = n + 2
@@ -347,7 +561,10 @@ return
 end
 end
 local whole = { tag .. id, attempts }
-for i = 1, count do whole[i + 2] = fields[i] end
+for i = 1, count do
+whole[i + 2] = fields[i]
+spent = spent + #fields[i]
+end
 n = n + 1
 out[n] = whole
 end
@@ -359,53 +576,67 @@ else
 c('XACK', key, group, id) -- somebody trimmed the entry away
 end
 end
-local streams = { { stream, '' } }
-if c('EXISTS', replay) == 1 then streams[2] = { replay, 'r' } end
-if sweeping == '1' then
-for _, s in ipairs(streams) do sweep(s[1], s[2]) end
-end
-for _, old in ipairs(c('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, ENDED)) do
-if room <= 0 then break end
+for _, old in ipairs(c('ZRANGEBYSCORE', leases, '-inf', int(now), 'LIMIT', 0, ENDED)) do
+if not hasRoom() then break end
 local empty = true
 for _, s in ipairs(streams) do
 local held = redis.pcall('XPENDING', s[1], group, '-', '+', room + 1, old)
-for i = 1, math.min(#held, room) do claim(s[1], s[2], held[i][1], held[i][4] + 1) end
+for i = 1, #held do
+if not hasRoom() then break end
+claim(s[1], s[2], held[i][1], held[i][4] + 1)
+end
 if not held.err and redis.pcall('XPENDING', s[1], group, '-', '+', 1, old)[1] then empty = false end
 end
 if empty then
 for _, s in ipairs(streams) do redis.pcall('XGROUP', 'DELCONSUMER', s[1], group, old) end
 c('ZREM', leases, old)
+else
+c('ZADD', leases, 0, old) -- it has ended, whatever becomes of the clock
 end
 end
-if room > 0 then
-for _, member in ipairs(c('ZRANGEBYSCORE', again, '-inf', now, 'LIMIT', 0, room)) do
-local replayed = string.sub(member, 1, 1) == 'r'
+if hasRoom() then
+for _, member in ipairs(c('ZRANGEBYSCORE', again, '-inf', int(now), 'LIMIT', 0, room)) do
+if not hasRoom() then break end
 local key, tag, id = stream, '', member
-if replayed then key, tag, id = replay, 'r', string.sub(member, 2) end
+if string.sub(member, 1, 1) == 'r' then key, tag, id = replay, 'r', string.sub(member, 2) end
+id = plain(id)
 local held = redis.pcall('XPENDING', key, group, id, id, 1)[1]
 c('ZREM', again, member)
 if held and held[2] == HOLD then claim(key, tag, id, held[4] + 1) end
 end
 end
-if room > 0 and streams[2] then
-local new = redis.pcall('XREADGROUP', 'GROUP', group, mine, 'COUNT', room, 'STREAMS', replay, '>')
-if new and not new.err then
-for _, entry in ipairs(new[1][2]) do give(replay, 'r', entry, 1) end
-end
-end
-if room > 0 then
-local new = redis.pcall('XREADGROUP', 'GROUP', group, mine, 'COUNT', room, 'STREAMS', stream, '>')
+local returned = false
+local function read(key, tag)
+local count = math.min(room, step)
+while hasRoom() do
+local new = redis.pcall('XREADGROUP', 'GROUP', group, mine, 'COUNT', count, 'STREAMS', key, '>')
 if new and new.err then
+if key ~= stream then return end
 if not string.find(new.err, 'NOGROUP', 1, true) then return new end
 c('XGROUP', 'CREATE', stream, group, '0', 'MKSTREAM')
-new = c('XREADGROUP', 'GROUP', group, mine, 'COUNT', room, 'STREAMS', stream, '>')
+c('DEL', settled) -- whatever is kept, this group has not settled it
+new = c('XREADGROUP', 'GROUP', group, mine, 'COUNT', count, 'STREAMS', key, '>')
 end
-if new then
-for _, entry in ipairs(new[1][2]) do give(stream, '', entry, 1) end
+if not new then return end
+local entries = new[1][2]
+for _, entry in ipairs(entries) do
+if spent < bytes then
+give(key, tag, entry, 1)
+else
+giveBack(key, entry[1], 0, 0)
+returned = true
 end
 end
+if #entries < count then return end
+count = math.min(room, math.max(1, math.floor((bytes - spent) * given / math.max(1, spent))))
+end
+end
+local refused = streams[2] and read(replay, 'r') or read(stream, '')
+if refused then return refused end
+if returned then wakeReaders(wake, channel) end
 if n > 1 then
 c('ZADD', leases, int(from(leaseMs)), mine)
+if registered ~= '1' then keepLeases(leaseMs) end
 return out
 end
 local wait = dropped and 0 or -1
@@ -429,7 +660,7 @@ export const REPLAY: Script = {
   keys: ["dead", "replay", "wake"],
   repeatable: false,
   publishes: false,
-  sha: "360da438acddb459a52316515247c421251ad7a0",
+  sha: "b11f2129c8334ff6af19121499def5dcaf4335b3",
   source: `local dead, replay, wake = unpack(KEYS, 1, 3)
 local group, channel, limit = unpack(ARGV, 1, 3)
 local taken = 3
@@ -441,41 +672,53 @@ local function int(x) return string.format('%.0f', x) end
 local function tell(channel) redis.pcall('PUBLISH', channel, '') end
 local function wakeReaders(key, channel)
 c('XADD', key, 'MAXLEN', '1', '*', 'w', '')
+c('PEXPIRE', key, 120000)
 tell(channel)
 end
 local ids = { unpack(ARGV, taken + 1, math.min(#ARGV, taken + tonumber(limit))) }
 if #ARGV == taken then
 for _, entry in ipairs(c('XRANGE', dead, '-', '+', 'COUNT', limit)) do ids[#ids + 1] = entry[1] end
 end
+local function forget(key) if c('XLEN', key) == 0 then c('DEL', key) end end
+local FIELDS = 2000
+local function withFields(command, fields)
+if #fields > FIELDS then
+command[#command + 1] = 'fields'
+command[#command + 1] = cjson.encode(fields)
+return command
+end
+for _, text in ipairs(fields) do command[#command + 1] = text end
+return command
+end
+local OWN = 10
 local count = 0
 for _, id in ipairs(ids) do
 local entry = c('XRANGE', dead, id, id)[1]
 if entry then
 if count == 0 then redis.pcall('XGROUP', 'CREATE', replay, group, '0', 'MKSTREAM') end
-local fields, has, origin = entry[2], {}, nil
+local letter, has, fields = entry[2], {}, {}
+local origin = string.match(letter[8], '^r?(.*)$')
+for i = OWN + 1, #letter, 2 do
+if letter[i] ~= 'expires' then
+has[letter[i]] = true
+fields[#fields + 1] = letter[i]
+fields[#fields + 1] = letter[i + 1]
+end
+end
 local whole = { 'XADD', replay, '*' }
-for i = 1, #fields, 2 do
-if i == 7 then
-origin = string.match(fields[8], '^r?(.*)$')
-elseif i > 7 and fields[i] ~= 'expires' then
-has[fields[i]] = true
-whole[#whole + 1] = fields[i]
-whole[#whole + 1] = fields[i + 1]
+local function with(name, value)
+if has[name] then return end
+fields[#fields + 1] = name
+fields[#fields + 1] = value
 end
-end
-if not has.id then
-whole[#whole + 1] = 'id'
-whole[#whole + 1] = origin
-end
-if not has.at then
-whole[#whole + 1] = 'at'
-whole[#whole + 1] = string.match(origin, '^%d+')
-end
-c(unpack(whole))
+with('id', origin)
+with('at', string.match(origin, '^%d+'))
+c(unpack(withFields(whole, fields)))
 c('XDEL', dead, id)
 count = count + 1
 end
 end
+forget(dead)
 if count > 0 then wakeReaders(wake, channel) end
 return count`,
 };
@@ -483,49 +726,36 @@ return count`,
 /** Publishes messages with ids, headers, delays, times to live, or a bound on the queue. */
 export const SEND: Script = {
   name: "send",
-  keys: ["stream", "slot", "delayed", "ids", "expiring", "wake"],
+  keys: ["stream", "sent", "delayed", "ids", "expiring", "wake", "settled"],
   repeatable: false,
   publishes: true,
-  sha: "6dbc6ac10f4bc16428a4b9927651856a6e41437d",
-  source: `local stream, slot, delayed, ids, expiring, wake = unpack(KEYS, 1, 6)
-local token, channel, limit, overflow, window, trimming = unpack(ARGV, 1, 6)
-local taken = 6
+  sha: "31ce01fc5b3a78265d764cb1ed125878ac43db4b",
+  source: `local stream, sent, delayed, ids, expiring, wake, settled = unpack(KEYS, 1, 7)
+local token, slot, channel, remember, limit, overflow, window, keep, trimming = unpack(ARGV, 1, 9)
+local taken = 9
 local c = redis.call
 local clock = c('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local function from(ms) return now + 1 + ms end
 local function int(x) return string.format('%.0f', x) end
 local function tell(channel) redis.pcall('PUBLISH', channel, '') end
-local REMEMBERED_MS = 600000
-local function answered(known, token)
+local function wakeReaders(key, channel)
+c('XADD', key, 'MAXLEN', '1', '*', 'w', '')
+c('PEXPIRE', key, 120000)
+tell(channel)
+end
+local REPEATED = 'repeated'
+local function answered(value, token)
 local mark = token .. '|'
-return known and string.sub(known, 1, #mark) == mark and string.sub(known, #mark + 1)
+return value and string.sub(value, 1, #mark) == mark and string.match(value, '^[^|]*', #mark + 1)
 end
-local function remember(slot, token, answer)
-return redis.call('SET', slot, token .. '|' .. answer, 'PX', REMEMBERED_MS, 'GET')
+local function isAmong(ids, id)
+if id == '' then return false end
+local n = tonumber(id, 36)
+for first, last in string.gmatch(ids, '(%w+):?(%w*)') do
+if first == id or last ~= '' and tonumber(first, 36) <= n and n <= tonumber(last, 36) then return true end
 end
-local function parts(id)
-local ms, seq = string.match(id, '^(%d+)-(%d+)$')
-return tonumber(ms), tonumber(seq)
-end
-local function trim(stream)
-local groups = redis.pcall('XINFO', 'GROUPS', stream)
-if groups.err then return end
-local ms, seq
-for _, group in ipairs(groups) do
-local is = {}
-for i = 1, #group, 2 do is[group[i]] = group[i + 1] end
-local oldest = is.pending > 0 and c('XPENDING', stream, is.name, '-', '+', 1)[1]
-local m, s
-if oldest then
-m, s = parts(oldest[1])
-else
-m, s = parts(is['last-delivered-id'])
-s = s + 1
-end
-if not ms or m < ms or m == ms and s < seq then ms, seq = m, s end
-end
-if ms then c('XTRIM', stream, 'MINID', int(ms) .. '-' .. int(seq)) end
+return false
 end
 local function pack(order, expires, id, headers, body)
 return order .. '|' .. int(now) .. '|' .. expires .. '|' .. #id .. '|' .. #headers .. '|' .. id .. headers .. body
@@ -536,7 +766,7 @@ local middle = start + nid
 local rest = middle + nheaders
 return at, expires, string.sub(packed, start, middle - 1), string.sub(packed, middle, rest - 1), string.sub(packed, rest)
 end
-local function put(stream, expiring, at, expires, id, headers, body)
+local function put(at, expires, id, headers, body)
 local entry = { 'XADD', stream, '*', 'data', body }
 local function with(name, value)
 if value ~= '' then
@@ -552,26 +782,148 @@ local added = c(unpack(entry))
 if expires ~= '' then c('ZADD', expiring, expires, added) end
 return added
 end
-local function clear(stream)
-trim(stream)
+local function sortable(id)
+local ms, seq = string.match(id, '^(%d+)-(%d+)$')
+return string.rep('0', 20 - #ms) .. ms .. '-' .. string.rep('0', 20 - #seq) .. seq
+end
+local function plain(text)
+local ms, seq = string.match(text, '^0*(%d+)-0*(%d+)$')
+return ms .. '-' .. seq
+end
+local function isBefore(a, b)
+if #a == #b and string.find(a, '-', 1, true) == string.find(b, '-', 1, true) then return a < b end
+return sortable(a) < sortable(b)
+end
+local function groupsOf(stream)
 local groups = redis.pcall('XINFO', 'GROUPS', stream)
-if groups.err then return end
-local past
-for _, entry in ipairs(c('XRANGE', stream, '-', '+', 'COUNT', 1000)) do
-local expires
-for i = 1, #entry[2], 2 do if entry[2][i] == 'expires' then expires = tonumber(entry[2][i + 1]) end end
-if not expires or expires > now then break end
-local held = false
-for _, group in ipairs(groups) do
-if c('XPENDING', stream, group[2], entry[1], entry[1], 1)[1] then held = true end
+if groups.err then return {} end
+for g, fields in ipairs(groups) do
+local is = {}
+for i = 1, #fields, 2 do is[fields[i]] = fields[i + 1] end
+is.last = is['last-delivered-id']
+is.read = sortable(is.last)
+groups[g] = is
 end
-if held then break end
-past = entry[1]
+return groups
 end
-if past then
-local ms, seq = parts(past)
-c('XTRIM', stream, 'MINID', int(ms) .. '-' .. int(seq + 1))
+local function frontOf(stream, groups)
+local first, behind, mark
+for _, is in ipairs(groups) do
+local oldest = is.pending > 0 and c('XPENDING', stream, is.name, '-', '+', 1)[1]
+local id = oldest and oldest[1] or is.last
+local place = oldest and sortable(id) or is.read .. '+'
+if not mark or place < mark then first, behind, mark = id, not oldest, place end
 end
+return first, behind
+end
+local function neededBy(stream, groups, id, mine)
+local place = sortable(id)
+for _, is in ipairs(groups) do
+if is.name ~= mine then
+if place > is.read then return true end
+if is.pending > 0 and c('XPENDING', stream, is.name, id, id, 1)[1] then return true end
+end
+end
+return false
+end
+local PART = 1000
+local function forgetExpiring(ids)
+if c('EXISTS', expiring) == 0 then return end
+for i = 1, #ids, PART do c('ZREM', expiring, unpack(ids, i, math.min(i + PART - 1, #ids))) end
+end
+local function removeEntries(ids)
+for i = 1, #ids, PART do c('XDEL', stream, unpack(ids, i, math.min(i + PART - 1, #ids))) end
+forgetExpiring(ids)
+end
+local function keptSettled()
+local first = c('ZRANGE', settled, 0, 0)[1]
+if not first then return 0 end
+return c('ZCARD', settled) - (string.sub(first, 1, 1) == '>' and 1 or 0)
+end
+local function after(id)
+local ms, seq = string.match(id, '^(%d+)-(%d+)$')
+return #seq < 16 and ms .. '-' .. int(seq + 1) or id
+end
+local function keepNewest(groups, ids, front, behind, keep)
+local mark = c('ZRANGE', settled, 0, 0)[1]
+local marked = mark and string.sub(mark, 1, 1) == '>' and string.sub(mark, 2)
+local function add(id) c('ZADD', settled, string.match(id, '^%d+'), id) end
+for _, id in ipairs(ids) do
+if c('XRANGE', stream, id, id)[1] then add(id) end
+end
+if front then
+local upTo = behind and front or '(' .. front
+local seen = c('XRANGE', stream, marked and '(' .. marked or '-', upTo, 'COUNT', PART)
+for _, entry in ipairs(seen) do add(entry[1]) end
+local reached = #seen > 0 and seen[#seen][1] or marked or '0-0'
+if marked then c('ZREM', settled, mark) end
+c('ZADD', settled, '-inf', '>' .. reached)
+marked = reached
+end
+local from = marked and 1 or 0
+local over = c('ZCARD', settled) - from - keep
+if over <= 0 then return end
+local old = c('ZRANGE', settled, from, from + math.min(over, PART) - 1)
+for _, id in ipairs(old) do
+if neededBy(stream, groups, id) then return c('DEL', settled) end
+end
+removeEntries(old)
+c('ZREM', settled, unpack(old))
+end
+local function discard(groups, ids, mine, keep)
+local front, behind = frontOf(stream, groups)
+if keep == 0 and #groups == 1 and #ids > 0 then
+c('DEL', settled)
+if c('XTRIM', stream, 'MINID', behind and after(front) or front) ~= #ids then return removeEntries(ids) end
+return forgetExpiring(ids)
+end
+local rest, passed = {}, {}
+for _, id in ipairs(ids) do
+if front and (isBefore(id, front) or behind and id == front) then
+passed[#passed + 1] = id
+elseif not neededBy(stream, groups, id, mine) then rest[#rest + 1] = id end
+end
+if keep > 0 then return keepNewest(groups, rest, front, behind, keep) end
+c('DEL', settled)
+if front then c('XTRIM', stream, 'MINID', behind and after(front) or front) end
+removeEntries(rest)
+forgetExpiring(passed)
+end
+local HOLD = 'given-back'
+local function expire(most)
+local over = c('ZRANGEBYSCORE', expiring, '-inf', int(now), 'LIMIT', 0, most)
+if #over == 0 then return end
+local groups = groupsOf(stream)
+local helpers = string.sub(expiring, 1, -#'expiring' - 1) .. 'group:'
+local function inHandUntil(group, consumer, idle)
+if consumer == HOLD then return 0 end
+if string.sub(consumer, 1, 6) ~= 'lease:' then return idle < 3600000 and now + 60000 or 0 end
+local ends = redis.pcall('ZSCORE', helpers .. group .. ':leases', consumer)
+if type(ends) == 'table' then return ends.err and now + 60000 or 0 end
+return ends and tonumber(ends) > now and tonumber(ends) or 0
+end
+local gone = {}
+for _, id in ipairs(over) do
+local holders, held = {}, 0
+for _, is in ipairs(groups) do
+local row = is.pending > 0 and c('XPENDING', stream, is.name, id, id, 1)[1]
+if row then
+holders[#holders + 1] = is.name
+held = math.max(held, inHandUntil(is.name, row[2], row[3]))
+end
+end
+if held > 0 then
+c('ZADD', expiring, int(held), id) -- to be inspected again
+else
+for _, name in ipairs(holders) do
+c('XACK', stream, name, id)
+redis.pcall('ZREM', helpers .. name .. ':again', sortable(id))
+end
+gone[#gone + 1] = id
+end
+end
+removeEntries(gone)
+if #gone > 0 and c('EXISTS', settled) == 1 then c('ZREM', settled, unpack(gone)) end
 end
 local function left() return taken < #ARGV end
 local function take(count)
@@ -579,38 +931,88 @@ local first = taken + 1
 taken = taken + count
 return unpack(ARGV, first, taken)
 end
-local before = answered(c('GET', slot), token)
+local before = answered(c('HGET', sent, slot), token)
 if before then return before end
-local used = c('XLEN', stream) + c('ZCARD', delayed) -- refuses a key of another type before anything is written
-limit = tonumber(limit)
-if trimming == '1' then trim(stream) end
-for _, old in ipairs(c('ZRANGEBYSCORE', ids, '-inf', now - window, 'LIMIT', 0, #ARGV)) do c('ZREM', ids, old) end
-local words, cleared, later, chosen = {}, false, false, false
+limit, window, keep = tonumber(limit), tonumber(window), tonumber(keep)
+local function count() return c('XLEN', stream) - keptSettled() + c('ZCARD', delayed) end
+local used = count() -- refuses a key of another type before anything is written
+local late = c('HGET', sent, REPEATED) or ''
+local function expireDelayed(most)
+for _, packed in ipairs(c('ZRANGEBYSCORE', delayed, '-inf', int(now), 'LIMIT', 0, most)) do
+local _, expires = unpacked(packed)
+if expires ~= '' and tonumber(expires) <= now then c('ZREM', delayed, packed) end
+end
+end
+local function discardAmid(groups, most)
+local found, strangers = {}, false
+for _, is in ipairs(groups) do
+for _, consumer in ipairs(c('XINFO', 'CONSUMERS', stream, is.name)) do
+strangers = strangers or consumer[2] ~= HOLD and string.sub(consumer[2], 1, 6) ~= 'lease:'
+end
+end
+if not strangers then return end
+for _, entry in ipairs(c('XRANGE', stream, '-', '+', 'COUNT', most)) do
+if not neededBy(stream, groups, entry[1]) then found[#found + 1] = entry[1] end
+end
+discard(groups, found, nil, keep)
+end
+local function cleanUp(most)
+expire(most)
+expireDelayed(most)
+if keep > 0 or c('EXISTS', settled) == 0 then discard(groupsOf(stream), {}, nil, keep) end
+end
+if trimming == '1' then
+cleanUp(1000)
+else
+expire(20)
+expireDelayed(20)
+end
+local brought = {}
+local function hasBrought(key, own)
+if not brought[key] then brought[key] = c('HVALS', key) end
+for _, value in ipairs(brought[key]) do
+local made = string.match(value, '|([^|]*)$')
+if made and isAmong(made, own) then return true end
+end
+return false
+end
+for _, old in ipairs(c('ZRANGEBYSCORE', ids, '-inf', int(now), 'LIMIT', 0, #ARGV)) do c('ZREM', ids, old) end
+local words, added, cleared, later, chosen = {}, {}, false, false, false
 while left() do
-local body, id, headers, delay, ttl, suspect = take(6)
+local body, id, headers, delay, ttl, own, origin = take(7)
 local mark, name = string.sub(id, 1, 1), string.sub(id, 2)
 local word
-if suspect ~= '' then
-local n, what = string.match(suspect, '^(%d+) (.*)$')
-if answered(c('GET', KEYS[tonumber(n)]), what) then word = '=' end
+if mark == '=' then
+local known = c('ZSCORE', ids, name)
+if known and tonumber(known) > now then word = '=' end
+if not word and origin ~= '' and hasBrought(KEYS[tonumber(origin)], own) then word = '=' end
+elseif late ~= '' and isAmong(late, own) then
+word = '='
 end
-if not word and mark == '=' and c('ZSCORE', ids, name) then word = '=' end
 if not word and limit > 0 and overflow == 'reject' and used >= limit then
 if not cleared then
 cleared = true
-clear(stream)
-used = c('XLEN', stream) + c('ZCARD', delayed)
+cleanUp(1000)
+if count() >= limit then discardAmid(groupsOf(stream), 1000) end
+used = count()
 end
 if used >= limit then word = '!' end
 end
 if not word then
 if mark == '=' then
-c('ZADD', ids, int(now), name)
+c('ZADD', ids, int(now + window), name)
 chosen = true
+if origin ~= '' then
+local key = KEYS[tonumber(origin)]
+c('HSET', key, REPEATED, (c('HGET', key, REPEATED) or '') .. ' ' .. own)
+if c('PTTL', key) < window then c('PEXPIRE', key, int(window)) end
+end
+else
+added[#added + 1] = own
 end
 local expires = ttl == '' and '' or int(from(ttl))
 if delay == '0' then
-word = put(stream, expiring, '', expires, name, headers, body)
+word = put('', expires, name, headers, body)
 else
 local order = string.format('%016.0f%06d', clock[1] * 1000000 + clock[2], #words)
 c('ZADD', delayed, int(from(delay)), pack(order, expires, name, headers, body))
@@ -620,42 +1022,71 @@ used = used + 1
 end
 words[#words + 1] = word
 end
-if chosen then c('PEXPIRE', ids, window) end
-if limit > 0 and overflow == 'drop' and used > limit then c('XTRIM', stream, 'MAXLEN', limit) end
+if chosen and c('PTTL', ids) < window then c('PEXPIRE', ids, int(window)) end
+local function dropOldest(from)
+local packed = c('ZRANGE', delayed, 0, 0)[1]
+local sentAt = packed and tonumber((unpacked(packed)))
+local entry
+repeat
+entry = c('XRANGE', stream, from, '+', 'COUNT', 1)[1]
+from = entry and '(' .. entry[1]
+until not entry or not c('ZSCORE', settled, entry[1])
+if packed and (not entry or sentAt <= tonumber(string.match(entry[1], '^%d+'))) then
+c('ZREM', delayed, packed)
+elseif entry then
+removeEntries({ entry[1] })
+return from
+end
+return entry and entry[1] or '-'
+end
+if limit > 0 and overflow == 'drop' and used > limit then
+local from = '-'
+for _ = 1, count() - limit do from = dropOldest(from) end
+end
 local answer = table.concat(words, ' ')
-remember(slot, token, answer)
-if later then c('XADD', wake, 'MAXLEN', '1', '*', 'w', '') end
-tell(channel)
+c('HSET', sent, slot, token .. '|' .. answer .. '|' .. table.concat(added, ' '))
+if remember ~= '' then c('PEXPIRE', sent, remember) end
+if later then wakeReaders(wake, channel) else tell(channel) end
 return answer`,
 };
 
 /** Publishes messages that have a body and nothing else. */
 export const SEND_PLAIN: Script = {
   name: "send_plain",
-  keys: ["stream", "slot"],
+  keys: ["stream", "sent"],
   repeatable: false,
   publishes: true,
-  sha: "e9e24025aaec1ea50d7ecfd537590cb44fc18dfa",
-  source: `local stream, slot = unpack(KEYS, 1, 2)
-local token, channel = unpack(ARGV, 1, 2)
-local taken = 2
-local REMEMBERED_MS = 600000
-local function answered(known, token)
+  sha: "5608a33834101c53687a19758c65d39eb75cdcf5",
+  source: `local stream, sent = unpack(KEYS, 1, 2)
+local token, slot, channel, made, remember = unpack(ARGV, 1, 5)
+local taken = 5
+local REPEATED = 'repeated'
+local function answered(value, token)
 local mark = token .. '|'
-return known and string.sub(known, 1, #mark) == mark and string.sub(known, #mark + 1)
+return value and string.sub(value, 1, #mark) == mark and string.match(value, '^[^|]*', #mark + 1)
 end
-local function remember(slot, token, answer)
-return redis.call('SET', slot, token .. '|' .. answer, 'PX', REMEMBERED_MS, 'GET')
+local function isAmong(ids, id)
+if id == '' then return false end
+local n = tonumber(id, 36)
+for first, last in string.gmatch(ids, '(%w+):?(%w*)') do
+if first == id or last ~= '' and tonumber(first, 36) <= n and n <= tonumber(last, 36) then return true end
+end
+return false
 end
 local function tell(channel) redis.pcall('PUBLISH', channel, '') end
 local add = redis.call
-local answer
-if #ARGV - taken > 1 then
-local before = answered(add('GET', slot), token)
+local known = add('HMGET', sent, slot, REPEATED)
+local before = answered(known[1], token)
 if before then return before end
-local ids, last = {}, #ARGV - taken
-for i = 1, last do ids[i] = add('XADD', stream, '*', 'data', ARGV[taken + i]) end
-local runs, i = {}, 1
+if known[2] then
+for id in string.gmatch(known[2], '%w+') do if isAmong(made, id) then return '?' end end
+end
+local last, answer = #ARGV - taken, nil
+if last == 1 then
+answer = add('XADD', stream, '*', 'data', ARGV[taken + 1]) .. '*1'
+else
+local ids, runs, i = {}, {}, 1
+for n = 1, last do ids[n] = add('XADD', stream, '*', 'data', ARGV[taken + n]) end
 while i <= last do
 local prefix = string.match(ids[i], '^%d+%-')
 local function within(j) return string.find(ids[j], prefix, 1, true) == 1 end
@@ -669,16 +1100,9 @@ runs[#runs + 1] = ids[i] .. '*' .. low - i + 1
 i = low + 1
 end
 answer = table.concat(runs, ' ')
-remember(slot, token, answer)
-else
-local id = add('XADD', stream, '*', 'data', ARGV[taken + 1])
-answer = id .. '*1'
-local before = answered(remember(slot, token, answer), token)
-if before then
-add('XDEL', stream, id)
-return remember(slot, token, before) and before
 end
-end
+add('HSET', sent, slot, token .. '|' .. answer .. '|' .. made)
+if remember ~= '' then add('PEXPIRE', sent, remember) end
 tell(channel)
 return answer`,
 };
@@ -686,60 +1110,165 @@ return answer`,
 /** Settles deliveries. */
 export const SETTLE: Script = {
   name: "settle",
-  keys: ["stream", "wake", "leases", "again", "replay", "dead"],
+  keys: ["stream", "wake", "leases", "again", "replay", "dead", "expiring", "settled"],
   repeatable: false,
   publishes: false,
-  sha: "125a9ed293095b4aa1399a97577a8a942ec32653",
-  source: `local stream, wake, leases, again, replay, dead = unpack(KEYS, 1, 6)
-local group, channel = unpack(ARGV, 1, 2)
-local taken = 2
+  sha: "1801da2ade328de436cea6d2a659113ebfd4a34b",
+  source: `local stream, wake, leases, again, replay, dead, expiring, settled = unpack(KEYS, 1, 8)
+local group, channel, keep = unpack(ARGV, 1, 3)
+local taken = 3
 local c = redis.call
 local clock = c('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local function from(ms) return now + 1 + ms end
 local function int(x) return string.format('%.0f', x) end
+local function makeRoom(key) c('ZREM', key, '') end
+local function isFull(key)
+local refused = redis.pcall('ZADD', key, 'XX', 0, '')
+return type(refused) == 'table' and refused.err and string.find(refused.err, 'OOM', 1, true) ~= nil
+end
 local function tell(channel) redis.pcall('PUBLISH', channel, '') end
 local function wakeReaders(key, channel)
 c('XADD', key, 'MAXLEN', '1', '*', 'w', '')
+c('PEXPIRE', key, 120000)
 tell(channel)
 end
 local HOLD = 'given-back'
-local function parts(id)
+local function sortable(id)
 local ms, seq = string.match(id, '^(%d+)-(%d+)$')
-return tonumber(ms), tonumber(seq)
+return string.rep('0', 20 - #ms) .. ms .. '-' .. string.rep('0', 20 - #seq) .. seq
 end
-local function trim(stream)
+local function plain(text)
+local ms, seq = string.match(text, '^0*(%d+)-0*(%d+)$')
+return ms .. '-' .. seq
+end
+local function isBefore(a, b)
+if #a == #b and string.find(a, '-', 1, true) == string.find(b, '-', 1, true) then return a < b end
+return sortable(a) < sortable(b)
+end
+local function giveBack(key, id, due, attempts)
+c('XCLAIM', key, group, HOLD, 0, id, 'RETRYCOUNT', attempts, 'JUSTID')
+c('ZADD', again, due, (key == replay and 'r' or '') .. sortable(id))
+end
+local function groupsOf(stream)
 local groups = redis.pcall('XINFO', 'GROUPS', stream)
-if groups.err then return end
-local ms, seq
-for _, group in ipairs(groups) do
+if groups.err then return {} end
+for g, fields in ipairs(groups) do
 local is = {}
-for i = 1, #group, 2 do is[group[i]] = group[i + 1] end
+for i = 1, #fields, 2 do is[fields[i]] = fields[i + 1] end
+is.last = is['last-delivered-id']
+is.read = sortable(is.last)
+groups[g] = is
+end
+return groups
+end
+local function frontOf(stream, groups)
+local first, behind, mark
+for _, is in ipairs(groups) do
 local oldest = is.pending > 0 and c('XPENDING', stream, is.name, '-', '+', 1)[1]
-local m, s
-if oldest then
-m, s = parts(oldest[1])
-else
-m, s = parts(is['last-delivered-id'])
-s = s + 1
+local id = oldest and oldest[1] or is.last
+local place = oldest and sortable(id) or is.read .. '+'
+if not mark or place < mark then first, behind, mark = id, not oldest, place end
 end
-if not ms or m < ms or m == ms and s < seq then ms, seq = m, s end
+return first, behind
 end
-if ms then c('XTRIM', stream, 'MINID', int(ms) .. '-' .. int(seq)) end
+local function neededBy(stream, groups, id, mine)
+local place = sortable(id)
+for _, is in ipairs(groups) do
+if is.name ~= mine then
+if place > is.read then return true end
+if is.pending > 0 and c('XPENDING', stream, is.name, id, id, 1)[1] then return true end
 end
-local lease, valid
-local function under(name)
-lease = name
+end
+return false
+end
+local PART = 1000
+local function forgetExpiring(ids)
+if c('EXISTS', expiring) == 0 then return end
+for i = 1, #ids, PART do c('ZREM', expiring, unpack(ids, i, math.min(i + PART - 1, #ids))) end
+end
+local function removeEntries(ids)
+for i = 1, #ids, PART do c('XDEL', stream, unpack(ids, i, math.min(i + PART - 1, #ids))) end
+forgetExpiring(ids)
+end
+local function keptSettled()
+local first = c('ZRANGE', settled, 0, 0)[1]
+if not first then return 0 end
+return c('ZCARD', settled) - (string.sub(first, 1, 1) == '>' and 1 or 0)
+end
+local function after(id)
+local ms, seq = string.match(id, '^(%d+)-(%d+)$')
+return #seq < 16 and ms .. '-' .. int(seq + 1) or id
+end
+local function keepNewest(groups, ids, front, behind, keep)
+local mark = c('ZRANGE', settled, 0, 0)[1]
+local marked = mark and string.sub(mark, 1, 1) == '>' and string.sub(mark, 2)
+local function add(id) c('ZADD', settled, string.match(id, '^%d+'), id) end
+for _, id in ipairs(ids) do
+if c('XRANGE', stream, id, id)[1] then add(id) end
+end
+if front then
+local upTo = behind and front or '(' .. front
+local seen = c('XRANGE', stream, marked and '(' .. marked or '-', upTo, 'COUNT', PART)
+for _, entry in ipairs(seen) do add(entry[1]) end
+local reached = #seen > 0 and seen[#seen][1] or marked or '0-0'
+if marked then c('ZREM', settled, mark) end
+c('ZADD', settled, '-inf', '>' .. reached)
+marked = reached
+end
+local from = marked and 1 or 0
+local over = c('ZCARD', settled) - from - keep
+if over <= 0 then return end
+local old = c('ZRANGE', settled, from, from + math.min(over, PART) - 1)
+for _, id in ipairs(old) do
+if neededBy(stream, groups, id) then return c('DEL', settled) end
+end
+removeEntries(old)
+c('ZREM', settled, unpack(old))
+end
+local function discard(groups, ids, mine, keep)
+local front, behind = frontOf(stream, groups)
+if keep == 0 and #groups == 1 and #ids > 0 then
+c('DEL', settled)
+if c('XTRIM', stream, 'MINID', behind and after(front) or front) ~= #ids then return removeEntries(ids) end
+return forgetExpiring(ids)
+end
+local rest, passed = {}, {}
+for _, id in ipairs(ids) do
+if front and (isBefore(id, front) or behind and id == front) then
+passed[#passed + 1] = id
+elseif not neededBy(stream, groups, id, mine) then rest[#rest + 1] = id end
+end
+if keep > 0 then return keepNewest(groups, rest, front, behind, keep) end
+c('DEL', settled)
+if front then c('XTRIM', stream, 'MINID', behind and after(front) or front) end
+removeEntries(rest)
+forgetExpiring(passed)
+end
+local lease, otherLease, valid
+local function under(name, other)
+lease, otherLease = name, other
 local ends = c('ZSCORE', leases, name)
 valid = ends and tonumber(ends) > now
 end
-local function split(member)
+local function place(member)
 if string.sub(member, 1, 1) == 'r' then return replay, string.sub(member, 2) end
 return stream, member
 end
 local function owned(key, id)
-local held = redis.pcall('XPENDING', key, group, id, id, 1)[1]
-return held and held[2] == lease and held[4]
+local row = redis.pcall('XPENDING', key, group, id, id, 1)[1]
+local holder = row and row[2]
+return row and (holder == lease or otherLease ~= '' and holder == otherLease) and row[4]
+end
+local FIELDS = 2000
+local function withFields(command, fields)
+if #fields > FIELDS then
+command[#command + 1] = 'fields'
+command[#command + 1] = cjson.encode(fields)
+return command
+end
+for _, text in ipairs(fields) do command[#command + 1] = text end
+return command
 end
 local function left() return taken < #ARGV end
 local function take(count)
@@ -747,63 +1276,85 @@ local first = taken + 1
 taken = taken + count
 return unpack(ARGV, first, taken)
 end
-local answer, settled, given = {}, false, false
-local function say(yes) answer[#answer + 1] = yes and '1' or '0' end
+keep = tonumber(keep)
+makeRoom(leases)
+local said, reasons, acked, replayed, given = {}, {}, {}, false, false
+local function say(word) said[#said + 1] = word end
+local repeatedly = false
+local strangers
+local function strange()
+if strangers == nil then
+local pending = redis.pcall('XPENDING', stream, group)
+strangers = pending.err ~= nil
+for _, consumer in ipairs(pending[4] or {}) do
+if consumer[1] ~= HOLD and string.sub(consumer[1], 1, 6) ~= 'lease:' then strangers = true end
+end
+end
+return strangers
+end
 local function done(key, id)
 c('XACK', key, group, id)
-if key == replay then c('XDEL', key, id) end
-settled = true
+if key == replay then
+c('XDEL', key, id)
+replayed = true
+else
+acked[#acked + 1] = id
 end
-local function giveBack(key, id, member, due, count)
-c('XCLAIM', key, group, HOLD, 0, id, 'RETRYCOUNT', count, 'JUSTID')
-c('ZADD', again, due, member)
-given = true
+end
+local function wasDone()
+return repeatedly and valid and otherLease == '' and not strange()
 end
 local act = {}
-act['retry'] = function(key, id, member, count, delay)
+act['ack'] = done
+act['retry'] = function(key, id, attempts, _, delay)
 delay = tonumber(delay)
-giveBack(key, id, member, delay > 0 and int(from(delay)) or int(now), count)
+giveBack(key, id, delay > 0 and int(from(delay)) or 0, attempts)
+given = true
 end
-act['release'] = function(key, id, member, count)
-local ms, seq = parts(id)
-giveBack(key, id, member, string.format('%.6f', ms - 1 + math.min(seq, 4095) / 4096), count - 1)
+act['release'] = function(key, id, attempts)
+giveBack(key, id, 0, attempts - 1)
+given = true
 end
-act['dead'] = function(key, id, member, count, name, message)
-local letter = { 'XADD', dead, '*', 'error', name, 'message', message, 'attempts', count, 'entry', member }
+act['dead'] = function(key, id, attempts, member, name, message)
 local entry = c('XRANGE', key, id, id)[1]
-for _, text in ipairs(entry and entry[2] or {}) do letter[#letter + 1] = text end
-c(unpack(letter))
+local letter = { 'XADD', dead, '*', 'error', name, 'message', message, 'attempts', attempts, 'entry', member, 'died', int(now) }
+c(unpack(withFields(letter, entry and entry[2] or {})))
 done(key, id)
+end
+local function settle(what, member, ...)
+local key, id = place(member)
+local attempts = owned(key, id)
+if not attempts then return say(wasDone() and '1' or '0') end
+local ok, refusal = pcall(act[what], key, id, attempts, member, ...)
+say(ok and '1' or 'x')
+if not ok then reasons[#reasons + 1] = type(refusal) == 'table' and refusal.err or tostring(refusal) end
 end
 local details = { retry = 1, release = 0, dead = 2 }
 while left() do
 local what, first = take(2)
 if what == 'lease' then
-under(first)
+local other, repeated = take(2)
+under(first, other)
+repeatedly = repeated == '1'
 elseif what == 'ack' then
 local members = { take(tonumber(first)) }
-if valid and string.sub(members[1], 1, 1) ~= 'r' then
+if valid and otherLease == '' and string.sub(members[1], 1, 1) ~= 'r' and not strange() then
 c('XACK', stream, group, unpack(members))
-for _ = 1, #members do say(true) end
-settled = true
+say(string.rep('1', #members))
+if #acked == 0 then acked = members else for _, member in ipairs(members) do acked[#acked + 1] = member end end
 else
-for _, member in ipairs(members) do
-local key, id = split(member)
-local ours = valid or owned(key, id)
-if ours then done(key, id) end
-say(ours)
-end
+for _, member in ipairs(members) do settle('ack', member) end
 end
 else
-local key, id = split(first)
-local count = owned(key, id)
-if count then act[what](key, id, first, count, take(details[what])) else take(details[what]) end
-say(count or valid)
+settle(what, first, take(details[what]))
 end
 end
-if settled then trim(stream) end
+if #acked > 0 then discard(groupsOf(stream), acked, group, keep) end
+if replayed and c('XLEN', replay) == 0 then c('DEL', replay) end
 if given then wakeReaders(wake, channel) end
-return table.concat(answer)`,
+local text = table.concat(said)
+if #reasons > 0 then return { text, unpack(reasons) } end
+return text`,
 };
 
 /** Writes something that replicas get and that leaves nothing behind, so that a WAIT has a write to wait for. */

@@ -53,7 +53,9 @@ export async function fetchDeliveries(
       failures += 1;
       const wrapped = context.wrap(ConsumeError, `Cannot receive from "${key}"`, error, { key });
       context.reportFailure("receive", key, failures, wrapped);
-      if (!wrapped.retryable && wrapped.code !== "unknown-outcome") throw wrapped;
+      // A full broker is waited out too: consumers are the ones that make room.
+      const passing = wrapped.code === "unknown-outcome" || wrapped.code === "queue-full";
+      if (!wrapped.retryable && !passing) throw wrapped;
       await idle(context.backoffMs(failures, wrapped));
     }
   }

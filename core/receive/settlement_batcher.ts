@@ -98,11 +98,14 @@ export class SettlementBatcher {
     }
   }
 
-  async #settle(batch: readonly Pending[]): Promise<void> {
+  async #settle(all: readonly Pending[]): Promise<void> {
     const { driver, options, clock } = this.#context;
-    const settlements = batch.map((pending) => pending.settlement);
+    let batch = all;
     let doubt = false;
     for (let failures = 0;;) {
+      const settlements = batch.map((pending) => pending.settlement);
+      let failed = batch;
+      let wrapped: ConsumeError;
       try {
         const settled = await this.#context.callWithTimeout(
           (signal) => driver.settle!(this.#key, this.#group, settlements, signal),
@@ -110,31 +113,47 @@ export class SettlementBatcher {
           "unknown-outcome",
         );
         const now = doubt ? monotonic(clock) : 0;
+        const refused: Pending[] = [];
+        let refusal: unknown;
         for (let i = 0; i < batch.length; i++) {
           const pending = batch[i]!;
-          // The first try may have done it and lost its answer: while the lease lasts, nobody else can have.
-          end(pending, settled[i] === true || doubt && !pending.delivery.expired(now));
+          const result = settled[i];
+          if (typeof result === "object") {
+            const error = this.#wrap(result.error);
+            if (isPassing(error)) {
+              refused.push(pending);
+              refusal = result.error;
+            } else {
+              this.#context.reportFailure("settle", this.#key, failures + 1, error);
+              end(pending, false, error);
+            }
+          } else {
+            // The first try may have done it and lost its answer: while the lease lasts, nobody else can have.
+            end(pending, result === true || doubt && !pending.delivery.expired(now));
+          }
         }
-        return;
+        if (refused.length === 0) return;
+        failed = refused;
+        wrapped = this.#wrap(refusal);
       } catch (error) {
-        failures += 1;
-        const wrapped = this.#wrap(error);
-        this.#context.reportFailure("settle", this.#key, failures, wrapped);
+        wrapped = this.#wrap(error);
         doubt ||= wrapped.code === "unknown-outcome" || wrapped.code === "timeout" || wrapped.code === "connection";
-        const transient = wrapped.retryable || wrapped.code === "unknown-outcome";
-        const now = monotonic(clock);
-        if (!transient) {
-          for (const pending of batch) end(pending, false, wrapped);
-          return;
-        }
-        if (
-          batch.every(({ delivery }) => delivery.expired(now)) || this.#context.closed && failures > options.maxRetries
-        ) {
-          for (const pending of batch) end(pending, false);
-          return;
-        }
-        await delay(this.#context.backoffMs(failures, wrapped), clock);
       }
+      batch = failed;
+      failures += 1;
+      this.#context.reportFailure("settle", this.#key, failures, wrapped);
+      const now = monotonic(clock);
+      if (!isPassing(wrapped)) {
+        for (const pending of batch) end(pending, false, wrapped);
+        return;
+      }
+      if (
+        batch.every(({ delivery }) => delivery.expired(now)) || this.#context.closed && failures > options.maxRetries
+      ) {
+        for (const pending of batch) end(pending, false);
+        return;
+      }
+      await delay(this.#context.backoffMs(failures, wrapped), clock);
     }
   }
 
@@ -148,4 +167,9 @@ export class SettlementBatcher {
 function end({ delivery, settlement, onSettled, done }: Pending, settled: boolean, error?: ConsumeError): void {
   onSettled(delivery, settlement, settled);
   done?.(settled, error);
+}
+
+/** Whether the same settlement may be taken later: also where the broker is full, since settling makes room. */
+function isPassing({ retryable, code }: ConsumeError): boolean {
+  return retryable || code === "unknown-outcome" || code === "queue-full";
 }

@@ -21,7 +21,7 @@ async function letters(driver: TestDriver, group = GROUP, limit = Infinity): Pro
   return found;
 }
 
-test("streams: a dead letter has the whole message, why it died, how often it was tried, and when", async () => {
+test("DeadLetter holds the whole message with cause, attempts and times", async () => {
   await using redis = await startRedis();
   await using driver = new TestDriver(redis);
   await driver.send(KEY, [message(1, { id: "Ev1", headers: { trace: "abc" }, ttlMs: 600_000 })], NEVER);
@@ -46,7 +46,7 @@ test("streams: a dead letter has the whole message, why it died, how often it wa
   assert.deepEqual(await letters(driver, "others"), []);
 });
 
-test("streams: a replayed message goes to its group alone, whole, with its attempts at zero and no time to live", async () => {
+test("DriverDeadLetters.replay returns a whole message to its group alone", async () => {
   await using redis = await startRedis();
   await using driver = new TestDriver(redis);
   await driver.send(KEY, [message(1, { headers: { trace: "abc" }, ttlMs: 600_000 }), message(2)], NEVER);
@@ -66,7 +66,7 @@ test("streams: a replayed message goes to its group alone, whole, with its attem
   assert.ok(!entries.includes("expires"));
 });
 
-test("streams: a replayed message is leased, fenced, retried and dead as any other, again and again", async () => {
+test("StreamsDriver leases, fences, retries and buries replayed messages like any", async () => {
   await using redis = await startRedis();
   await using driver = new TestDriver(redis);
   await using other = new TestDriver(redis);
@@ -95,7 +95,7 @@ test("streams: a replayed message is leased, fenced, retried and dead as any oth
   assert.equal(await redis.call("XLEN", `{${KEY}}:group:${GROUP}:replay`), 0);
 });
 
-test("streams: hundreds of dead letters are listed, replayed and purged page by page, and by id", async () => {
+test("DriverDeadLetters handles hundreds of letters by page and by id", async () => {
   await using redis = await startRedis();
   await using driver = new TestDriver(redis);
   await driver.put(0, 250);
@@ -114,7 +114,7 @@ test("streams: hundreds of dead letters are listed, replayed and purged page by 
   assert.deepEqual((await letters(driver)).map(({ body }) => body).at(-1), '{"n":249}');
 });
 
-test("streams: an entry that is no message of ours dies whole", async () => {
+test("StreamsDriver.settle buries a foreign entry whole", async () => {
   await using redis = await startRedis();
   await using driver = new TestDriver(redis);
   await redis.call("XADD", KEY, "*", "event", "x", "other", "ü");

@@ -1,6 +1,6 @@
 // not on workerd: starts a redis-server
 import assert from "node:assert/strict";
-import { groupKeys, helperPrefix, queueKeys, slotKey } from "../../backends/streams/keys.ts";
+import { groupKeys, helperPrefix, queueKeys, sentKey } from "../../backends/streams/keys.ts";
 import { startRedis } from "../servers/redis_server.ts";
 import { requires } from "../runner/services.ts";
 
@@ -9,16 +9,16 @@ const test = requires("redis-server");
 const PLAIN = ["slack_events", "slack:events", "a b", "ключ", "a{b", "{open"];
 const TAGGED = ["{tenant}:events", "a{t}b", "x{t}{u}"];
 
-test("streams: helper keys start with a brace, so that no pattern of plain keys finds them", () => {
+test("groupKeys starts helper keys with a brace, which no plain pattern matches", () => {
   for (const key of [...PLAIN, ...TAGGED, "a}b", "{}x"]) {
     const { stream, channel: _, group: __, ...helpers } = groupKeys(key, "slack:group");
     assert.equal(stream, key);
-    for (const helper of [...Object.values(helpers), slotKey(key, "p", "t")]) assert.ok(helper.startsWith("{"), helper);
+    for (const helper of [...Object.values(helpers), sentKey(key, "p")]) assert.ok(helper.startsWith("{"), helper);
   }
   assert.equal(helperPrefix("slack:events"), "{slack:events}:");
 });
 
-test("streams: helper keys are in the key's own slot of a cluster", async () => {
+test("queueKeys puts helper keys into the key's own slot of a cluster", async () => {
   await using redis = await startRedis({ cluster: true });
   for (const key of [...PLAIN, ...TAGGED]) {
     const slot = await redis.call("CLUSTER", "KEYSLOT", key);
@@ -26,7 +26,7 @@ test("streams: helper keys are in the key's own slot of a cluster", async () => 
   }
 });
 
-test("streams: no two keys or groups share a helper key", () => {
+test("groupKeys gives no two keys or groups the same helper key", () => {
   const seen = new Set<string>();
   for (const key of [...PLAIN, ...TAGGED, "t", "tenant", "a}b", "group", "{t}:a{t}b"]) {
     for (const group of ["a", "b", "a:leases"]) {

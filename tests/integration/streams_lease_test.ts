@@ -1,6 +1,7 @@
 // not on workerd: starts a redis-server
 import assert from "node:assert/strict";
 import { groupKeys } from "../../backends/streams/keys.ts";
+import { SETTLE } from "../../backends/streams/scripts.ts";
 import { startRedis } from "../servers/redis_server.ts";
 import { requires } from "../runner/services.ts";
 import { startProxy } from "../servers/tcp_proxy.ts";
@@ -10,7 +11,7 @@ const test = requires("redis-server");
 
 const CAUSE = { name: "Error", message: "no" };
 
-test("streams: what is leased is not given to another until the lease has ended, and then with its attempt counted", async () => {
+test("StreamsDriver.receive gives a leased message to nobody else until its lease ends", async () => {
   await using redis = await startRedis();
   await using first = new TestDriver(redis);
   await using second = new TestDriver(redis);
@@ -23,7 +24,7 @@ test("streams: what is leased is not given to another until the lease has ended,
   assert.deepEqual(again.map(({ attempts }) => attempts), [2, 2, 2]);
 });
 
-test("streams: a lease that ends wakes who waits, not before its time", async () => {
+test("StreamsDriver.receive waits for the end of a lease, and no longer", async () => {
   await using redis = await startRedis();
   await using first = new TestDriver(redis);
   await using second = new TestDriver(redis);
@@ -36,7 +37,7 @@ test("streams: a lease that ends wakes who waits, not before its time", async ()
   assert.ok(Date.now() - leasedAt >= leaseMs, "it came before the lease had ended");
 });
 
-test("streams: a late settlement of any kind answers false and changes nothing", async () => {
+test("StreamsDriver.settle returns false for a late settlement, which changes nothing", async () => {
   await using redis = await startRedis();
   await using first = new TestDriver(redis);
   await using second = new TestDriver(redis);
@@ -64,7 +65,7 @@ test("streams: a late settlement of any kind answers false and changes nothing",
   assert.deepEqual(await second.counts(), [0, 0, 0, 0]);
 });
 
-test("streams: of a lease that has ended, what nobody took yet can still be settled", async () => {
+test("StreamsDriver.settle takes what an ended lease holds and nobody else took", async () => {
   await using redis = await startRedis();
   await using first = new TestDriver(redis);
   await using second = new TestDriver(redis);
@@ -76,7 +77,7 @@ test("streams: of a lease that has ended, what nobody took yet can still be sett
   assert.deepEqual(await second.all([taken!]), [true]);
 });
 
-test("streams: a consumer who slept over the end of its lease does not get it back by receiving", async () => {
+test("StreamsDriver.receive does not revive a lease that ended unnoticed", async () => {
   await using redis = await startRedis();
   await using first = new TestDriver(redis);
   await using second = new TestDriver(redis);
@@ -92,7 +93,7 @@ test("streams: a consumer who slept over the end of its lease does not get it ba
   assert.deepEqual(await first.all(more), [true]);
 });
 
-test("streams: renewing all that a lease holds keeps it, renewing a part lets the rest end", async () => {
+test("StreamsDriver.extend renews a part of a lease and lets the rest end", async () => {
   await using redis = await startRedis();
   await using first = new TestDriver(redis);
   await using second = new TestDriver(redis);
@@ -110,7 +111,7 @@ test("streams: renewing all that a lease holds keeps it, renewing a part lets th
   assert.deepEqual(await first.all(held), [true, true, false, false]);
 });
 
-test("streams: one lease can be renewed for less time than the others", async () => {
+test("StreamsDriver.extend makes one lease shorter than the others", async () => {
   await using redis = await startRedis();
   await using first = new TestDriver(redis);
   await using second = new TestDriver(redis);
@@ -121,7 +122,7 @@ test("streams: one lease can be renewed for less time than the others", async ()
   assert.deepEqual(await first.all(held), [true, false]);
 });
 
-test("streams: attempts count deliveries and lost leases, not releases", async () => {
+test("RawDelivery.attempts counts deliveries and lost leases, not releases", async () => {
   await using redis = await startRedis();
   await using driver = new TestDriver(redis);
   await driver.put(0, 1);
@@ -141,7 +142,7 @@ test("streams: attempts count deliveries and lost leases, not releases", async (
   assert.deepEqual(attempts, [1, 1, 2, 3, 3, 4]);
 });
 
-test("streams: what is released comes again in the order in which it was published", async () => {
+test("StreamsDriver.settle returns released messages to their order", async () => {
   await using redis = await startRedis();
   await using driver = new TestDriver(redis);
   await driver.put(0, 30);
@@ -150,23 +151,27 @@ test("streams: what is released comes again in the order in which it was publish
   assert.deepEqual(numbers(await driver.take(100)), Array.from({ length: 30 }, (_, i) => i));
 });
 
-test("streams: a retry is delayed for longer than the lease, and its group alone sees it", async () => {
+test("StreamsDriver.settle delays a retry beyond the lease, for its group alone", async () => {
   await using redis = await startRedis();
   await using driver = new TestDriver(redis);
-  await driver.put(0, 1);
-  const [delivery] = await driver.take(1, { leaseMs: 20 });
+  await driver.put(0, 2);
+  const [short, long] = await driver.take(2, { leaseMs: 20 });
   const retriedAt = Date.now();
-  await driver.all([delivery!], { kind: "retry", delayMs: 120, cause: undefined } as { kind: "retry" });
-  assert.deepEqual(await driver.counts(), [0, 0, 1, 0]);
-  assert.deepEqual(await driver.counts("others"), [1, 0, 0, 0]);
-  const [again] = await driver.take(1, { waitMs: 10_000, leaseMs: 20 });
+  const retry = (delayMs: number) =>
+    ({ kind: "retry", delayMs, cause: undefined }) as { kind: string } as { kind: "ack" };
+  await driver.all([long!], retry(600_000));
+  await driver.all([short!], retry(120));
+  const [again] = await driver.take(2, { waitMs: 10_000, leaseMs: 600_000 });
   assert.ok(Date.now() - retriedAt >= 120, "it came early");
-  assert.equal(again!.attempts, 2);
+  assert.deepEqual([again!.body, again!.attempts], ['{"n":0}', 2]);
+  assert.deepEqual(await driver.counts(), [0, 1, 1, 0]);
+  assert.deepEqual(await driver.counts("others"), [2, 0, 0, 0]);
 });
 
-test("streams: settling again, because the answer was lost, does nothing twice", async () => {
+test("StreamsDriver.settle does nothing twice where its answer was lost", async () => {
   await using redis = await startRedis();
-  await using first = new TestDriver(redis);
+  await using proxy = await startProxy(redis.port);
+  await using first = new TestDriver(redis, {}, proxy.port);
   await using second = new TestDriver(redis);
   await first.put(0, 3);
   const held = await first.take(3);
@@ -182,7 +187,10 @@ test("streams: settling again, because the answer was lost, does nothing twice",
       ],
       NEVER,
     );
-  assert.deepEqual(await settle(), [true, true, true]);
+  await first.all([]); // so that the server knows the script
+  const lost = proxy.loseNextReply(SETTLE.sha);
+  await assert.rejects(settle(), (error) => first.classify(error) === "unknown-outcome");
+  await lost;
   const taken = await second.take(3);
   assert.deepEqual(numbers(taken), [1]);
   assert.deepEqual(await settle(), [true, true, true]);
@@ -190,7 +198,7 @@ test("streams: settling again, because the answer was lost, does nothing twice",
   assert.deepEqual(await second.all(taken), [true]);
 });
 
-test("streams: entries that a consumer of another kind left behind in the group are taken over", async () => {
+test("StreamsDriver.receive takes over what a foreign consumer left in the group", async () => {
   await using redis = await startRedis();
   await using driver = new TestDriver(redis);
   await driver.put(0, 2);
@@ -202,7 +210,7 @@ test("streams: entries that a consumer of another kind left behind in the group 
   assert.deepEqual(found.map(({ body, attempts }) => [body, attempts]), [['{"n":0}', 2]]);
 });
 
-test("streams: what was given back is found again where the list of it is gone", async () => {
+test("StreamsDriver.receive finds what was given back where the list of it is gone", async () => {
   await using redis = await startRedis();
   await using driver = new TestDriver(redis);
   await driver.put(0, 2);
@@ -212,7 +220,7 @@ test("streams: what was given back is found again where the list of it is gone",
   assert.deepEqual(numbers(await other.take(5)), [0, 1]);
 });
 
-test("streams: one lease holds no more entries than Upstash reads for", async () => {
+test("StreamsDriver.receive spreads a large prefetch over leases of 900 entries", async () => {
   await using redis = await startRedis();
   await using driver = new TestDriver(redis);
   for (let from = 0; from < 3_000; from += 1_000) await driver.put(from, from + 1_000);
@@ -223,7 +231,7 @@ test("streams: one lease holds no more entries than Upstash reads for", async ()
   assert.ok(most <= 900, `${most} are pending for one consumer`);
 });
 
-test("streams: leases that have ended leave nothing behind", async () => {
+test("StreamsDriver.receive leaves nothing behind of leases that have ended", async () => {
   await using redis = await startRedis();
   await using driver = new TestDriver(redis);
   for (let i = 0; i < 10; i++) {
@@ -238,7 +246,7 @@ test("streams: leases that have ended leave nothing behind", async () => {
   assert.equal(await redis.call("ZCARD", groupKeys(KEY, GROUP).leases), 0);
 });
 
-test("streams: what was leased by an answer that got lost comes again, however long the consumer renews what it knows", async () => {
+test("StreamsDriver.extend leaves out what a lost answer of receive had leased", async () => {
   await using redis = await startRedis();
   await using proxy = await startProxy(redis.port);
   await using first = new TestDriver(redis, {}, proxy.port);

@@ -14,7 +14,7 @@ function outcomes(results: readonly object[]): unknown[] {
   );
 }
 
-test("streams: an entry is the payload in the field data, and nothing else where there is nothing to say", async () => {
+test("StreamsDriver.send writes the payload as the field data, and no empty fields", async () => {
   await using redis = await startRedis();
   await using driver = new TestDriver(redis);
   await driver.send(KEY, [message(1)], NEVER);
@@ -27,7 +27,7 @@ test("streams: an entry is the payload in the field data, and nothing else where
   ]);
 });
 
-test("streams: a receipt has the id under which consumers will see the message", async () => {
+test("SendResult.id is the id that consumers see", async () => {
   await using redis = await startRedis();
   await using driver = new TestDriver(redis);
   const sent = [
@@ -43,7 +43,7 @@ test("streams: a receipt has the id under which consumers will see the message",
   assert.deepEqual(sent, got.map(({ id }) => id));
 });
 
-test("streams: a batch that is sent again adds nothing and gets the first answer", async () => {
+test("StreamsDriver.send adds nothing for a batch that is sent again", async () => {
   await using redis = await startRedis();
   await using driver = new TestDriver(redis);
   const batches = [
@@ -61,7 +61,7 @@ test("streams: a batch that is sent again adds nothing and gets the first answer
   assert.equal(await redis.call("XLEN", KEY), 105 + batches.length);
 });
 
-test("streams: an id of the publisher's is remembered, whoever publishes", async () => {
+test("StreamsDriver.send remembers a chosen id for every publisher of the key", async () => {
   await using redis = await startRedis();
   await using driver = new TestDriver(redis);
   await using other = new TestDriver(redis);
@@ -73,7 +73,7 @@ test("streams: an id of the publisher's is remembered, whoever publishes", async
   assert.deepEqual(outcomes(await other.send(KEY, [message(4, { id: "Ev1" })], NEVER)), ["duplicate"]);
 });
 
-test("streams: ids are forgotten after their window, a bounded number at a time", async () => {
+test("StreamsDriver.send forgets ids after their window, a bounded number at a time", async () => {
   await using redis = await startRedis();
   await using driver = new TestDriver(redis, { dedupWindowMs: 60_000 });
   const { ids } = queueKeys(KEY);
@@ -86,7 +86,7 @@ test("streams: ids are forgotten after their window, a bounded number at a time"
   assert.ok(Number(await redis.call("PTTL", ids)) > 0);
 });
 
-test("streams: an id of a batch that was never answered can be published again by its publisher", async () => {
+test("StreamsDriver.send takes a made id of an unanswered batch once more", async () => {
   await using redis = await startRedis();
   await using proxy = await startProxy(redis.port);
   await using driver = new TestDriver(redis, {}, proxy.port);
@@ -104,7 +104,7 @@ test("streams: an id of a batch that was never answered can be published again b
   assert.deepEqual(numbers(await driver.take(10)), [0, 1, 2]);
 });
 
-test("streams: a full queue refuses what is over, message by message, and takes more once some are settled", async () => {
+test("maxLength refuses message by message and takes more once some are settled", async () => {
   await using redis = await startRedis();
   await using driver = new TestDriver(redis, { maxLength: 3 });
   assert.deepEqual(outcomes(await driver.send(KEY, messages(0, 2), NEVER)), ["added", "added"]);
@@ -122,7 +122,7 @@ test("streams: a full queue refuses what is over, message by message, and takes 
   );
 });
 
-test("streams: a full queue whose front has expired takes more", async () => {
+test("maxLength takes more where the oldest messages have expired", async () => {
   await using redis = await startRedis();
   await using driver = new TestDriver(redis, { maxLength: 2 });
   await driver.send(KEY, [message(0, { ttlMs: 1 }), message(1)], NEVER);
@@ -132,7 +132,7 @@ test("streams: a full queue whose front has expired takes more", async () => {
   assert.deepEqual(numbers(await driver.take(10)), [1, 2]);
 });
 
-test("streams: a queue that drops keeps the newest", async () => {
+test("overflow drop-oldest keeps the newest messages", async () => {
   await using redis = await startRedis();
   await using driver = new TestDriver(redis, { maxLength: 3, overflow: "drop-oldest" });
   await driver.put(0, 2);
@@ -146,7 +146,7 @@ test("streams: a queue that drops keeps the newest", async () => {
   assert.deepEqual(await driver.counts(), [0, 3, 0, 0]);
 });
 
-test("streams: delayed messages come when they are due, in order of due time, then of sending, and whole", async () => {
+test("delayMs delivers whole messages in the order of their due times", async () => {
   await using redis = await startRedis();
   await using driver = new TestDriver(redis);
   const body = '{"n":"|a|{}|\\u0000"}';
@@ -171,7 +171,7 @@ test("streams: delayed messages come when they are due, in order of due time, th
   );
 });
 
-test("streams: a message that is to come sooner wakes who waits for a later one", async () => {
+test("StreamsDriver.receive wakes for a message that is due before the awaited one", async () => {
   await using redis = await startRedis();
   await using driver = new TestDriver(redis);
   await using publisher = new TestDriver(redis);
@@ -181,7 +181,7 @@ test("streams: a message that is to come sooner wakes who waits for a later one"
   assert.deepEqual(numbers(await waiting), [2]);
 });
 
-test("streams: what has expired is never delivered, and leaves", async () => {
+test("ttlMs keeps expired messages from consumers and removes them", async () => {
   await using redis = await startRedis();
   await using driver = new TestDriver(redis);
   await driver.send(KEY, [
@@ -199,7 +199,7 @@ test("streams: what has expired is never delivered, and leaves", async () => {
   assert.deepEqual(await driver.counts(), [0, 0, 0, 0]);
 });
 
-test("streams: a key of another type is refused, and no id is remembered for it", async () => {
+test("StreamsDriver.send refuses a key of another type and remembers no id for it", async () => {
   await using redis = await startRedis();
   await using driver = new TestDriver(redis);
   await redis.call("SET", KEY, "text");

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { SettleResult } from "../../core/driver.ts";
 import { fromBase64 } from "../../core/util/bytes.ts";
 import { MemoryDriver } from "../../backends/memory/mod.ts";
 import { PublishError } from "../../core/errors.ts";
@@ -161,7 +162,7 @@ export const brokenKeeping: readonly Broken[] = [
   })),
   brokenDriver("settles one message per round trip, and looks twice", "13-batched", (driver, { spend }) => ({
     settle: async (key, group, settlements, signal) => {
-      const answers: boolean[] = [];
+      const answers: SettleResult[] = [];
       for (const one of settlements) {
         spend();
         answers.push(...await driver.settle(key, group, [one], signal));

@@ -1,21 +1,20 @@
--- Counts. Changes nothing.
+-- Counts messages by where they are. Changes nothing.
+--
+-- The server's own count of what a group has not read is wrong after a rewrite of the append-only file, a failover, or a
+-- removal: it is counted here, on whichever side of the group's place fewer stand, as far as one call goes.
 --
 -- KEYS: stream, delayed, expiring, leases, again, replay, dead
--- ARGV: group
--- Returns: ready, in flight, delayed, dead
+-- ARGV: group, most
+--   most: entries on each side that are counted
+-- Returns: ready, in flight, delayed, dead; and where more stand on both sides, the id of the last entry that the group
+--   was given, its entries that are pending, and what the server says is unread (-1: nothing): ready is without the unread
 -- Traits: repeatable
 -- include: time
 -- include: hold
+-- include: ids
+-- include: span
+most = tonumber(most)
 
--- Entries that were read which are counted one by one.
-local COUNTED = 2000
-
-local function later(a, b)
-  local am, as = string.match(a, '^(%d+)-(%d+)$')
-  local bm, bs = string.match(b, '^(%d+)-(%d+)$')
-  am, as, bm, bs = tonumber(am), tonumber(as), tonumber(bm), tonumber(bs)
-  return am > bm or am == bm and as > bs
-end
 local function known(key)
   local groups = redis.pcall('XINFO', 'GROUPS', key)
   for _, fields in ipairs(groups.err and {} or groups) do
@@ -24,45 +23,49 @@ local function known(key)
     if is.name == group then return is end
   end
 end
-local function count(key, first, last, most)
-  local n = 0
-  repeat
-    local some = c('XRANGE', key, first, last, 'COUNT', 500)
-    n = n + #some
-    if #some > 0 then first = '(' .. some[#some][1] end
-  until #some < 500 or n > most
-  return n
+local ready, flying, open = 0, 0, nil
+local function addUnread(key, is)
+  if key == replay then -- of this group alone: what it has settled is not there any more
+    ready = ready + c('XLEN', key) - is.pending
+    return
+  end
+  local last = is['last-delivered-id']
+  local read = span(key, '-', last, most)
+  if read <= most then
+    ready = ready + c('XLEN', key) - read
+    return
+  end
+  local unread = span(key, '(' .. last, '+', most)
+  if unread <= most then
+    ready = ready + unread
+  else
+    open = { last, is.pending, is.lag or -1 }
+  end
 end
-local function unread(key, is)
-  -- What was read and is still there is mostly what is in flight: few. The server's own count of what was not read is
-  -- wrong once such entries were trimmed, and old servers have none.
-  local read = count(key, '-', is['last-delivered-id'], COUNTED)
-  if read <= COUNTED then return c('XLEN', key) - read end
-  if is.lag then return math.min(is.lag, c('XLEN', key)) end
-  return count(key, '(' .. is['last-delivered-id'], '+', math.huge)
-end
-local ready, flying = 0, 0
 for _, key in ipairs({ stream, replay }) do
   local is = known(key)
   if not is then
     if key == stream then ready = ready + c('XLEN', stream) end
   else
-    ready = ready + unread(key, is)
+    addUnread(key, is)
     for _, fields in ipairs(c('XINFO', 'CONSUMERS', key, group)) do
       local name, pending = fields[2], fields[4]
       if name ~= HOLD and pending > 0 then
         local ends = c('ZSCORE', leases, name)
-        if ends and tonumber(ends) <= now then ready = ready + pending else flying = flying + pending end
+        local ended = ends and tonumber(ends) <= now or not ends and string.sub(name, 1, 6) == 'lease:'
+        if ended then ready = ready + pending else flying = flying + pending end
       end
     end
   end
   if key == stream then
-    local after = is and is['last-delivered-id'] or '0-0'
-    for _, id in ipairs(c('ZRANGEBYSCORE', expiring, '-inf', now)) do
-      if later(id, after) and c('XRANGE', stream, id, id)[1] then ready = ready - 1 end
+    -- What has expired and is still there is no message any more. It goes with the next publish or receive.
+    local place = sortable(is and is['last-delivered-id'] or '0-0')
+    for _, id in ipairs(c('ZRANGEBYSCORE', expiring, '-inf', int(now), 'LIMIT', 0, most)) do
+      if sortable(id) > place and c('XRANGE', stream, id, id)[1] then ready = ready - 1 end
     end
+    ready = ready - math.max(0, c('ZCOUNT', expiring, '-inf', int(now)) - most)
   end
 end
-ready = ready + c('ZCOUNT', delayed, '-inf', now) + c('ZCOUNT', again, '-inf', now)
+ready = ready + c('ZCOUNT', delayed, '-inf', int(now)) + c('ZCOUNT', again, '-inf', int(now))
 local waiting = c('ZCOUNT', delayed, '(' .. int(now), '+inf') + c('ZCOUNT', again, '(' .. int(now), '+inf')
-return { ready, flying, waiting, c('XLEN', dead) }
+return { ready, flying, waiting, c('XLEN', dead), unpack(open or {}) }

@@ -8,4 +8,5 @@ local c = redis.call
 -- include: chosen
 local count = 0
 for _, id in ipairs(ids) do count = count + c('XDEL', dead, id) end
+forget(dead)
 return count

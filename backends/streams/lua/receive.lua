@@ -4,64 +4,93 @@
 -- consumer is leased until then. When the end has passed, the next receive takes it over under a lease of its own, one
 -- entry at a time and atomically, so that an entry never has two owners.
 --
--- KEYS: stream, wake, delayed, expiring, leases, again, replay
--- ARGV: group, mine, registered, room, leaseMs, sweeping, channel
+-- KEYS: stream, wake, delayed, expiring, leases, again, replay, settled
+-- ARGV: group, mine, registered, room, leaseMs, sweeping, channel, bytes, step
 --   mine: the lease's name; registered: `1` if the server has it already; room: the most messages; sweeping: `1` to look
---   for entries without a lease
+--   for entries without a lease; bytes: the most, but for one message that is larger; step: how many to read at first
 -- Returns: an array. The first item is the server's time, or -1 where the lease's name is spent. Then, where there is
 --   anything, the deliveries: an entry with a body alone is two texts, id and body; one with the publisher's id is an array
 --   of three, id, publisher's id, body; any other is an array of id, attempts and all its fields and values. The id of a
 --   replayed entry starts with `r`. Where there is nothing: the milliseconds until something becomes due (-1: nothing
 --   will), and the ids of the last entries of the stream and of the wake stream
 -- include: time
--- include: tell
--- include: hold
+-- include: full
+-- include: wake
 -- include: pack
+-- include: put
+-- include: give_back
+-- include: expire
+-- include: lasting
 
 -- Messages that have become due which one call moves into the stream.
 local MOVED = 500
--- Ended leases that one call inspects.
+-- Ended leases that one call inspects, and expired messages.
 local ENDED = 16
+local EXPIRED = 100
 -- Milliseconds after which a consumer of ours that holds nothing and was not seen any more is removed.
 local FORGOTTEN_MS = 3600000
 -- The beginning of every lease's name.
 local LEASE_PREFIX = 'lease:'
 
-room, leaseMs = tonumber(room), tonumber(leaseMs)
+room, leaseMs, bytes, step = tonumber(room), tonumber(leaseMs), tonumber(bytes), tonumber(step)
 if registered == '1' then
   local ends = c('ZSCORE', leases, mine)
   if not ends or tonumber(ends) <= now then return { -1 } end
 end
-local function sweep(stream, tag)
-  local consumers = redis.pcall('XINFO', 'CONSUMERS', stream, group)
-  if consumers.err then return end
-  for _, consumer in ipairs(consumers) do
-    local is = {}
-    for i = 1, #consumer, 2 do is[consumer[i]] = consumer[i + 1] end
-    if is.name == HOLD then
-      if is.pending > c('ZCARD', again) then
-        for _, held in ipairs(c('XPENDING', stream, group, '-', '+', 1000, HOLD)) do
-          c('ZADD', again, 'NX', int(now), tag .. held[1])
+local due = c('ZRANGEBYSCORE', delayed, '-inf', int(now), 'LIMIT', 0, MOVED)
+-- A full server takes in no more than what leaves it at once.
+if #due > room and isFull(leases) then due = { unpack(due, 1, room) } end
+makeRoom(leases)
+expire(EXPIRED)
+
+local streams = { { stream, '' } }
+if c('EXISTS', replay) == 1 then streams[2] = { replay, 'r' } end
+
+-- Finds what has no lease: entries that a consumer of another kind took and never settled, what was given back where the
+-- list of it is gone, and what was leased where the list of leases is gone.
+local function sweep()
+  local held = 0
+  for _, s in ipairs(streams) do
+    local consumers = redis.pcall('XINFO', 'CONSUMERS', s[1], group)
+    for _, consumer in ipairs(consumers.err and {} or consumers) do
+      local is = {}
+      for i = 1, #consumer, 2 do is[consumer[i]] = consumer[i + 1] end
+      local ours = string.sub(is.name, 1, #LEASE_PREFIX) == LEASE_PREFIX
+      if is.name == HOLD then
+        held = held + is.pending
+      elseif is.name ~= mine and not c('ZSCORE', leases, is.name) then
+        if is.pending > 0 and (ours or is.idle >= leaseMs) then
+          c('ZADD', leases, int(now), is.name)
+        elseif is.pending == 0 and ours and is.idle > FORGOTTEN_MS then
+          c('XGROUP', 'DELCONSUMER', s[1], group, is.name)
         end
-      end
-    elseif is.name ~= mine and not c('ZSCORE', leases, is.name) then
-      if is.pending > 0 and is.idle >= leaseMs then
-        c('ZADD', leases, int(now), is.name)
-      elseif is.pending == 0 and is.idle > FORGOTTEN_MS and string.find(is.name, LEASE_PREFIX, 1, true) == 1 then
-        c('XGROUP', 'DELCONSUMER', stream, group, is.name)
       end
     end
   end
+  if held <= c('ZCARD', again) then return end
+  for _, s in ipairs(streams) do
+    local from, rows = '-', nil
+    repeat
+      rows = redis.pcall('XPENDING', s[1], group, from, '+', 1000, HOLD)
+      if rows.err then break end
+      for _, row in ipairs(rows) do
+        c('ZADD', again, 'NX', 0, s[2] .. sortable(row[1]))
+        from = '(' .. row[1]
+      end
+    until #rows < 1000
+  end
 end
-local due = c('ZRANGEBYSCORE', delayed, '-inf', now, 'LIMIT', 0, MOVED)
+if sweeping == '1' then sweep() end
+
 for _, packed in ipairs(due) do
   local at, expires, id, headers, body = unpacked(packed)
-  if expires == '' or tonumber(expires) > now then put(stream, expiring, at, expires, id, headers, body) end
   c('ZREM', delayed, packed)
+  if expires == '' or tonumber(expires) > now then put(at, expires, id, headers, body) end
 end
 if #due > 0 then tell(channel) end
 
-local out, n, dropped = { now }, 1, false
+local out, n, dropped, given, spent = { now }, 1, false, 0, 0
+local function hasRoom() return room > 0 and spent < bytes end
 local function give(key, tag, entry, attempts)
   local id, fields = entry[1], entry[2]
   local count = #fields
@@ -74,8 +103,9 @@ local function give(key, tag, entry, attempts)
       end
     end
   end
-  room = room - 1
+  room, given = room - 1, given + 1
   if attempts == 1 and tag == '' and fields[1] == 'data' then
+    spent = spent + #fields[2]
     if count == 2 then
       out[n + 1], out[n + 2] = id, fields[2]
       n = n + 2
@@ -87,7 +117,10 @@ local function give(key, tag, entry, attempts)
     end
   end
   local whole = { tag .. id, attempts }
-  for i = 1, count do whole[i + 2] = fields[i] end
+  for i = 1, count do
+    whole[i + 2] = fields[i]
+    spent = spent + #fields[i]
+  end
   n = n + 1
   out[n] = whole
 end
@@ -100,58 +133,71 @@ local function claim(key, tag, id, attempts)
   end
 end
 
-local streams = { { stream, '' } }
-if c('EXISTS', replay) == 1 then streams[2] = { replay, 'r' } end
-if sweeping == '1' then
-  for _, s in ipairs(streams) do sweep(s[1], s[2]) end
-end
-
-for _, old in ipairs(c('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, ENDED)) do
-  if room <= 0 then break end
+for _, old in ipairs(c('ZRANGEBYSCORE', leases, '-inf', int(now), 'LIMIT', 0, ENDED)) do
+  if not hasRoom() then break end
   local empty = true
   for _, s in ipairs(streams) do
     local held = redis.pcall('XPENDING', s[1], group, '-', '+', room + 1, old)
-    for i = 1, math.min(#held, room) do claim(s[1], s[2], held[i][1], held[i][4] + 1) end
+    for i = 1, #held do
+      if not hasRoom() then break end
+      claim(s[1], s[2], held[i][1], held[i][4] + 1)
+    end
     if not held.err and redis.pcall('XPENDING', s[1], group, '-', '+', 1, old)[1] then empty = false end
   end
   if empty then
     for _, s in ipairs(streams) do redis.pcall('XGROUP', 'DELCONSUMER', s[1], group, old) end
     c('ZREM', leases, old)
+  else
+    c('ZADD', leases, 0, old) -- it has ended, whatever becomes of the clock
   end
 end
 
-if room > 0 then
-  for _, member in ipairs(c('ZRANGEBYSCORE', again, '-inf', now, 'LIMIT', 0, room)) do
-    local replayed = string.sub(member, 1, 1) == 'r'
+if hasRoom() then
+  for _, member in ipairs(c('ZRANGEBYSCORE', again, '-inf', int(now), 'LIMIT', 0, room)) do
+    if not hasRoom() then break end
     local key, tag, id = stream, '', member
-    if replayed then key, tag, id = replay, 'r', string.sub(member, 2) end
+    if string.sub(member, 1, 1) == 'r' then key, tag, id = replay, 'r', string.sub(member, 2) end
+    id = plain(id)
     local held = redis.pcall('XPENDING', key, group, id, id, 1)[1]
     c('ZREM', again, member)
     if held and held[2] == HOLD then claim(key, tag, id, held[4] + 1) end
   end
 end
 
-if room > 0 and streams[2] then
-  local new = redis.pcall('XREADGROUP', 'GROUP', group, mine, 'COUNT', room, 'STREAMS', replay, '>')
-  if new and not new.err then
-    for _, entry in ipairs(new[1][2]) do give(replay, 'r', entry, 1) end
+-- Reads new entries, a few at first: how large they are is known once they are read. What is too much goes back uncounted.
+local returned = false
+local function read(key, tag)
+  local count = math.min(room, step)
+  while hasRoom() do
+    local new = redis.pcall('XREADGROUP', 'GROUP', group, mine, 'COUNT', count, 'STREAMS', key, '>')
+    if new and new.err then
+      if key ~= stream then return end
+      if not string.find(new.err, 'NOGROUP', 1, true) then return new end
+      c('XGROUP', 'CREATE', stream, group, '0', 'MKSTREAM')
+      c('DEL', settled) -- whatever is kept, this group has not settled it
+      new = c('XREADGROUP', 'GROUP', group, mine, 'COUNT', count, 'STREAMS', key, '>')
+    end
+    if not new then return end
+    local entries = new[1][2]
+    for _, entry in ipairs(entries) do
+      if spent < bytes then
+        give(key, tag, entry, 1)
+      else
+        giveBack(key, entry[1], 0, 0)
+        returned = true
+      end
+    end
+    if #entries < count then return end
+    count = math.min(room, math.max(1, math.floor((bytes - spent) * given / math.max(1, spent))))
   end
 end
-
-if room > 0 then
-  local new = redis.pcall('XREADGROUP', 'GROUP', group, mine, 'COUNT', room, 'STREAMS', stream, '>')
-  if new and new.err then
-    if not string.find(new.err, 'NOGROUP', 1, true) then return new end
-    c('XGROUP', 'CREATE', stream, group, '0', 'MKSTREAM')
-    new = c('XREADGROUP', 'GROUP', group, mine, 'COUNT', room, 'STREAMS', stream, '>')
-  end
-  if new then
-    for _, entry in ipairs(new[1][2]) do give(stream, '', entry, 1) end
-  end
-end
+local refused = streams[2] and read(replay, 'r') or read(stream, '')
+if refused then return refused end
+if returned then wakeReaders(wake, channel) end
 
 if n > 1 then
   c('ZADD', leases, int(from(leaseMs)), mine)
+  if registered ~= '1' then keepLeases(leaseMs) end
   return out
 end
 local wait = dropped and 0 or -1

@@ -1,23 +1,27 @@
 -- Publishes messages that have a body and nothing else.
 --
--- One message alone is added before it is known whether it should be, and taken back where it should not have been: that
--- is rare, nobody has seen it, and it saves each of the others a command.
---
--- KEYS: stream, slot
--- ARGV: token, channel, ...
---   then the bodies
--- Returns: the ids of the entries as runs, `first*count first*count ...`: the ids of one millisecond are consecutive
+-- KEYS: stream, sent
+-- ARGV: token, slot, channel, made, remember, ...
+--   token: names the batch; slot: the field that remembers it; made: the ids that were made for its messages; remember:
+--   milliseconds for which the publisher's batches are remembered from now on, or nothing; then the bodies
+-- Returns: the ids of the entries as runs, `first*count first*count ...`: the ids of one millisecond are consecutive. Or
+--   `?`: some were published again by their ids, to be sorted out message by message
 -- Traits: publishes
 -- include: remember
 -- include: tell
 local add = redis.call
-local answer
-if #ARGV - taken > 1 then
-  local before = answered(add('GET', slot), token)
-  if before then return before end
-  local ids, last = {}, #ARGV - taken
-  for i = 1, last do ids[i] = add('XADD', stream, '*', 'data', ARGV[taken + i]) end
-  local runs, i = {}, 1
+local known = add('HMGET', sent, slot, REPEATED)
+local before = answered(known[1], token)
+if before then return before end
+if known[2] then
+  for id in string.gmatch(known[2], '%w+') do if isAmong(made, id) then return '?' end end
+end
+local last, answer = #ARGV - taken, nil
+if last == 1 then
+  answer = add('XADD', stream, '*', 'data', ARGV[taken + 1]) .. '*1'
+else
+  local ids, runs, i = {}, {}, 1
+  for n = 1, last do ids[n] = add('XADD', stream, '*', 'data', ARGV[taken + n]) end
   while i <= last do
     local prefix = string.match(ids[i], '^%d+%-')
     local function within(j) return string.find(ids[j], prefix, 1, true) == 1 end
@@ -31,15 +35,8 @@ if #ARGV - taken > 1 then
     i = low + 1
   end
   answer = table.concat(runs, ' ')
-  remember(slot, token, answer)
-else
-  local id = add('XADD', stream, '*', 'data', ARGV[taken + 1])
-  answer = id .. '*1'
-  local before = answered(remember(slot, token, answer), token)
-  if before then
-    add('XDEL', stream, id)
-    return remember(slot, token, before) and before
-  end
 end
+add('HSET', sent, slot, token .. '|' .. answer .. '|' .. made)
+if remember ~= '' then add('PEXPIRE', sent, remember) end
 tell(channel)
 return answer

@@ -1,78 +1,108 @@
 -- Settles deliveries.
 --
--- Fenced by the lease: as long as it has not ended by the server's clock, nobody can have taken anything from it, so that
--- what was acknowledged under it was ours. When it has ended, each entry is inspected by itself. Anything but an
--- acknowledgement is done only where the entry is still this lease's, since doing it twice could take the entry from its
--- next owner. Not there although the lease lasts: it was settled by a call whose reply was lost.
+-- Each is done only where its lease, or the one that it may have moved to, owns the entry; `1` says that it was done. A
+-- lease that has not ended by the server's clock is believed for acknowledgements as a whole: nobody takes anything from
+-- it, but for a consumer of another kind in the group, and for a renewal whose answer was lost; where either may have
+-- been, each entry is asked for. Where a settlement is repeated, since its answer was lost, and the entry is not there
+-- although the lease lasts, the first run did it.
 --
--- KEYS: stream, wake, leases, again, replay, dead
--- ARGV: group, channel, ...
---   then any of `lease NAME` (what follows is under it), `ack N id...`, `retry id MS`, `release id`,
---   `dead id NAME MESSAGE`
--- Returns: a `1` or a `0` for each settlement, in the order of ARGV
+-- KEYS: stream, wake, leases, again, replay, dead, expiring, settled
+-- ARGV: group, channel, keep, ...
+--   keep: settled entries that stay; then any of `lease NAME OTHER REPEATED` (what follows is under it; OTHER: a lease
+--   that its entries may have moved to, or nothing; REPEATED: `1` where the answer of a first run was lost),
+--   `ack N id...`, `retry id MS`, `release id`, `dead id NAME MESSAGE`
+-- Returns: a text of a `1`, a `0` or, where the server refused it, an `x` for each settlement, in the order of ARGV; where
+--   there is an `x`, an array of that text and a reason for each
 -- include: time
--- include: tell
+-- include: full
 -- include: wake
--- include: hold
--- include: trim
+-- include: give_back
+-- include: groups
+-- include: settled
 -- include: owned
+-- include: fields
 -- include: arguments
-local answer, settled, given = {}, false, false
-local function say(yes) answer[#answer + 1] = yes and '1' or '0' end
+keep = tonumber(keep)
+makeRoom(leases)
+local said, reasons, acked, replayed, given = {}, {}, {}, false, false
+local function say(word) said[#said + 1] = word end
+local repeatedly = false
+
+-- Whether consumers that are not ours hold entries of the group.
+local strangers
+local function strange()
+  if strangers == nil then
+    local pending = redis.pcall('XPENDING', stream, group)
+    strangers = pending.err ~= nil
+    for _, consumer in ipairs(pending[4] or {}) do
+      if consumer[1] ~= HOLD and string.sub(consumer[1], 1, 6) ~= 'lease:' then strangers = true end
+    end
+  end
+  return strangers
+end
 local function done(key, id)
   c('XACK', key, group, id)
-  if key == replay then c('XDEL', key, id) end
-  settled = true
+  if key == replay then
+    c('XDEL', key, id)
+    replayed = true
+  else
+    acked[#acked + 1] = id
+  end
 end
-local function giveBack(key, id, member, due, count)
-  c('XCLAIM', key, group, HOLD, 0, id, 'RETRYCOUNT', count, 'JUSTID')
-  c('ZADD', again, due, member)
+-- Of a lease that lasts, nobody but a first run, or a stranger, can have taken an entry.
+local function wasDone()
+  return repeatedly and valid and otherLease == '' and not strange()
+end
+
+local act = {}
+act['ack'] = done
+act['retry'] = function(key, id, attempts, _, delay)
+  delay = tonumber(delay)
+  giveBack(key, id, delay > 0 and int(from(delay)) or 0, attempts)
   given = true
 end
-local act = {}
-act['retry'] = function(key, id, member, count, delay)
-  delay = tonumber(delay)
-  giveBack(key, id, member, delay > 0 and int(from(delay)) or int(now), count)
+act['release'] = function(key, id, attempts)
+  giveBack(key, id, 0, attempts - 1)
+  given = true
 end
-act['release'] = function(key, id, member, count)
-  -- By age: what is given back comes again in the order in which it was published. A score of this size has twelve
-  -- bits to spare for the order within a millisecond.
-  local ms, seq = parts(id)
-  giveBack(key, id, member, string.format('%.6f', ms - 1 + math.min(seq, 4095) / 4096), count - 1)
-end
-act['dead'] = function(key, id, member, count, name, message)
-  local letter = { 'XADD', dead, '*', 'error', name, 'message', message, 'attempts', count, 'entry', member }
+act['dead'] = function(key, id, attempts, member, name, message)
   local entry = c('XRANGE', key, id, id)[1]
-  for _, text in ipairs(entry and entry[2] or {}) do letter[#letter + 1] = text end
-  c(unpack(letter))
+  local letter = { 'XADD', dead, '*', 'error', name, 'message', message, 'attempts', attempts, 'entry', member, 'died', int(now) }
+  c(unpack(withFields(letter, entry and entry[2] or {})))
   done(key, id)
 end
+local function settle(what, member, ...)
+  local key, id = place(member)
+  local attempts = owned(key, id)
+  if not attempts then return say(wasDone() and '1' or '0') end
+  local ok, refusal = pcall(act[what], key, id, attempts, member, ...)
+  say(ok and '1' or 'x')
+  if not ok then reasons[#reasons + 1] = type(refusal) == 'table' and refusal.err or tostring(refusal) end
+end
+
 local details = { retry = 1, release = 0, dead = 2 }
 while left() do
   local what, first = take(2)
   if what == 'lease' then
-    under(first)
+    local other, repeated = take(2)
+    under(first, other)
+    repeatedly = repeated == '1'
   elseif what == 'ack' then
     local members = { take(tonumber(first)) }
-    if valid and string.sub(members[1], 1, 1) ~= 'r' then
+    if valid and otherLease == '' and string.sub(members[1], 1, 1) ~= 'r' and not strange() then
       c('XACK', stream, group, unpack(members))
-      for _ = 1, #members do say(true) end
-      settled = true
+      say(string.rep('1', #members))
+      if #acked == 0 then acked = members else for _, member in ipairs(members) do acked[#acked + 1] = member end end
     else
-      for _, member in ipairs(members) do
-        local key, id = split(member)
-        local ours = valid or owned(key, id)
-        if ours then done(key, id) end
-        say(ours)
-      end
+      for _, member in ipairs(members) do settle('ack', member) end
     end
   else
-    local key, id = split(first)
-    local count = owned(key, id)
-    if count then act[what](key, id, first, count, take(details[what])) else take(details[what]) end
-    say(count or valid)
+    settle(what, first, take(details[what]))
   end
 end
-if settled then trim(stream) end
+if #acked > 0 then discard(groupsOf(stream), acked, group, keep) end
+if replayed and c('XLEN', replay) == 0 then c('DEL', replay) end
 if given then wakeReaders(wake, channel) end
-return table.concat(answer)
+local text = table.concat(said)
+if #reasons > 0 then return { text, unpack(reasons) } end
+return text

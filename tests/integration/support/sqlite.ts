@@ -14,6 +14,7 @@ import type {
   RawDelivery,
   SendResult,
   Settlement,
+  SettleResult,
 } from "../../../core/driver.ts";
 import { createDriver, createTransport } from "../../../backends/sqlite/driver.ts";
 import type { SqliteOptions } from "../../../backends/sqlite/options.ts";
@@ -101,7 +102,7 @@ export class Connection {
       kind: "ack",
     },
     group = GROUP,
-  ): Promise<boolean[]> {
+  ): Promise<SettleResult[]> {
     const settlements = deliveries.map(({ lease }) => ({ ...how, lease }) as Settlement);
     return this.driver.settle!(KEY, group, settlements, NEVER);
   }

@@ -3,7 +3,13 @@
  *
  * @module
  */
-import type { DriverMessage, DriverReceiveOptions, RawDelivery, Settlement } from "../../../core/driver.ts";
+import type {
+  DriverMessage,
+  DriverReceiveOptions,
+  RawDelivery,
+  Settlement,
+  SettleResult,
+} from "../../../core/driver.ts";
 import { createClient } from "../../../backends/redis/client.ts";
 import { RedisTransport } from "../../../backends/redis/transport.ts";
 import { StreamsDriver, type StreamsDriverOptions } from "../../../backends/streams/driver.ts";
@@ -17,6 +23,7 @@ export const GROUP = "bots";
 /** Never aborts. */
 export const NEVER = new AbortController().signal;
 
+const PUBLISHER = crypto.randomUUID();
 let made = 0;
 
 /** A message; `n` is its payload. */
@@ -29,7 +36,7 @@ export function message(n: number, options: Partial<DriverMessage> = {}): Driver
     ttlMs: undefined,
     headers: undefined,
   };
-  return { id: `made-${made++}`, body: JSON.stringify(payload), payload, ...base, ...options };
+  return { id: `${PUBLISHER}-${(made++).toString(36)}`, body: JSON.stringify(payload), payload, ...base, ...options };
 }
 
 /** Messages `from` up to and without `to`. */
@@ -73,7 +80,7 @@ export class TestDriver extends StreamsDriver {
   }
 
   /** Settles all alike. */
-  all(deliveries: readonly RawDelivery[], how: Omit<Settlement, "lease"> = { kind: "ack" }): Promise<boolean[]> {
+  all(deliveries: readonly RawDelivery[], how: Omit<Settlement, "lease"> = { kind: "ack" }): Promise<SettleResult[]> {
     const settlements = deliveries.map(({ lease }) => ({ ...how, lease }) as Settlement);
     return this.settle(KEY, GROUP, settlements, NEVER);
   }

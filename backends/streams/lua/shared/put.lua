@@ -1,0 +1,18 @@
+-- put(at, expires, id, headers, body): adds a message to the stream, with the fields that it has; returns the entry's id.
+-- include: time
+local function put(at, expires, id, headers, body)
+  local entry = { 'XADD', stream, '*', 'data', body }
+  local function with(name, value)
+    if value ~= '' then
+      entry[#entry + 1] = name
+      entry[#entry + 1] = value
+    end
+  end
+  with('id', id)
+  with('headers', headers)
+  with('at', at)
+  with('expires', expires)
+  local added = c(unpack(entry))
+  if expires ~= '' then c('ZADD', expiring, expires, added) end
+  return added
+end

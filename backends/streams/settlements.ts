@@ -1,0 +1,112 @@
+/**
+ * Settlements and renewals as arguments of their scripts, and the answers read.
+ *
+ * @module
+ */
+import type { Settlement, SettleResult } from "../../core/driver.ts";
+import { QueueError } from "../../core/errors.ts";
+import { type Lease, type LeaseGroup, type LeasePart, partsOfLeases } from "./lease_groups.ts";
+import { classifyReply } from "./transport.ts";
+
+/** Arguments of the settle script, and the settlement that each character of its answer is for. */
+export interface SettleArguments {
+  readonly args: string[];
+  readonly order: number[];
+}
+
+/** The arguments for settlements, each lease's together and its acknowledgements in one. */
+export function settleArguments(settlements: readonly Settlement[]): SettleArguments {
+  const args: string[] = [];
+  const order: number[] = [];
+  const leases = settlements.map((settlement) => settlement.lease as Lease);
+  for (const { group, other, unanswered, places } of partsOfLeases(leases)) {
+    args.push("lease", group.name, other?.name ?? "", unanswered ? "1" : "0");
+    const acks = places.filter((place) => settlements[place]!.kind === "ack");
+    // Entries of the stream are acknowledged together, replayed ones each in its own stream.
+    for (const replayed of [false, true]) {
+      const some = acks.filter((place) => leases[place]!.member.startsWith("r") === replayed);
+      if (some.length === 0) continue;
+      args.push("ack", String(some.length));
+      for (const place of some) {
+        args.push(leases[place]!.member);
+        order.push(place);
+      }
+    }
+    for (const place of places) {
+      const settlement = settlements[place]!;
+      const { member } = leases[place]!;
+      if (settlement.kind === "ack") continue;
+      if (settlement.kind === "retry") args.push("retry", member, String(Math.ceil(settlement.delayMs)));
+      else if (settlement.kind === "release") args.push("release", member);
+      else args.push("dead", member, settlement.cause.name, settlement.cause.message);
+      order.push(place);
+    }
+  }
+  return { args, order };
+}
+
+/** Reads the settle script's answer. */
+export function readSettled(answer: unknown, order: readonly number[]): SettleResult[] {
+  const [said, ...reasons] = Array.isArray(answer) ? answer.map(String) : [String(answer)];
+  const results: SettleResult[] = new Array(order.length);
+  let refused = 0;
+  for (let i = 0; i < order.length; i++) {
+    if (said![i] === "x") {
+      const reason = reasons[refused++] ?? "the server gave no reason";
+      results[order[i]!] = { error: new QueueError(classifyReply(reason), reason) };
+    } else {
+      results[order[i]!] = said![i] === "1";
+    }
+  }
+  return results;
+}
+
+/** Arguments of the renewal script, and its parts: each has another lease that its entries may move to. */
+export function extendArguments(
+  leases: readonly Lease[],
+  fresh: () => LeaseGroup,
+): { readonly args: string[]; readonly parts: readonly LeasePart[] } {
+  const args: string[] = [];
+  const parts = partsOfLeases(leases);
+  for (const { group, other, places } of parts) {
+    // Named again until there is an answer: a repetition finds what the first run did.
+    const next = other ?? fresh();
+    args.push(group.name, next.name, String(places.length));
+    for (const place of places) {
+      const lease = leases[place]!;
+      lease.other = next;
+      lease.renewals += 1;
+      args.push(lease.member);
+    }
+  }
+  return { args, parts };
+}
+
+/** Notes that a renewal has no answer. */
+export function renewalLost(leases: readonly Lease[]): void {
+  for (const lease of leases) {
+    lease.renewals -= 1;
+    lease.renewalLost = true;
+  }
+}
+
+/** Reads the renewal script's answer, and notes which lease has each entry now. */
+export function readExtended(
+  answers: readonly string[],
+  parts: readonly LeasePart[],
+  leases: readonly Lease[],
+): boolean[] {
+  const kept: boolean[] = new Array(leases.length);
+  for (const [i, { places }] of parts.entries()) {
+    const answer = answers[i]!;
+    for (const [n, place] of places.entries()) {
+      const lease = leases[place]!;
+      kept[place] = answer[n + 1] === "1";
+      lease.renewals -= 1;
+      const moved = answer[0] === "m" && lease.other !== undefined;
+      if (moved) lease.group = lease.other!;
+      if (lease.renewals === 0 && (moved || !lease.renewalLost)) lease.other = undefined;
+    }
+  }
+  return kept;
+}
