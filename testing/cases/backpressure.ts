@@ -6,7 +6,7 @@
 import { createConsumer } from "../../core/consume/consumer.ts";
 import { casesOf, type ConformanceCase } from "../case.ts";
 import { atMost, check, equal } from "../check.ts";
-import { ack, ackAll, ns, numbers, putNumbers, sorted } from "./support.ts";
+import { ack, ackAll, nothingBut, ns, numbers, put, putNumbers, sorted } from "./support.ts";
 
 /** The cases of rule 10. */
 export const backpressure: readonly ConformanceCase[] = casesOf(10, [
@@ -116,6 +116,30 @@ export const backpressure: readonly ConformanceCase[] = casesOf(10, [
       equal((await t.settles(run, "the end of the run")).acked, count, "how many were acked");
       equal(most, 4, "how many ran at once");
       equal(seen.toSorted((a, b) => Number(a) - Number(b)), numbers(count), "what was handled");
+    },
+  },
+  {
+    id: "large-messages",
+    title: "large messages all come, once each, however many a consumer asks for and although an answer was lost",
+    features: ["loseNextReply"],
+    async run(t) {
+      const backend = await t.connect({ leaseMs: t.leaseMs });
+      const key = t.key();
+      const count = 8;
+      const text = "x".repeat(Math.min(300_000, backend.capabilities.maxPayloadBytes - 100));
+      for (const n of numbers(count)) await put(t, backend, key, { n, text });
+      await t.power("loseNextReply")(backend, "receive");
+      const reader = t.receive(backend, key, { prefetch: 100 });
+      const came: unknown[] = [];
+      while (came.length < count) {
+        const delivery = await reader.next(`large message ${came.length}`);
+        equal((delivery.payload.text as string).length, text.length, "its length");
+        came.push(delivery.payload.n);
+        await ack(t, delivery);
+      }
+      equal(came.sort(), numbers(count), "the messages");
+      await reader.leave();
+      await nothingBut(t, backend, key, "what is left");
     },
   },
   {

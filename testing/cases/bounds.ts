@@ -69,6 +69,60 @@ export const bounds: readonly ConformanceCase[] = casesOf(7, [
     },
   },
   {
+    id: "full-retried",
+    title: "a message that waits for its retry takes one place, however many behind it are settled",
+    proves: "maxLength",
+    async run(t) {
+      const backend = await t.connect({ maxLength: 3 });
+      const key = t.key();
+      await put(t, backend, key, { n: 0 });
+      const [late] = await t.receive(backend, key).take(1, "the message that is retried late");
+      check(await t.settles(late!.retry({ delayMs: t.longMs }), "its retry"), "its retry must be taken");
+      for (let n = 1; n < 13; n++) {
+        await put(t, backend, key, { n });
+        equal(ns(await t.drain(backend, key)), [n], "the message behind it");
+      }
+      for (const n of [13, 14]) await put(t, backend, key, { n });
+      await t.rejects(backend.publish(key, { n: 15 }), "one too many");
+    },
+  },
+  {
+    id: "full-expired",
+    title: "expired messages make room, though nobody receives",
+    needs: ["maxLength", "ttl"],
+    sendOnly: true,
+    async run(t) {
+      const backend = await t.connect({ maxLength: 3 });
+      const key = t.key();
+      for (let round = 0; round < 3; round++) {
+        for (const n of [0, 1, 2]) await put(t, backend, key, { n }, { ttlMs: t.delayMs });
+        await t.becomes(
+          () => backend.publish(key, { n: 3 }, { ttlMs: t.delayMs }).then(() => true, () => false),
+          "a publish to a queue whose messages have expired",
+        );
+        await t.pass(t.delayMs + 50);
+      }
+    },
+  },
+  {
+    id: "full-abandoned",
+    title: "messages that expire leave a group whose consumers are gone too",
+    needs: ["maxLength", "ttl", "groups"],
+    features: ["kill"],
+    async run(t) {
+      const [backend, victim] = [await t.connect({ maxLength: 3 }), await t.connect({ leaseMs: t.leaseMs })];
+      const key = t.key();
+      const ttlMs = t.leaseMs * 2;
+      for (const n of [0, 1, 2]) await put(t, backend, key, { n }, { ttlMs });
+      await t.receive(victim, key, { group: "abandoned" }).next("a message of the abandoned group");
+      await t.kill(victim);
+      await t.drain(backend, key, { group: "live" });
+      await t.pass(ttlMs + t.leaseMs + 50);
+      for (const n of [3, 4, 5]) await put(t, backend, key, { n });
+      equal(sorted(await t.drain(backend, key, { group: "live" })), [3, 4, 5], "what the live group got");
+    },
+  },
+  {
     id: "full-batch",
     title: "of a batch that does not fit, the error says what is in the queue",
     proves: "maxLength",

@@ -96,6 +96,23 @@ export const deadLetters: readonly ConformanceCase[] = casesOf(6, [
     },
   },
   {
+    id: "long-reason",
+    title: "a dead letter with a long reason stands in nobody's way",
+    needs: ["deadLetters"],
+    async run(t) {
+      const backend = await t.connect();
+      const key = t.key();
+      for (const n of [0, 1, 2]) await put(t, backend, key, { n });
+      const held = await t.receive(backend, key, { prefetch: 3 }).take(3, "the messages");
+      const reason = new Error(`Cannot handle it: ${"ü\n".repeat(20_000)}`);
+      const settled = Promise.all([held[0]!.ack(), held[1]!.deadLetter(reason), held[2]!.ack()]);
+      equal(await t.settles(settled, "the settlements"), [true, true, true], "their answers");
+      const [letter] = await letters(t, backend, key);
+      check(letter?.cause.message.startsWith("Cannot handle it: ü") === true, "the reason begins as it was given");
+      await nothingBut(t, backend, key, "what is left");
+    },
+  },
+  {
     id: "permanent",
     title: "a PermanentError gives up at once",
     needs: ["deadLetters"],

@@ -339,6 +339,28 @@ export const leases: readonly ConformanceCase[] = casesOf(3, [
     },
   },
   {
+    id: "renewal-unanswered",
+    title: "after a renewal whose answer was lost, a settlement that answers true was done",
+    needs: ["extend", "delay"],
+    features: ["loseNextReply"],
+    async run(t) {
+      const backend = await t.connect({ leaseMs: t.longMs });
+      const key = t.key();
+      for (const n of [0, 1]) await put(t, backend, key, { n });
+      const reader = t.receive(backend, key, { prefetch: 2 });
+      const [first, second] = await reader.take(2, "both messages");
+      await t.power("loseNextReply")(backend, "extend");
+      await t.settles(first!.extend(t.longMs).catch(() => false), "the renewal");
+      const before = t.now();
+      if (await t.settles(first!.retry({ delayMs: 2 * t.delayMs }), "the retry")) {
+        const again = await reader.next("the message after its delay");
+        t.notEarlier(t.now(), before + 2 * t.delayMs, "the message that was retried");
+        await ack(t, again);
+      }
+      check(await t.settles(second!.ack(), "the ack beside it"), "the message that travelled with it is still held");
+    },
+  },
+  {
     id: "quiet-signal",
     title: "the signal of a delivery that is settled in time never aborts",
     async run(t) {

@@ -11,6 +11,24 @@ import { ack, nothingBut, ns, numbers, put, putNumbers } from "./support.ts";
 /** The cases of rule 12. */
 export const reconnecting: readonly ConformanceCase[] = casesOf(12, [
   {
+    id: "full",
+    title: "a consumer outlasts a broker that is full: it is the one that makes room",
+    features: ["failNext"],
+    async run(t) {
+      const backend = await t.connect();
+      const key = t.key();
+      for (const n of [0, 1]) await put(t, backend, key, { n });
+      t.power("failNext")(backend, "receive", "queue-full", 2);
+      const reader = t.receive(backend, key, { prefetch: 2 });
+      const first = await reader.next("the message, once the broker takes the receive");
+      t.power("failNext")(backend, "settle", "queue-full", 2);
+      await ack(t, first);
+      await ack(t, await reader.next("the other message"));
+      await reader.leave();
+      await nothingBut(t, backend, key, "what is left");
+    },
+  },
+  {
     id: "waiting-read",
     title: "a consumer that waits gets what is published after its connection broke",
     features: ["dropConnections"],

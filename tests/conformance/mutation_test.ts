@@ -2,6 +2,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { conformanceCases, runConformance } from "../../testing/mod.ts";
+import { brokenBounds } from "../mutants/bounds.ts";
 import { brokenDelivery } from "../mutants/delivery.ts";
 import { brokenKeeping } from "../mutants/keeping.ts";
 import { brokenLeases } from "../mutants/leases.ts";
@@ -18,6 +19,7 @@ const broken = [
   ...brokenFencing,
   ...brokenTogether,
   ...brokenOrdering,
+  ...brokenBounds,
 ];
 
 for (const { wrong, caughtBy, harness } of broken) {
