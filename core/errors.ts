@@ -80,7 +80,10 @@ export class QueueError extends Error {
   declare readonly backend: string | undefined;
   /** The key, where one is meant. */
   declare readonly key: string | undefined;
-  /** The message's id, where one message is meant: publishing again with it is safe where `capabilities.dedup` is true. */
+  /**
+   * The message's id, where one message is meant. After `"unknown-outcome"`, publishing again with it is safe where
+   * `capabilities.dedup` is true, for as long as the backend remembers the id; docs/errors.md says which and how long.
+   */
   declare readonly id: string | undefined;
   /** Whether the same call may succeed later. */
   declare readonly retryable: boolean;

@@ -5,7 +5,7 @@
  */
 import type { DriverMessage } from "../driver.ts";
 import { type PublishError, QueueError } from "../errors.ts";
-import { publishError, type PublishOutcome, type SendState, unknownOutcome } from "./send_batch.ts";
+import { errorAbout, publishError, type PublishOutcome, type SendState, unknownOutcome } from "./send_batch.ts";
 import type { BackendContext } from "../context.ts";
 import { notify } from "../observer.ts";
 import type { PublishReceipt } from "../protocol.ts";
@@ -110,6 +110,8 @@ export class PendingPublish {
         `Cannot publish to "${this.#key}", nothing was sent: ${why}`,
         cause,
       );
-    while (!this.complete) this.addOutcome(this.inFlight && unknown || unsent);
+    while (!this.complete) {
+      this.addOutcome(errorAbout(this.messages[this.#count]!, this.inFlight && unknown || unsent));
+    }
   }
 }

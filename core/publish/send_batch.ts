@@ -113,7 +113,7 @@ export async function sendBatch(
         const last = state.answerLost && !lost
           ? unknownOutcome(context, key, "no answer came", messages, error)
           : error;
-        return messages.map(() => last);
+        return messages.map((message) => errorAbout(message, last));
       } else {
         await delay(context.backoffMs(failures++, error), context.clock, signal);
       }
@@ -152,6 +152,17 @@ export function publishError(
   outcomes?: readonly PublishOutcome[],
 ): PublishError {
   return new PublishError(code, message, { backend: driver.name, key, id: onlyId(messages), cause, outcomes });
+}
+
+/**
+ * Makes an error of a batch one of a single message, with the id by which its publisher can send it again.
+ *
+ * @returns The error itself where it names the message already, or concerns no message in particular.
+ */
+export function errorAbout({ id }: DriverMessage, error: PublishError): PublishError {
+  const { code, message, backend, key, cause, retryable, retryAfterMs } = error;
+  if (error.id === id || code === "config") return error;
+  return new PublishError(code, message, { backend, key, id, cause, retryable, retryAfterMs });
 }
 
 function onlyId(messages: readonly DriverMessage[]): string | undefined {
