@@ -22,13 +22,16 @@
  * 2. *At least once*: what is delivered is pending in the group until it is settled. The lease of a consumer who is gone
  *    ends after `leaseMs` since its last receive or renewal, and at most an eighth of it later; then the next who receives
  *    takes it over.
- * 3. *Leases* are renewed together, in one write. Settling is fenced: a late settlement returns `false` and changes nothing.
+ * 3. *Leases* are renewed together. Settling is fenced: it is done where the lease owns the entry, also after a renewal whose
+ *    answer was lost; a late settlement returns `false` and changes nothing. A consumer that is dropped without `return()`
+ *    keeps what it has prefetched, renewed, until the backend is closed.
  * 4. *Attempts* are the group's own delivery counter.
  * 5. *Delays*, of any length, are by the server's clock, and never early.
  * 6. *Dead letters* are a stream for each group, with all fields of the entry, cause and attempts; replaying puts one back
  *    for that group alone. An entry without `data`, or with something else than a JSON object in it, goes there too.
- * 7. *Bounded*: what every group of the stream has settled is trimmed at once, and nothing else ever is, counting groups
- *    that are not ours. `maxLength` refuses with `"queue-full"`, or drops the oldest with `overflow: "drop-oldest"`. **A
+ * 7. *Bounded*: what every group of the stream has settled leaves at once, wherever it stands, and nothing else ever does,
+ *    counting groups that are not ours. `maxLength` counts what some group has yet to settle, delayed and retried messages
+ *    included; over it a publish is refused with `"queue-full"`, or the oldest goes with `overflow: "drop-oldest"`. **A
  *    Python publisher trims by count** (`MAXLEN ~ 10000`), whatever is still unsettled: keep it above your backlog.
  *    A group that nobody uses any more keeps its messages for ever: `XGROUP DESTROY key group`.
  * 8. *Groups* are the stream's own. A new one starts with the oldest entry still there.
@@ -47,7 +50,9 @@
  * 14. *Secrets*: the password is handed to the client as an option, never as part of a URL, and taken out of every error.
  *    Of a URL that cannot be read nothing behind the scheme is shown.
  *
- * Order: first in, first out per key. Dedup: a publisher's id is remembered for an hour (`dedupWindowMs`).
+ * Order: first in, first out per key. What comes again at the same time comes in the order in which it was
+ * published. Dedup: a publisher's id is remembered for an hour (`dedupWindowMs`), and so is a batch that was never answered,
+ * so that an id which an `"unknown-outcome"` names is safe to publish again, from any process.
  *
  * `health()` tries whether a publish to the key that was used last would be taken, and adds nothing: it is not ok on a
  * read-only replica, on a full server, and for a user who may not use the key.

@@ -20,7 +20,8 @@
  * 4. *Attempts* are the group's own delivery counter.
  * 5. *Delays*, of any length, are by the server's clock, and never early.
  * 6. *Dead letters* are a stream for each group; replaying puts one back for that group alone.
- * 7. *Bounded*: what every group of the stream has settled is trimmed at once, and nothing else ever is. `maxLength` refuses
+ * 7. *Bounded*: what every group of the stream has settled leaves at once, wherever it stands, and nothing else ever
+ *    does. `maxLength` counts what some group has yet to settle, delayed and retried messages included; it refuses
  *    with `"queue-full"`, or drops the oldest with `overflow: "drop-oldest"`.
  * 8. *Groups* are the stream's own. A new one starts with the oldest entry still there.
  * 9. *`consume`* acknowledges by asking; leaving the loop releases, uncounted, to the place that the message had.
@@ -45,7 +46,8 @@
  * `health()` tries whether a publish to the key that was used last would be taken, and adds nothing: it is not ok for a
  * database that is full, and with a read-only token.
  *
- * Order: first in, first out per key. Dedup: a publisher's id is remembered for an hour (`dedupWindowMs`).
+ * Order: first in, first out per key. Dedup: a publisher's id is remembered for an hour (`dedupWindowMs`), and
+ * so is a batch that was never answered: an id that an `"unknown-outcome"` names is safe to publish again.
  *
  * ## Configuration
  *

@@ -18,14 +18,12 @@ async function take(driver: TestDriver, count: number, group: string): Promise<v
   }
 }
 
-/** Rewrites the append-only file, kills the server and brings it back. */
-async function rewriteAndRestart(redis: RedisServer): Promise<void> {
+/** Rewrites the append-only file. */
+async function rewrite(redis: RedisServer): Promise<void> {
   await redis.call("BGREWRITEAOF");
   while (/aof_rewrite_(in_progress|scheduled):1/.test(String(await redis.call("INFO", "persistence")))) {
     await redis.call("PING");
   }
-  await redis.kill();
-  await redis.restart();
 }
 
 test("StreamsDriver.depth counts what is unread, however much is on both sides and was removed", async () => {
@@ -39,7 +37,9 @@ test("StreamsDriver.depth counts what is unread, however much is on both sides a
     assert.deepEqual(await driver.counts("slow"), [ready + 4_999, 1, 0, 0], when);
   };
   await check("more than one call counts stand on both sides");
-  await rewriteAndRestart(redis);
+  await rewrite(redis);
+  await redis.kill();
+  await redis.restart();
   await driver.put(0, 1).catch(() => undefined); // the first call finds the connection broken
   const [{ ready }] = [await driver.depth(KEY, "fast", NEVER)];
   assert.ok(ready === 7_000 || ready === 7_001, `${ready} are ready after a restart`);
@@ -51,11 +51,15 @@ test("StreamsDriver.depth counts what is unread, however much is on both sides a
 test("StreamsDriver.depth is right after a rewrite of the append-only file and a restart", async () => {
   await using redis = await startRedis({ appendonly: "always" });
   await using driver = new TestDriver(redis);
-  await put(driver, 6_000);
+  await put(driver, 3_000);
   const [stuck] = await driver.take(1, { group: "bots" });
-  await take(driver, 4_999, "bots");
+  await take(driver, 999, "bots");
+  await rewrite(redis);
+  await put(driver, 3_000);
+  await take(driver, 4_000, "bots");
   assert.deepEqual(await driver.counts(), [1_000, 1, 0, 0]);
-  await rewriteAndRestart(redis);
+  await redis.kill();
+  await redis.restart(); // what the server says of lag now is wrong by thousands
   await driver.depth(KEY, "bots", NEVER).catch(() => undefined); // the first call finds the connection broken
   assert.deepEqual(await driver.counts(), [1_000, 1, 0, 0]);
   assert.deepEqual(await driver.all([stuck!]), [true]);
