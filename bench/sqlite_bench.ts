@@ -8,7 +8,7 @@
  * @module
  */
 import { better, type Connection, defineQueue, defineWorker } from "plainjob";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -162,7 +162,7 @@ const plainjobConsume: Rate = async (count) => {
   return perSecond;
 };
 
-/** Milliseconds of a batch that is published and consumed while so many others wait. */
+/** Milliseconds of CPU time for a batch that is published and consumed while so many others wait. */
 async function withBacklog(backlog: number): Promise<number> {
   await using backend = new SqliteBackend({ path: file(), sync: "normal" });
   for (let i = 0; i < backlog; i += 1_000) {
@@ -172,12 +172,13 @@ async function withBacklog(backlog: number): Promise<number> {
   await consumer.next();
   let best = Infinity;
   for (let round = 0; round < 5; round++) {
-    const startedAt = performance.now();
+    const before = process.cpuUsage();
     for (let i = 0; i < 20; i++) {
       await backend.publishBatch(KEY, messages(0));
       for (let n = 0; n < BATCH; n++) await consumer.next();
     }
-    best = Math.min(best, (performance.now() - startedAt) / 20);
+    const { user, system } = process.cpuUsage(before);
+    best = Math.min(best, (user + system) / 1_000 / 20);
   }
   await consumer.return?.();
   return best;
@@ -214,9 +215,13 @@ async function wakeUps(count: number): Promise<{ p50: number; p95: number; idle:
   return { p50: late[Math.floor(count / 2)]!, p95: late[Math.floor(count * 0.95)]!, idle };
 }
 
-/** The longest that the event loop of this process stood still while two others write as fast as they can. */
+/**
+ * The longest that the event loop of this process stood still while two others write as fast as they can. The file is in
+ * memory where there is such a place, so that what counts is the lock, and not how long the disk takes to sync.
+ */
 async function longestHold(forMs: number): Promise<{ hold: number; failed: number; published: number }> {
-  const path = file();
+  const memory = existsSync("/dev/shm") ? mkdtempSync("/dev/shm/queue-bench-") : mkdtempSync(join(folder, "hold-"));
+  const path = join(memory, "queue.db");
   await using backend = new SqliteBackend({ path });
   await backend.publish(KEY, payload);
   const writers = [child("write", path), child("write", path)];
@@ -238,6 +243,7 @@ async function longestHold(forMs: number): Promise<{ hold: number; failed: numbe
     writer.kill("SIGKILL");
     await writer.status;
   }
+  rmSync(memory, { recursive: true });
   return { hold, failed, published };
 }
 
@@ -247,7 +253,7 @@ try {
   await compare("publish + consume, 500 ordering keys / none", [flow(500), 20_000], [flow(0), 20_000], 0.8);
   const [few, many] = [await withBacklog(1_000), await withBacklog(1_000_000)];
   const growth = `${(many / few).toFixed(2)}× (${many.toFixed(2)} ms a batch)`;
-  row("cost: 10⁶ waiting / 10³ waiting", growth, "≤ 1.5×", many / few <= 1.5);
+  row("CPU time a batch: 10⁶ waiting / 10³ waiting", growth, "≤ 1.5×", many / few <= 1.5);
   const { p50, p95, idle } = await wakeUps(200);
   row("wake-up by another process, p95", `${p95.toFixed(1)} ms (p50 ${p50.toFixed(1)} ms)`, "≤ 20 ms", p95 <= 20);
   row("CPU of a consumer that waits", `${(idle * 100).toFixed(2)} %`, "≤ 0.2 %", idle <= 0.002);

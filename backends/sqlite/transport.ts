@@ -62,6 +62,7 @@ export class SqliteTransport implements SqlPort {
   #db: DatabaseSync | undefined;
   /** Which file it is that is open. */
   #identity: string | undefined;
+  #sync: "full" | "normal";
   #seenVersion: unknown;
   /** Looks so far for what others have written. */
   looks = 0;
@@ -72,6 +73,7 @@ export class SqliteTransport implements SqlPort {
   constructor(options: TransportOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    this.#sync = options.sync;
     this.#host = options.host ?? new HostNote(options.path);
     this.#bell = new Bell(options.path, () => this.#look());
   }
@@ -171,6 +173,7 @@ export class SqliteTransport implements SqlPort {
     refuseNetwork(path);
     this.#host.check();
     this.#db = openDatabase(this.#options);
+    this.#sync = this.#options.sync;
     this.#identity = identityOf(path);
     this.#seenVersion = this.#dataVersion();
     return this.#db;
@@ -181,6 +184,7 @@ export class SqliteTransport implements SqlPort {
     const single = mode === "read" && list.length === 1;
     let committing = false;
     try {
+      if (mode === "write") this.#syncTo(db, adds);
       if (!single) this.#statement(db, mode === "write" ? "begin immediate" : "begin").run();
       const answers = list.map(({ text, values }) => this.#statement(db, text).all(...values) as Row[]);
       committing = mode === "write";
@@ -191,6 +195,17 @@ export class SqliteTransport implements SqlPort {
       if (db.isTransaction) db.exec("rollback");
       throw this.#explained(error, committing, adds);
     }
+  }
+
+  /**
+   * A publish waits until it is on the disk, where the options say so; what is leased or settled need not. The end of a
+   * process takes neither, and after a power cut what was settled in the last moments comes again.
+   */
+  #syncTo(db: DatabaseSync, adds: boolean): void {
+    const wanted = adds ? this.#options.sync : "normal";
+    if (wanted === this.#sync) return;
+    db.exec(`pragma synchronous = ${wanted}`);
+    this.#sync = wanted;
   }
 
   /** What went wrong, where the operator or the caller needs more than SQLite's own words. */
