@@ -60,6 +60,7 @@ export async function runDemo(options: DemoOptions = {}): Promise<boolean> {
     await demo.poison(MAX_ATTEMPTS);
     await demo.replay(() => faults.delete(POISON));
     await demo.health();
+    await demo.sqlite();
     await demo.burst();
     return demo.conclude();
   } finally {

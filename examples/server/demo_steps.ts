@@ -7,6 +7,7 @@ import type { LeasingBackend } from "@slack-mcp/queue";
 import type { SlackEvent, SlackOutcome } from "@slack-mcp/queue/slack";
 import { eventIdOf, type Probe, type Trace } from "./demo_probe.ts";
 import { type Line, Table } from "./demo_table.ts";
+import { surviveKill } from "./demo_sqlite.ts";
 import type { Server } from "./main.ts";
 import { envelopeOf, SAMPLES } from "./samples.ts";
 import { slackRequest, type SlackRequestOptions } from "./sign.ts";
@@ -213,6 +214,18 @@ export class Demo {
         Math.round(BURST / seconds)
       } events/s: signed request → verified → queued → confirmed → handled → acknowledged`,
     );
+  }
+
+  /** The queue in a file: a process is killed in the middle of its work, and another goes on. */
+  async sqlite(): Promise<void> {
+    const { confirmed, handled } = await surviveKill();
+    this.#table.add({
+      request: "sqlite: killed in the middle, started again",
+      answer: `${confirmed} confirmed`,
+      seen: `${handled} of ${confirmed}: nothing is lost`,
+      dead: 0,
+      problems: handled === confirmed ? [] : [`${confirmed - handled} confirmed events are lost`],
+    });
   }
 
   /** Compares the webhook's counters with what was sent. */

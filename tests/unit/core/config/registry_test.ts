@@ -51,6 +51,16 @@ test("registry: unset, empty and blank mean memory, with one warning for a regis
   assert.deepEqual([asked.loaded, asked.warnings], [["memory"], []]);
 });
 
+test("defineRegistry names sqlite in its warning where it is among the names", async () => {
+  const warnings: string[] = [];
+  const load = () => Promise.resolve({ fromEnv: () => new MemoryBackend() });
+  const registry = defineRegistry({ memory: load, sqlite: load }, { warn: (message) => warnings.push(message) });
+  await registry.load({});
+  assert.deepEqual(warnings, [
+    'QUEUE_BACKEND is not set: using "memory", whose messages die with this process; QUEUE_BACKEND=sqlite keeps them in a file',
+  ]);
+});
+
 test("registry: the warning goes to the console where nobody takes it", async () => {
   const { warn } = console;
   const said: unknown[] = [];
