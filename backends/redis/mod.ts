@@ -7,6 +7,11 @@
  * says something later) and `expires` (epoch milliseconds). Everything else that a queue needs is in helper keys that
  * start with `{key}:`, which no pattern such as `slack:*` finds and which share the key's slot on a cluster.
  *
+ * Sharing a Redis with the Python server has conditions: it reads only keys that match `slack:*`, so never the default key
+ * `slack_events`; a Python consumer without a group, its default, misses what consumers of this module have settled, unless
+ * `REDIS_KEEP_SETTLED` keeps it; a Python publisher trims what is unsettled. They are all in
+ * `docs/python.md`.
+ *
  * ## Delivery semantics
  *
  * Every operation is one Lua script: one round trip, and it happens whole or not at all.
@@ -66,7 +71,8 @@
  * | `REDIS_SSL` | `true`: TLS also with `redis://` |
  * | `REDIS_TIMEOUT` (s), `REDIS_MAX_RETRIES`, `REDIS_RETRY_DELAY` (s) | 5, 3, 0.1 |
  * | `REDIS_MESSAGE_TTL` (s) | unsettled messages leave by themselves; default: never |
- * | `REDIS_MAX_LENGTH`, else `REDIS_STREAM_MAXLEN` | the most unsettled messages of a key; default: no limit |
+ * | `REDIS_MAX_LENGTH` | the most unsettled messages of a key; default: no limit |
+ * | `REDIS_KEEP_SETTLED`, else `REDIS_STREAM_MAXLEN` | 0: the settled entries of a key that stay, for readers without a group and for groups that come later |
  * | `REDIS_OVERFLOW` | `reject` (default) or `drop-oldest` |
  * | `REDIS_DEDUP_WINDOW` (s) | 3600 |
  * | `REDIS_MAX_CONNECTIONS` | 10, of which two are used. On a cluster each key that is waited for has one; those of keys that nobody waits for are closed beyond this number |

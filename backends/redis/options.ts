@@ -129,7 +129,9 @@ export function optionsFromEnv(env: object): RedisOptions {
     }
   }
   const { username, password, ssl, timeoutMs, maxRetries, retryDelayMs, messageTtlMs, maxLength, durable } = config;
+  // The Python plugin's name for how many entries stay in a stream. Unlike there, nothing that waits is dropped for it.
   const pythonLength = reader.integer("REDIS_STREAM_MAXLEN", { min: 1 });
+  const keepSettled = reader.integer("REDIS_KEEP_SETTLED", { min: 0 });
   const overflow = reader.oneOf("REDIS_OVERFLOW", ["reject", "drop-oldest"]);
   const maxConnections = reader.integer("REDIS_MAX_CONNECTIONS", { min: 2 });
   const dedupWindowMs = reader.seconds("REDIS_DEDUP_WINDOW", { min: 1 });
@@ -145,7 +147,8 @@ export function optionsFromEnv(env: object): RedisOptions {
     maxRetries,
     retryDelayMs,
     messageTtlMs,
-    maxLength: maxLength ?? pythonLength,
+    maxLength,
+    keepSettled: keepSettled ?? pythonLength,
     durable,
     replicas,
     overflow,

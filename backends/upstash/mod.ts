@@ -4,6 +4,10 @@
  * The streams and scripts are those of `@slack-mcp/queue/redis`, so both can work on one queue of one database, over HTTP
  * here and over TCP there, and so can the Python Slack MCP Server.
  *
+ * Sharing a database with the Python server has conditions: it reads only keys that match `slack:*`, so never the default
+ * key `slack_events`; a Python consumer without a group, its default, misses what consumers of this module have settled,
+ * unless `UPSTASH_KEEP_SETTLED` keeps it; a Python publisher trims what is unsettled. They are all in `docs/python.md`.
+ *
  * ## Delivery semantics
  *
  * Every operation is one `EVAL`: one request, one command as Upstash counts it, and it happens whole or not at all.
@@ -58,6 +62,7 @@
  * | `UPSTASH_MESSAGE_TTL` (s) | unsettled messages leave by themselves; default: never |
  * | `UPSTASH_MAX_LENGTH`, `UPSTASH_OVERFLOW` | the most unsettled messages of a key; `reject` (default) or `drop-oldest` |
  * | `UPSTASH_DEDUP_WINDOW` (s) | 3600 |
+ * | `UPSTASH_KEEP_SETTLED` | 0: the settled entries of a key that stay, for readers without a group and for groups that come later |
  * | `SLACK_EVENTS_TOPIC` | the key that `health()` tries before one has been used; default: `slack_events` |
  *
  * ## Runtimes

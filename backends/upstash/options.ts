@@ -61,6 +61,7 @@ export function optionsFromEnv(env: object): UpstashOptions {
   const { timeoutMs, maxRetries, retryDelayMs, messageTtlMs, maxLength } = readQueueFields(reader, "UPSTASH");
   const overflow = reader.oneOf("UPSTASH_OVERFLOW", ["reject", "drop-oldest"]);
   const dedupWindowMs = reader.seconds("UPSTASH_DEDUP_WINDOW", { min: 1 });
+  const keepSettled = reader.integer("UPSTASH_KEEP_SETTLED", { min: 0 });
   const healthKey = reader.string("SLACK_EVENTS_TOPIC");
   reader.check("upstash");
   return {
@@ -73,6 +74,7 @@ export function optionsFromEnv(env: object): UpstashOptions {
     maxLength,
     overflow,
     dedupWindowMs,
+    keepSettled,
     healthKey,
   };
 }

@@ -1,7 +1,7 @@
 // not on workerd: starts a redis-server
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { RedisBackend } from "../../backends/redis/mod.ts";
+import { fromEnv, RedisBackend } from "../../backends/redis/mod.ts";
 import { UpstashBackend } from "../../backends/upstash/mod.ts";
 import type { LeasingBackend } from "../../core/protocol.ts";
 import { run } from "../runner/child.ts";
@@ -13,6 +13,7 @@ import { ROOT } from "../runner/suites.ts";
 const test = requires("redis-server", "python3");
 const KEY = "slack:message";
 
+/** Runs the plugin; its output is the payloads that it consumed. */
 async function python(redis: RedisServer, args: readonly string[], input = ""): Promise<unknown[]> {
   const script = join(ROOT, "tests/integration/support/python_plugin.py");
   const result = await run("python3", [script, String(redis.port), ...args], { input, timeoutMs: 30_000 });
@@ -149,4 +150,62 @@ test("python: the plugin, a backend over TCP and one over HTTP work on one queue
   }
   assert.deepEqual(await python(redis, ["consume", "python", "0"]), []);
   assert.deepEqual(await tcp.depth(KEY, { group: "http" }), { ready: 0, inFlight: 0, delayed: 0, blocked: 0, dead: 0 });
+});
+
+/** Resolves when somebody reads the key's stream without a group, and waits. */
+async function followed(redis: RedisServer): Promise<void> {
+  while (!String(await redis.call("CLIENT", "LIST")).includes("cmd=xread ")) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+for (const keepSettled of [1_000, 0]) {
+  const gets = keepSettled > 0 ? "gets every message" : "misses messages";
+  test(`A Python consumer without a group ${gets} beside ours with keepSettled ${keepSettled}`, async () => {
+    await using redis = await startRedis();
+    await using backend = new RedisBackend({ url: redis.url, keepSettled });
+    await redis.call("XADD", KEY, "*", "data", '{"warm":true}'); // the stream is there, so that the plugin finds it
+    const following = python(redis, ["follow", "0.02", keepSettled > 0 ? "41" : "1"]);
+    await followed(redis);
+    await backend.publish(KEY, { n: -1 });
+    const ours = backend.receive(KEY);
+    const take = async () => {
+      const { value } = await ours.next();
+      assert.equal(await value!.ack(), true);
+    };
+    await take();
+    await take();
+    for (let n = 0; n < 40; n++) {
+      await backend.publish(KEY, { n });
+      await take();
+    }
+    const numbers = (await following as { payload: { n: number } }[]).map(({ payload }) => payload.n);
+    if (keepSettled > 0) assert.deepEqual(numbers, Array.from({ length: 41 }, (_, n) => n - 1));
+    else assert.equal(await redis.call("XLEN", KEY), 0, "what all groups have settled is gone for readers without one");
+    await ours.return!();
+  });
+}
+
+test("A Python consumer never sees the default key, which its pattern does not match", async () => {
+  await using redis = await startRedis();
+  await using backend = new RedisBackend({ url: redis.url, keepSettled: 100 });
+  await backend.publish("slack_events", { n: 1 });
+  await backend.publish(KEY, { n: 2 });
+  assert.deepEqual(await python(redis, ["consume", "python", "1"]), [{ key: KEY, payload: { n: 2 } }]);
+  assert.deepEqual(await redis.call("KEYS", "slack:*"), [KEY]);
+});
+
+test("fromEnv takes REDIS_STREAM_MAXLEN for what is kept, and refuses nothing because of it", async () => {
+  await using redis = await startRedis();
+  await using backend = fromEnv({ REDIS_URL: redis.url, REDIS_STREAM_MAXLEN: "5" });
+  for (let n = 0; n < 20; n++) assert.equal((await backend.publish(KEY, { n })).outcome, "added");
+  const ours = backend.receive(KEY, { stopWhenEmpty: true });
+  for await (const delivery of ours) assert.equal(await delivery.ack(), true);
+  for (let n = 20; n < 40; n++) {
+    await backend.publish(KEY, { n });
+    for await (const delivery of backend.receive(KEY, { stopWhenEmpty: true })) await delivery.ack();
+  }
+  const kept = Number(await redis.call("XLEN", KEY));
+  assert.ok(kept >= 5 && kept < 40, `${kept} entries are kept`);
+  assert.equal((await backend.depth(KEY)).ready, 0, "what is kept is not counted");
 });

@@ -2,14 +2,17 @@
 
     python3 python_plugin.py PORT publish KEY        # reads payloads from standard input, one JSON line each
     python3 python_plugin.py PORT consume GROUP N    # writes N payloads to standard output, then ends
+    python3 python_plugin.py PORT follow SECONDS N   # the same without a group, its default; SECONDS for each payload
 
 It publishes with XADD, the payload in the field `data`, trimming by count. It consumes every key that matches `slack:*` as
-a stream, acknowledges a message before it hands it over, and skips what is not JSON.
+a stream, acknowledges a message before it hands it over, and skips what is not JSON. Without a group it reads what comes
+after it has found the stream, ten entries at a time, and no more until its handler is done with all of them.
 """
 
 import json
 import socket
 import sys
+import time
 
 
 class Redis:
@@ -72,9 +75,30 @@ def consume(redis, group, wanted):
                 seen += 1
 
 
+def follow(redis, seconds, wanted):
+    seen = 0
+    last = {}
+    while seen < wanted:
+        for key in redis.call("KEYS", "slack:*"):
+            last.setdefault(key, b"$")
+        if not last:
+            time.sleep(0.05)
+            continue
+        streams = redis.call("XREAD", "COUNT", 10, "BLOCK", 1000, "STREAMS", *last, *last.values())
+        for key, entries in streams or []:
+            for entry, flat in entries:
+                last[key] = entry
+                payload = json.loads(dict(zip(flat[::2], flat[1::2]))[b"data"])
+                print(json.dumps({"key": key.decode(), "payload": payload}), flush=True)
+                seen += 1
+                time.sleep(seconds)
+
+
 if __name__ == "__main__":
     port, what, *rest = sys.argv[1:]
     if what == "publish":
         publish(Redis(int(port)), rest[0])
+    elif what == "follow":
+        follow(Redis(int(port)), float(rest[0]), int(rest[1]))
     else:
         consume(Redis(int(port)), rest[0], int(rest[1]))
