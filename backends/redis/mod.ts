@@ -34,14 +34,14 @@
  * 5. *Delays*, of any length, are by the server's clock, and never early.
  * 6. *Dead letters* are a stream for each group, with all fields of the entry, cause and attempts; replaying puts one back
  *    for that group alone. An entry without `data`, or with something else than a JSON object in it, goes there too.
- * 7. *Bounded*: what every group of the stream has settled leaves at once, wherever it stands, and nothing else ever does,
- *    counting groups that are not ours. `maxLength` counts what some group has yet to settle, delayed and retried messages
- *    included; over it a publish is refused with `"queue-full"`, or the oldest goes with `overflow: "drop-oldest"`. **A
- *    Python publisher trims by count** (`MAXLEN ~ 10000`), whatever is still unsettled: keep it above your backlog.
+ * 7. *Bounded*: what every group of the stream has settled leaves it wherever it stands, but for `keepSettled` of it, and
+ *    nothing else ever does, counting groups that are not ours. `maxLength` counts what is unsettled, delayed and retried
+ *    messages included: it refuses with `"queue-full"`, or drops the oldest with `overflow: "drop-oldest"`. **A Python
+ *    publisher trims by count** (`MAXLEN ~ 10000`), whatever is still unsettled: keep it above your backlog.
  *    A group that nobody uses any more keeps its messages for ever: `XGROUP DESTROY key group`.
  * 8. *Groups* are the stream's own. A new one starts with the oldest entry still there.
  * 9. *`consume`* acknowledges by asking; leaving the loop releases, uncounted, to the place that the message had.
- * 10. *Backpressure*: no more than `prefetch` are pending for one consumer.
+ * 10. *Backpressure*: no more than `prefetch` are pending for one consumer, and one answer holds 2 MB of messages at most.
  * 11. *Abort and close*: a receive that is on its way is waited for and what it leased is given back.
  * 12. *Reconnects* for ever, after 50 ms to 2 s. A connection on which something is waited for and no byte has arrived for
  *    `timeoutMs` (half of it while it is being made) is given up; on a cluster, each node's by itself. A server that is a

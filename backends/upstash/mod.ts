@@ -24,9 +24,9 @@
  * 4. *Attempts* are the group's own delivery counter.
  * 5. *Delays*, of any length, are by the server's clock, and never early.
  * 6. *Dead letters* are a stream for each group; replaying puts one back for that group alone.
- * 7. *Bounded*: what every group of the stream has settled leaves at once, wherever it stands, and nothing else ever
- *    does. `maxLength` counts what some group has yet to settle, delayed and retried messages included; it refuses
- *    with `"queue-full"`, or drops the oldest with `overflow: "drop-oldest"`.
+ * 7. *Bounded*: what every group of the stream has settled leaves it wherever it stands, but for `keepSettled` of it, and
+ *    nothing else ever does. `maxLength` counts what is unsettled, delayed and retried messages included: it refuses with
+ *    `"queue-full"`, or drops the oldest with `overflow: "drop-oldest"`.
  * 8. *Groups* are the stream's own. A new one starts with the oldest entry still there.
  * 9. *`consume`* acknowledges by asking; leaving the loop releases, uncounted, to the place that the message had.
  * 10. *Backpressure*: no more than `prefetch` are pending, and no more than 900 under one name, since Upstash stops reading
