@@ -37,21 +37,31 @@ export async function readBody(
   signal: AbortSignal,
 ): Promise<Uint8Array<ArrayBuffer> | typeof TOO_LARGE> {
   if (!request.body) return new Uint8Array(0);
-  const { read, cancel } = openReader(request.body);
-  signal.addEventListener("abort", cancel, { once: true });
+  const [read, reader] = openReader(request.body);
+  const cancel = () => discard(reader);
+  signal.addEventListener("abort", cancel);
   try {
-    const body = new GrowingBuffer(maxBytes);
+    let body: Uint8Array<ArrayBuffer> = new Uint8Array(FIRST_BYTES);
+    let length = 0;
     let reads = 0;
     for (let chunk = await read(); chunk; chunk = await read()) {
       signal.throwIfAborted();
-      if (!body.append(chunk)) {
+      const end = length + chunk.byteLength;
+      if (end > maxBytes) {
         cancel();
         return TOO_LARGE;
       }
+      if (end > body.byteLength) {
+        const grown = new Uint8Array(Math.min(Math.max(end, body.byteLength * 2), maxBytes));
+        grown.set(body.subarray(0, length));
+        body = grown;
+      }
+      body.set(chunk, length);
+      length = end;
       if (++reads % READS_PER_TURN === 0) await nextTurn();
     }
     signal.throwIfAborted();
-    return body.bytes();
+    return body.subarray(0, length);
   } finally {
     signal.removeEventListener("abort", cancel);
   }
@@ -77,62 +87,29 @@ export function discard(source: { cancel(reason?: unknown): Promise<void> } | nu
   void nextTurn().then(() => source.cancel()).catch(() => undefined);
 }
 
-interface ChunkReader {
-  /** Resolves with the next bytes, which are valid until the next call; `undefined` at the end. */
-  read(): Promise<Uint8Array | undefined>;
-  cancel(): void;
-}
+/** Resolves with the next bytes, which are valid until the next call; `undefined` at the end. */
+type Read = () => Promise<Uint8Array | undefined>;
 
 /** Reads into one buffer that is handed back and forth where the stream allows that, else takes the stream's own chunks. */
-function openReader(stream: ReadableStream<Uint8Array>): ChunkReader {
+function openReader(
+  stream: ReadableStream<Uint8Array>,
+): readonly [Read, { cancel(reason?: unknown): Promise<void> }] {
   let reader: ReadableStreamBYOBReader;
   try {
     reader = stream.getReader({ mode: "byob" });
   } catch {
     // Not a byte stream: Bun's request bodies, and streams made by `new ReadableStream({ pull })`.
     const plain = stream.getReader();
-    return { read: async () => (await plain.read()).value, cancel: () => discard(plain) };
+    return [async () => (await plain.read()).value, plain];
   }
   let buffer = new ArrayBuffer(READ_BYTES);
-  return {
-    async read() {
-      const { done, value } = await reader.read(new Uint8Array(buffer));
-      if (done || !value) return undefined;
-      buffer = value.buffer as ArrayBuffer; // the same memory, under a new object: the old one is detached
-      return value;
-    },
-    cancel: () => discard(reader),
+  const read: Read = async () => {
+    const { done, value } = await reader.read(new Uint8Array(buffer));
+    if (done || !value) return undefined;
+    buffer = value.buffer as ArrayBuffer; // the same memory, under a new object: the old one is detached
+    return value;
   };
-}
-
-/** Bytes in one buffer that doubles, up to a limit. */
-class GrowingBuffer {
-  readonly #maxBytes: number;
-  #bytes: Uint8Array<ArrayBuffer> = new Uint8Array(0);
-  #length = 0;
-
-  constructor(maxBytes: number) {
-    this.#maxBytes = maxBytes;
-  }
-
-  /** Copies a chunk to the end. Returns false, and takes nothing, when the limit would be exceeded. */
-  append(chunk: Uint8Array): boolean {
-    const length = this.#length + chunk.byteLength;
-    if (length > this.#maxBytes) return false;
-    if (length > this.#bytes.byteLength) {
-      const size = Math.min(Math.max(length, this.#bytes.byteLength * 2, FIRST_BYTES), this.#maxBytes);
-      const grown = new Uint8Array(size);
-      grown.set(this.#bytes.subarray(0, this.#length));
-      this.#bytes = grown;
-    }
-    this.#bytes.set(chunk, this.#length);
-    this.#length = length;
-    return true;
-  }
-
-  bytes(): Uint8Array<ArrayBuffer> {
-    return this.#bytes.subarray(0, this.#length);
-  }
+  return [read, reader];
 }
 
 /** Joins two byte arrays. */

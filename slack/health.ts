@@ -28,87 +28,69 @@ export interface SlackHealth {
   readonly error?: unknown;
 }
 
-interface Known {
-  readonly health: SlackHealth;
-  readonly at: number;
-  readonly keptMs: number;
-}
-
 /** A plugin's backend may have no `health`. */
 type Checkable = QueueBackend & { health?(options: { readonly signal: AbortSignal }): Promise<Health> };
+
+/** The health of one backend. */
+export interface HealthCheck {
+  /** Notes that the backend has confirmed a publish, and the milliseconds that it took. */
+  published(latencyMs: number): void;
+  /** Notes that the backend has not confirmed a publish. */
+  failed(error: unknown): void;
+  /** Resolves with the health. */
+  check(signal: AbortSignal): Promise<SlackHealth>;
+}
 
 /**
  * Answers any number of probes with at most one call of `backend.health()` at a time and one in {@link KEPT_MS}.
  *
  * A probe is anonymous, and a call of the backend may be billed or count against a limit that publishing needs. What
  * publishes have shown has precedence over what the backend says: a server may answer a ping and refuse every write.
+ *
+ * @param timeoutMs Milliseconds after which a call of the backend that has not settled no longer keeps others from
+ * asking. On Workers a call ends with the request that made it, without settling.
  */
-export class HealthCheck {
-  readonly #backend: Checkable;
-  readonly #clock: Clock;
-  readonly #timeoutMs: number;
-  #known: Known | undefined;
-  #asking: { readonly since: number; readonly health: Promise<SlackHealth> } | undefined;
+export function createHealthCheck(backend: Checkable, clock: Clock, timeoutMs: number): HealthCheck {
+  let known: SlackHealth | undefined;
+  let knownUntil = 0;
+  let asking: Promise<SlackHealth> | undefined;
+  let askingUntil = 0;
 
-  /**
-   * @param timeoutMs Milliseconds after which a call of the backend that has not settled no longer keeps others from
-   * asking. On Workers a call ends with the request that made it, without settling.
-   */
-  constructor(backend: QueueBackend, clock: Clock, timeoutMs: number) {
-    this.#backend = backend;
-    this.#clock = clock;
-    this.#timeoutMs = timeoutMs;
+  function keep(health: SlackHealth, ms: number): SlackHealth {
+    known = health;
+    knownUntil = monotonic(clock) + ms;
+    return health;
   }
 
-  /** Notes that the backend has confirmed a publish. */
-  published(latencyMs: number): void {
-    this.#keep({ ok: true, checked: true, latencyMs }, KEPT_MS);
-  }
-
-  /** Notes that the backend has not confirmed a publish. */
-  failed(error: unknown): void {
-    this.#keep({ ok: false, checked: true, error }, FAILURE_KEPT_MS);
-  }
-
-  /** Resolves with the health. */
-  async check(signal: AbortSignal): Promise<SlackHealth> {
-    if (this.#isFresh(this.#known)) return this.#known.health;
-    if (!this.#backend.health) return { ok: true, checked: false };
-    const now = monotonic(this.#clock);
-    if (!this.#asking || now - this.#asking.since >= this.#timeoutMs) {
-      const asking = this.#asking = { since: now, health: this.#ask(signal) };
-      void asking.health.then(() => {
-        if (this.#asking === asking) this.#asking = undefined;
-      });
-    }
-    return await abortable(this.#asking.health, signal);
-  }
-
-  async #ask(signal: AbortSignal): Promise<SlackHealth> {
-    const before = this.#known;
+  async function ask(signal: AbortSignal): Promise<SlackHealth> {
+    const before = known;
     let health: SlackHealth;
     try {
-      const { ok, asked: checked = true, latencyMs, error } = await abortable(
-        this.#backend.health!({ signal }),
-        signal,
-      );
-      health = { ok, checked, latencyMs, error };
+      const { ok, asked = true, latencyMs, error } = await abortable(backend.health!({ signal }), signal);
+      health = { ok, checked: asked, latencyMs, error };
     } catch (error) {
       health = { ok: false, checked: true, error };
     }
     // A call that was not made for the sake of the publishes says nothing against them.
     if (codeOf(health.error) === "rate-limited") health = { ok: true, checked: false };
-    if (this.#known === before) this.#keep(health, KEPT_MS);
-    return this.#isFresh(this.#known) ? this.#known.health : health;
+    return known === before ? keep(health, KEPT_MS) : known!; // a publish has shown more meanwhile
   }
 
-  #keep(health: SlackHealth, keptMs: number): void {
-    this.#known = { health, at: monotonic(this.#clock), keptMs };
-  }
-
-  #isFresh(known: Known | undefined): known is Known {
-    return known !== undefined && monotonic(this.#clock) - known.at < known.keptMs;
-  }
+  return {
+    published: (latencyMs) => void keep({ ok: true, checked: true, latencyMs }, KEPT_MS),
+    failed: (error) => void keep({ ok: false, checked: true, error }, FAILURE_KEPT_MS),
+    async check(signal) {
+      const now = monotonic(clock);
+      if (known && now < knownUntil) return known;
+      if (!backend.health) return { ok: true, checked: false };
+      if (!asking || now >= askingUntil) {
+        askingUntil = now + timeoutMs;
+        const mine = asking = ask(signal);
+        void mine.then(() => asking === mine && (asking = undefined));
+      }
+      return await abortable(asking, signal);
+    },
+  };
 }
 
 /** Returns an error's code. Its message is for the log: it may name hosts, and anybody can read the health check. */

@@ -18,16 +18,10 @@ export interface SlackSelf {
 }
 
 /** Membership of the app's own bot is news to the app: Bolt keeps these two as well. */
-const KEPT: ReadonlySet<string> = new Set(["member_joined_channel", "member_left_channel"]);
+const KEPT = /^member_(joined|left)_channel$/;
 
 /** The events whose `app_id` is their author's. In others, such as `app_deleted`, it is the app that they are about. */
-const AUTHORED: ReadonlySet<string> = new Set([
-  "message",
-  "app_mention",
-  "message_metadata_posted",
-  "message_metadata_updated",
-  "message_metadata_deleted",
-]);
+const AUTHORED = /^(message|app_mention)/;
 
 /**
  * Returns whether the app itself caused an event: it is the author of a message, or of the message that was changed or
@@ -40,11 +34,11 @@ const AUTHORED: ReadonlySet<string> = new Set([
  */
 export function isOwnEvent(envelope: JsonObject, event: SlackEvent, self: SlackSelf = {}): boolean {
   const { type } = event;
-  if (KEPT.has(type)) return false;
+  if (KEPT.test(type)) return false;
   const users = [self.userId, ...botUsersOf(envelope.authorizations)];
   const apps = [self.appId, envelope.api_app_id];
   const isByApp = (author: JsonObject) =>
-    AUTHORED.has(type) && (includes([self.botId], author.bot_id) || includes(apps, appOf(author)));
+    AUTHORED.test(type) && (includes([self.botId], author.bot_id) || includes(apps, appOf(author)));
   const isOwn = (author: JsonValue | undefined): boolean =>
     isObject(author) && (includes(users, author.user) || includes(users, author.user_id) || isByApp(author));
   if (isOwn(event)) return true;

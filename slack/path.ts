@@ -4,9 +4,6 @@
  * @module
  */
 
-/** Any valid origin: only the path after it is of interest. */
-const ORIGIN = "http://localhost";
-
 /**
  * Returns the path of a request, normalised as in a URL (dot segments resolved, percent-encoded), without the query.
  *
@@ -25,16 +22,13 @@ export function pathOf(request: Request): string | undefined {
 }
 
 /** Returns the path of a request target such as `/a/../b?c`, or `undefined` when it does not start with a slash. */
-export function normalizePath(target: string): string | undefined {
-  if (!target.startsWith("/")) return undefined;
-  return new URL(ORIGIN + target).pathname;
+export function normalizePath(target: string | null): string | undefined {
+  return target?.startsWith("/") ? new URL("http://h" + target).pathname : undefined; // any origin will do
 }
 
 function targetOf(url: string, host: string | null): string {
-  const [scheme = ""] = /^https?:\/\//i.exec(url) ?? [];
-  const rest = url.slice(scheme.length);
-  if (scheme === "") return rest;
+  const rest = url.replace(/^https?:\/\//i, "");
+  if (rest === url) return url;
   if (host && rest.startsWith(`${host}/`)) return rest.slice(host.length);
-  const path = rest.search(/[/?#]/);
-  return path < 0 ? "/" : rest.slice(path);
+  return rest.replace(/^[^/?#]*/, "") || "/";
 }

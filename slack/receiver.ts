@@ -10,11 +10,18 @@ import { isPlainObject } from "../core/util/json.ts";
 import { callSafely } from "../core/util/user_callback.ts";
 import type { JsonObject } from "../core/protocol.ts";
 import { declaresMoreThan, discard, readBody, TOO_LARGE } from "./body.ts";
+import { DEFAULT_EVENTS_KEY } from "./config.ts";
 import { slackEventId } from "./event_id.ts";
-import { codeOf, HealthCheck } from "./health.ts";
-import { pathOf } from "./path.ts";
+import { codeOf, createHealthCheck, type SlackHealth } from "./health.ts";
+import { normalizePath, pathOf } from "./path.ts";
 import { isRefusedForGood } from "./refusal.ts";
-import { resolveOptions, type SlackReceiverOptions, type SlackRequestReport } from "./receiver_options.ts";
+import {
+  checkReceiverOptions,
+  DEFAULT_HEALTH_PATH,
+  DEFAULT_PATH,
+  type SlackReceiverOptions,
+  type SlackRequestReport,
+} from "./receiver_options.ts";
 import { createResponse, jsonResponse, OUTCOMES, type SlackOutcome, type WebhookResponse } from "./responses.ts";
 import { checkSignatureHeaders, SignatureVerifier } from "./signature.ts";
 
@@ -37,22 +44,6 @@ export interface SlackReceiver {
  * refused connection, is the one to report.
  */
 const REASON_MS = 100;
-
-/** One request on its way to a response. */
-interface RequestContext {
-  readonly request: Request;
-  readonly path: string | undefined;
-  /** By the monotonic clock. */
-  readonly startedAt: number;
-  /** Aborts when the time is up. */
-  readonly signal: AbortSignal;
-  /** Aborts when nobody waits for the queue any more: {@link REASON_MS} later. */
-  readonly queueSignal: AbortSignal;
-  /** What is being waited for: it names the outcome when the time is up or something throws. */
-  waitingFor: "body" | "queue" | "onRefused" | "health" | undefined;
-  /** What is known so far; the report is made of it. */
-  readonly report: { -readonly [Name in keyof SlackRequestReport]?: SlackRequestReport[Name] };
-}
 
 /**
  * Creates the webhook: a `fetch` handler for `Deno.serve`, `Bun.serve` and Workers.
@@ -82,16 +73,133 @@ interface RequestContext {
  * ```
  */
 export function createSlackReceiver(options: SlackReceiverOptions): SlackReceiver {
-  const settings = resolveOptions(options);
-  const { backend, key, path, healthPath, timeoutMs, clock, onRefused, observer } = settings;
-  const verifier = new SignatureVerifier(settings.signingSecret);
-  const health = new HealthCheck(backend, clock, timeoutMs);
+  checkReceiverOptions(options);
+  const { backend, key = DEFAULT_EVENTS_KEY, timeoutMs = 2_500, clock = systemClock, onRefused, observer } = options;
+  const path = normalizePath(options.path ?? DEFAULT_PATH);
+  const healthPath = normalizePath(options.healthPath === undefined ? DEFAULT_HEALTH_PATH : options.healthPath);
+  const verifier = new SignatureVerifier(options.signingSecret);
+  const health = createHealthCheck(backend, clock, timeoutMs);
   const counts = Object.fromEntries(OUTCOMES.map((name) => [name, 0])) as Record<SlackOutcome, number>;
 
   const late = () => new QueueError("timeout", `Cannot answer Slack in time: not done after ${timeoutMs} ms`);
 
-  function record({ outcome, status }: WebhookResponse, context: RequestContext): void {
-    const { request: { headers }, startedAt, report } = context;
+  /** Answers one request. `signal` aborts when the time is up. */
+  async function handle(request: Request, startedAt: number, signal: AbortSignal): Promise<Response> {
+    const { method, headers } = request;
+    /** What is known so far. */
+    const report: { -readonly [Name in keyof SlackRequestReport]?: SlackRequestReport[Name] } = {};
+    /** What is being waited for: it names the outcome when the time is up or something throws. */
+    let waitingFor: "body" | "queue" | "health" | undefined;
+    /** Aborts when nobody waits for the queue any more. */
+    const publishing = new AbortController();
+
+    async function respond(): Promise<WebhookResponse> {
+      const asked = pathOf(request);
+      if (asked === undefined) return createResponse("notFound");
+      if (asked === healthPath) return await checkHealth();
+      if (asked !== path) return createResponse("notFound");
+      if (method !== "POST") return createResponse("notAllowed", { allow: "POST" });
+      if (declaresMoreThan(request, MAX_BODY_BYTES)) {
+        discard(request.body);
+        return createResponse("tooLarge");
+      }
+      const signature = {
+        timestamp: headers.get("x-slack-request-timestamp"),
+        signature: headers.get("x-slack-signature"),
+        now: clock.now(),
+      };
+      // Before the body is read: a stranger's body costs nothing unless its headers look like Slack's.
+      report.problem = checkSignatureHeaders(signature);
+      if (report.problem) {
+        discard(request.body);
+        return createResponse("unauthorized");
+      }
+      waitingFor = "body";
+      const body = await readBody(request, MAX_BODY_BYTES, signal);
+      if (body === TOO_LARGE) return createResponse("tooLarge");
+      report.problem = await verifier.check({ ...signature, body });
+      if (report.problem) return createResponse("unauthorized");
+
+      // From here on the sender is Slack.
+      if (headers.get("content-type")?.toLowerCase().startsWith("application/x-www-form-urlencoded")) {
+        return createResponse("unsupported");
+      }
+      const envelope = parse(body);
+      report.teamId = textOf(envelope?.team_id);
+      report.appId = textOf(envelope?.api_app_id);
+      switch (envelope?.type) {
+        case "event_callback":
+          return await publish(envelope);
+        case "url_verification": {
+          const { challenge } = envelope;
+          return textOf(challenge) === undefined
+            ? createResponse("malformed")
+            : jsonResponse("challenged", { challenge });
+        }
+        case "app_rate_limited":
+          return createResponse("rateLimited");
+        default:
+          return createResponse("malformed");
+      }
+    }
+
+    async function publish(envelope: JsonObject): Promise<WebhookResponse> {
+      const { event } = envelope;
+      const id = slackEventId(envelope);
+      if (id === undefined || !isPlainObject(event) || typeof event.type !== "string") {
+        return createResponse("malformed");
+      }
+      report.eventId = textOf(envelope.event_id);
+      report.eventType = event.type;
+      const publishedAt = monotonic(clock);
+      const leftMs = timeoutMs - (publishedAt - startedAt);
+      // The time may be up although the timer has not fired yet: reading took all of it, and the queue is not asked.
+      if (leftMs <= 0) {
+        report.error = late();
+        return createResponse("slowBody");
+      }
+      waitingFor = "queue";
+      try {
+        const { outcome } = await backend.publish(key, envelope, { id, timeoutMs: leftMs, signal: publishing.signal });
+        health.published(monotonic(clock) - publishedAt);
+        return createResponse(outcome === "duplicate" ? outcome : "accepted");
+      } catch (error) {
+        if (!isRefusedForGood(error, envelope)) throw error;
+        waitingFor = undefined;
+        report.error = error;
+        if (!onRefused) return createResponse("refused");
+        await onRefused({ key, id, payload: envelope, error });
+        return createResponse("setAside");
+      }
+    }
+
+    async function checkHealth(): Promise<WebhookResponse> {
+      if (method !== "GET" && method !== "HEAD") return createResponse("notAllowed", { allow: "GET, HEAD" });
+      waitingFor = "health";
+      return healthResponse(await health.check(signal));
+    }
+
+    function healthResponse({ error, ...known }: SlackHealth): WebhookResponse {
+      if (known.ok) return jsonResponse("healthy", known);
+      report.error = error;
+      return jsonResponse("unhealthy", { ...known, error: codeOf(error) });
+    }
+
+    /** Chooses the response when something threw or the time is up. */
+    function fail(error: unknown): WebhookResponse {
+      publishing.abort(error);
+      report.error = error;
+      if (waitingFor === "body") return createResponse(signal.aborted ? "slowBody" : "brokenBody");
+      if (waitingFor === "health") return healthResponse({ ok: false, checked: true, error });
+      if (waitingFor === "queue") health.failed(error);
+      return createResponse("unconfirmed");
+    }
+
+    const response = await abortable(respond(), signal, (over) => {
+      const timer = systemClock.setTimeout(over, waitingFor === "queue" ? REASON_MS : 0);
+      return () => systemClock.clearTimeout(timer);
+    }).catch(fail);
+    const { outcome, status } = response;
     counts[outcome]++;
     callSafely(observer, {
       ...report,
@@ -101,132 +209,13 @@ export function createSlackReceiver(options: SlackReceiverOptions): SlackReceive
       retryNum: headers.get("x-slack-retry-num") ?? undefined,
       retryReason: headers.get("x-slack-retry-reason") ?? undefined,
     });
-  }
-
-  /** Chooses the response when something threw or the time is up. */
-  function failed({ waitingFor, report, signal }: RequestContext, error: unknown): WebhookResponse {
-    report.error = error;
-    if (waitingFor === "body") return createResponse(signal.aborted ? "slowBody" : "brokenBody");
-    if (waitingFor === "health") {
-      return jsonResponse("unhealthy", { ok: false, checked: true, error: codeOf(error) });
-    }
-    if (waitingFor === "queue") health.failed(error);
-    return createResponse("unconfirmed");
-  }
-
-  async function respond(context: RequestContext): Promise<WebhookResponse> {
-    const { request, signal, report } = context;
-    if (context.path === undefined) return createResponse("notFound");
-    if (context.path === healthPath) return await checkHealth(context);
-    if (context.path !== path) return createResponse("notFound");
-    if (request.method !== "POST") return createResponse("notAllowed", { allow: "POST" });
-
-    if (declaresMoreThan(request, MAX_BODY_BYTES)) {
-      discard(request.body);
-      return createResponse("tooLarge");
-    }
-    const signature = {
-      timestamp: request.headers.get("x-slack-request-timestamp"),
-      signature: request.headers.get("x-slack-signature"),
-      now: clock.now(),
-    };
-    // Before the body is read: a stranger's body costs nothing unless its headers look like Slack's.
-    report.problem = checkSignatureHeaders(signature);
-    if (report.problem) {
-      discard(request.body);
-      return createResponse("unauthorized");
-    }
-    context.waitingFor = "body";
-    const body = await readBody(request, MAX_BODY_BYTES, signal);
-    if (body === TOO_LARGE) return createResponse("tooLarge");
-    report.problem = await verifier.check({ ...signature, body });
-    if (report.problem) return createResponse("unauthorized");
-
-    // From here on the sender is Slack.
-    if (request.headers.get("content-type")?.toLowerCase().startsWith("application/x-www-form-urlencoded")) {
-      return createResponse("unsupported");
-    }
-    const envelope = parse(body);
-    report.teamId = textOf(envelope?.team_id);
-    report.appId = textOf(envelope?.api_app_id);
-    switch (envelope?.type) {
-      case "event_callback":
-        return await publish(envelope, context);
-      case "url_verification":
-        return challenge(envelope);
-      case "app_rate_limited":
-        return createResponse("rateLimited");
-      default:
-        return createResponse("malformed");
-    }
-  }
-
-  async function publish(envelope: JsonObject, context: RequestContext): Promise<WebhookResponse> {
-    const { startedAt, queueSignal, report } = context;
-    const { event } = envelope;
-    const id = slackEventId(envelope);
-    if (id === undefined || !isPlainObject(event) || typeof event.type !== "string") {
-      return createResponse("malformed");
-    }
-    report.eventId = textOf(envelope.event_id);
-    report.eventType = event.type;
-    const publishedAt = monotonic(clock);
-    const leftMs = timeoutMs - (publishedAt - startedAt);
-    // The time may be up although the timer has not fired yet: reading took all of it, and the queue is not asked.
-    if (leftMs <= 0) {
-      report.error = late();
-      return createResponse("slowBody");
-    }
-    context.waitingFor = "queue";
-    try {
-      const { outcome } = await backend.publish(key, envelope, { id, timeoutMs: leftMs, signal: queueSignal });
-      health.published(monotonic(clock) - publishedAt);
-      return createResponse(outcome === "duplicate" ? "duplicate" : "accepted");
-    } catch (error) {
-      if (!isRefusedForGood(error, envelope)) throw error;
-      report.error = error;
-      if (!onRefused) return createResponse("refused");
-      context.waitingFor = "onRefused";
-      await onRefused({ key, id, payload: envelope, error });
-      return createResponse("setAside");
-    }
-  }
-
-  async function checkHealth(context: RequestContext): Promise<WebhookResponse> {
-    const { request: { method }, signal, report } = context;
-    if (method !== "GET" && method !== "HEAD") return createResponse("notAllowed", { allow: "GET, HEAD" });
-    context.waitingFor = "health";
-    const { ok, checked, latencyMs, error } = await health.check(signal);
-    if (ok) return jsonResponse("healthy", { ok, checked, latencyMs });
-    report.error = error;
-    return jsonResponse("unhealthy", { ok, checked, latencyMs, error: codeOf(error) });
+    return new Response(response.body, response);
   }
 
   return {
-    async fetch(request) {
+    fetch(request) {
       const startedAt = monotonic(clock);
-      return await withDeadline(clock, timeoutMs, late, undefined, async ({ signal }) => {
-        const publishing = new AbortController();
-        const context: RequestContext = {
-          request,
-          path: pathOf(request),
-          startedAt,
-          signal,
-          queueSignal: publishing.signal,
-          waitingFor: undefined,
-          report: {},
-        };
-        const grace = (over: () => void) => {
-          const timer = systemClock.setTimeout(over, context.waitingFor === "queue" ? REASON_MS : 0);
-          return () => systemClock.clearTimeout(timer);
-        };
-        const response = await abortable(respond(context), signal, grace).catch((error) => {
-          publishing.abort(error);
-          return failed(context, error);
-        });
-        record(response, context);
-        return new Response(response.body, response);
-      });
+      return withDeadline(clock, timeoutMs, late, undefined, ({ signal }) => handle(request, startedAt, signal));
     },
     get stats() {
       return { ...counts };
@@ -242,11 +231,6 @@ function parse(body: Uint8Array): JsonObject | undefined {
     // Not UTF-8 or not JSON: both are answered as malformed.
     return undefined;
   }
-}
-
-function challenge(envelope: JsonObject): WebhookResponse {
-  const { challenge } = envelope;
-  return typeof challenge === "string" ? jsonResponse("challenged", { challenge }) : createResponse("malformed");
 }
 
 function textOf(value: unknown): string | undefined {

@@ -4,16 +4,19 @@
  * @module
  */
 import { checkOptions, checkValue, func, object, text, type Validators } from "../core/util/validate.ts";
-import { type Clock, systemClock } from "../core/util/clock.ts";
+import type { Clock } from "../core/util/clock.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { JsonObject, QueueBackend } from "../core/protocol.ts";
-import { DEFAULT_EVENTS_KEY } from "./config.ts";
-import { normalizePath } from "./path.ts";
 import type { SlackOutcome } from "./responses.ts";
 import { secretProblems, type SlackSignatureProblem } from "./signature.ts";
 
 /** Milliseconds after which Slack gives up a request. */
 const SLACK_WAITS_MS = 3_000;
+
+/** The default of `path`. */
+export const DEFAULT_PATH = "/slack/events";
+/** The default of `healthPath`. */
+export const DEFAULT_HEALTH_PATH = "/health";
 
 /** Options of {@link createSlackReceiver}. */
 export interface SlackReceiverOptions {
@@ -118,58 +121,29 @@ const CHECKS: Validators<SlackReceiverOptions> = {
   observer: func,
 };
 
-/** The options with their defaults. */
-export interface ReceiverSettings {
-  readonly backend: QueueBackend;
-  readonly signingSecret: string | readonly string[];
-  readonly key: string;
-  readonly path: string;
-  readonly healthPath: string | undefined;
-  readonly timeoutMs: number;
-  readonly clock: Clock;
-  readonly onRefused: SlackReceiverOptions["onRefused"];
-  readonly observer: SlackReceiverOptions["observer"];
-}
-
 /**
- * Checks the options and fills in the defaults.
+ * Checks the options.
  *
  * @throws {TypeError | RangeError} An option of another type, or out of range.
  * @throws {ConfigError} A secret or a path that can never work: all of them at once.
  */
-export function resolveOptions(options: SlackReceiverOptions): ReceiverSettings {
+export function checkReceiverOptions(options: SlackReceiverOptions): void {
   checkOptions("receiver options", options, CHECKS);
-  checkValue("backend", options.backend, object);
-  const { backend, signingSecret, key = DEFAULT_EVENTS_KEY, path = "/slack/events", healthPath = "/health" } = options;
-  const { timeoutMs = 2_500, clock = systemClock, onRefused, observer } = options;
-  const problems = [...secretProblems(signingSecret), ...pathProblems("path", path)];
-  if (healthPath !== null) problems.push(...pathProblems("healthPath", healthPath));
-  if (problems.length === 0 && healthPath !== null && normalizePath(path) === normalizePath(healthPath)) {
-    problems.push("healthPath must be another path than path");
-  }
+  const { backend, signingSecret, path, healthPath } = options;
+  checkValue("backend", backend, object);
+  const problems = [
+    ...secretProblems(signingSecret),
+    ...pathProblems("path", path),
+    ...pathProblems("healthPath", healthPath),
+    ...(path ?? DEFAULT_PATH) === (healthPath === undefined ? DEFAULT_HEALTH_PATH : healthPath)
+      ? ["healthPath must be another path than path"]
+      : [],
+  ];
   if (problems.length > 0) throw new ConfigError(problems);
-  return {
-    backend,
-    signingSecret,
-    key,
-    path: normalizePath(path)!,
-    healthPath: healthPath === null ? undefined : normalizePath(healthPath),
-    timeoutMs,
-    clock,
-    onRefused,
-    observer,
-  };
 }
 
-function pathProblems(name: string, path: string): string[] {
-  const found = path.includes("://")
-    ? "a whole URL"
-    : !path.startsWith("/")
-    ? "one that does not start with a slash"
-    : /[?#]/.test(path)
-    ? "one with a query or a fragment"
-    : /\s/.test(path)
-    ? "one with white space"
-    : undefined;
-  return found ? [`${name} must be a path such as "/slack/events", found ${found}`] : [];
+function pathProblems(name: string, path: string | null = "/"): string[] {
+  return path === null || /^\/[^?#\s]*$/.test(path)
+    ? []
+    : [`${name} must be a path such as "/slack/events": it starts with a slash and has no query and no white space`];
 }

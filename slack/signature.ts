@@ -15,7 +15,7 @@ const encoder = new TextEncoder();
 
 /** Where Slack shows the Signing Secret. */
 export const SIGNING_SECRET_PLACE =
-  "it is at https://api.slack.com/apps → your app → Settings → Basic Information → App Credentials → Signing Secret";
+  "see https://api.slack.com/apps → your app → Basic Information → App Credentials → Signing Secret";
 
 /** Why a signature was refused. */
 export type SlackSignatureProblem =
@@ -81,28 +81,21 @@ export async function verifySlackSignature(options: VerifySlackSignatureOptions)
 }
 
 /**
- * Returns what keeps a text from being a Signing Secret, without the text; `undefined` when nothing does.
+ * Returns the problem of a text that cannot be a Signing Secret, without the text; empty when there is none.
  *
  * @param name The option or variable that holds it.
+ * @param secret The text.
  */
-export function secretProblem(name: string, secret: unknown): string | undefined {
-  const found = typeof secret !== "string" || secret.trim() === ""
-    ? "nothing"
-    : /["'`\u2018-\u201d]/.test(secret)
+export function secretProblem(name: string, secret: unknown): string {
+  const found = typeof secret !== "string" || !secret.trim() ? "nothing" : /["'`]/.test(secret)
     ? "quotes in it"
-    : hasStrayWhiteSpace(secret)
+    // A passphrase of several words is left alone: only Slack decides that its secrets are 32 letters and digits.
+    : /^\s|\s$|^(?=.*\s)(\s*[\da-z]){32}$/i.test(secret)
     ? "white space in it"
-    : /^xox|^xapp-/i.test(secret)
-    ? "a token"
-    : secret.includes("://")
-    ? "a URL"
-    : undefined;
+    : /^xox|^xapp-|:\/\//i.test(secret)
+    ? "a token or a URL"
+    : "";
   return found && `${name} must be the app's Signing Secret and nothing else, found ${found}: ${SIGNING_SECRET_PLACE}`;
-}
-
-/** A passphrase of several words is left alone: only Slack decides that its own secrets are 32 letters and digits. */
-function hasStrayWhiteSpace(secret: string): boolean {
-  return secret !== secret.trim() || /\s/.test(secret) && /^[\da-z]{32}$/i.test(secret.replace(/\s/g, ""));
 }
 
 /** Verifies many requests with the same secrets: the keys are imported once. */
@@ -138,7 +131,7 @@ export class SignatureVerifier {
 /** Returns the problem of each secret that cannot be one, and one problem when there is no secret. */
 export function secretProblems(secrets: unknown): string[] {
   const list: readonly unknown[] = Array.isArray(secrets) && secrets.length > 0 ? secrets : [secrets];
-  return list.map((secret) => secretProblem("signingSecret", secret)).filter((problem) => problem !== undefined);
+  return list.flatMap((secret) => secretProblem("signingSecret", secret) || []);
 }
 
 /** Returns what can be told to be wrong with a signature before the body is read. */

@@ -20,13 +20,22 @@ export function number(allowed: string, accept: (value: number) => boolean): Val
 }
 
 /** Zero or more, finite. */
-export const nonNegative: Validator = number("a finite number of at least 0", (n) => n >= 0 && n < Infinity);
+export const nonNegative: Validator = /* @__PURE__ */ number(
+  "a finite number of at least 0",
+  (n) => n >= 0 && n < Infinity,
+);
 /** More than zero, finite. */
-export const positive: Validator = number("a finite number above 0", (n) => n > 0 && n < Infinity);
+export const positive: Validator = /* @__PURE__ */ number("a finite number above 0", (n) => n > 0 && n < Infinity);
 /** A whole number of at least 1. */
-export const count: Validator = number("a whole number of at least 1", (n) => Number.isSafeInteger(n) && n >= 1);
+export const count: Validator = /* @__PURE__ */ number(
+  "a whole number of at least 1",
+  (n) => Number.isSafeInteger(n) && n >= 1,
+);
 /** A whole number of at least 0. */
-export const wholeNumber: Validator = number("a whole number of at least 0", (n) => Number.isSafeInteger(n) && n >= 0);
+export const wholeNumber: Validator = /* @__PURE__ */ number(
+  "a whole number of at least 0",
+  (n) => Number.isSafeInteger(n) && n >= 0,
+);
 /** A text that has something in it and survives UTF-8. */
 export const text: Validator = (value) => {
   if (typeof value !== "string" || value === "") return { allowed: "a non-empty string" };

@@ -62,9 +62,9 @@ for (
     [`'${SECRET}'`, "quotes in it"],
     [`${SECRET},"hunter2"`, "quotes in it"],
     ["8f742231 b10e8888", "white space in it"],
-    ["xoxb-hunter2", "a token"],
-    [`${SECRET},xoxp-hunter2`, "a token"],
-    ["xapp-hunter2", "a token"],
+    ["xoxb-hunter2", "a token or a URL"],
+    [`${SECRET},xoxp-hunter2`, "a token or a URL"],
+    ["xapp-hunter2", "a token or a URL"],
   ] as const
 ) {
   test(`readSlackConfig refuses a secret with ${found}: ${secret.slice(0, 6)}`, () => {

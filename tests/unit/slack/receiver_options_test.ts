@@ -39,20 +39,22 @@ function problemsOf(options: Partial<SlackReceiverOptions>): readonly string[] {
 }
 
 for (
-  const [path, found] of [
-    ["slack/events", "one that does not start with a slash"],
-    ["https://bot.example/slack/events", "a whole URL"],
-    ["/slack/events?token=hunter2", "one with a query or a fragment"],
-    ["/slack/events#x", "one with a query or a fragment"],
-    ["/slack/events ", "one with white space"],
-    [" /slack/events", "one that does not start with a slash"],
-    ["/slack /events", "one with white space"],
-  ] as const
+  const path of [
+    "slack/events",
+    "https://bot.example/slack/events",
+    "/slack/events?token=hunter2",
+    "/slack/events#x",
+    "/slack/events ",
+    " /slack/events",
+    "/slack /events",
+    "*",
+  ]
 ) {
   test(`createSlackReceiver refuses a path that can never match: ${JSON.stringify(path)}`, () => {
     for (const name of ["path", "healthPath"] as const) {
-      const [problem, ...more] = problemsOf({ [name]: path });
-      assert.equal(problem, `${name} must be a path such as "/slack/events", found ${found}`);
+      const [problem = "", ...more] = problemsOf({ [name]: path });
+      assert.match(problem, new RegExp(`^${name} must be a path such as "/slack/events": `));
+      assert.ok(!problem.includes("hunter2"));
       assert.deepEqual(more, []);
     }
   });
@@ -68,7 +70,7 @@ test("createSlackReceiver matches a path in any way of writing it", async () => 
 });
 
 test("createSlackReceiver refuses a health path that Slack's path hides", () => {
-  assert.deepEqual(problemsOf({ path: "/x", healthPath: "/y/../x" }), ["healthPath must be another path than path"]);
+  assert.deepEqual(problemsOf({ path: "/x", healthPath: "/x" }), ["healthPath must be another path than path"]);
 });
 
 for (
@@ -78,11 +80,11 @@ for (
     [` ${SECRET}`, "white space in it"],
     [`${SECRET}\n`, "white space in it"],
     ["8f742231b10e8888 abcd99yyyzzz85a5", "white space in it"],
-    ["xoxb-1234-5678-hunter2", "a token"],
-    ["xoxp-1234-hunter2", "a token"],
-    ["xoxe.xoxb-1-hunter2", "a token"],
-    ["xapp-1-A1-hunter2", "a token"],
-    ["https://hooks.slack.com/services/T1/B1/hunter2", "a URL"],
+    ["xoxb-1234-5678-hunter2", "a token or a URL"],
+    ["xoxp-1234-hunter2", "a token or a URL"],
+    ["xoxe.xoxb-1-hunter2", "a token or a URL"],
+    ["xapp-1-A1-hunter2", "a token or a URL"],
+    ["https://hooks.slack.com/services/T1/B1/hunter2", "a token or a URL"],
   ] as const
 ) {
   test(`createSlackReceiver refuses a secret with ${found}: ${secret.slice(0, 5)}`, async () => {
