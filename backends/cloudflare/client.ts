@@ -32,6 +32,15 @@ export type Result = Readonly<Record<string, unknown>>;
 /** What the API's limit is counted over. */
 const WINDOW_MS = 300_000;
 
+/** The part of the window that probes leave to publishes: a quarter of the requests that may go at once. */
+const RESERVE_MS = WINDOW_MS / 4;
+
+interface AskOptions {
+  readonly free?: boolean;
+  readonly sending?: boolean;
+  readonly spare?: boolean;
+}
+
 /** Sends requests for one account. */
 export class CloudflareClient {
   readonly #options: ClientOptions;
@@ -56,15 +65,16 @@ export class CloudflareClient {
    * @param body JSON text; none: a GET.
    * @param free Pulls and acknowledgements, which the rate limit does not count.
    * @param sending A publish: no answer leaves its fate open.
+   * @param spare A probe: it is refused when little is left of the limit, which publishes need.
    * @throws {QueueError} Whatever the reason.
    */
   async ask(
     path: string,
     signal: AbortSignal,
     body?: string,
-    { free = false, sending = false }: { readonly free?: boolean; readonly sending?: boolean } = {},
+    { free = false, sending = false, spare = false }: AskOptions = {},
   ): Promise<unknown> {
-    if (!free) this.#pace();
+    if (!free) this.#pace(spare ? RESERVE_MS : 0);
     const { apiUrl, accountId, apiToken, timeoutMs, clock, fetch } = this.#options;
     const { response, text } = await requestText(`${apiUrl}/accounts/${accountId}/queues${path}`, {
       method: body === undefined ? "GET" : "POST",
@@ -100,9 +110,9 @@ export class CloudflareClient {
     });
   }
 
-  #pace(): void {
+  #pace(reserveMs: number): void {
     const now = monotonic(this.#options.clock);
-    const retryAfterMs = this.#paidUntil - now - WINDOW_MS;
+    const retryAfterMs = this.#paidUntil - now - WINDOW_MS + reserveMs;
     if (retryAfterMs > 0) {
       const limit = `the API takes ${this.#options.requestLimit} requests in 5 minutes`;
       throw new QueueError("rate-limited", limit, { retryAfterMs });

@@ -200,7 +200,7 @@ export class HttpDriver implements QueueDriver {
   }
 
   async ping(signal: AbortSignal): Promise<void> {
-    await this.#client.ask("?page=1", signal);
+    await this.#client.ask("?page=1", signal, undefined, { spare: true });
   }
 
   close(): Promise<void> {
