@@ -5,6 +5,9 @@
  * @module
  */
 
+/** The version of this package, which a generated one depends on. */
+export const VERSION = "0.1.0";
+
 /** Files by their paths: those of every package, and those of each transport. */
 export const TEMPLATES: Readonly<Record<"common" | "pull" | "push" | "plain", Readonly<Record<string, string>>>> = {
   common: {
@@ -509,7 +512,8 @@ export class Store {
     const waiting = this.#list(key).filter(({ readyAt }) => readyAt > now);
     const inFlight = waiting.filter(({ leased }) => leased).length;
     const ready = this.#list(key).length - waiting.length;
-    return Promise.resolve({ ready, inFlight, delayed: waiting.length - inFlight, dead: this.letters(key).length });
+    const dead = this.letters(key).length;
+    return Promise.resolve({ ready, inFlight, delayed: waiting.length - inFlight, blocked: 0, dead });
   }
 
   /** The dead letters of a key, the oldest first. */

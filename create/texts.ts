@@ -3,9 +3,9 @@
  *
  * @module
  */
-import config from "../deno.json" with { type: "json" };
 import type { Names } from "./names.ts";
 import type { Transport } from "./options.ts";
+import { VERSION } from "./templates.ts";
 
 /** A variable, what it says, and its default. */
 type Variable = readonly [suffix: string, meaning: string, fallback: string];
@@ -56,7 +56,7 @@ export function denoJson({ name, scope }: Names, description: string, link: stri
         exports: "./mod.ts",
         ...link !== undefined && { links: [link] },
         imports: {
-          "@slack-mcp/queue": `jsr:@slack-mcp/queue@^${config.version}`,
+          "@slack-mcp/queue": `jsr:@slack-mcp/queue@^${VERSION}`,
           "@std/assert": "jsr:@std/assert@^1.0.0",
           "@std/dotenv": "jsr:@std/dotenv@^0.225.0",
         },

@@ -123,7 +123,8 @@ export class Store {
     const waiting = this.#list(key).filter(({ readyAt }) => readyAt > now);
     const inFlight = waiting.filter(({ leased }) => leased).length;
     const ready = this.#list(key).length - waiting.length;
-    return Promise.resolve({ ready, inFlight, delayed: waiting.length - inFlight, dead: this.letters(key).length });
+    const dead = this.letters(key).length;
+    return Promise.resolve({ ready, inFlight, delayed: waiting.length - inFlight, blocked: 0, dead });
   }
 
   /** The dead letters of a key, the oldest first. */

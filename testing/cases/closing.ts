@@ -200,9 +200,11 @@ export const closing: readonly ConformanceCase[] = casesOf(11, [
     features: ["delayResponses"],
     async run(t) {
       const backend = await t.connect();
+      const key = t.key();
+      await put(t, backend, key, { n: 0 }); // the queue is there: the next publish leaves at once
       await t.power("delayResponses")(backend, 2_000);
       const abort = new AbortController();
-      const publish = t.inBackground(backend.publish(t.key(), { n: 1 }, { signal: abort.signal }));
+      const publish = t.inBackground(backend.publish(key, { n: 1 }, { signal: abort.signal }));
       await t.pass(10);
       abort.abort(new Error("enough"));
       const error = await t.rejects(publish, "the publish");

@@ -29,7 +29,6 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
   "backends": ["core"],
   "slack": ["core"],
   "testing": ["core"],
-  "create": ["deno.json"],
   "backends/http.ts": ["core"],
   "backends/sqlite": ["core", "backends/sql"],
   "backends/redis": ["core", "backends/streams"],

@@ -41,9 +41,12 @@ function steps(): Readonly<Record<string, readonly string[]>> {
   const library = libraryFiles();
   const web = library.filter((file) => WEB_ONLY.some((room) => file.startsWith(room)));
   // A Worker's own types are of no use beside Deno's: `wrangler deploy --dry-run` builds that example.
-  const examples = sources("examples").filter((file) => !file.startsWith("examples/worker/"));
+  const examples = sources("examples").filter((file) => !/^examples\/(worker|plugin)\//.test(file));
+  const plugin = sources("examples/plugin");
   // The projects of users are checked as such, with their own settings: tests/e2e/types_test.ts.
   const tests = sources("tests").filter((file) => !file.startsWith("tests/e2e/projects/"));
+  // Their tests and programs import what only a generated package has: tests/e2e/create_test.ts checks those.
+  const templates = sources("templates").filter((file) => /^templates\/(pull|push|plain)\/(?!main)\w+\.ts$/.test(file));
   const benches = sources("bench");
   return {
     "format": ["fmt", "--check"],
@@ -51,6 +54,8 @@ function steps(): Readonly<Record<string, readonly string[]>> {
     "lint: the library writes to no console": ["lint", "--rules-include=no-console", ...library],
     "types: the library and the examples": ["check", ...library, ...examples],
     "types: the web's own library is enough": ["check", "-c", "deno.weblib.json", ...web],
+    "types: the plugin for NATS": ["check", "-c", "examples/plugin/deno.json", ...plugin],
+    "types: the templates of a plugin": ["check", ...templates],
     "types: tests": ["check", "-c", "tests/deno.json", ...tests.filter((file) => !drivesWorkerd(file))],
     "types: tests that drive workerd": ["check", "-c", "tests/deno.json", ...tests.filter(drivesWorkerd)],
     ...benches.length > 0 ? { "types: benchmarks": ["check", "-c", "bench/deno.json", ...benches] } : {},

@@ -16,7 +16,12 @@ import process from "node:process";
 import { run } from "./child.ts";
 
 /** A program, and the Debian package that has it. */
-const PACKAGES = { "redis-server": "redis-server", openssl: "openssl", python3: "python3" } as const;
+const PACKAGES = {
+  "redis-server": "redis-server",
+  "nats-server": "nats-server",
+  openssl: "openssl",
+  python3: "python3",
+} as const;
 
 /** A program that suites ask for. */
 export type Service = keyof typeof PACKAGES;

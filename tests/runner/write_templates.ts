@@ -24,12 +24,16 @@ export function templatesModule(): string {
     });
     return `  ${group}: {\n${entries.join("")}  },\n`;
   });
+  const { version } = JSON.parse(readFileSync(join(ROOT, "deno.json"), "utf8")) as { readonly version: string };
   return `// deno-fmt-ignore-file
 /**
  * The text of each generated file. Written by \`deno task templates\` out of the folder \`templates\`.
  *
  * @module
  */
+
+/** The version of this package, which a generated one depends on. */
+export const VERSION = "${version}";
 
 /** Files by their paths: those of every package, and those of each transport. */
 export const TEMPLATES: Readonly<Record<"common" | "pull" | "push" | "plain", Readonly<Record<string, string>>>> = {
