@@ -1,10 +1,5 @@
 /**
- * The driver contract: what a backend author writes. `createBackend(driver)` makes a full
- * {@link LeasingBackend} of it: batching, retries, prefetch, renewal of leases, parsing, errors and
- * redaction are the portable layer's, once, for all.
- *
- * A driver must not retry by itself, must not parse payloads and must not hold messages back: it moves
- * bytes and names errors.
+ * The driver contract: see {@link QueueDriver}.
  *
  * @module
  */
@@ -107,7 +102,7 @@ export interface DriverDeadLetterQuery {
   readonly group: string;
   /** These alone; undefined: all. */
   readonly ids: readonly string[] | undefined;
-  /** No more than so many; `Infinity`: no limit. */
+  /** The most dead letters of this call; `Infinity`: no limit. Over several pages the portable layer counts. */
   readonly limit: number;
 }
 
@@ -129,7 +124,16 @@ export interface DriverDeadLetters {
 /** The counts of a driver. `blocked` may be left out where `capabilities.orderingKeys` is false. */
 export type DriverDepth = Omit<QueueDepth, "blocked"> & Partial<Pick<QueueDepth, "blocked">>;
 
-/** What a backend author writes. */
+/**
+ * The contract of a driver: what the author of a backend writes. `createBackend(driver)` makes a full
+ * {@link LeasingBackend} of it, with batching, retries, prefetch, renewal of leases, parsing, errors and redaction.
+ *
+ * A driver moves bytes and names errors. It must not retry by itself, must not parse payloads and must not hold messages
+ * back. A member that is absent, or a capability that is false, says that the broker cannot do it: no method may lie.
+ *
+ * `close()` comes last: before it, the signals of waiting `receive` calls abort, handlers finish or reach their deadline,
+ * and the last settlements and releases are sent.
+ */
 export interface QueueDriver {
   /** The backend's name, such as `"redis"`. */
   readonly name: string;
@@ -183,13 +187,32 @@ export interface QueueDriver {
    */
   send(key: string, messages: readonly DriverMessage[], signal: AbortSignal): Promise<SendResult[]>;
   /**
-   * Leases up to `max` messages. Absent where the platform only pushes. Where nothing is ready it should wait for
-   * `waitMs`: one that answers with nothing at once is asked no more than ten times a second.
+   * Leases up to `max` messages, each once. Absent where the platform only pushes. Where nothing is ready it should wait
+   * for `waitMs`: one that resolves with nothing at once is called no more than ten times a second.
+   *
+   * Where the broker has one lease time for all deliveries and not one for each call, the driver keeps longer leases by
+   * renewing them; a shorter one may end late, never early. `attempts` is the broker's count: `capabilities.attempts`
+   * says that it counts killed consumers and outlives a crash of the broker.
    */
   receive?(key: string, options: DriverReceiveOptions): Promise<RawDelivery[]>;
-  /** Settles in one round trip, each settlement for itself: one that the broker refuses must not fail the others. */
+  /**
+   * Settles in one round trip, each settlement for itself: one that the broker refuses must not fail the others.
+   *
+   * `capabilities.fencing` says that the broker decides whether a lease is lost, when the settlement arrives. A driver
+   * that compares the lease with its own clock should do so all the same, but that is not fencing: a settlement that
+   * leaves in time may arrive late.
+   *
+   * `release` is sent also where `capabilities.release` is false: the driver gives the message back as soon as it can,
+   * and the attempt counts.
+   *
+   * @returns One result for each settlement; `false` where the lease was no longer this consumer's and nothing was done.
+   */
   settle?(key: string, group: string, settlements: readonly Settlement[], signal: AbortSignal): Promise<SettleResult[]>;
-  /** Makes each lease end `leaseMs` from now. `false`: it was lost. */
+  /**
+   * Makes each lease end `leaseMs` from now.
+   *
+   * @returns `false` for each lease that was lost.
+   */
   extend?(
     key: string,
     group: string,
@@ -197,12 +220,13 @@ export interface QueueDriver {
     leaseMs: number,
     signal: AbortSignal,
   ): Promise<boolean[]>;
-  /** Counts. Must change nothing. */
+  /** Counts the messages of a key for one group. Must change nothing. */
   depth?(key: string, group: string, signal: AbortSignal): Promise<DriverDepth>;
   /** The dead letters, where the broker keeps them. */
   readonly deadLetters?: DriverDeadLetters | undefined;
   /**
-   * Rejects where the broker does not answer, or would refuse a publish now. Must publish nothing.
+   * Rejects where the broker does not answer, or would refuse a publish now. Must publish nothing. Where it is absent,
+   * `health()` says `asked: false`.
    *
    * @returns For `Health.warnings`: a sentence for each thing that works and is not as safe as it should be.
    */
