@@ -84,7 +84,7 @@ export interface TextResponse {
  * Sends a request and reads the whole answer as text.
  *
  * @throws {QueueError} No answer came. `"connection"`: certainly nothing left, and the message names the cause, or the
- *   connection broke and the request is `repeatable`. `"timeout"`: no answer came in time, and the request never left or
+ *   connection broke and the request is `repeatable`. `"timeout"`: no reply came in time, and the request never left or
  *   is `repeatable`. `"unknown-outcome"`: the request may have been carried out.
  */
 export async function requestText(
@@ -108,9 +108,9 @@ export async function requestText(
       return { response, text };
     } catch (cause) {
       const givenUp = signal.aborted
-        ? "no answer came before the request was given up"
+        ? "no reply came before the request was given up"
         : limit.signal.aborted
-        ? `no answer came within ${timeoutMs} ms`
+        ? `no reply came within ${timeoutMs} ms`
         : undefined;
       const error = lostError(cause, repeatable, givenUp);
       throw reachability?.failed(error) ?? error;

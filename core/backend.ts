@@ -1,5 +1,5 @@
 /**
- * The portable backend: what is the same for every queue, once, above a small driver.
+ * The portable backend: batching, retries, prefetch, leases and errors, the same for every queue, above a driver.
  *
  * @module
  */
@@ -12,10 +12,13 @@ import type { LeasingBackend } from "./protocol.ts";
 import { PublishingBackend } from "./publishing_backend.ts";
 import { Receiver } from "./receive/receiver.ts";
 
-/** A backend made of a driver that sends and receives; the first-party backends extend it. */
+/** A backend over a driver that sends and receives. The first-party backends extend it. */
 export class PortableBackend extends PublishingBackend {
   /**
-   * A backend over a driver.
+   * Creates a backend over a driver.
+   *
+   * @param driver Talks to the broker. `close()` closes it.
+   * @param options Limits, retries and leases.
    *
    * @throws {TypeError | RangeError} An option that is not as described, or a driver that declares what it does not offer.
    * @throws {QueueError} `"unsupported"`: `messageTtlMs` where `capabilities.ttl` is false.
@@ -45,7 +48,7 @@ export class PortableBackend extends PublishingBackend {
  * assert.equal((await backend.publish("slack_events", { n: 1 })).outcome, "added");
  * ```
  *
- * @param driver What talks to the broker. `close()` of the backend closes it.
+ * @param driver Talks to the broker. `close()` of the backend closes it.
  * @param options Limits, retries and leases, each with its default.
  * @returns A backend that batches, retries, prefetches, renews leases and redacts errors.
  * @throws {TypeError} A driver that declares what it does not offer: one sentence for each problem.

@@ -1,6 +1,6 @@
 /**
- * What the parts of the portable layer share: the driver, the options with their defaults, and the one way in
- * which a driver's error becomes one of ours.
+ * The driver, the options with their defaults, and how calls of the driver are bounded and their errors wrapped: what
+ * all parts of the portable layer share.
  *
  * @module
  */
@@ -31,29 +31,69 @@ import {
   wholeNumber,
 } from "./util/validate.ts";
 
-/** Options of every backend that is made of a driver. */
+/** Options of every backend over a driver. */
 export interface BackendOptions {
-  /** Milliseconds to wait for the broker's confirmation of a publish, tries included. Default: 5,000. */
+  /**
+   * Milliseconds to wait for the broker's confirmation of a publish, retries included.
+   *
+   * @default 5_000
+   */
   readonly timeoutMs?: number | undefined;
-  /** How often a transient failure is tried again. Default: 3. */
+  /**
+   * How often a transient failure is tried again.
+   *
+   * @default 3
+   */
   readonly maxRetries?: number | undefined;
-  /** Milliseconds of the first wait before trying again; doubles, with full jitter, from 10 ms up to 10 s. Default: 100. */
+  /**
+   * Milliseconds of the first wait before trying again. It doubles, with full jitter, from 10 ms up to 10 s.
+   *
+   * @default 100
+   */
   readonly retryDelayMs?: number | undefined;
-  /** The most unsettled deliveries of one consumer. Default: 100. */
+  /**
+   * The most unsettled deliveries of one consumer.
+   *
+   * @default 100
+   */
   readonly prefetch?: number | undefined;
-  /** Milliseconds of a lease. Default: 30,000. */
+  /**
+   * Milliseconds of a lease.
+   *
+   * @default 30_000
+   */
   readonly leaseMs?: number | undefined;
-  /** Milliseconds after which an unsettled message leaves the queue by itself. Default: never. */
+  /**
+   * Milliseconds after which an unsettled message leaves the queue by itself.
+   *
+   * @default never
+   */
   readonly messageTtlMs?: number | undefined;
-  /** Milliseconds for which `close()` lets running handlers finish. Default: 5,000. */
+  /**
+   * Milliseconds for which `close()` lets running handlers finish.
+   *
+   * @default 5_000
+   */
   readonly closeDeadlineMs?: number | undefined;
-  /** The largest payload, as bytes of JSON in UTF-8. Default: the driver's. */
+  /**
+   * The largest payload, as bytes of JSON in UTF-8.
+   *
+   * @default the driver's
+   */
   readonly maxPayloadBytes?: number | undefined;
-  /** Default: the platform's clock. */
+  /**
+   * Tells the time and sets timers.
+   *
+   * @default the platform's clock
+   */
   readonly clock?: Clock | undefined;
-  /** A source of numbers from 0 to below 1, for jitter. Default: `Math.random`. */
+  /**
+   * Returns numbers from 0 to below 1, for jitter.
+   *
+   * @default Math.random
+   */
   readonly random?: (() => number) | undefined;
-  /** Told of all that happens. */
+  /** Is called with every publish, delivery, settlement and failure. */
   readonly observer?: QueueObserver | undefined;
 }
 
@@ -72,7 +112,7 @@ export const BACKEND_CHECKS: Validators<BackendOptions> = {
   observer: object,
 };
 
-/** The names of {@link BackendOptions} alone, of an object that may hold a backend's own options too. */
+/** Picks the {@link BackendOptions} out of an object that may also hold options of one backend. */
 export function backendOptions(options: BackendOptions): BackendOptions {
   const names = Object.keys(BACKEND_CHECKS) as (keyof BackendOptions)[];
   return Object.fromEntries(names.map((name) => [name, options[name]]));
@@ -91,7 +131,7 @@ export type ResolvedOptions =
   & Omit<BackendOptions, Defaulted>
   & { readonly [Name in Defaulted]: NonNullable<BackendOptions[Name]> };
 
-/** The driver and what surrounds it. */
+/** The driver with the options of its backend. */
 export class BackendContext {
   declare readonly driver: QueueDriver;
   declare readonly options: ResolvedOptions;
@@ -114,10 +154,10 @@ export class BackendContext {
   }
 
   /**
-   * Calls back when the driver has had its turn to name the reason of an abort: after {@link ABORT_GRACE_MS} of real
+   * Calls back when a driver has had time to reject with its own reason after an abort: after {@link ABORT_GRACE_MS} of real
    * time, or of the injected clock where that runs ahead.
    *
-   * @returns A function that calls it off.
+   * @returns A function that cancels the call.
    */
   afterGrace(callback: () => void): () => void {
     const clocks = this.clock === systemClock ? [systemClock] : [systemClock, this.clock];
@@ -132,31 +172,31 @@ export class BackendContext {
     return end;
   }
 
-  /** Names an error. */
+  /** Returns the code of an error. */
   codeOf(error: unknown): ErrorCode {
     if (error instanceof QueueError) return error.code;
     try {
       return this.driver.classify(error);
     } catch {
-      return "internal"; // a driver that fails to name an error must not cost the message that it is about
+      return "internal"; // a driver that cannot classify an error must not lose the message that it is about
     }
   }
 
   /**
-   * Milliseconds to wait after so many failures: no shorter than the broker asked for, and never so short that
-   * trying again would keep the process from its other work.
+   * Returns the milliseconds to wait after a number of failures: no shorter than the broker asked for, and never so short
+   * that retries would keep the process from its other work.
    */
   backoffMs(failures: number, error: QueueError): number {
     const { retryDelayMs, random } = this.options;
     return Math.max(backoffMs(failures, { baseMs: retryDelayMs }, random), error.retryAfterMs ?? 0, MIN_RETRY_DELAY_MS);
   }
 
-  /** Tells the observer of a failure. */
+  /** Reports a failure to the observer. */
   reportFailure(operation: FailureEvent["operation"], key: string, failures: number, error: QueueError): void {
     notify(this.options.observer, "failed", { backend: this.driver.name, key, operation, failures, error });
   }
 
-  /** Makes one of our errors of whatever a driver threw, without its secrets. */
+  /** Makes a `QueueError` of anything that a driver threw, without its secrets. */
   wrap(
     Kind: new (code: ErrorCode, message: string, options: QueueErrorOptions) => QueueError,
     what: string,
@@ -179,13 +219,13 @@ export class BackendContext {
   #askedToWait(error: unknown): number | undefined {
     try {
       const ms = this.driver.retryAfterMs?.(error) ?? (error instanceof QueueError ? error.retryAfterMs : undefined);
-      return ms !== undefined && ms > 0 ? ms : undefined; // a header that is no number must not become a wait of none
+      return ms !== undefined && ms > 0 ? ms : undefined; // a header that is not a number must not become a wait of 0
     } catch {
-      return undefined; // as for classify
+      return undefined; // see codeOf
     }
   }
 
-  /** An error that says that the backend is closed. */
+  /** Makes the error of a call after `close()`. */
   closedError(what: string, key?: string): QueueError {
     return new QueueError("closed", `${what}: the ${this.driver.name} backend is closed`, {
       backend: this.driver.name,
@@ -193,14 +233,19 @@ export class BackendContext {
     });
   }
 
-  /** An error that says that the backend does not offer something. */
+  /** Makes the error of an option or call that the backend does not offer. */
   unsupported(what: string): QueueError {
-    return new QueueError("unsupported", `The ${this.driver.name} backend does not support ${what}`, {
+    return new QueueError("unsupported", `Cannot use ${what}: the ${this.driver.name} backend does not support it`, {
       backend: this.driver.name,
     });
   }
 
-  /** Refuses a delay that the driver does not take. */
+  /**
+   * Checks that the driver accepts a delay.
+   *
+   * @throws {QueueError} `"unsupported"`.
+   * @throws {RangeError} The delay is too long.
+   */
   checkDelay(delayMs: number): void {
     const { capabilities, maxDelayMs = Infinity } = this.driver;
     if (delayMs && !capabilities.delay) throw this.unsupported("delayMs");
@@ -229,15 +274,15 @@ export class BackendContext {
     });
   }
 
-  /** Whether a driver that was aborted rejected with a reason of its own, in place of echoing the abort. */
+  /** Tells whether a driver that was aborted rejected with a reason of its own, in place of echoing the abort. */
   hasOwnReason(error: unknown, { reason }: AbortSignal): boolean {
     const echo = error === reason || error instanceof Error && /^(Abort|Timeout)Error$/.test(error.name);
     return !echo && this.codeOf(error) !== "internal";
   }
 
-  /** An error that says that the time is up. */
+  /** Makes the error of a call without a reply in time. */
   timeoutError(code: ErrorCode): QueueError {
-    return new QueueError(code, "no answer came in time", { backend: this.driver.name });
+    return new QueueError(code, "no reply came in time", { backend: this.driver.name });
   }
 }
 

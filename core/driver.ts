@@ -6,48 +6,48 @@
 import type { Capabilities, DeadLetter, FailureCause, JsonObject, QueueDepth } from "./protocol.ts";
 import type { ErrorCode } from "./errors.ts";
 
-/** One validated message on its way out. */
+/** One validated message to send. */
 export interface DriverMessage {
   /** Always set: the publisher's id, or a new one. The driver must deduplicate by it where `capabilities.dedup` is true. */
   readonly id: string;
   /**
-   * True where the publisher chose the id: it must be remembered for the driver's documented window. A made id is a UUID,
-   * the same for all messages of one backend object, a dash, and a count in base 36. It is used again when the same batch
-   * is sent again, moments later, because its reply was lost: the first made id among a batch's messages names that batch.
-   * It comes back as a chosen id where a publisher repeats a message whose outcome an error left unknown.
+   * True where the publisher chose the id: the driver must remember it for its documented window. Any other id is a UUID,
+   * the same for all messages of one backend object, a dash, and a count in base 36. Such an id is sent a second time when
+   * its whole batch is sent again, moments later, because the reply was lost: the first one among a batch's messages
+   * identifies the batch. It comes back as a chosen id where a publisher repeats a message whose outcome is unknown.
    */
   readonly explicitId: boolean;
   /** The payload as JSON text; may be empty for a driver that is `structured`. */
   readonly body: string;
   /** The payload: a validated copy. Must not be changed. */
   readonly payload: JsonObject;
-  /** Undefined where there is none. A driver without `capabilities.orderingKeys` is never given one. */
+  /** The ordering key, if any. A driver without `capabilities.orderingKeys` never gets one. */
   readonly orderingKey: string | undefined;
-  /** Milliseconds, whole or not, 0 where there is no delay. Never to be shortened. */
+  /** Milliseconds of delay, whole or not; 0: none. It must not be shortened. */
   readonly delayMs: number;
-  /** Milliseconds, or undefined: lives until it is settled. */
+  /** Milliseconds to live; `undefined`: until it is settled. */
   readonly ttlMs: number | undefined;
-  /** Undefined where there are none. */
+  /** The headers, if any. */
   readonly headers: Readonly<Record<string, string>> | undefined;
 }
 
 /**
- * What became of one message of a send. An `error` says that this message, certainly, is not in the queue. `id` is the
- * broker's own, where that is what consumers will see in place of an id that was made.
+ * The outcome of one message of a send. An `error` means that this message is certainly not in the queue. `id` is the
+ * broker's own id, where consumers see that in place of an id that the publisher did not choose.
  */
 export type SendResult =
   | { readonly outcome: "added" | "duplicate"; readonly id?: string }
   | { readonly error: unknown };
 
-/** What is asked for. */
+/** Options of one receive. */
 export interface DriverReceiveOptions {
   /** The group. The driver creates it when it is new, at the oldest message still kept. */
   readonly group: string;
-  /** No more than so many deliveries. */
+  /** The most deliveries. */
   readonly max: number;
   /** Milliseconds of lease. */
   readonly leaseMs: number;
-  /** Milliseconds to wait for the first message; 0: answer at once. The driver must return early when something comes, and may return early with nothing. */
+  /** Milliseconds to wait for the first message; 0: return at once. The driver must return early when a message comes, and may return early without one. */
   readonly waitMs: number;
   /** The driver must stop waiting when it aborts, and must not lease anything afterwards. */
   readonly signal: AbortSignal;
@@ -57,18 +57,18 @@ export interface DriverReceiveOptions {
 export interface RawDelivery {
   /** The message's id. */
   readonly id: string;
-  /** What `settle` and `extend` need to find this lease, and no other, again. Opaque to the portable layer. */
+  /** Identifies this lease, and no other, in `settle` and `extend`. Opaque to the portable layer. */
   readonly lease: unknown;
   /**
-   * The body as text, to be parsed by the portable layer; or, of a structured driver, a payload that nobody else
-   * holds; or `undefined` for an entry that is not a message, which then goes to the dead letters.
+   * The body as text, which the portable layer parses. A structured driver returns the payload instead: a copy that
+   * nothing else refers to. `undefined`: the entry is not a message, and goes to the dead letters.
    */
   readonly body: string | JsonObject | undefined;
-  /** The broker's count, 1 at the first delivery. */
+  /** The broker's count of deliveries: 1 at the first. */
   readonly attempts: number;
   /** The ordering key that the message was sent with; undefined where there was none. */
   readonly orderingKey?: string | undefined;
-  /** Milliseconds that it waited behind others of its ordering key, at its first delivery; undefined: behind none. */
+  /** Milliseconds that it waited behind others of its ordering key, at its first delivery; `undefined`: behind none. */
   readonly blockedMs?: number | undefined;
   /** Undefined where there are none. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
@@ -80,44 +80,44 @@ export interface RawDelivery {
 export type Settlement =
   & { readonly lease: unknown }
   & (
-    /** Done. */
+    /** The message is done. */
     | { readonly kind: "ack" }
-    /** Again, after `delayMs`, the attempt counted. */
+    /** The message comes again after `delayMs`; the attempt counts. */
     | { readonly kind: "retry"; readonly delayMs: number; readonly cause: FailureCause | undefined }
-    /** Again, at once, the attempt not counted. */
+    /** The message comes again at once; the attempt does not count. */
     | { readonly kind: "release" }
-    /** To the dead letters, whole. */
+    /** The message moves to the dead letters, whole. */
     | { readonly kind: "dead"; readonly cause: FailureCause }
   );
 
 /**
- * The result of one settlement. `true`: it was done. `false`: the lease was no longer this consumer's, and nothing was
- * done. An `error`: the broker refused this one, and nothing was done.
+ * The result of one settlement. `true`: it was done. `false`: this consumer no longer held the lease, and nothing was
+ * changed. An `error`: the broker refused this one, and nothing was changed.
  */
 export type SettleResult = boolean | { readonly error: unknown };
 
-/** Which dead letters a driver is asked for. */
+/** Selects dead letters of a driver. */
 export interface DriverDeadLetterQuery {
   /** The group that gave them up. */
   readonly group: string;
-  /** These alone; undefined: all. */
+  /** Their ids; `undefined`: all of them. */
   readonly ids: readonly string[] | undefined;
   /** The most dead letters of this call; `Infinity`: no limit. Over several pages the portable layer counts. */
   readonly limit: number;
 }
 
-/** Dead letters, as a driver gives them. `payload` may be left undefined: the portable layer parses `body`. */
+/** The dead letters of a driver. It may leave `payload` undefined: the portable layer parses `body`. */
 export interface DriverDeadLetters {
-  /** One page, the oldest first; `cursor` is undefined for the first page, and in the answer of the last. */
+  /** Lists one page, the oldest first. `cursor` is `undefined` for the first page, and in the result of the last. */
   list(
     key: string,
     query: DriverDeadLetterQuery,
     cursor: string | undefined,
     signal: AbortSignal,
   ): Promise<{ readonly letters: readonly DeadLetter[]; readonly cursor: string | undefined }>;
-  /** Puts them back for the group that gave them up. Undefined where the broker cannot. */
+  /** Puts letters back into the queue of the group that gave them up. Absent where the broker cannot. */
   replay?(key: string, query: DriverDeadLetterQuery, signal: AbortSignal): Promise<number>;
-  /** Removes them. */
+  /** Removes letters. */
   purge(key: string, query: DriverDeadLetterQuery, signal: AbortSignal): Promise<number>;
 }
 
@@ -128,7 +128,7 @@ export type DriverDepth = Omit<QueueDepth, "blocked"> & Partial<Pick<QueueDepth,
  * The contract of a driver: what the author of a backend writes. `createBackend(driver)` makes a full
  * {@link LeasingBackend} of it, with batching, retries, prefetch, renewal of leases, parsing, errors and redaction.
  *
- * A driver moves bytes and names errors. It must not retry by itself, must not parse payloads and must not hold messages
+ * A driver moves bytes and classifies errors. It must not retry, must not parse payloads and must not hold messages
  * back. A member that is absent, or a capability that is false, says that the broker cannot do it: no method may lie.
  *
  * `close()` comes last: before it, the signals of waiting `receive` calls abort, handlers finish or reach their deadline,
@@ -137,33 +137,62 @@ export type DriverDepth = Omit<QueueDepth, "blocked"> & Partial<Pick<QueueDepth,
 export interface QueueDriver {
   /** The backend's name, such as `"redis"`. */
   readonly name: string;
-  /** What it can do. The conformance kit holds the driver to it. */
+  /** The abilities of the backend. The conformance kit proves each. */
   readonly capabilities: Capabilities;
-  /** The most messages of one `send`. Default: 1,000. */
+  /**
+   * The most messages of one `send`.
+   *
+   * @default 1_000
+   */
   readonly maxBatchMessages?: number | undefined;
-  /** The most bytes in one `send`: of bodies, and of headers and chosen ids as JSON. Default: no limit. */
+  /**
+   * The most bytes of one `send`: bodies, and headers and chosen ids as JSON.
+   *
+   * @default no limit
+   */
   readonly maxBatchBytes?: number | undefined;
-  /** The most settlements of one `settle`, and leases of one `extend`. Default: 1,000. */
+  /**
+   * The most settlements of one `settle`, and leases of one `extend`.
+   *
+   * @default 1_000
+   */
   readonly maxSettleBatch?: number | undefined;
-  /** The longest `waitMs` of one `receive`. Default: 30,000. */
+  /**
+   * The longest `waitMs` of one `receive`.
+   *
+   * @default 30_000
+   */
   readonly maxWaitMs?: number | undefined;
-  /** The longest delay in milliseconds. A longer one is a `RangeError` before anything is sent. Default: no limit. */
+  /**
+   * The longest delay in milliseconds. A longer one is a `RangeError` before anything is sent.
+   *
+   * @default no limit
+   */
   readonly maxDelayMs?: number | undefined;
-  /** True where the driver keeps payloads as values and never needs `body`. Default: false. */
+  /**
+   * True where the driver keeps payloads as values and never needs `body`.
+   *
+   * @default false
+   */
   readonly structured?: boolean | undefined;
-  /** True where every call but a waiting `receive` is answered without leaving the process: it needs no time limit. Default: false. */
+  /**
+   * True where every call but a waiting `receive` returns without leaving the process, so it needs no time limit.
+   *
+   * @default false
+   */
   readonly inProcess?: boolean | undefined;
   /**
-   * True where each publish must send for itself: in a Worker, a request that waits for what another one does is
-   * cancelled. Default: false, publishes that are in the air together travel as one.
+   * True where each publish must be sent by itself: a Worker cancels a request that waits for another request's work.
+   *
+   * @default false: publishes that happen at the same time travel as one batch
    */
   readonly unbatched?: boolean | undefined;
-  /** Texts that must never be seen: the portable layer takes them out of every error. */
+  /** Texts that the portable layer removes from every error. */
   readonly secrets?: readonly string[] | undefined;
 
   /**
-   * Waits until a batch of a key could leave at once. Called before each `send` of a driver that has it. While it waits, nothing
-   * has left: a publish that runs out of time here is certainly not in the queue, whatever else travels with it.
+   * Waits until a batch of a key could leave at once. Called before each `send`, where the driver has it. While it waits
+   * nothing has left, so a publish that runs out of time here is certainly not in the queue, whatever it travels with.
    *
    * When the signal aborts, it must reject at once with the reason why there is no connection, such as
    * `connect ECONNREFUSED 127.0.0.1:6379`. `classify` names it: `"connection"`, `"unauthorized"`.
@@ -225,16 +254,16 @@ export interface QueueDriver {
   /** The dead letters, where the broker keeps them. */
   readonly deadLetters?: DriverDeadLetters | undefined;
   /**
-   * Rejects where the broker does not answer, or would refuse a publish now. Must publish nothing. Where it is absent,
+   * Rejects where the broker does not reply, or would refuse a publish now. Must publish nothing. Where it is absent,
    * `health()` says `asked: false`.
    *
-   * @returns For `Health.warnings`: a sentence for each thing that works and is not as safe as it should be.
+   * @returns For `Health.warnings`: one sentence for each setting that works but is not safe.
    */
   ping?(signal: AbortSignal): Promise<readonly string[] | void>;
   /** Closes what the driver opened, and only that. */
   close(): Promise<void>;
-  /** Names an error that the driver threw. Must not throw. */
+  /** Returns the code of an error that the driver threw. Must not throw. */
   classify(error: unknown): ErrorCode;
-  /** Milliseconds that the broker asked to wait before the next try, where it did (Retry-After). */
+  /** Returns the milliseconds that the broker asked to wait before the next attempt (Retry-After), where it did. */
   retryAfterMs?(error: unknown): number | undefined;
 }

@@ -6,21 +6,21 @@
 
 import type { PublishReceipt } from "./protocol.ts";
 
-/** What went wrong, for programs. */
+/** The kind of an error, for programs. */
 export type ErrorCode =
-  /** The broker cannot be reached, or the connection broke before the bytes left. */
+  /** The broker cannot be reached, or the connection broke before any byte left. */
   | "connection"
-  /** No answer in time, and nothing was sent. */
+  /** No reply in time, and nothing was sent. */
   | "timeout"
-  /** The request left and no answer came: it may or may not have happened. */
+  /** The request left and no reply came: it may or may not have been carried out. */
   | "unknown-outcome"
   /** The broker is loading, overloaded, failing over, or a replica that takes no writes. */
   | "unavailable"
-  /** The broker asks for fewer requests. */
+  /** The broker wants fewer requests. */
   | "rate-limited"
   /** `maxLength` is reached, or the broker is out of memory. */
   | "queue-full"
-  /** The broker does not take the credentials, or they do not allow this. */
+  /** The broker refuses the credentials, or they do not allow this. */
   | "unauthorized"
   /** The queue, or what it needs, does not exist. */
   | "not-found"
@@ -36,7 +36,7 @@ export type ErrorCode =
   | "closed"
   /** The configuration is wrong. */
   | "config"
-  /** A handler said that trying again is of no use. */
+  /** A handler said that trying again cannot help. */
   | "permanent"
   /** None of the above. */
   | "internal";
@@ -48,49 +48,63 @@ const TRANSIENT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "rate-limited",
 ]);
 
-/** Whether trying the same again may succeed, by the code alone. */
+/**
+ * Tells whether trying again may succeed, by the code alone.
+ *
+ * @param code The code of an error.
+ */
 export function isTransient(code: ErrorCode): boolean {
   return TRANSIENT.has(code);
 }
 
-/** What an error is about. */
+/** Details of an error. */
 export interface QueueErrorOptions {
   /** The backend's name. */
   readonly backend?: string | undefined;
   /** The key. */
   readonly key?: string | undefined;
-  /** The message's id, where one message is meant. */
+  /** The message's id, where the error is about one message. */
   readonly id?: string | undefined;
-  /** The error beneath, with secrets taken out. */
+  /** The error that caused this one, with secrets removed. */
   readonly cause?: unknown;
-  /** Default: by the code. */
+  /**
+   * Whether the same call may succeed later.
+   *
+   * @default by the code: see `isTransient`
+   */
   readonly retryable?: boolean | undefined;
-  /** Milliseconds that the broker asked to wait before the next try, where it did. */
+  /** Milliseconds that the broker asked to wait before the next attempt, where it did. */
   readonly retryAfterMs?: number | undefined;
 }
 
-/** The base of all errors of this module. */
+/** The base class of all errors of this package. */
 export class QueueError extends Error {
   /** The name of the class. */
   override readonly name: string = "QueueError";
   // Fields that a constructor sets are only declared: each would cost a Worker's bundle a second mention.
-  /** What went wrong, for programs. */
+  /** The kind of an error, for programs. */
   declare readonly code: ErrorCode;
   /** The backend's name, where known. */
   declare readonly backend: string | undefined;
-  /** The key, where one is meant. */
+  /** The key, where the error is about one. */
   declare readonly key: string | undefined;
   /**
-   * The message's id, where one message is meant. After `"unknown-outcome"`, publishing again with it is safe where
+   * The message's id, where the error is about one message. After `"unknown-outcome"`, publishing again with it is safe where
    * `capabilities.dedup` is true, for as long as the backend remembers the id; docs/errors.md says which and how long.
    */
   declare readonly id: string | undefined;
   /** Whether the same call may succeed later. */
   declare readonly retryable: boolean;
-  /** Milliseconds that the broker asked to wait before the next try, where it did; `retry()` heeds it. */
+  /** Milliseconds that the broker asked to wait before the next attempt, where it did; `retry()` waits as long. */
   declare readonly retryAfterMs: number | undefined;
 
-  /** An error with its code, what happened, and what it is about. */
+  /**
+   * Creates an error.
+   *
+   * @param code The kind of the error.
+   * @param message What failed, and why.
+   * @param options Details, and the cause.
+   */
   constructor(code: ErrorCode, message: string, options: QueueErrorOptions = {}) {
     super(message, options);
     this.code = code;
@@ -102,9 +116,9 @@ export class QueueError extends Error {
   }
 }
 
-/** What a {@link PublishError} is about. */
+/** Details of a {@link PublishError}. */
 export interface PublishErrorOptions extends QueueErrorOptions {
-  /** Of a batch that was confirmed in part: what became of each message, in their order. */
+  /** The outcome of each message, in order, where a batch was confirmed in part. */
   readonly outcomes?: readonly (PublishReceipt | PublishError)[] | undefined;
 }
 
@@ -112,17 +126,23 @@ export interface PublishErrorOptions extends QueueErrorOptions {
 export class PublishError extends QueueError {
   /** The name of the class. */
   override readonly name = "PublishError";
-  /** Of a batch that was confirmed in part: what became of each message, in their order. */
+  /** The outcome of each message, in order, where a batch was confirmed in part. */
   declare readonly outcomes: readonly (PublishReceipt | PublishError)[] | undefined;
 
-  /** An error of one message, or of a batch. */
+  /**
+   * Creates an error about one message or a batch.
+   *
+   * @param code The kind of the error.
+   * @param message What failed, and why.
+   * @param options Details, the cause, and the outcome of each message.
+   */
   constructor(code: ErrorCode, message: string, options: PublishErrorOptions = {}) {
     super(code, message, options);
     this.outcomes = options.outcomes;
   }
 }
 
-/** A receive, a settlement or a look into the queue that failed. */
+/** A receive, a settlement or an inspection of the queue that failed. */
 export class ConsumeError extends QueueError {
   /** The name of the class. */
   override readonly name = "ConsumeError";
@@ -133,20 +153,25 @@ export class ConnectionError extends QueueError {
   /** The name of the class. */
   override readonly name = "ConnectionError";
 
-  /** A `"connection"` error. */
+  /** Creates an error with code `"connection"`. */
   constructor(message: string, options: QueueErrorOptions = {}) {
     super("connection", message, options);
   }
 }
 
-/** The configuration is wrong; the message names every problem. */
+/** A wrong configuration; the message lists every problem. */
 export class ConfigError extends QueueError {
   /** The name of the class. */
   override readonly name = "ConfigError";
   /** One sentence per problem: the variable, what was found, what is allowed. */
   declare readonly problems: readonly string[];
 
-  /** A `"config"` error of one problem or several. */
+  /**
+   * Creates an error with code `"config"`.
+   *
+   * @param problems One sentence per problem.
+   * @param options Details, and the cause.
+   */
   constructor(problems: string | readonly string[], options: QueueErrorOptions = {}) {
     const list = typeof problems === "string" ? [problems] : problems;
     super("config", list.length === 1 ? list[0]! : `${list.length} problems:\n  ${list.join("\n  ")}`, options);
@@ -154,12 +179,12 @@ export class ConfigError extends QueueError {
   }
 }
 
-/** Thrown by a handler: do not try again, to the dead letters at once. */
+/** Thrown by a handler to move the message to the dead letters at once, without another attempt. */
 export class PermanentError extends QueueError {
   /** The name of the class. */
   override readonly name = "PermanentError";
 
-  /** A `"permanent"` error. */
+  /** Creates an error with code `"permanent"`. */
   constructor(message: string, options: QueueErrorOptions = {}) {
     super("permanent", message, options);
   }

@@ -6,7 +6,7 @@
 import type { QueueError } from "./errors.ts";
 import { callSafely } from "./util/user_callback.ts";
 
-/** What happened to one message. Never its payload. */
+/** An event of one message. It never holds the payload. */
 export interface QueueMessageEvent {
   /** The backend's name. */
   readonly backend: string;
@@ -18,25 +18,25 @@ export interface QueueMessageEvent {
   readonly group?: string | undefined;
   /** The broker's count of deliveries, where the message was delivered. */
   readonly attempts?: number | undefined;
-  /** Milliseconds: to the confirmation for `published`, from the delivery on for all that follow it. */
+  /** Milliseconds: until the confirmation for `published`, since the delivery for the events that follow it. */
   readonly durationMs?: number | undefined;
   /** Milliseconds that it waited behind others of its ordering key; for `delivered`, where it waited behind any. */
   readonly blockedMs?: number | undefined;
-  /** Why, where it was retried or died. */
+  /** The reason, where it was retried or given up. */
   readonly reason?: unknown;
 }
 
-/** What failed and is being tried again, or was given up. */
+/** A failure that is tried again, or was given up. */
 export interface FailureEvent {
   /** The backend's name. */
   readonly backend: string;
   /** The key. */
   readonly key: string;
-  /** What was being done. */
+  /** The operation that failed. */
   readonly operation: "publish" | "receive" | "settle" | "extend";
   /** How often in a row it has failed. */
   readonly failures: number;
-  /** Why, with secrets taken out. */
+  /** The error, with secrets removed. */
   readonly error: QueueError;
 }
 
@@ -44,23 +44,23 @@ export interface FailureEvent {
  * Callbacks for metrics. They are called synchronously; what they throw is ignored, since a metric must not
  * change what is delivered.
  *
- * A backend tells of all that passes through it; a consumer tells of what its handlers did. Give an observer to
- * one of the two, or count twice.
+ * A backend reports everything that passes through it; a consumer reports what its handlers did. Give an observer to
+ * one of the two: with both, each message is counted twice.
  */
 export interface QueueObserver {
   /** The broker confirmed a message. */
   published?(event: QueueMessageEvent): void;
   /** A message was handed to a handler or a loop. */
   delivered?(event: QueueMessageEvent): void;
-  /** The broker confirmed that a message is done. */
+  /** The broker confirmed an acknowledgement. */
   acked?(event: QueueMessageEvent): void;
   /** A message went back to the queue. */
   retried?(event: QueueMessageEvent): void;
   /** A message went to the dead letters. */
   deadLettered?(event: QueueMessageEvent): void;
-  /** A lease ended before the message was settled: someone else will get it. */
+  /** A lease ended before the message was settled: another consumer will get it. */
   leaseLost?(event: QueueMessageEvent): void;
-  /** Something failed and is tried again or was given up. */
+  /** An operation failed and is tried again, or was given up. */
   failed?(event: FailureEvent): void;
 }
 

@@ -22,27 +22,46 @@ export type Env = Readonly<Record<string, unknown>>;
 /** Options of one publish. */
 export interface PublishOptions {
   /**
-   * The idempotency key. Publishing again with the same id, while the backend remembers it, adds
-   * nothing and answers `"duplicate"`, wherever `capabilities.dedup` is true. Default: a new id.
+   * The idempotency key. Where `capabilities.dedup` is true, publishing again with the same id adds nothing while the
+   * backend remembers it, and the receipt says `"duplicate"`.
+   *
+   * @default a new id
    */
   readonly id?: string | undefined;
   /**
    * The conversation that the message belongs to. Messages of one key and ordering key are handled one at a time, in the
    * order in which the broker accepted them, within each group: the next is delivered only when the one before is
-   * acknowledged, dead, expired or purged. Non-empty text of at most 1,024 characters. Default: none, the message waits for no other.
+   * acknowledged, dead, expired or purged. Non-empty text of at most 1,024 characters. A backend whose
+   * `capabilities.orderingKeys` is false rejects it with a QueueError `"unsupported"`.
    *
-   * A backend whose `capabilities.orderingKeys` is false rejects it with a QueueError `"unsupported"`.
+   * @default none: the message waits for no other
    */
   readonly orderingKey?: string | undefined;
-  /** Milliseconds before which no consumer sees the message. Default: 0. */
+  /**
+   * Milliseconds before which no consumer gets the message.
+   *
+   * @default 0
+   */
   readonly delayMs?: number | undefined;
-  /** Milliseconds after which an unsettled message leaves the queue by itself. Default: the backend's own, else never. */
+  /**
+   * Milliseconds after which an unsettled message leaves the queue by itself.
+   *
+   * @default the backend's `messageTtlMs`, else never
+   */
   readonly ttlMs?: number | undefined;
-  /** Text that travels beside the payload. Default: none. */
+  /**
+   * Text that travels with the payload.
+   *
+   * @default none
+   */
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  /** Gives up the wait. A publish that had not left yet is never sent. */
+  /** Aborts the publish. Where nothing has left yet, nothing is sent and the promise rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
-  /** Milliseconds to wait for the broker's confirmation. Default: the backend's `timeoutMs`. */
+  /**
+   * Milliseconds to wait for the broker's confirmation.
+   *
+   * @default the backend's `timeoutMs`
+   */
   readonly timeoutMs?: number | undefined;
 }
 
@@ -51,36 +70,52 @@ export type BatchOptions = Pick<PublishOptions, "signal" | "timeoutMs">;
 
 /** One message of a batch. */
 export interface OutgoingMessage extends Pick<PublishOptions, "id" | "orderingKey" | "delayMs" | "ttlMs" | "headers"> {
-  /** What the consumer gets. */
+  /** The payload that the consumer gets. */
   readonly payload: JsonObject;
 }
 
-/** What the broker confirmed. */
+/** The broker's confirmation of one message. */
 export interface PublishReceipt {
-  /** The message's id: the one that was given, else the one that was made. */
+  /** The message's id: the publisher's, else a new one. */
   readonly id: string;
-  /** `"duplicate"`: a message of this id was there already, and nothing was added. */
+  /** `"duplicate"`: the queue had a message with this id, and nothing was added. */
   readonly outcome: "added" | "duplicate";
 }
 
 /** Options of `receive`. */
 export interface ReceiveOptions {
-  /** The consumer group. Each group gets every message; its members share them. Default: `"slack-mcp"`. */
+  /**
+   * The consumer group. Each group gets every message; its members share them.
+   *
+   * @default "slack-mcp"
+   */
   readonly group?: string | undefined;
-  /** The most unsettled deliveries that this consumer holds at once. Default: the backend's (100 unless it says otherwise). */
+  /**
+   * The most unsettled deliveries that this consumer holds at once.
+   *
+   * @default the backend's `prefetch`, else 100
+   */
   readonly prefetch?: number | undefined;
-  /** Milliseconds for which a delivery is leased; renewed while it is in hand. Default: the backend's `leaseMs` (30,000). */
+  /**
+   * Milliseconds for which a delivery is leased; renewed while it is not settled.
+   *
+   * @default the backend's `leaseMs`, else 30_000
+   */
   readonly leaseMs?: number | undefined;
-  /** Ends the iteration: what is prefetched is released, what is in hand can still be settled. */
+  /** Ends the iteration: prefetched deliveries are released, those in hand can still be settled. */
   readonly signal?: AbortSignal | undefined;
-  /** End the iteration when the broker has nothing ready, in place of waiting. Default: false. */
+  /**
+   * Ends the iteration when the broker has nothing ready, in place of waiting.
+   *
+   * @default false
+   */
   readonly stopWhenEmpty?: boolean | undefined;
 }
 
 /** Options of `consume`. */
 export type ConsumeOptions = ReceiveOptions;
 
-/** Why a message is retried or dead: the broker keeps it beside the message. */
+/** Why a message was retried or given up, as the broker keeps it with the message. */
 export interface FailureCause {
   /** The error's name, such as `"TypeError"`. */
   readonly name: string;
@@ -88,63 +123,85 @@ export interface FailureCause {
   readonly message: string;
 }
 
-/** One message, leased to one consumer. The first settlement wins; later calls answer what the first answered. */
+/** One message, leased to one consumer. The first settlement counts; later calls return the result of the first. */
 export interface Delivery {
   /** The message's id: the publisher's, where the backend carries it, else the broker's. */
   readonly id: string;
   /** The key it was published under. */
   readonly key: string;
-  /** What was published. */
+  /** The payload that was published. */
   readonly payload: JsonObject;
-  /** The ordering key that it was published with; `undefined` where there was none. */
+  /** The ordering key that it was published with, if any. */
   readonly orderingKey: string | undefined;
-  /** 1 at the first delivery; the broker's count. */
+  /** How often the message was delivered, by the broker's count: 1 at the first delivery. */
   readonly attempts: number;
-  /** Text that travelled beside the payload. */
+  /** Text that travelled with the payload. */
   readonly headers: Readonly<Record<string, string>>;
-  /** When the broker took it, where that is known. */
+  /** When the broker accepted it, where that is known. */
   readonly publishedAt: Date | undefined;
   /** Aborts when the lease is lost or the backend closes. */
   readonly signal: AbortSignal;
-  /** Done. `false`: the lease was lost, and someone else has the message now. */
+  /**
+   * Acknowledges the message: it is done and leaves the queue.
+   *
+   * @returns `false` where the lease was lost: the message belongs to another consumer, or soon will.
+   * @throws {ConsumeError} The broker refused.
+   */
   ack(): Promise<boolean>;
   /**
-   * Back to the queue, after `delayMs` milliseconds (default 0), never earlier. `false`: the lease was lost. Rejects,
-   * settling nothing, with a QueueError `"unsupported"` for a delay where `capabilities.delay` is false, and with a
-   * RangeError for one that is longer than the backend takes.
+   * Puts the message back into the queue, to come again after `delayMs` milliseconds, never earlier.
+   *
+   * @returns `false` where the lease was lost.
+   * @throws {QueueError} `"unsupported"`: a delay where `capabilities.delay` is false. Nothing is settled.
+   * @throws {RangeError} A delay that is longer than the backend accepts. Nothing is settled.
+   * @throws {ConsumeError} The broker refused.
    */
   retry(options?: RetryDeliveryOptions): Promise<boolean>;
-  /** To the dead letters, whole, with the reason. `false`: the lease was lost. */
+  /**
+   * Moves the message to the dead letters, whole, with the reason.
+   *
+   * @returns `false` where the lease was lost.
+   * @throws {ConsumeError} The broker refused.
+   */
   deadLetter(reason: unknown): Promise<boolean>;
-  /** Makes the lease end `leaseMs` milliseconds from now. `false`: it was lost already. */
+  /**
+   * Makes the lease end `leaseMs` milliseconds from now.
+   *
+   * @returns `false` where it was lost before.
+   * @throws {QueueError} `"unsupported"` where `capabilities.extend` is false.
+   */
   extend(leaseMs: number): Promise<boolean>;
 }
 
 /** Options of {@link Delivery.retry}. */
 export interface RetryDeliveryOptions {
-  /** Milliseconds before the message may come again. Default: 0. */
+  /**
+   * Milliseconds before the message may come again.
+   *
+   * @default 0
+   */
   readonly delayMs?: number | undefined;
-  /** Why; kept as the last failure where the broker can. */
+  /** The reason, kept as the message's last failure where the broker can. */
   readonly reason?: unknown;
 }
 
-/** How many messages of a key are in which state, for one group. */
+/** The number of messages of a key in each state, for one group. */
 export interface QueueDepth {
-  /** Deliverable now. */
+  /** Messages that a consumer would get now. */
   readonly ready: number;
-  /** Leased and not settled. */
+  /** Messages that are leased and not settled. */
   readonly inFlight: number;
-  /** Published or retried with a delay that is not over. */
+  /** Messages whose delay, of a publish or a retry, is not over. */
   readonly delayed: number;
-  /** Waiting behind another message of their ordering key; 0 where `capabilities.orderingKeys` is false. */
+  /** Messages that wait behind another one of their ordering key; 0 where `capabilities.orderingKeys` is false. */
   readonly blocked: number;
   /** Dead letters. */
   readonly dead: number;
 }
 
-/** A message that was given up, whole. */
+/** A message that was given up, as it was published, with the cause. */
 export interface DeadLetter {
-  /** Names the dead letter in `replay` and `purge`. */
+  /** The id to name it by in `replay` and `purge`. */
   readonly id: string;
   /** The id of the message that died. */
   readonly messageId: string;
@@ -152,13 +209,13 @@ export interface DeadLetter {
   readonly key: string;
   /** The group that gave it up. */
   readonly group: string;
-  /** The payload; `undefined` where the message could not be read, and then `body` has what came. */
+  /** The payload; `undefined` where the message could not be read: see `body`. */
   readonly payload: JsonObject | undefined;
   /** The body as the broker has it: text, or base64 of bytes that are no UTF-8. */
   readonly body: string;
-  /** `"base64"` where `body` is that; absent where it is text. Replay puts the same bytes back. */
+  /** `"base64"` where `body` is base64; absent where it is text. Replay puts the same bytes back. */
   readonly bodyEncoding?: "base64" | undefined;
-  /** Text that travelled beside the payload. */
+  /** Text that travelled with the payload. */
   readonly headers: Readonly<Record<string, string>>;
   /** How often it was delivered. */
   readonly attempts: number;
@@ -170,33 +227,53 @@ export interface DeadLetter {
   readonly diedAt: Date | undefined;
 }
 
-/** Which dead letters are meant. */
+/** Selects dead letters. */
 export interface DeadLetterQuery {
-  /** The group whose dead letters are meant. Default: `"slack-mcp"`. */
+  /**
+   * The group that gave the messages up.
+   *
+   * @default "slack-mcp"
+   */
   readonly group?: string | undefined;
-  /** These alone. Default: all. */
+  /**
+   * Their ids.
+   *
+   * @default all of them
+   */
   readonly ids?: readonly string[] | undefined;
-  /** No more than so many. Default: no limit. */
+  /**
+   * The most letters.
+   *
+   * @default no limit
+   */
   readonly limit?: number | undefined;
-  /** Gives up. */
+  /** Aborts the call. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /** The dead letters of a backend. */
 export interface DeadLetters {
-  /** The oldest first. Taking one does not remove it. */
+  /** Lists dead letters, the oldest first. Reading one does not remove it. */
   list(key: string, query?: DeadLetterQuery): AsyncIterableIterator<DeadLetter>;
-  /** Puts them back, whole, with their attempts at zero, for the group that gave them up; answers how many. */
+  /**
+   * Puts dead letters back into the queue of the group that gave them up, whole, with their attempts at zero.
+   *
+   * @returns How many.
+   */
   replay(key: string, query?: DeadLetterQuery): Promise<number>;
-  /** Removes them for good; answers how many. */
+  /**
+   * Removes dead letters for good.
+   *
+   * @returns How many.
+   */
   purge(key: string, query?: DeadLetterQuery): Promise<number>;
 }
 
 /** Tells whether the broker can be used now. */
 export interface Health {
   /**
-   * True where the broker answered and, as far as the backend can try, would take a publish; also where nobody could ask
-   * it: see `asked`.
+   * True where the broker replied and, as far as the backend can try, would accept a publish; also where it could not be
+   * asked: see `asked`.
    */
   readonly ok: boolean;
   /**
@@ -205,15 +282,15 @@ export interface Health {
    * @default true
    */
   readonly asked?: boolean | undefined;
-  /** Milliseconds until the answer. */
+  /** Milliseconds until the reply. */
   readonly latencyMs: number;
-  /** Why not, where `ok` is false. Never a secret. */
+  /** The reason, where `ok` is false. It holds no secret. */
   readonly error?: Error | undefined;
-  /** A sentence for each thing that works and is not as safe as it should be, such as a server that evicts keys. */
+  /** One sentence for each setting that works but is not safe, such as a server that evicts keys. */
   readonly warnings?: readonly string[] | undefined;
 }
 
-/** What a backend can do: declared by its driver, proved by the conformance kit. */
+/** The abilities of a backend: declared by its driver, proved by the conformance kit. */
 export interface Capabilities {
   /** Messages outlive the process that published them. */
   readonly durable: boolean;
@@ -221,7 +298,7 @@ export interface Capabilities {
   readonly delay: boolean;
   /** `publish` honours `ttlMs`. */
   readonly ttl: boolean;
-  /** Publishing an id again adds nothing; so a send whose reply was lost is safe to repeat. */
+  /** Publishing an id again adds nothing, so a send whose reply was lost is safe to repeat. */
   readonly dedup: boolean;
   /** Each group gets every message. */
   readonly groups: boolean;
@@ -229,25 +306,25 @@ export interface Capabilities {
   readonly deadLetters: boolean;
   /** Dead letters can be put back. */
   readonly replay: boolean;
-  /** A late settlement never touches somebody else's delivery. */
+  /** A late settlement never changes another consumer's delivery. */
   readonly fencing: boolean;
   /** A lease can be renewed. */
   readonly extend: boolean;
   /** A delivery can be given back without counting an attempt. */
   readonly release: boolean;
-  /** `attempts` comes from the broker and counts consumers that were killed. */
+  /** `attempts` is the broker's count and includes deliveries to consumers that were killed. */
   readonly attempts: boolean;
   /** Headers arrive as they were sent. */
   readonly headers: boolean;
   /** `maxLength` is kept. */
   readonly maxLength: boolean;
-  /** `depth` answers. */
+  /** `depth` is supported. */
   readonly depth: boolean;
   /** The order in which one consumer sees messages of one key that never failed. */
   readonly order: "fifo" | "best-effort";
   /** Messages of one ordering key are delivered one at a time, in the order of their acceptance, whatever fails. */
   readonly orderingKeys: boolean;
-  /** How deliveries come: asked for, pushed by the platform, or either. */
+  /** How deliveries reach a consumer: it pulls them, the platform pushes them, or both. */
   readonly consume: "pull" | "push" | "both";
   /** The largest payload, as bytes of JSON in UTF-8; `Infinity` where the backend sets none. */
   readonly maxPayloadBytes: number;
@@ -266,34 +343,34 @@ export interface Capabilities {
 export interface QueueBackend extends AsyncDisposable {
   /** Resolves when the broker has the message. */
   publish(key: string, payload: JsonObject, options?: PublishOptions): Promise<PublishReceipt>;
-  /** Asking for the next payload acknowledges the one before; leaving the loop releases the one in hand. */
+  /** Yields payloads. Asking for the next acknowledges the one before; leaving the loop releases the one in hand. */
   consume(key: string, options?: ConsumeOptions): AsyncIterableIterator<JsonObject>;
-  /** Stops taking, releases what is held, closes what was opened. Idempotent. */
+  /** Stops fetching, releases what is held, closes what was opened. Idempotent. */
   close(): Promise<void>;
 }
 
-/** What every first-party backend is: leases, explicit settlement, batches, introspection. */
+/** A backend with leases, explicit settlement, batches and introspection. Every first-party backend is one. */
 export interface LeasingBackend extends QueueBackend {
   /** The backend's name, such as `"memory"`. */
   readonly name: string;
-  /** What it can do. */
+  /** The abilities of the backend. */
   readonly capabilities: Capabilities;
-  /** Publishes in order; one receipt per message. */
+  /** Publishes messages in order; resolves with one receipt per message. */
   publishBatch(key: string, messages: readonly OutgoingMessage[], options?: BatchOptions): Promise<PublishReceipt[]>;
-  /** Deliveries under lease, to be settled one by one. */
+  /** Yields deliveries under lease, to be settled one by one. */
   receive(key: string, options?: ReceiveOptions): AsyncIterableIterator<Delivery>;
-  /** How many messages are where. */
+  /** Counts the messages of a key by state. */
   depth(key: string, options?: { readonly group?: string; readonly signal?: AbortSignal }): Promise<QueueDepth>;
-  /** List, replay, purge. */
+  /** The dead letters. */
   readonly deadLetters: DeadLetters;
-  /** Whether the broker can be used now. Publishes nothing. */
+  /** Tells whether the broker can be used now. Publishes nothing. */
   health(options?: { readonly signal?: AbortSignal }): Promise<Health>;
 }
 
 const LEASING_METHODS = ["publish", "consume", "close", "publishBatch", "receive", "depth", "health"] as const;
 
 /**
- * Whether a backend offers leases, batches and introspection. All first-party backends do; a plugin may offer less.
+ * Tells whether a backend offers leases, batches and introspection. All first-party backends do; a plugin may offer less.
  *
  * @example
  * ```ts

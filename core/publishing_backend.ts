@@ -1,5 +1,5 @@
 /**
- * The publishing side of the portable backend, which is all of it where the platform pushes.
+ * The publishing side of the portable backend. Where the platform pushes, there is no other side.
  *
  * @module
  */
@@ -65,13 +65,13 @@ export const MESSAGE_CHECKS: Validators<OutgoingMessage> = { payload: () => unde
 
 const NO_OPTIONS = {};
 
-/** What a backend has beside what only publishes: a receiving side, and outboxes where publishes travel together. */
+/** The parts of a backend that pulls: its receiving side, and the batcher of its publishes. */
 export interface PullingParts {
   readonly Receiver: new (context: BackendContext) => ReceivingPart;
   readonly Batcher: new (context: BackendContext) => Sender;
 }
 
-/** The receiving side, as the publishing side knows it. */
+/** The receiving side, as the publishing side uses it. */
 export interface ReceivingPart {
   readonly deadLetters: DeadLetters;
   depth: LeasingBackend["depth"];
@@ -82,11 +82,11 @@ export interface ReceivingPart {
 }
 
 /**
- * A backend made of a driver that only sends: its platform pushes. `PortableBackend` adds the receiving side; here,
- * what belongs to it rejects with code `"unsupported"`.
+ * A backend over a driver that only sends, since its platform pushes. `PortableBackend` adds the receiving side; without
+ * it `receive`, `consume`, `depth` and the dead letters reject with code `"unsupported"`.
  */
 export class PublishingBackend implements LeasingBackend {
-  /** List, replay, purge. */
+  /** The dead letters: list, replay, purge. */
   readonly deadLetters: DeadLetters;
   readonly #context: BackendContext;
   readonly #sender: Sender;
@@ -95,7 +95,11 @@ export class PublishingBackend implements LeasingBackend {
   #closing: Promise<void> | undefined;
 
   /**
-   * A backend over a driver.
+   * Creates a backend over a driver.
+   *
+   * @param driver Talks to the broker. `close()` closes it.
+   * @param options Limits and retries.
+   * @param parts The receiving side and the batcher. Default: none.
    *
    * @throws {TypeError | RangeError} An option that is not as described.
    */
@@ -112,7 +116,7 @@ export class PublishingBackend implements LeasingBackend {
     return this.#context.driver.name;
   }
 
-  /** What it can do. */
+  /** The abilities of the backend. */
   get capabilities(): Capabilities {
     return this.#context.driver.capabilities;
   }
@@ -120,6 +124,10 @@ export class PublishingBackend implements LeasingBackend {
   /**
    * Publishes one message; resolves when the broker has confirmed it.
    *
+   * @param key The name of the queue.
+   * @param payload A JSON object. It may be changed afterwards.
+   * @param options Id, delay, time to live, headers, deadline and signal.
+   * @returns The message's id, and whether it was added or a duplicate.
    * @throws {TypeError | RangeError} An empty key, a payload that is not a JSON object or is over the limit, a wrong option.
    * @throws {PublishError} Not confirmed: `"unknown-outcome"`, `"queue-full"`, `"connection"`, `"timeout"` and others.
    * @throws {QueueError} `"closed"`, or `"unsupported"` for an option that the backend does not offer.
@@ -131,9 +139,13 @@ export class PublishingBackend implements LeasingBackend {
   }
 
   /**
-   * Publishes messages in order; resolves when the broker has confirmed all of them, with a receipt for each.
+   * Publishes messages in order; resolves when the broker has confirmed all of them.
    *
-   * @throws As `publish`. A batch that was confirmed in part rejects with a `PublishError` whose `outcomes` say which.
+   * @param key The name of the queue.
+   * @param messages Payloads, each with its options.
+   * @param options Deadline and signal of the batch.
+   * @returns One receipt per message.
+   * @throws As `publish`. A batch that was confirmed in part rejects with a `PublishError` that has the `outcomes`.
    */
   async publishBatch(
     key: string,
@@ -152,29 +164,34 @@ export class PublishingBackend implements LeasingBackend {
   }
 
   /**
-   * Payloads, one after the other. Asking for the next acknowledges the one before; leaving the loop (break, return,
-   * throw) releases the one in hand and all that was prefetched, at once and without counting an attempt.
+   * Yields payloads, one after the other. Asking for the next acknowledges the one before; leaving the loop (break,
+   * return, throw) releases the one in hand and everything prefetched, at once and without counting an attempt.
    *
+   * @param key The name of the queue.
+   * @param options Group, prefetch, lease and signal.
    * @throws {TypeError | RangeError} A wrong key or option.
    * @throws {QueueError} `"unsupported"` where the backend offers no groups, or no pulling at all.
    */
   consume(key: string, options: ConsumeOptions = NO_OPTIONS): AsyncIterableIterator<JsonObject> {
-    return this.#pulling("pulling messages").consume(key, options);
+    return this.#pulling("receive or consume").consume(key, options);
   }
 
   /**
-   * Deliveries under a lease that is renewed while they are in hand, each to be settled by its own methods.
+   * Yields deliveries under a lease that is renewed until they are settled, each by its own methods.
    *
+   * @param key The name of the queue.
+   * @param options Group, prefetch, lease and signal.
    * @throws As `consume`.
    */
   receive(key: string, options: ReceiveOptions = NO_OPTIONS): AsyncIterableIterator<Delivery> {
-    return this.#pulling("pulling messages").receive(key, options);
+    return this.#pulling("receive or consume").receive(key, options);
   }
 
   /**
-   * How many messages are where, for one group.
+   * Counts the messages of a key by state, for one group.
    *
-   * @throws {ConsumeError} The broker did not answer.
+   * @param key The name of the queue.
+   * @throws {ConsumeError} The broker did not reply.
    * @throws {QueueError} `"closed"`, or `"unsupported"` where `capabilities.depth` is false.
    */
   async depth(
@@ -185,10 +202,10 @@ export class PublishingBackend implements LeasingBackend {
   }
 
   /**
-   * Tells whether the broker can be used now. Publishes nothing, and does not reject where the broker does not answer.
+   * Tells whether the broker can be used now. Publishes nothing, and does not reject where the broker does not reply.
    * `asked` is false where the driver has no `ping` and the broker was not asked.
    *
-   * @returns `ok`, and why not; `warnings` about what works and is not as safe as it should be.
+   * @returns `ok`, else the reason; `warnings` about settings that work but are not safe.
    * @throws {QueueError} `"closed"`.
    */
   async health(options: { readonly signal?: AbortSignal } = NO_OPTIONS): Promise<Health> {
@@ -215,7 +232,7 @@ export class PublishingBackend implements LeasingBackend {
   }
 
   /**
-   * Stops taking, sends what was published, lets running handlers finish up to `closeDeadlineMs`, releases the rest
+   * Stops fetching, sends what was published, lets running handlers finish up to `closeDeadlineMs`, releases the rest
    * uncounted, and closes what was opened. Idempotent; afterwards every call rejects with code `"closed"`.
    *
    * @throws {QueueError} The driver could not close what it opened, or not in time.
@@ -224,7 +241,7 @@ export class PublishingBackend implements LeasingBackend {
     return this.#closing ??= this.#close();
   }
 
-  /** As `close`. */
+  /** See `close`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
@@ -232,9 +249,9 @@ export class PublishingBackend implements LeasingBackend {
   async #close(): Promise<void> {
     const { driver, clock, options: { closeDeadlineMs, timeoutMs } } = this.#context;
     this.#context.closed = true;
-    // Both stop before either is waited for; what nobody settles by the deadline goes back.
+    // Both stop before either is waited for. What is not settled by the deadline goes back.
     await delay(closeDeadlineMs, clock, undefined, Promise.all([this.#receiver?.stop(), this.#sender.idle()]));
-    await this.#sender.abandon(this.#context.closedError("Not confirmed"));
+    await this.#sender.abandon(this.#context.closedError("Cannot confirm a publish"));
     if (this.#receiver) await delay(timeoutMs, clock, undefined, this.#receiver.revoke());
     try {
       await this.#context.callWithTimeout(() => driver.close(), timeoutMs, "timeout");
@@ -256,7 +273,7 @@ export class PublishingBackend implements LeasingBackend {
 
   #noDeadLetters(): DeadLetters {
     const refuse = () => Promise.reject(this.#context.unsupported("dead letters"));
-    // deno-lint-ignore require-yield -- a list that is refused when it is asked for its first letter
+    // deno-lint-ignore require-yield -- it rejects when it is asked for its first letter
     const list = async function* () {
       await refuse();
     };

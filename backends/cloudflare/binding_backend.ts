@@ -198,7 +198,7 @@ export class CloudflareBackend implements LeasingBackend {
     const binding = lookUp(this.#options.bindings, key);
     const startedAt = monotonic(clock);
     const outcomes: Outcome[] = [];
-    const late = () => new QueueError("timeout", "no answer came in time");
+    const late = () => new QueueError("timeout", "no reply came in time");
     const { promise: ended, resolve: end } = Promise.withResolvers<void>();
     await withDeadline(clock, timeoutMs, late, outer, async (limit) => {
       this.#calls.set(limit, ended);

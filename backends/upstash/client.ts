@@ -41,7 +41,7 @@ export function restConnection(options: RestOptions): UpstashConnection {
   };
 }
 
-const GIVEN_UP = "no answer came before the call was given up";
+const GIVEN_UP = "no reply came before the call was given up";
 
 /** What a client that turns texts into numbers and objects makes of it is something else. Slack's timestamps look so. */
 const PROBE = "1700000000.123456";

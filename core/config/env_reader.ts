@@ -9,35 +9,75 @@ import type { Env } from "../protocol.ts";
 import { isPlainObject, kindOf } from "../util/json.ts";
 import { misspelt } from "./misspelt.ts";
 
-/** What every backend's variables say, in the units of this module: milliseconds. */
+/** The settings that every backend has, in milliseconds. */
 export interface QueueConfig {
-  /** `<PREFIX>_URL`, without user and password, which stand in their own fields. Default: none. */
+  /**
+   * `<PREFIX>_URL`, without user and password, which have their own fields.
+   *
+   * @default none
+   */
   readonly url: string | undefined;
   /** `<PREFIX>_USERNAME`, else the URL's. */
   readonly username: string | undefined;
   /** `<PREFIX>_PASSWORD`, else the URL's. Not enumerable, so that printing the configuration does not show it. */
   readonly password: string | undefined;
-  /** `<PREFIX>_SSL`: `true` or `false`. Default: by the URL's scheme. */
+  /**
+   * `<PREFIX>_SSL`: `true` or `false`.
+   *
+   * @default by the URL's scheme
+   */
   readonly ssl: boolean | undefined;
-  /** `<PREFIX>_TIMEOUT`, in seconds there, in milliseconds here. Default: 5,000. */
+  /**
+   * `<PREFIX>_TIMEOUT`: seconds in the variable, milliseconds here.
+   *
+   * @default 5_000
+   */
   readonly timeoutMs: number;
-  /** `<PREFIX>_MAX_RETRIES`. Default: 3. */
+  /**
+   * `<PREFIX>_MAX_RETRIES`.
+   *
+   * @default 3
+   */
   readonly maxRetries: number;
-  /** `<PREFIX>_RETRY_DELAY`, in seconds there, in milliseconds here: the first wait before trying again. Default: 100. */
+  /**
+   * `<PREFIX>_RETRY_DELAY`, the first wait before trying again: seconds in the variable, milliseconds here.
+   *
+   * @default 100
+   */
   readonly retryDelayMs: number;
-  /** `<PREFIX>_DURABLE`: messages outlive a restart of the broker, where that is ours to choose. Default: true. */
+  /**
+   * `<PREFIX>_DURABLE`: whether messages outlive a restart of the broker, where the backend can choose.
+   *
+   * @default true
+   */
   readonly durable: boolean;
-  /** `<PREFIX>_MESSAGE_TTL`, in seconds there, in milliseconds here. Default: messages live until they are settled. */
+  /**
+   * `<PREFIX>_MESSAGE_TTL`: seconds in the variable, milliseconds here.
+   *
+   * @default messages live until they are settled
+   */
   readonly messageTtlMs: number | undefined;
-  /** `<PREFIX>_MAX_LENGTH`: the most messages waiting. Default: no limit. */
+  /**
+   * `<PREFIX>_MAX_LENGTH`: the most messages of a key.
+   *
+   * @default no limit
+   */
   readonly maxLength: number | undefined;
 }
 
 /** Bounds of a number. */
 export interface NumberBounds {
-  /** The least that is allowed. Default: 0. */
+  /**
+   * The smallest number allowed.
+   *
+   * @default 0
+   */
   readonly min?: number | undefined;
-  /** The most that is allowed. Default: no bound. */
+  /**
+   * The largest number allowed.
+   *
+   * @default no bound
+   */
   readonly max?: number | undefined;
 }
 
@@ -47,7 +87,7 @@ const TRUE = new Set(["true", "1", "yes", "on"]);
 const FALSE = new Set(["false", "0", "no", "off"]);
 
 /**
- * Reads variables one by one and gathers the problems, so that an operator sees all of them at once.
+ * Reads variables one by one and collects the problems, so that an operator sees all of them at once.
  *
  * A variable that is unset or empty counts as not given.
  *
@@ -69,7 +109,7 @@ export class EnvReader {
   readonly #readLater: string[] = [];
 
   /**
-   * Reads from this environment.
+   * Creates a reader of an environment.
    *
    * @throws {TypeError} Not an object.
    */
@@ -78,19 +118,19 @@ export class EnvReader {
     this.#env = env as Env;
   }
 
-  /** Notes a problem: one sentence with the variable, what was found, what is allowed. */
+  /** Adds a problem: one sentence with the variable, the value that was found and the values that are allowed. */
   problem(sentence: string): void {
     this.#problems.push(sentence);
   }
 
-  /** The value as it is: a string, or a platform's binding. */
+  /** Returns a value as it is: a string, or a platform's binding. */
   raw(name: string): unknown {
     this.#read.add(name);
     const value = this.#env[name];
     return value === "" ? undefined : value;
   }
 
-  /** A text. */
+  /** Reads a text. */
   string(name: string): string | undefined {
     const value = this.raw(name);
     if (value === undefined || value === null) return undefined;
@@ -99,7 +139,7 @@ export class EnvReader {
     return undefined;
   }
 
-  /** A text that must be there. */
+  /** Reads a text that must be set. */
   required(name: string, hint: string): string {
     const value = this.string(name);
     if (value === undefined && (this.raw(name) === undefined || this.raw(name) === null)) {
@@ -108,7 +148,7 @@ export class EnvReader {
     return value ?? "";
   }
 
-  /** `true`, `1`, `yes`, `on` or `false`, `0`, `no`, `off`, in any case. */
+  /** Reads `true`, `1`, `yes`, `on` or `false`, `0`, `no`, `off`, in any case. */
   boolean(name: string): boolean | undefined {
     const value = this.string(name)?.trim().toLowerCase();
     if (value === undefined) return undefined;
@@ -118,18 +158,18 @@ export class EnvReader {
     return undefined;
   }
 
-  /** A whole number within bounds. */
+  /** Reads a whole number within bounds. */
   integer(name: string, bounds: NumberBounds = {}): number | undefined {
     return this.#number(name, bounds, "a whole number", Number.isSafeInteger);
   }
 
-  /** Seconds, whole or not, as milliseconds. */
+  /** Reads seconds, whole or not, and returns milliseconds. */
   seconds(name: string, bounds: NumberBounds = {}): number | undefined {
     const value = this.#number(name, bounds, "a number of seconds", Number.isFinite);
     return value === undefined ? undefined : value * 1_000;
   }
 
-  /** One of these texts. */
+  /** Reads one of several texts. */
   oneOf<const T extends string>(name: string, allowed: readonly T[]): T | undefined {
     const value = this.string(name);
     if (value === undefined) return undefined;

@@ -10,13 +10,13 @@ import { callSafely } from "../util/user_callback.ts";
 import { misspelt } from "./misspelt.ts";
 import type { Env, QueueBackend } from "../protocol.ts";
 
-/** What a backend's module must export; nothing else is asked of it. */
+/** The one export that a backend's module must have. */
 export interface BackendModule {
-  /** Makes a backend of an environment. */
+  /** Creates a backend as an environment describes it. */
   readonly fromEnv: (env: Env) => QueueBackend | Promise<QueueBackend>;
 }
 
-/** Names, each with a function that imports its module. */
+/** A map from names to functions that import a module. */
 export type BackendMap = Readonly<Record<string, () => Promise<unknown>>>;
 
 /** The backend that the modules of a map make; {@link QueueBackend} where one of the modules does not say. */
@@ -24,46 +24,50 @@ export type LoadedBackend<Backends extends BackendMap> = Awaited<ReturnType<Back
   { fromEnv(env: never): infer Made } ? Awaited<Made> extends QueueBackend ? Awaited<Made> : QueueBackend
   : QueueBackend;
 
-/** What happens on the way from a name to a backend. */
+/** The steps from a name to a backend. */
 export type LifecycleStep =
-  /** The names that there are. */
+  /** The names in the map. */
   | { readonly step: "discovery"; readonly names: readonly string[] }
-  /** The name that was picked; `fallback` where QUEUE_BACKEND is not set. */
+  /** The selected name; `fallback` is true where QUEUE_BACKEND is not set. */
   | { readonly step: "selection"; readonly name: string; readonly fallback: boolean }
   /** `fromEnv` of this module is about to be called. */
   | { readonly step: "instantiation"; readonly name: string }
-  /** The backend is there. */
+  /** The backend was created. */
   | { readonly step: "operation"; readonly name: string; readonly backend: QueueBackend };
 
 /** Options of {@link defineRegistry}. */
 export interface RegistryOptions {
-  /** Called at each step. Whatever it throws, or rejects with, is ignored. */
+  /** Is called at each step. What it throws or rejects with is ignored. */
   readonly onStep?: ((step: LifecycleStep) => void) | undefined;
-  /** Takes the one warning. Whatever it throws, or rejects with, is ignored. Default: `console.warn`. */
+  /**
+   * Is called with the one warning. What it throws or rejects with is ignored.
+   *
+   * @default console.warn
+   */
   readonly warn?: ((message: string) => void) | undefined;
 }
 
-/** A registry. */
+/** Loads backends by their names. */
 export interface Registry<Backend extends QueueBackend = QueueBackend> {
   /** The names that `QUEUE_BACKEND` may have. */
   readonly names: readonly string[];
   /**
-   * Picks by `QUEUE_BACKEND` (unset: `memory`, with one warning), imports, and calls `fromEnv`.
+   * Selects a module by `QUEUE_BACKEND` (unset: `memory`, with one warning), imports it and calls its `fromEnv`.
    *
    * @param env Variables, or a Worker's bindings: any object.
    * @returns The backend, of the type that the map's modules make. With a module whose type says less than
    * `LeasingBackend`, narrow it by `isLeasing(backend)`.
-   * @throws {ConfigError} An unknown name, a module without `fromEnv`, or what `fromEnv` finds wrong.
+   * @throws {ConfigError} An unknown name, a module without `fromEnv`, or a variable that `fromEnv` refuses.
    */
   load(env: object): Promise<Backend>;
 }
 
-/** The backend that is used where QUEUE_BACKEND is not set. */
+/** The backend of an environment without QUEUE_BACKEND. */
 const FALLBACK = "memory";
 
 /**
- * Makes a registry of an explicit map: nothing scans a file system, every specifier is a literal that the type
- * checker, the bundler and the reader see.
+ * Creates a registry of an explicit map. Nothing scans a file system: every specifier is a literal that the type checker,
+ * the bundler and the reader see.
  *
  * @example
  * ```ts
@@ -126,7 +130,7 @@ export function defineRegistry<const Backends extends BackendMap>(
     const backend = await module.fromEnv(env as Env);
     for (const method of ["publish", "consume", "close"] as const) {
       if (typeof backend?.[method] === "function") continue;
-      throw new ConfigError(`Cannot use backend "${name}": what its fromEnv(env) answered has no ${method}()`);
+      throw new ConfigError(`Cannot use backend "${name}": the result of its fromEnv(env) has no ${method}()`);
     }
     callSafely(onStep, { step: "operation", name, backend });
     return backend as LoadedBackend<Backends>;

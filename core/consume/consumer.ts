@@ -1,5 +1,5 @@
 /**
- * The consumer: one handler, whether messages are pulled or pushed.
+ * The consumer: one handler for messages that are pulled or pushed.
  *
  * @module
  */
@@ -23,19 +23,25 @@ export type RunOptions = Omit<ReceiveOptions, "stopWhenEmpty">;
 
 /** Options of {@link Consumer.drain}. */
 export interface DrainOptions extends RunOptions {
-  /** Milliseconds after which it has returned: what is not settled by then comes again. Default: 25,000. */
+  /**
+   * Milliseconds after which `drain` has returned. Messages that are not settled by then come again.
+   *
+   * @default 25_000
+   */
   readonly deadlineMs?: number | undefined;
 }
 
-/** A consumer. */
+/** Runs one handler over messages. */
 export interface Consumer {
   /**
-   * Pulls until the signal aborts or the backend closes, then lets what runs finish. Resolves with what it did.
+   * Pulls until the signal aborts or the backend closes, then lets running handlers finish.
+   *
+   * @returns The number of deliveries by outcome.
    *
    * @throws {ConsumeError} The backend refuses for good, or a message would have been lost (no dead letters and no sink).
    */
   run(backend: QueueBackend, key: string, options?: RunOptions): Promise<ConsumerSummary>;
-  /** Handles what is there, then resolves: for a cron-triggered Worker, or a script. */
+  /** Handles the messages that are ready, then resolves: for a cron-triggered Worker, or a script. */
   drain(backend: QueueBackend, key: string, options?: DrainOptions): Promise<ConsumerSummary>;
   /** Handles a batch that the platform pushed, by the same processor. Never rejects because of one message. */
   handleBatch(batch: PushBatch, options?: HandleBatchOptions): Promise<ConsumerSummary>;
@@ -49,8 +55,8 @@ const RUN_CHECKS: Validators<RunOptions> = {
 };
 
 /**
- * Makes a consumer of a handler. Resolve is ack; throw is retry with backoff until `maxAttempts`, then dead letter
- * with the cause; `PermanentError` is dead letter at once.
+ * Creates a consumer. A message is acknowledged when the handler resolves. When it throws, the message comes again after a
+ * backoff, and after `maxAttempts` deliveries it goes to the dead letters with the cause; after a `PermanentError`, at once.
  *
  * @example
  * ```ts
@@ -66,6 +72,8 @@ const RUN_CHECKS: Validators<RunOptions> = {
  * assert.equal((await consumer.drain(backend, "slack_events")).acked, 1);
  * ```
  *
+ * @param options The handler, and how failures are retried.
+ * @returns A consumer that can run over any backend.
  * @throws {TypeError | RangeError} An option that is not as described.
  */
 export function createConsumer(options: ConsumerOptions): Consumer {

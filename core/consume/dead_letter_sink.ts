@@ -32,7 +32,7 @@ export async function toDeadLetterSink(
     await deadLetter(delivery, toCause(reason));
     return true;
   } catch (error) {
-    processor.reportFailure("The deadLetter sink for", delivery, name, error);
+    processor.reportFailure("Cannot keep a dead letter: the deadLetter sink failed", delivery, name, error);
     return undefined;
   }
 }

@@ -44,7 +44,7 @@ export interface SettlementActions {
   retry(options: RetryDeliveryOptions): Promise<boolean>;
   /** See {@link Delivery.deadLetter}. Resolves with `undefined` where it could not be kept now and must come again. */
   deadLetter(reason: unknown): Promise<boolean | undefined>;
-  /** True where the handler is to run however often the message was delivered before: the platform has its own bound. */
+  /** True where the handler runs however often the message was delivered before, since the platform has its own bound. */
   readonly anyAttempt?: boolean | undefined;
 }
 
@@ -61,14 +61,14 @@ const DEFAULT_BACKOFF: BackoffOptions = {
 /** Milliseconds of the longest wait: every backend accepts it as a delay. */
 const LONGEST_WAIT_MS = 86_400_000;
 
-/** Milliseconds before a message whose handler met a wrong set-up comes again, the first time. */
+/** Milliseconds of the first wait after a handler has failed with a `ConfigError`. */
 const SETUP_WAIT_MS = 900_000;
 
 /**
- * Milliseconds before a message comes again after a {@link ConfigError}, which says nothing of the message. The wait
- * grows, so that the platform's own bound of deliveries is not reached before somebody has put the set-up right.
+ * Returns the milliseconds before a message comes again after a {@link ConfigError}, which is no fault of the message. The
+ * wait grows, so that the platform's bound of deliveries is not reached before an operator has corrected the set-up.
  *
- * @returns Undefined for any other error.
+ * @returns `undefined` for any other error.
  */
 export function setupDelayMs(error: unknown, attempts: number): number | undefined {
   return error instanceof QueueError && error.code === "config"
@@ -81,7 +81,7 @@ export class DeliveryProcessor {
   declare readonly options: ConsumerOptions;
   declare readonly maxAttempts: number;
   declare readonly clock: Clock;
-  /** Ids of pushed messages that the sink has failed to take. */
+  /** Ids of pushed messages that the sink could not keep. */
   readonly waiting: Set<string> = new Set();
   readonly #random: () => number;
 
@@ -94,7 +94,7 @@ export class DeliveryProcessor {
     this.#random = options.random ?? Math.random;
   }
 
-  /** Runs the handler and settles. */
+  /** Runs the handler and settles the delivery. */
   async process(
     delivery: Delivery,
     backend: string,
@@ -115,7 +115,7 @@ export class DeliveryProcessor {
     if (setupMs === undefined && this.#isFinal(error, delivery.attempts)) {
       const dead = await settling.deadLetter(error);
       if (dead !== undefined) return this.#settled("deadLettered", dead, delivery, backend, event);
-      backoff = undefined; // as long as the sink is down, whatever the handler's failures call for
+      backoff = undefined; // the wait is for the sink, not for the handler
     }
     const delayMs = setupMs ?? this.#waitMs(backoff, delivery, error, backend);
     const again = await settling.retry({ delayMs, reason: error });
@@ -123,8 +123,8 @@ export class DeliveryProcessor {
   }
 
   /** Reports to the observer that a function among the consumer's options failed. */
-  reportFailure(what: string, { key, id, attempts }: Delivery, backend: string, cause: unknown): void {
-    const error = new ConsumeError("internal", `${what} a message failed`, { key, id, backend, cause });
+  reportFailure(message: string, { key, id, attempts }: Delivery, backend: string, cause: unknown): void {
+    const error = new ConsumeError("internal", message, { key, id, backend, cause });
     notify(this.options.observer, "failed", { backend, key, operation: "settle", failures: attempts, error });
   }
 
@@ -135,9 +135,13 @@ export class DeliveryProcessor {
   ): Promise<{ readonly error: unknown } | undefined> {
     const { handler, timeoutMs } = this.options;
     if (delivery.attempts > this.maxAttempts && !anyAttempt) {
-      // Deliveries before this one ended with their consumers, or a sink failed: running it could end this one too.
+      // Earlier deliveries ended with their consumers, or the sink failed. The handler could end this consumer too.
       const times = delivery.attempts - 1;
-      return { error: new PermanentError(`It was delivered ${times} times in vain`, { key: delivery.key }) };
+      return {
+        error: new PermanentError(`Cannot handle the message: it was delivered ${times} times without success`, {
+          key: delivery.key,
+        }),
+      };
     }
     try {
       if (timeoutMs === undefined && ending === undefined) await handler(delivery);
@@ -160,7 +164,7 @@ export class DeliveryProcessor {
         checkValue("backoff", waitMs, nonNegative);
         return Math.min(waitMs, LONGEST_WAIT_MS);
       } catch (cause) {
-        this.reportFailure("The backoff of", delivery, backend, cause);
+        this.reportFailure("Cannot retry a message by its backoff: the function failed", delivery, backend, cause);
         backoff = undefined;
       }
     }
@@ -170,7 +174,9 @@ export class DeliveryProcessor {
   async #within(delivery: Delivery, timeoutMs: number | undefined, ending: AbortSignal | undefined): Promise<void> {
     const { promise, reject } = Promise.withResolvers<never>();
     const late = () => {
-      const error = new QueueError("timeout", `The handler took longer than ${timeoutMs} ms`, { key: delivery.key });
+      const error = new QueueError("timeout", `Cannot finish the handler: it took longer than ${timeoutMs} ms`, {
+        key: delivery.key,
+      });
       reject(error);
       return error;
     };
@@ -205,7 +211,7 @@ export class DeliveryProcessor {
   }
 }
 
-/** The delivery, with a signal that also aborts when its handler's time is over. */
+/** Wraps a delivery so that its signal also aborts when its handler's time is over. */
 function watched(delivery: Delivery, limit: AbortSignal): Delivery {
   let signal: AbortSignal | undefined;
   return new Proxy(delivery, {

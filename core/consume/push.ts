@@ -136,7 +136,7 @@ export async function pushDelivery(
       }),
     extend: () =>
       Promise.reject(
-        new QueueError("unsupported", "The platform does not support extending", { key: delivery.key }),
+        new QueueError("unsupported", "Cannot extend a lease: the platform does not support it", { key: delivery.key }),
       ),
   };
   return delivery;

@@ -82,7 +82,7 @@ export async function handlePushed(
   const { key, deadlineMs = DEFAULT_BATCH_DEADLINE_MS } = options;
   const { options: { deadLetter, concurrency = DEFAULT_CONCURRENCY }, waiting } = processor;
   const counts = noCounts();
-  const late = () => new QueueError("timeout", `The batch took longer than ${deadlineMs} ms`);
+  const late = () => new QueueError("timeout", `Cannot handle the batch: it took longer than ${deadlineMs} ms`);
   await withDeadline(processor.clock, deadlineMs, late, undefined, async ({ signal }) => {
     const ended = new Promise<"retried">((resolve) => signal.addEventListener("abort", () => resolve("retried")));
     const handle = async (delivery: PushDelivery): Promise<keyof Counts> => {
@@ -103,7 +103,7 @@ export async function handlePushed(
           counts[await handle(delivery)] += 1;
         } catch (cause) {
           // A message that cannot be settled is reported, and holds nothing back.
-          processor.reportFailure("Settling", delivery, queue, cause);
+          processor.reportFailure("Cannot settle a message: the platform refused", delivery, queue, cause);
         }
       }
     };

@@ -1,5 +1,5 @@
 /**
- * Messages on their way out: checked, copied, given an id.
+ * Makes a driver's message of a payload and its options: checked, copied, with an id.
  *
  * @module
  */
@@ -8,22 +8,21 @@ import type { BackendContext } from "../context.ts";
 import { bytesOf, copyPayload } from "../util/json.ts";
 import type { OutgoingMessage } from "../protocol.ts";
 
-/** Makes messages for one backend. */
+/** Makes the messages of one backend. */
 export class MessageFactory {
   readonly #context: BackendContext;
   #prefix: string | undefined;
   #made = 0;
 
-  /** A composer for the backend's driver and options. */
   constructor(context: BackendContext) {
     this.#context = context;
   }
 
   /**
-   * Checks a payload and makes a message of it; whoever holds the payload may change it afterwards.
+   * Checks a payload and copies it into a message. The caller may change the payload afterwards.
    *
    * @throws {TypeError} A payload that is not a plain JSON object.
-   * @throws {RangeError} One that is over the backend's size, a delay over its longest.
+   * @throws {RangeError} A payload over the backend's size, or a delay over its longest.
    * @throws {QueueError} `"unsupported"`: an option that the backend does not offer.
    */
   createDriverMessage(
@@ -56,9 +55,9 @@ export class MessageFactory {
     };
   }
 
-  /** Unique to this backend object by its random part, to the message by the count. */
+  /** Returns a new id: its random part is unique to this backend object, its count to the message. */
   #newId(): string {
-    // Made at the first publish: a Worker may not ask for random numbers while it starts.
+    // Created at the first publish: a Worker may not ask for random numbers while it starts.
     this.#prefix ??= crypto.randomUUID() + "-";
     return this.#prefix + (this.#made++).toString(36);
   }

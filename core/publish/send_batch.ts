@@ -16,8 +16,8 @@ export type PublishOutcome = PublishReceipt | PublishError;
 export class SendState {
   /** What the current attempt does; `"idle"` between two attempts. */
   phase: "idle" | "connecting" | "sending" = "idle";
-  /** True where an earlier attempt may have reached the broker without an answer. */
-  answerLost = false;
+  /** True where an earlier attempt may have reached the broker without a reply. */
+  replyLost = false;
   /** Why the last attempt failed. */
   lastError: PublishError | undefined;
   /** True when no caller waits for the batch any more. */
@@ -29,9 +29,9 @@ export class SendState {
     return (this.#controller ??= new AbortController()).signal;
   }
 
-  /** True where messages of the batch may have reached the broker without an answer. */
+  /** True where messages of the batch may have reached the broker without a reply. */
   get inDoubt(): boolean {
-    return this.answerLost || this.phase === "sending";
+    return this.replyLost || this.phase === "sending";
   }
 
   /** Ends the batch: no caller waits for it any more. */
@@ -61,7 +61,7 @@ export interface BatchOwner {
 }
 
 /**
- * Sends a batch until the broker has answered, or until trying again cannot help.
+ * Sends a batch until the broker has replied, or until trying again cannot help.
  *
  * @returns The outcome of each message.
  * @throws Once the batch is abandoned.
@@ -98,9 +98,9 @@ export async function sendBatch(
       state.phase = "idle";
       const silent = signal.aborted && !context.hasOwnReason(cause, signal);
       const lost = sending && (silent || context.codeOf(cause) === "unknown-outcome");
-      state.answerLost ||= lost;
+      state.replyLost ||= lost;
       const error = silent
-        ? lost && unknownOutcome(context, key, "no answer came in time", messages, state.lastError)
+        ? lost && unknownOutcome(context, key, "no reply came in time", messages, state.lastError)
         : state.lastError = wrapError(context, key, messages, cause);
       if (error) context.reportFailure("publish", key, failures, error);
       owner.onAttemptFailed?.();
@@ -109,17 +109,15 @@ export async function sendBatch(
         // A caller in the batch ran out of time while there was no connection. The others wait on.
         state.renew();
       } else if (failures > options.maxRetries || !(lost ? driver.capabilities.dedup : error.retryable)) {
-        // That the last attempt sent nothing says nothing about an earlier one whose answer was lost.
-        const last = state.answerLost && !lost
-          ? unknownOutcome(context, key, "no answer came", messages, error)
-          : error;
+        // That the last attempt sent nothing says nothing about an earlier one whose reply was lost.
+        const last = state.replyLost && !lost ? unknownOutcome(context, key, "no reply came", messages, error) : error;
         return messages.map((message) => errorAbout(message, last));
       } else {
         await delay(context.backoffMs(failures++, error), context.clock, signal);
       }
       // Callers who gave up before anything left were told that nothing was sent. A batch in doubt stays as it was: the
       // broker recognizes it by its ids.
-      if (!state.answerLost) messages = owner.wanted();
+      if (!state.replyLost) messages = owner.wanted();
     }
   }
 }

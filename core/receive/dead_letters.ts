@@ -1,5 +1,5 @@
 /**
- * Dead letters of a driver, paged, parsed and checked.
+ * The dead letters of a driver, with pages, parsing and checks.
  *
  * @module
  */
@@ -55,13 +55,13 @@ function withPayload(letter: DeadLetter): DeadLetter {
   return typeof payload === "string" ? letter : { ...letter, payload };
 }
 
-/** The dead letters of the context's driver; each method rejects with code `"unsupported"` where there are none. */
+/** Returns the dead letters of the driver. Each method rejects with `"unsupported"` where the driver has none. */
 export function deadLettersOf(context: BackendContext): DeadLetters {
   return {
     list: (key, query = {}) => list(context, key, query),
     replay: async (key, query = {}) => {
       const [letters, asked] = prepare(context, key, query);
-      if (!letters.replay) throw context.unsupported("replaying dead letters");
+      if (!letters.replay) throw context.unsupported("the replay of dead letters");
       const what = `Cannot replay the dead letters of "${key}"`;
       return await call(context, what, (signal) => letters.replay!(key, asked, signal), key, query.signal);
     },

@@ -10,10 +10,10 @@ import { ConsumeError } from "../errors.ts";
 import type { BackendContext } from "../context.ts";
 import { notify } from "../observer.ts";
 
-/** How far into a lease it is renewed. */
+/** A lease is renewed after this part of its length: a third. */
 const RENEWALS = 3;
 
-/** Keeps leases alive while they are held. */
+/** Renews leases until they are removed. */
 export class LeaseManager {
   readonly #context: BackendContext;
   readonly #key: string;
@@ -25,10 +25,10 @@ export class LeaseManager {
   #timer: unknown;
   #armed = false;
   #failures = 0;
-  /** False: leases run out by themselves from now on. */
+  /** Set to false to let the leases run out. */
   renewing = true;
 
-  /** A keeper; `onLost` is told of each delivery whose lease ended. */
+  /** @param onLost Called with each delivery whose lease ended. */
   constructor(
     context: BackendContext,
     key: string,
@@ -43,14 +43,14 @@ export class LeaseManager {
     this.#onLost = onLost;
   }
 
-  /** What is held now. */
+  /** Returns the deliveries whose leases are held. */
   held(): LeasedDelivery[] {
     const all: LeasedDelivery[] = [];
     for (let delivery = this.#first; delivery; delivery = delivery.after) all.push(delivery);
     return all;
   }
 
-  /** Takes a lease into care. */
+  /** Adds a lease. */
   add(delivery: LeasedDelivery): void {
     delivery.held = true;
     delivery.before = this.#last;
@@ -60,7 +60,7 @@ export class LeaseManager {
     this.#arm();
   }
 
-  /** Lets go of a lease that is being settled. */
+  /** Removes a lease that is being settled. */
   remove(delivery: LeasedDelivery): void {
     if (!delivery.held) return;
     delivery.held = false;
@@ -71,33 +71,37 @@ export class LeaseManager {
     delivery.before = delivery.after = undefined;
   }
 
-  /** Stops the timer where there is nothing to wait for. */
+  /** Stops the timer where no lease is held. */
   stop(): void {
     if (this.#first || !this.#armed) return;
     this.#context.clock.clearTimeout(this.#timer);
     this.#armed = false;
   }
 
-  /** Makes leases end `leaseMs` from now; answers which were still ours. */
+  /**
+   * Makes leases end `leaseMs` milliseconds from now.
+   *
+   * @returns For each lease whether it was still held.
+   */
   async extend(
     deliveries: readonly LeasedDelivery[],
     leaseMs: number,
     withinMs: number = this.#context.options.timeoutMs,
   ): Promise<boolean[]> {
     const { driver, clock } = this.#context;
-    if (!driver.extend) throw this.#context.unsupported("extending a lease");
+    if (!driver.extend) throw this.#context.unsupported("the extension of a lease");
     const { maxSettleBatch = DEFAULT_MAX_SETTLE_BATCH } = driver;
     const kept: boolean[] = [];
     for (let from = 0; from < deliveries.length; from += maxSettleBatch) {
       const some = deliveries.slice(from, from + maxSettleBatch);
       const startedAt = monotonic(clock);
-      const answers = await this.#context.callWithTimeout(
+      const replies = await this.#context.callWithTimeout(
         (signal) => driver.extend!(this.#key, this.#group, some.map((delivery) => delivery.raw.lease), leaseMs, signal),
         withinMs,
         "unknown-outcome",
       );
       for (const [i, delivery] of some.entries()) {
-        const ours = answers[i] === true;
+        const ours = replies[i] === true;
         if (ours) delivery.leasedUntil = startedAt + leaseMs;
         else if (delivery.held) this.#lose(delivery);
         kept.push(ours);
@@ -110,7 +114,7 @@ export class LeaseManager {
     if (this.#armed || !this.#first) return;
     this.#armed = true;
     const { clock } = this.#context;
-    // After a failed renewal there is less time left, so the next try comes sooner; and no lease ends unnoticed.
+    // After a failed renewal there is less time left, so the next attempt comes sooner, and no lease ends unnoticed.
     const regular = Math.min(this.#leaseMs / RENEWALS / (this.#failures > 0 ? 4 : 1), LONGEST);
     const waitMs = Math.max(0, Math.min(regular, this.#endsAt(this.held()) - monotonic(clock)));
     this.#timer = clock.setTimeout(() => {
@@ -150,7 +154,9 @@ export class LeaseManager {
   #lose(delivery: LeasedDelivery): void {
     this.remove(delivery);
     const about = { backend: this.#context.driver.name, key: this.#key, id: delivery.id };
-    delivery.lose(new ConsumeError("not-found", `The lease of a message of "${this.#key}" was lost`, about));
+    delivery.lose(
+      new ConsumeError("not-found", `Cannot keep the lease of a message of "${this.#key}": it was lost`, about),
+    );
     notify(this.#context.options.observer, "leaseLost", { ...about, group: this.#group, attempts: delivery.attempts });
     this.#onLost(delivery);
   }

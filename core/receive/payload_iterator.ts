@@ -7,13 +7,13 @@ import type { LeasedDelivery } from "./delivery.ts";
 import type { JsonObject } from "../protocol.ts";
 import type { Subscription } from "./subscription.ts";
 
-/** Hands out payloads, and settles by what the loop does. */
+/** Hands out payloads and settles them by the steps of the loop. */
 export class PayloadIterator implements AsyncIterableIterator<JsonObject, undefined> {
   readonly #subscription: Subscription<JsonObject>;
-  /** One, but for a loop of a kind that asks for several at once. */
+  /** The deliveries in hand: one, unless a loop asks for several at once. */
   #inHand: LeasedDelivery[] = [];
 
-  /** An iterator over what `subscribe` makes, given how a delivery becomes a payload. */
+  /** @param subscribe Creates the subscription, given how a delivery becomes a payload. */
   constructor(subscribe: (give: (delivery: LeasedDelivery) => JsonObject) => Subscription<JsonObject>) {
     this.#subscription = subscribe((delivery) => {
       this.#inHand.push(delivery);

@@ -1,7 +1,7 @@
 /**
  * The receiving side of the portable backend: subscriptions, settlements and dead letters.
  *
- * It stands apart from the publishing side so that a Worker that only publishes, and is pushed to, does not carry it.
+ * It is kept apart from the publishing side so that the bundle of a Worker that only publishes does not hold it.
  *
  * @module
  */
@@ -37,33 +37,32 @@ type DepthOptions = { readonly group?: string; readonly signal?: AbortSignal };
 
 const DEPTH_CHECKS: Validators<DepthOptions> = { group: text, signal: abortSignal };
 
-/** What is asked of a subscription, whatever it hands out. */
+/** The part of a subscription that does not depend on what it hands out. */
 type Stoppable = Pick<Subscription<never>, "stop" | "empty" | "revoke">;
 
-/** All that a backend's consumers hold. */
+/** The consumers of a backend. */
 export class Receiver {
   readonly deadLetters: DeadLetters;
   readonly #context: BackendContext;
   readonly #settlements: Map<string, { readonly batcher: SettlementBatcher; users: number }> = new Map();
   readonly #subscriptions: Set<Stoppable> = new Set();
 
-  /** The receiving side over a driver. */
   constructor(context: BackendContext) {
     this.#context = context;
     this.deadLetters = deadLettersOf(context);
   }
 
-  /** Payloads, acknowledged by asking for the next. */
+  /** Yields payloads; asking for the next acknowledges the one before. */
   consume(key: string, options: ConsumeOptions): AsyncIterableIterator<JsonObject> {
     return new PayloadIterator((give) => this.#subscribe(key, options, give));
   }
 
-  /** Deliveries, to be settled one by one. */
+  /** Yields deliveries, to be settled one by one. */
   receive(key: string, options: ReceiveOptions): AsyncIterableIterator<Delivery> {
     return this.#subscribe<Delivery>(key, options, (delivery) => delivery);
   }
 
-  /** How many messages are where. */
+  /** Counts the messages of a key by state. */
   async depth(key: string, options: DepthOptions = {}): Promise<QueueDepth> {
     checkKey(key);
     checkOptions("depth options", options, DEPTH_CHECKS);
@@ -81,16 +80,16 @@ export class Receiver {
     return { blocked: 0, ...counts };
   }
 
-  /** Stops taking; resolves when nothing is in hand any more. */
+  /** Stops fetching; resolves when nothing is in hand. */
   async stop(): Promise<void> {
     await Promise.allSettled(
       [...this.#subscriptions].map((subscription) => subscription.stop().then(() => subscription.empty())),
     );
   }
 
-  /** Takes back what is still in hand, and sends every settlement that is left. */
+  /** Takes back what is in hand, and sends every settlement that is left. */
   async revoke(): Promise<void> {
-    const reason = this.#context.closedError("The lease was given back");
+    const reason = this.#context.closedError("Cannot keep the lease");
     await Promise.allSettled([
       ...[...this.#subscriptions].map((subscription) => subscription.revoke(reason)),
       ...[...this.#settlements.values()].map(({ batcher }) => batcher.idle()),
@@ -101,7 +100,7 @@ export class Receiver {
     checkKey(key);
     checkOptions("receive options", options, RECEIVE_CHECKS);
     const { driver, options: defaults } = this.#context;
-    if (!driver.receive || !driver.settle) throw this.#context.unsupported("pulling messages");
+    if (!driver.receive || !driver.settle) throw this.#context.unsupported("receive or consume");
     const { group = DEFAULT_GROUP, signal } = options;
     const { prefetch = defaults.prefetch ?? DEFAULT_PREFETCH, leaseMs = defaults.leaseMs ?? DEFAULT_LEASE_MS } =
       options;

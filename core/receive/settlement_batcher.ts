@@ -128,7 +128,7 @@ export class SettlementBatcher {
               end(pending, false, error);
             }
           } else {
-            // The first try may have done it and lost its answer: while the lease lasts, nobody else can have.
+            // The first attempt may have settled it and lost its reply: while the lease lasts, no other consumer can have.
             end(pending, result === true || doubt && !pending.delivery.expired(now));
           }
         }

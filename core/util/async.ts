@@ -33,10 +33,10 @@ export async function withDeadline<T>(
 }
 
 /**
- * Follows a promise until the signal aborts, so that work that ignores its signal holds nobody up.
+ * Follows a promise until the signal aborts, so that a caller does not wait for work that ignores its signal.
  *
  * @param grace Called when the signal aborts: until it calls back, the work may still settle by itself. Returns a function
- *   that calls it off. Default: no grace.
+ *   that cancels the call. Default: no grace.
  * @throws The signal's reason, where the promise did not settle before.
  */
 export function abortable<T>(

@@ -9,13 +9,19 @@ export interface Clock {
   /** The time of day, in epoch milliseconds. An operator or NTP may set it, forward or back. */
   now(): number;
   /**
-   * Milliseconds since a fixed moment. Nobody sets it, so the length of a lease or a wait is the difference of two
-   * readings. Default, where a clock has none: `now()`.
+   * Milliseconds since a fixed moment. It cannot be set, so the length of a lease or a wait is the difference of two
+   * readings.
+   *
+   * @default now()
    */
   monotonic?(): number;
-  /** Calls back once, after `ms` milliseconds. Answers what `clearTimeout` takes. */
+  /**
+   * Calls back once, after `ms` milliseconds.
+   *
+   * @returns A handle for `clearTimeout`.
+   */
   setTimeout(callback: () => void, ms: number): unknown;
-  /** Calls off. */
+  /** Cancels a timer. */
   clearTimeout(timer: unknown): void;
 }
 
@@ -31,10 +37,10 @@ export const systemClock: Clock = {
 };
 
 /**
- * Reads the clock that nobody sets: for lengths of time, never for a time of day.
+ * Reads the clock that cannot be set: for lengths of time, never for a time of day.
  *
  * @param clock The clock to read.
- * @returns Milliseconds since a fixed moment; the time of day where the clock has nothing else.
+ * @returns Milliseconds since a fixed moment; the time of day where the clock has no other.
  */
 export function monotonic(clock: Clock): number {
   return clock.monotonic === undefined ? clock.now() : clock.monotonic();

@@ -1,5 +1,5 @@
 /**
- * What a payload may be, checked before anything is sent.
+ * Checks, copies and parses payloads.
  *
  * @module
  */
@@ -13,13 +13,13 @@ export type JsonValue =
   | readonly JsonValue[]
   | { readonly [name: string]: JsonValue };
 
-/** A JSON object: what a message's payload is. */
+/** A JSON object: the payload of a message. */
 export type JsonObject = { readonly [name: string]: JsonValue };
 
-/** How deep a payload may be nested: every backend's parser and ours can follow it there. */
+/** The deepest nesting of a payload that every backend's parser accepts. */
 export const MAX_DEPTH = 1_000;
 
-/** Names what a value is, never its content. */
+/** Names the kind of a value, without its content. */
 export function kindOf(value: unknown): string {
   if (value === null) return "null";
   if (Array.isArray(value)) return "an array";
@@ -31,7 +31,7 @@ export function kindOf(value: unknown): string {
   return value === undefined ? "undefined" : `a ${typeof value}`;
 }
 
-/** Whether a value is an object literal's kind: no class, no array, of any realm. */
+/** Tells whether a value is a plain object: not of a class, not an array, of any realm. */
 export function isPlainObject(value: unknown): value is Record<string, unknown> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
   const prototype = Object.getPrototypeOf(value);
@@ -41,7 +41,7 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
 }
 
 /**
- * A copy that nobody else holds.
+ * Copies a value that JSON can carry.
  *
  * @throws {TypeError} A value that JSON cannot carry without loss, with its path and kind.
  * @throws {RangeError} Nested deeper than {@link MAX_DEPTH}.
@@ -51,7 +51,7 @@ export function copyPayload(payload: unknown): JsonObject {
   return copy(payload) as JsonObject;
 }
 
-/** Copies what is known to be JSON, such as a payload that was checked before. */
+/** Copies a value that is known to be JSON, such as a payload that was checked before. */
 export function cloneJson<T extends JsonValue>(value: T): T {
   return copy(value) as T;
 }
@@ -93,7 +93,7 @@ function copy(value: unknown, above?: Level, depth = 0): JsonValue {
       // A spread keeps the shape, which is several times faster than adding one property after the other, and makes a
       // property of __proto__ like any other; writing to it below then changes that property, and no prototype.
       const copied = { ...value } as Record<string, unknown>;
-      // What was read is what is checked: a getter could answer something else the second time.
+      // What was read is what is checked: a getter could return something else the second time.
       for (const name in copied) {
         const member = copied[name];
         if (typeof member === "string" || typeof member === "boolean" || !Object.hasOwn(copied, name)) continue;
@@ -107,7 +107,7 @@ function copy(value: unknown, above?: Level, depth = 0): JsonValue {
   throw refusal(kindOf(value), levelsOf(above));
 }
 
-/** From the outermost to this one. */
+/** Returns the names from the outermost to this one. */
 function levelsOf(level: Level | undefined): Level[] {
   return level ? [...levelsOf(level.above), level] : [];
 }
@@ -119,12 +119,12 @@ function refusal(found: string, levels: readonly Level[]): TypeError {
 
 const encoder = new TextEncoder();
 
-/** Bytes of UTF-8. */
+/** Returns the number of bytes of a text in UTF-8. */
 export function bytesOf(text: string): number {
   return encoder.encode(text).length;
 }
 
-/** The payload in a body, or why there is none. Never the body's content. */
+/** Returns the payload in a body, or the reason why there is none, without the body's content. */
 export function parsePayload(body: string): JsonObject | string {
   let value: unknown;
   try {

@@ -1,5 +1,5 @@
 /**
- * Takes secrets and payloads out of errors before anybody sees them.
+ * Removes secrets and payloads from errors.
  *
  * @module
  */
@@ -28,7 +28,7 @@ export function redactText(text: string, secrets: readonly string[]): string {
   return clean;
 }
 
-/** Text of what may refuse to be made text. */
+/** Returns the text of a value whose `toString` may throw. */
 function textOf(read: () => unknown): string {
   try {
     return String(read());
@@ -37,7 +37,7 @@ function textOf(read: () => unknown): string {
   }
 }
 
-/** What an error says, whatever was thrown: anything can be, also what cannot be made text. */
+/** Returns the message of anything that was thrown. */
 export function messageOf(error: unknown): string {
   return textOf(() => error instanceof Error ? error.message : error);
 }
@@ -62,8 +62,8 @@ export function describeError(error: unknown): string {
 }
 
 /**
- * A copy of an error that keeps its name, message, stack, code and cause, with secrets taken out, and nothing
- * else: clients hang whole commands, payload included, on their errors.
+ * Copies the name, message, stack, code and cause of an error, without secrets, and nothing else: clients attach whole
+ * commands, payloads included, to their errors.
  */
 export function redactError(error: unknown, secrets: readonly string[], depth = 0): unknown {
   if (!(error instanceof Error)) {

@@ -19,20 +19,36 @@ import { type Clock, systemClock } from "./clock.ts";
 import { delay } from "./async.ts";
 import { callSafely, settled } from "./user_callback.ts";
 
-/** How long to wait between tries. */
+/** How long to wait between attempts. */
 export interface BackoffOptions {
-  /** Milliseconds that the first wait is at most. Default: 100. */
+  /**
+   * Milliseconds of the first wait, at most.
+   *
+   * @default 100
+   */
   readonly baseMs?: number | undefined;
-  /** Milliseconds that any wait is at most. Default: 10,000. */
+  /**
+   * Milliseconds of any wait, at most.
+   *
+   * @default 10_000
+   */
   readonly maxMs?: number | undefined;
-  /** What the wait grows by. Default: 2. */
+  /**
+   * The factor by which the wait grows.
+   *
+   * @default 2
+   */
   readonly factor?: number | undefined;
-  /** `"full"`: anywhere between 0 and the wait. `"none"`: the wait itself. Default: `"full"`. */
+  /**
+   * `"full"`: anywhere between 0 and the wait. `"none"`: the wait itself.
+   *
+   * @default "full"
+   */
   readonly jitter?: "full" | "none" | undefined;
 }
 
 /**
- * Milliseconds to wait after so many failed tries.
+ * Returns the milliseconds to wait after a number of failed attempts.
  *
  * @example
  * ```ts
@@ -42,9 +58,9 @@ export interface BackoffOptions {
  * assert.equal(backoffMs(3, { baseMs: 100, jitter: "none" }), 400);
  * ```
  *
- * @param failures How many tries have failed: 1 or more.
+ * @param failures How many attempts have failed: 1 or more.
  * @param options Base, cap, factor and jitter.
- * @param random A source of numbers from 0 to below 1. Default: `Math.random`.
+ * @param random Returns numbers from 0 to below 1. Default: `Math.random`.
  */
 export function backoffMs(failures: number, options: BackoffOptions = {}, random: () => number = Math.random): number {
   const { baseMs = DEFAULT_RETRY_DELAY_MS, maxMs = DEFAULT_MAX_RETRY_DELAY_MS, factor = 2, jitter = "full" } = options;
@@ -54,19 +70,39 @@ export function backoffMs(failures: number, options: BackoffOptions = {}, random
 
 /** Options of {@link retry}. */
 export interface RetryOptions extends BackoffOptions {
-  /** How often to try again after the first try. Default: 3. `Infinity`: until it is given up by the signal. */
+  /**
+   * How often to try again after the first attempt. `Infinity`: until the signal aborts.
+   *
+   * @default 3
+   */
   readonly maxRetries?: number | undefined;
-  /** Whether an error is worth another try. Default: its own `retryable`, else true. */
+  /**
+   * Tells whether to try again after an error.
+   *
+   * @default the error's `retryable`, else true
+   */
   readonly shouldRetry?: ((error: unknown, failures: number) => boolean) | undefined;
-  /** Milliseconds that the other side asked to wait (Retry-After); the wait is never shorter. Default: its own `retryAfterMs`. */
+  /**
+   * Returns the milliseconds that the other side asked to wait (Retry-After). The wait is never shorter.
+   *
+   * @default the error's `retryAfterMs`
+   */
   readonly retryAfterMs?: (error: unknown) => number | undefined;
-  /** Called before each wait. Whatever it throws, or rejects with, is ignored. */
+  /** Is called before each wait. What it throws or rejects with is ignored. */
   readonly onRetry?: ((error: unknown, failures: number, waitMs: number) => void) | undefined;
-  /** Gives up waiting; the rejection is its reason. */
+  /** Ends a wait; `retry` rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
-  /** Default: the platform's. */
+  /**
+   * Tells the time and sets timers.
+   *
+   * @default the platform's clock
+   */
   readonly clock?: Clock | undefined;
-  /** A source of numbers from 0 to below 1. Default: `Math.random`. */
+  /**
+   * Returns numbers from 0 to below 1, for jitter.
+   *
+   * @default Math.random
+   */
   readonly random?: (() => number) | undefined;
 }
 
@@ -113,16 +149,19 @@ function askedToWait(error: unknown): number | undefined {
  * import assert from "node:assert/strict";
  *
  * let calls = 0;
- * const answer = await retry(() => {
+ * const result = await retry(() => {
  *   calls += 1;
  *   if (calls < 3) throw new Error("not yet");
  *   return "done";
  * }, { baseMs: 1 });
- * assert.equal(answer, "done");
+ * assert.equal(result, "done");
  * assert.equal(calls, 3);
  * ```
  *
- * @throws The last error, as it was, when tries run out or are of no use; the signal's reason when it aborts.
+ * @param fn Is called with the number of the attempt, from 1 on.
+ * @param options How often, how long to wait, and for which errors.
+ * @returns The result of the first attempt that resolves.
+ * @throws The last error, unchanged, when no attempt is left or another cannot help; the signal's reason when it aborts.
  * @throws {TypeError | RangeError} An option that is not as described.
  */
 export async function retry<T>(
@@ -149,7 +188,7 @@ export async function retry<T>(
 }
 
 /**
- * Wraps an async function, or a method, so that each call of it is tried again, as {@link retry} does.
+ * Wraps an async function or a method, so that each call is tried again as by {@link retry}.
  *
  * @example
  * ```ts

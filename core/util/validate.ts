@@ -1,17 +1,17 @@
 /**
- * Checks of what callers pass, each with a message that names the option, what was found and what is allowed.
+ * Checks of options and arguments. Each error names the option, the value that was found and the values that are allowed.
  *
  * @module
  */
 import { isPlainObject, kindOf } from "./json.ts";
 
-/** A check: answers what is allowed where the value is refused, with the class of error. */
+/** A check. Returns what is allowed where it refuses the value, and whether the error is a `RangeError`. */
 export type Validator = (value: unknown) => { readonly allowed: string; readonly range?: boolean } | undefined;
 
 /** The checks of an options object, by name. An option without one is refused. */
 export type Validators<T> = { readonly [Name in keyof Required<T>]: Validator };
 
-/** A number that is accepted. */
+/** Makes a check for numbers. */
 export function number(allowed: string, accept: (value: number) => boolean): Validator {
   return (value) => {
     if (typeof value !== "number") return { allowed };
@@ -36,7 +36,7 @@ export const wholeNumber: Validator = /* @__PURE__ */ number(
   "a whole number of at least 0",
   (n) => Number.isSafeInteger(n) && n >= 0,
 );
-/** A text that has something in it and survives UTF-8. */
+/** Non-empty text that UTF-8 can encode. */
 export const text: Validator = (value) => {
   if (typeof value !== "string" || value === "") return { allowed: "a non-empty string" };
   return value.isWellFormed() ? undefined : { allowed: "well-formed text (no lone surrogates)" };
@@ -48,10 +48,10 @@ export const abortSignal: Validator = (value) =>
 export const boolean: Validator = (value) => typeof value === "boolean" ? undefined : { allowed: "a boolean" };
 /** A function. */
 export const func: Validator = (value) => typeof value === "function" ? undefined : { allowed: "a function" };
-/** An object of whatever class. */
+/** An object of any class. */
 export const object: Validator = (value) =>
   typeof value === "object" && value !== null ? undefined : { allowed: "an object" };
-/** A plain object of texts. */
+/** A plain object whose values are texts. */
 export const textRecord: Validator = (value) => {
   const allowed = "a plain object of well-formed strings";
   if (!isPlainObject(value)) return { allowed };
@@ -65,7 +65,7 @@ export const texts: Validator = (value) =>
   Array.isArray(value) && value.every((item) => text(item) === undefined)
     ? undefined
     : { allowed: "an array of non-empty strings" };
-/** One of the texts named. */
+/** Makes a check for one of several texts. */
 export function oneOf(...values: readonly string[]): Validator {
   return (value) =>
     typeof value === "string" && values.includes(value)
@@ -74,7 +74,7 @@ export function oneOf(...values: readonly string[]): Validator {
 }
 
 /**
- * Holds an options object against its checks. An option that is `undefined` counts as not given.
+ * Checks an options object. An option that is `undefined` counts as not given.
  *
  * @throws {TypeError} Not an object, an option of another type, or a name that is not an option.
  * @throws {RangeError} A value out of range.
@@ -92,7 +92,7 @@ export function checkOptions<T extends object>(what: string, options: T, checks:
 }
 
 /**
- * Holds one value against a check.
+ * Checks one value.
  *
  * @throws {TypeError} Of another type.
  * @throws {RangeError} Out of range.
@@ -106,7 +106,7 @@ export function checkValue(name: string, value: unknown, check: Validator): void
 }
 
 /**
- * Holds a key against what every broker takes.
+ * Checks that every broker accepts a key.
  *
  * @throws {TypeError} Not a string, empty, or with lone surrogates.
  */

@@ -190,7 +190,7 @@ test("RedisBackend tells its observer the reason that the caller is told when th
   for (const use of [() => backend.publish(KEY, { n: 2 }), () => value!.extend(60_000)]) {
     proxy.silence();
     const error = await failure(use());
-    assert.match(error.message, /no answer came in time/);
+    assert.match(error.message, /no reply came in time/);
     while (!(await backend.health()).ok) await new Promise((resolve) => setTimeout(resolve, 20));
   }
   assert.ok(told.length > 0);

@@ -102,7 +102,7 @@ for (const status of [401, 403]) {
   });
 }
 
-test("requestText reports an unknown outcome where the request left and no answer came", async () => {
+test("requestText reports an unknown outcome where the request left and no reply came", async () => {
   const [server, port] = await listen((socket) => socket.destroy());
   const request = (repeatable: boolean) =>
     requestText(`http://127.0.0.1:${port}`, { method: "POST", body: "{}" }, {

@@ -159,7 +159,7 @@ test("close: a driver whose close hangs or fails is told of, without its secrets
   const hanging = setUp({ close: hang }, { timeoutMs: 500 });
   const closing = assert.rejects(
     hanging.backend.close(),
-    /^QueueError: Cannot close on scripted: no answer came in time$/,
+    /^QueueError: Cannot close on scripted: no reply came in time$/,
   );
   await hanging.clock.advance(500);
   await closing;

@@ -173,7 +173,7 @@ test("registry: what fromEnv throws is told as it is, what it answers must be a 
   for (const [answer, missing] of junk) {
     const { registry, steps } = setUp({ odd: () => Promise.resolve({ fromEnv: () => answer }) });
     const expected = new RegExp(
-      `^Cannot use backend "odd": what its fromEnv\\(env\\) answered has no ${missing}\\(\\)$`,
+      `^Cannot use backend "odd": the result of its fromEnv\\(env\\) has no ${missing}\\(\\)$`,
     );
     await assert.rejects(registry.load({ QUEUE_BACKEND: "odd" }), problem(expected));
     assert.ok(steps.every(({ step }) => step !== "operation"));

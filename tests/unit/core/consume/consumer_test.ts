@@ -86,7 +86,10 @@ test("consumer: what was delivered more often than allowed is not run once more"
   assert.equal(summary.deadLettered, 1);
   const [settlement] = driver.settled.flat();
   assert.ok(settlement?.kind === "dead");
-  assert.deepEqual(settlement.cause, { name: "PermanentError", message: "It was delivered 5 times in vain" });
+  assert.deepEqual(settlement.cause, {
+    name: "PermanentError",
+    message: "Cannot handle the message: it was delivered 5 times without success",
+  });
 });
 
 test("consumer: no more handlers run at once than concurrency allows, and a slow one does not hold up the others", async () => {
@@ -223,10 +226,10 @@ test("consumer: a handler that takes too long has failed: its signal aborts, and
   assert.equal(reason, undefined);
   await clock.advance(1);
   assert.deepEqual(await draining, { acked: 0, retried: 1, deadLettered: 0, lost: 0 });
-  assert.match(String(reason), /The handler took longer than 700 ms/);
+  assert.match(String(reason), /Cannot finish the handler: it took longer than 700 ms/);
   const [settlement] = driver.settled.flat();
   assert.ok(settlement?.kind === "retry");
-  assert.equal(settlement.cause?.message, "The handler took longer than 700 ms");
+  assert.equal(settlement.cause?.message, "Cannot finish the handler: it took longer than 700 ms");
   running.get(0)!.reject(new Error("too late to matter")); // no unhandled rejection
   await turn();
   assert.deepEqual([driver.settled.length, clock.waits()], [1, []]);
@@ -380,7 +383,7 @@ test("consumer: where a sink fails the message comes again after the default bac
   assert.deepEqual(told.map(({ backend, key, operation, failures }) => [backend, key, operation, failures]), [
     ["scripted", "k", "settle", 1],
   ]);
-  assert.equal(told[0]?.error.message, "The deadLetter sink for a message failed");
+  assert.equal(told[0]?.error.message, "Cannot keep a dead letter: the deadLetter sink failed");
   assert.equal(told[0]?.error.key, "k");
   assert.equal((told[0]?.error.cause as Error).message, "the sink is down");
   stop.abort();

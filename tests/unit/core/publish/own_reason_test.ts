@@ -85,7 +85,7 @@ for (const batched of [true, false]) {
       await clock.advance(1_000);
       const error = await publishing;
       assert.equal(error.code, "unknown-outcome", String(send));
-      assert.match(error.message, /no answer came in time/);
+      assert.match(error.message, /no reply came in time/);
     }
   });
 

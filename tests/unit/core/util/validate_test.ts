@@ -148,7 +148,7 @@ test("check: what a backend does not offer is refused with its code, before anyt
   const driver = new ScriptedDriver({ capabilities });
   const backend = createBackend(driver);
   const unsupported = (error: QueueError) =>
-    error.code === "unsupported" && /^The scripted backend does not support /.test(error.message);
+    error.code === "unsupported" && /^Cannot use .+: the scripted backend does not support it$/.test(error.message);
   for (const options of [{ delayMs: 1 }, { ttlMs: 1 }, { headers: {} }]) {
     await assert.rejects(backend.publish("k", {}, options), unsupported);
   }
