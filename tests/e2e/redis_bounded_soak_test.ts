@@ -48,7 +48,7 @@ async function publish(backend: RedisBackend, from: number, room: () => Promise<
 /** Leaves the server no memory until it has refused a publish. */
 async function fillUp(server: RedisServer, refused: () => Promise<unknown>): Promise<void> {
   const promise = refused();
-  await server.call("CONFIG", "SET", "maxmemory", "1mb");
+  await server.call("CONFIG", "SET", "maxmemory", "1");
   await promise;
   await server.call("CONFIG", "SET", "maxmemory", "0");
 }

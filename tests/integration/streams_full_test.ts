@@ -12,7 +12,7 @@ const RETRY = { kind: "retry", delayMs: 1, cause: undefined } as { kind: string 
 
 /** Leaves the server no memory, until `relieve`. */
 async function fill(redis: RedisServer): Promise<void> {
-  await redis.call("CONFIG", "SET", "maxmemory", "1mb");
+  await redis.call("CONFIG", "SET", "maxmemory", "1");
   await assert.rejects(Promise.resolve(redis.call("SET", "more", "x")), /OOM/);
 }
 
