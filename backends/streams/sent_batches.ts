@@ -67,13 +67,22 @@ export function madeParts(id: string): MadeId | undefined {
   return MADE.test(id) ? partsOf(id) : undefined;
 }
 
-/** What is their own in the ids of messages, as `first:last` where they follow one another, or `one`. */
+/** Ids that were made have nothing else in what is their own. */
+const RANGES = /^[0-9a-z: ]*$/;
+
+/** The parts of their own of messages' ids, as `first:last` where they follow one another, or `one`. */
 export function rangesOf(messages: readonly DriverMessage[]): string {
+  const ranges = collectRanges(messages, (id) => id.slice(id.lastIndexOf("-") + 1));
+  // Ids of another shape are rare: each is looked at only where there are any.
+  return RANGES.test(ranges) ? ranges : collectRanges(messages, (id) => partsOf(id).own);
+}
+
+function collectRanges(messages: readonly DriverMessage[], ownOf: (id: string) => string): string {
   const ranges: string[] = [];
   let [first, last, next] = ["", "", NaN];
   const close = () => first !== "" && ranges.push(first === last ? first : `${first}:${last}`);
   for (const { id } of messages) {
-    const { own } = partsOf(id);
+    const own = ownOf(id);
     if (own === "") continue;
     const n = parseInt(own, 36);
     if (n === next) {
