@@ -49,6 +49,11 @@ export interface DriverReceiveOptions {
   readonly leaseMs: number;
   /** Milliseconds to wait for the first message; 0: return at once. The driver must return early when a message comes, and may return early without one. */
   readonly waitMs: number;
+  /**
+   * The most messages of one ordering key that this call may lease together, in their order, as one turn: while one of
+   * them is leased no other call gets any of that key. Default: 1. A driver may always lease fewer.
+   */
+  readonly maxPerOrderingKey?: number | undefined;
   /** The driver must stop waiting when it aborts, and must not lease anything afterwards. */
   readonly signal: AbortSignal;
 }

@@ -102,6 +102,14 @@ export interface ReceiveOptions {
    * @default the backend's `leaseMs`, else 30_000
    */
   readonly leaseMs?: number | undefined;
+  /**
+   * The most messages of one ordering key that are leased to this consumer together, in their order, as one turn. While
+   * one of them is unsettled, no consumer of the group gets more of that key. Has no effect where
+   * `capabilities.orderingKeys` is false.
+   *
+   * @default 1
+   */
+  readonly maxPerOrderingKey?: number | undefined;
   /** Ends the iteration: prefetched deliveries are released, those in hand can still be settled. */
   readonly signal?: AbortSignal | undefined;
   /**

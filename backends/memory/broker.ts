@@ -80,13 +80,13 @@ export class MemoryBroker {
 
   /** Leases messages, waiting for the first one where there is none. */
   async receive(key: string, options: DriverReceiveOptions): Promise<RawDelivery[]> {
-    const { group: name, max, leaseMs, waitMs, signal } = options;
+    const { group: name, max, leaseMs, waitMs, signal, maxPerOrderingKey } = options;
     const group = this.#topic(key).group(name);
     const deadline = waitMs > 0 ? monotonic(this.#clock) + waitMs : 0;
     for (;;) {
       if (signal.aborted) return [];
       const now = monotonic(this.#clock);
-      const taken = group.take(max, leaseMs, now);
+      const taken = group.take(max, leaseMs, now, maxPerOrderingKey);
       if (taken.length > 0 || now >= deadline) {
         this.#dayMs = this.#clock.now() - now;
         return taken;

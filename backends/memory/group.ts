@@ -8,7 +8,7 @@ import type { RawDelivery } from "../../core/driver.ts";
 import { cloneJson } from "../../core/util/json.ts";
 import type { DeadLetter, FailureCause, JsonObject, QueueDepth } from "../../core/protocol.ts";
 import { bodyOfBytes } from "../../core/util/bytes.ts";
-import { Conversations, type Parked } from "./conversations.ts";
+import { Conversations, type Parked, type Taking } from "./conversations.ts";
 import { TimeHeap } from "./heap.ts";
 import { type Kept, type Node, STALE } from "./node.ts";
 
@@ -113,6 +113,7 @@ export class Group {
   /** Seen before and deliverable later, by their time. */
   readonly #scheduled: TimeHeap<Parked> = new TimeHeap();
   readonly #conversations: Conversations = new Conversations();
+  #calls = 0;
   readonly #waiters: Set<() => void> = new Set();
 
   /** A group that starts after a place in the log. */
@@ -122,22 +123,27 @@ export class Group {
   }
 
   /** Leases up to `max` messages, in the order of their places: what comes again has its old one. */
-  take(max: number, leaseMs: number, now: number): RawDelivery[] {
+  take(max: number, leaseMs: number, now: number, maxPerOrderingKey = 1): RawDelivery[] {
     this.advance(now);
     const taken: RawDelivery[] = [];
+    const taking: Taking = { call: ++this.#calls, maxPerOrderingKey };
+    const lease = (node: Node, attempts: number) => {
+      taken.push(this.#lease(node, attempts + 1, leaseMs, now));
+      for (const joined of this.#conversations.join(node, taking, max - taken.length)) {
+        taken.push(this.#lease(joined.node, joined.attempts + 1, leaseMs, now));
+      }
+    };
     while (taken.length < max) {
       const { next } = this.#cursor;
       const again = this.#redeliverable.popDue(next === undefined ? Infinity : next.seq);
       if (again !== undefined) {
         const { node, attempts } = again;
-        if (node.removed || !this.#conversations.take(node, attempts)) continue;
-        taken.push(this.#lease(node, attempts + 1, leaseMs, now));
+        if (!node.removed && this.#conversations.take(node, attempts, taking)) lease(node, attempts);
       } else if (next !== undefined) {
         this.#cursor = next;
         if (next.removed) continue;
         this.unread -= 1;
-        if (!this.#conversations.take(next, 0)) continue;
-        taken.push(this.#lease(next, 1, leaseMs, now));
+        if (this.#conversations.take(next, 0, taking)) lease(next, 0);
       } else {
         break;
       }
@@ -149,7 +155,9 @@ export class Group {
   advance(now: number): void {
     this.#log.advance(now);
     for (let again = this.#scheduled.popDue(now); again; again = this.#scheduled.popDue(now)) {
-      this.#redeliverable.push(again.node.seq, again);
+      if (again.node.removed) continue;
+      if (again.node.orderingKey === undefined) this.#redeliverable.push(again.node.seq, again);
+      else this.#promote(this.#conversations.due(again.node, again.attempts));
     }
     for (const [leaseMs, list] of this.#leases) {
       for (let lease = list.first; lease && lease.until <= now; lease = list.first) {
@@ -181,7 +189,7 @@ export class Group {
     this.#end(lease);
     if (at <= now || lease.node.removed) this.#return(lease, lease.attempts, now);
     else {
-      this.#conversations.giveBack(lease.node);
+      if (lease.node.orderingKey !== undefined) this.#promote(this.#conversations.schedule(lease.node, now));
       this.#scheduled.push(at, { node: lease.node, attempts: lease.attempts });
       this.wake(); // to wait no longer than until then
     }
@@ -249,8 +257,8 @@ export class Group {
   /** Counts. */
   depth(now: number): QueueDepth {
     this.advance(now);
-    const { blocked, parked } = this.#conversations;
-    let ready = this.unread + parked - blocked;
+    const { blocked, waiting } = this.#conversations;
+    let ready = this.unread + waiting - blocked;
     for (const { node } of this.#redeliverable) if (!node.removed) ready += 1;
     let delayed = this.#log.delayed;
     for (const { node } of this.#scheduled) if (!node.removed) delayed += 1;
@@ -267,7 +275,7 @@ export class Group {
   /** A message of the log is gone, though this group has not settled it. */
   removed(node: Node, now: number): void {
     const passed = node.seq <= this.#cursor.seq;
-    this.#promote(this.#conversations.remove(node, passed, now));
+    this.#promote(this.#conversations.remove(node, passed));
     if (!passed) {
       this.unread -= 1;
     } else if (++this.#stale >= STALE && this.#stale * 2 >= this.#redeliverable.size + this.#scheduled.size) {
@@ -326,7 +334,7 @@ export class Group {
   }
 
   #settled(node: Node, now: number): void {
-    this.#promote(this.#conversations.finish(node, now));
+    if (node.orderingKey !== undefined) this.#promote(this.#conversations.finish(node, now));
     this.#log.settled(node);
   }
 
@@ -339,8 +347,14 @@ export class Group {
 
   #return(lease: Lease, attempts: number, now: number): void {
     const { node } = lease;
-    if (node.removed) return this.#promote(this.#conversations.finish(node, now));
-    this.#conversations.giveBack(node);
+    if (node.orderingKey !== undefined) {
+      const { removed } = node;
+      this.#promote(
+        removed ? this.#conversations.finish(node, now) : this.#conversations.giveBack(node, attempts, now),
+      );
+      return;
+    }
+    if (node.removed) return;
     this.#redeliverable.push(node.seq, { node, attempts });
     if (this.#waiters.size > 0) this.wake();
   }

@@ -18,6 +18,8 @@ const IDLE_MS = 100;
 export interface FetchOptions {
   readonly group: string;
   readonly leaseMs: number;
+  /** The most messages of one ordering key that are leased together. */
+  readonly maxPerOrderingKey: number;
   /** Return at once where nothing is ready. */
   readonly stopWhenEmpty: boolean;
   /** The most deliveries. */
@@ -34,7 +36,7 @@ export interface FetchOptions {
 export async function fetchDeliveries(
   context: BackendContext,
   key: string,
-  { group, leaseMs, stopWhenEmpty, max, signal }: FetchOptions,
+  { group, leaseMs, maxPerOrderingKey, stopWhenEmpty, max, signal }: FetchOptions,
 ): Promise<readonly RawDelivery[]> {
   const { driver, clock } = context;
   const waitMs = stopWhenEmpty ? 0 : driver.maxWaitMs ?? DEFAULT_MAX_WAIT_MS;
@@ -43,7 +45,7 @@ export async function fetchDeliveries(
   for (let failures = 0, empty = 0; !signal.aborted;) {
     const askedAt = monotonic(clock);
     try {
-      const raws = await driver.receive!(key, { group, max, leaseMs, waitMs, signal });
+      const raws = await driver.receive!(key, { group, max, leaseMs, waitMs, maxPerOrderingKey, signal });
       if (raws.length > 0 || stopWhenEmpty || monotonic(clock) - askedAt >= Math.min(waitMs, IDLE_MS)) return raws;
       // A driver may wake for nothing, but one that never waits must not take all the time there is.
       if (empty > 0) await idle(backoffMs(empty, { baseMs: 10, maxMs: IDLE_MS, jitter: "none" }));

@@ -18,10 +18,13 @@ export class PrefetchWindow {
   /** Deliveries handed out since the last fetch. */
   #handedOut = 0;
 
-  /** @param prefetch The most unsettled deliveries of the consumer. */
-  constructor(prefetch: number) {
+  /**
+   * @param prefetch The most unsettled deliveries of the consumer.
+   * @param maxPerOrderingKey The most messages of one turn: a first fetch must not cut a turn short.
+   */
+  constructor(prefetch: number, maxPerOrderingKey = 1) {
     this.#prefetch = prefetch;
-    this.#size = Math.min(prefetch, FIRST_FETCH);
+    this.#size = Math.min(prefetch, Math.max(FIRST_FETCH, maxPerOrderingKey));
   }
 
   /**

@@ -29,6 +29,7 @@ const RECEIVE_CHECKS: Validators<ReceiveOptions> = {
   group: text,
   prefetch: count,
   leaseMs: positive,
+  maxPerOrderingKey: count,
   signal: abortSignal,
   stopWhenEmpty: boolean,
 };
@@ -111,7 +112,8 @@ export class Receiver {
       this.#settlements.set(id, shared = { batcher: new SettlementBatcher(this.#context, key, group), users: 0 });
     }
     const { batcher } = shared;
-    const settings = { group, prefetch, leaseMs, signal, stopWhenEmpty: options.stopWhenEmpty ?? false };
+    const { stopWhenEmpty = false, maxPerOrderingKey = 1 } = options;
+    const settings = { group, prefetch, leaseMs, maxPerOrderingKey, signal, stopWhenEmpty };
     const subscription: Subscription<T> = new Subscription<T>(this.#context, key, settings, batcher, give, () => {
       if (!this.#subscriptions.delete(subscription)) return;
       shared.users -= 1;

@@ -20,6 +20,7 @@ export interface SubscriptionOptions {
   readonly group: string;
   readonly prefetch: number;
   readonly leaseMs: number;
+  readonly maxPerOrderingKey: number;
   readonly signal: AbortSignal | undefined;
   readonly stopWhenEmpty: boolean;
 }
@@ -73,7 +74,7 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined> {
     this.#settlements = settlements;
     this.#give = give;
     this.#onOver = onOver;
-    this.#window = new PrefetchWindow(options.prefetch);
+    this.#window = new PrefetchWindow(options.prefetch, options.maxPerOrderingKey);
     this.#leases = new LeaseManager(context, key, options.group, options.leaseMs, (delivery) => this.#onLost(delivery));
   }
 

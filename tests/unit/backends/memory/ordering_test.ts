@@ -191,3 +191,50 @@ test("MemoryBroker keeps order and exclusion in a random run", async () => {
   const { dead: _, ...left } = await bench.depth();
   assert.deepEqual(left, { ready: 0, inFlight: 0, delayed: 0, blocked: 0 });
 });
+
+/** Takes turns of up to `max` messages of an ordering key. */
+function takeTurns(bench: MemoryBench, maxPerOrderingKey: number, max = 100): Promise<RawDelivery[]> {
+  const signal = new AbortController().signal;
+  return bench.driver.receive("k", { group: "g", max, leaseMs: 1_000, waitMs: 0, signal, maxPerOrderingKey });
+}
+
+test("MemoryBroker leases a turn of an ordering key together, and nothing more until all of it is settled", async () => {
+  const bench = new MemoryBench();
+  await publish(bench, "a", 1, 2, 3, 4);
+  await publish(bench, "b", 5);
+  const turn = await takeTurns(bench, 3);
+  assert.deepEqual(ns(turn), [1, 2, 3, 5]);
+  assert.deepEqual(await bench.depth(), { ready: 0, inFlight: 4, delayed: 0, blocked: 1, dead: 0 });
+  await bench.settle("ack", turn.slice(0, 2));
+  assert.deepEqual(ns(await takeTurns(bench, 3)), []);
+  await bench.settle("ack", turn.slice(2));
+  assert.deepEqual(ns(await takeTurns(bench, 3)), [4]);
+});
+
+test("MemoryBroker makes a turn of messages that waited, in their order, and of new ones behind them", async () => {
+  const bench = new MemoryBench();
+  await publish(bench, "a", 1, 2);
+  const head = await bench.take();
+  assert.deepEqual(ns(await bench.take()), [], "2 waits now");
+  await publish(bench, "a", 3, 4);
+  await bench.settle("release", head);
+  assert.deepEqual(ns(await takeTurns(bench, 10)), [1, 2, 3, 4]);
+  await bench.clock.advance(1_000);
+  const again = await takeTurns(bench, 10);
+  assert.deepEqual([ns(again), again.map(({ attempts }) => attempts)], [[1, 2, 3, 4], [2, 2, 2, 2]]);
+});
+
+test("MemoryBroker holds a turn back behind a message that waits for its retry", async () => {
+  const bench = new MemoryBench();
+  await publish(bench, "a", 1, 2, 3);
+  const turn = await takeTurns(bench, 3);
+  await bench.settle("retry", turn.slice(1, 2), "g", 5_000);
+  await bench.settle("release", [turn[0]!, turn[2]!]);
+  const first = await takeTurns(bench, 3);
+  assert.deepEqual(ns(first), [1], "3 stands behind 2");
+  await bench.settle("ack", first);
+  assert.deepEqual(ns(await takeTurns(bench, 3)), []);
+  await bench.clock.advance(5_000);
+  assert.deepEqual(ns(await takeTurns(bench, 3)), [2, 3]);
+  assert.deepEqual(ns(await takeTurns(bench, 3, 0)), []);
+});
