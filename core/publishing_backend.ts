@@ -8,10 +8,10 @@ import {
   checkKey,
   checkOptions,
   nonNegative,
+  orderingKey,
   positive,
   text,
   textRecord,
-  type Validator,
   type Validators,
 } from "./util/validate.ts";
 import { type Sender, UnbatchedSender } from "./publish/unbatched_sender.ts";
@@ -37,14 +37,6 @@ import type {
   QueueDepth,
   ReceiveOptions,
 } from "./protocol.ts";
-
-const MAX_ORDERING_KEY_LENGTH = 1_024;
-
-const orderingKey: Validator = (value) =>
-  text(value) ??
-    ((value as string).length <= MAX_ORDERING_KEY_LENGTH
-      ? undefined
-      : { allowed: `text of at most ${MAX_ORDERING_KEY_LENGTH} characters`, range: true });
 
 /** The checks of a batch as a whole. */
 export const BATCH_CHECKS: Validators<BatchOptions> = { signal: abortSignal, timeoutMs: positive };

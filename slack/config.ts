@@ -4,6 +4,7 @@
  * @module
  */
 import { EnvReader } from "../core/config/env_reader.ts";
+import { ORDERINGS } from "./ordering.ts";
 import { secretProblem, SIGNING_SECRET_PLACE } from "./signature.ts";
 
 /** The default key of Slack's events, the same as the Python server's. */
@@ -17,16 +18,18 @@ export interface SlackConfig {
   readonly signingSecret: readonly string[];
   /** The key that events are published under and consumed from. */
   readonly key: string;
+  /** The events that are handled one at a time; `undefined` where `SLACK_ORDERING` is not set. */
+  readonly ordering: "thread" | "channel" | "none" | undefined;
 }
 
 /**
- * Reads `SLACK_SIGNING_SECRET` and `SLACK_EVENTS_TOPIC`.
+ * Reads `SLACK_SIGNING_SECRET`, `SLACK_EVENTS_TOPIC` and `SLACK_ORDERING` (`thread`, `channel` or `none`).
  *
  * During a rotation `SLACK_SIGNING_SECRET` holds both secrets, separated by a comma; white space around them is ignored.
  * `SLACK_EVENTS_TOPIC` is the key, by default `slack_events`.
  *
  * @param env Variables, or a Worker's bindings: any object.
- * @returns The secrets and the key.
+ * @returns The secrets, the key and the ordering.
  * @throws {ConfigError} Names every problem: a secret that is missing (with the place where Slack shows it), quoted, holds
  * white space, or is a token; a variable whose name is nearly one of these.
  *
@@ -51,6 +54,7 @@ export function readSlackConfig(env: object): SlackConfig {
     if (problem) reader.problem(problem);
   }
   const key = reader.string("SLACK_EVENTS_TOPIC")?.trim() || DEFAULT_EVENTS_KEY;
+  const ordering = reader.oneOf("SLACK_ORDERING", ORDERINGS);
   reader.check();
-  return Object.defineProperty({ key }, "signingSecret", { value: Object.freeze(secrets) }) as SlackConfig;
+  return Object.defineProperty({ key, ordering }, "signingSecret", { value: Object.freeze(secrets) }) as SlackConfig;
 }

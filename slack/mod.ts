@@ -60,6 +60,7 @@
  */
 export { DEFAULT_EVENTS_KEY, readSlackConfig, type SlackConfig } from "./config.ts";
 export { slackEventId } from "./event_id.ts";
+export { type SlackOrdering, slackOrderingKey } from "./ordering.ts";
 export type { SlackOutcome } from "./responses.ts";
 export type { RefusedSlackEvent, SlackReceiverOptions, SlackRequestReport } from "./receiver_options.ts";
 export { createSlackReceiver, type SlackReceiver, type SlackReceiverStats } from "./receiver.ts";

@@ -14,6 +14,7 @@ import { DEFAULT_EVENTS_KEY } from "./config.ts";
 import { slackEventId } from "./event_id.ts";
 import { codeOf, createHealthCheck, type SlackHealth } from "./health.ts";
 import { normalizePath, pathOf } from "./path.ts";
+import { keepsOrder, orderingKeyOf } from "./ordering.ts";
 import { isRefusedForGood } from "./refusal.ts";
 import {
   checkReceiverOptions,
@@ -77,6 +78,7 @@ export function createSlackReceiver(options: SlackReceiverOptions): SlackReceive
   const { backend, key = DEFAULT_EVENTS_KEY, timeoutMs = 2_500, clock = systemClock, onRefused, observer } = options;
   const path = normalizePath(options.path ?? DEFAULT_PATH);
   const healthPath = normalizePath(options.healthPath === undefined ? DEFAULT_HEALTH_PATH : options.healthPath);
+  const { ordering = keepsOrder(backend) ? "thread" : "none" } = options;
   const verifier = new SignatureVerifier(options.signingSecret);
   const health = createHealthCheck(backend, clock, timeoutMs);
   const counts = Object.fromEntries(OUTCOMES.map((name) => [name, 0])) as Record<SlackOutcome, number>;
@@ -160,7 +162,13 @@ export function createSlackReceiver(options: SlackReceiverOptions): SlackReceive
       }
       waitingFor = "queue";
       try {
-        const { outcome } = await backend.publish(key, envelope, { id, timeoutMs: leftMs, signal: publishing.signal });
+        const conversation = orderingKeyOf(envelope, ordering, (error) => report.error = error);
+        const publishOptions = { id, timeoutMs: leftMs, signal: publishing.signal };
+        const { outcome } = await backend.publish(
+          key,
+          envelope,
+          conversation === undefined ? publishOptions : { ...publishOptions, orderingKey: conversation },
+        );
         health.published(monotonic(clock) - publishedAt);
         return createResponse(outcome === "duplicate" ? outcome : "accepted");
       } catch (error) {

@@ -7,6 +7,7 @@ import { checkOptions, checkValue, func, object, text, type Validators } from ".
 import type { Clock } from "../core/util/clock.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { JsonObject, QueueBackend } from "../core/protocol.ts";
+import { keepsOrder, ORDERINGS, type SlackOrdering } from "./ordering.ts";
 import type { SlackOutcome } from "./responses.ts";
 import { secretProblems, type SlackSignatureProblem } from "./signature.ts";
 
@@ -42,6 +43,14 @@ export interface SlackReceiverOptions {
    * @default {"/health"}
    */
   readonly healthPath?: string | null | undefined;
+  /**
+   * The events that are handled one at a time, by any consumer: those of a thread, those of a channel, or none; or a
+   * function that returns the ordering key of an envelope. Where the function throws, or returns what is no ordering key,
+   * the event is ordered by its thread, and the report has the error.
+   *
+   * @default {"thread"} where the backend keeps ordering keys, else `"none"`
+   */
+  readonly ordering?: SlackOrdering | undefined;
   /**
    * Milliseconds for a request as a whole: reading the body, verifying, publishing. After that the response is 503. At
    * most 3,000, which is how long Slack waits.
@@ -112,6 +121,10 @@ const CHECKS: Validators<SlackReceiverOptions> = {
   key: text,
   path: text,
   healthPath: (value) => value === null ? undefined : text(value),
+  ordering: (value) =>
+    typeof value === "function" || ORDERINGS.includes(value as typeof ORDERINGS[number])
+      ? undefined
+      : { allowed: '"thread", "channel", "none" or a function', range: typeof value === "string" },
   timeoutMs: (value) =>
     typeof value === "number" && value >= 1 && value <= SLACK_WAITS_MS
       ? undefined
@@ -125,11 +138,11 @@ const CHECKS: Validators<SlackReceiverOptions> = {
  * Checks the options.
  *
  * @throws {TypeError | RangeError} An option of another type, or out of range.
- * @throws {ConfigError} A secret or a path that can never work: all of them at once.
+ * @throws {ConfigError} A secret, a path or an ordering that can never work: all of them at once.
  */
 export function checkReceiverOptions(options: SlackReceiverOptions): void {
   checkOptions("receiver options", options, CHECKS);
-  const { backend, signingSecret, path, healthPath } = options;
+  const { backend, signingSecret, path, healthPath, ordering = "none" } = options;
   checkValue("backend", backend, object);
   const problems = [
     ...secretProblems(signingSecret),
@@ -137,6 +150,9 @@ export function checkReceiverOptions(options: SlackReceiverOptions): void {
     ...pathProblems("healthPath", healthPath),
     ...(path ?? DEFAULT_PATH) === (healthPath === undefined ? DEFAULT_HEALTH_PATH : healthPath)
       ? ["healthPath must be another path than path"]
+      : [],
+    ...ordering !== "none" && !keepsOrder(backend)
+      ? ['ordering must be "none" on a backend that keeps no ordering keys; createConsumer has orderBy']
       : [],
   ];
   if (problems.length > 0) throw new ConfigError(problems);

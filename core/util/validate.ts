@@ -41,6 +41,13 @@ export const text: Validator = (value) => {
   if (typeof value !== "string" || value === "") return { allowed: "a non-empty string" };
   return value.isWellFormed() ? undefined : { allowed: "well-formed text (no lone surrogates)" };
 };
+const MAX_ORDERING_KEY_LENGTH = 1_024;
+/** An ordering key: non-empty text of at most 1,024 characters. */
+export const orderingKey: Validator = (value) =>
+  text(value) ??
+    ((value as string).length <= MAX_ORDERING_KEY_LENGTH
+      ? undefined
+      : { allowed: `text of at most ${MAX_ORDERING_KEY_LENGTH} characters`, range: true });
 /** An AbortSignal. */
 export const abortSignal: Validator = (value) =>
   value instanceof AbortSignal ? undefined : { allowed: "an AbortSignal" };
