@@ -64,3 +64,6 @@ export const MIN_RETRY_DELAY_MS = 10;
 
 /** Milliseconds that a send still has after its signal aborted, to reject with a reason of its own. */
 export const ABORT_GRACE_MS = 20;
+
+/** The most messages of one turn of a consumer that gathers. */
+export const DEFAULT_TURN_SIZE = 100;

@@ -154,7 +154,7 @@ export class MemoryBroker {
     if (message.explicitId && dedup.has(message.id, now)) return { outcome: "duplicate" };
     if (topic.length >= intake.maxLength) {
       if (!intake.dropOldest) return { error: full(key, intake.maxLength) };
-      topic.dropOldest(now);
+      topic.dropOldest();
     }
     if (message.explicitId) dedup.add(message.id, now, intake.dedupWindowMs);
     const { id, orderingKey, payload, headers, ttlMs, delayMs } = message;

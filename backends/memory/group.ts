@@ -273,7 +273,7 @@ export class Group {
   }
 
   /** A message of the log is gone, though this group has not settled it. */
-  removed(node: Node, now: number): void {
+  removed(node: Node): void {
     const passed = node.seq <= this.#cursor.seq;
     this.#promote(this.#conversations.remove(node, passed));
     if (!passed) {

@@ -99,7 +99,7 @@ export class Topic implements Log {
     }
     for (let node = this.#expiring.popDue(now); node; node = this.#expiring.popDue(now)) {
       if (node.removed) this.#expiringGone -= 1;
-      else this.remove(node, now);
+      else this.remove(node);
     }
   }
 
@@ -113,19 +113,19 @@ export class Topic implements Log {
   }
 
   /** Takes a message out for all groups: its time is over, or it is dropped for a newer one. */
-  remove(node: Node, now: number): void {
+  remove(node: Node): void {
     if (node.removed) return;
     node.removed = true;
     if (node.seq === 0) this.#delayedGone += 1;
-    else for (const group of this.groups.values()) group.removed(node, now);
+    else for (const group of this.groups.values()) group.removed(node);
     this.#leave(node);
   }
 
   /** Drops the oldest message. */
-  dropOldest(now: number): void {
+  dropOldest(): void {
     for (let node = this.#start.next; node; node = node.next) {
       if (node.removed) continue;
-      this.remove(node, now);
+      this.remove(node);
       return this.#forget(node);
     }
     for (let node = this.#delayed.popDue(Infinity); node; node = this.#delayed.popDue(Infinity)) {

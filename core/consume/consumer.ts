@@ -3,23 +3,58 @@
  *
  * @module
  */
-import { DEFAULT_CONCURRENCY, DEFAULT_DRAIN_DEADLINE_MS } from "../defaults.ts";
-import { abortSignal, checkOptions, count, positive, type Validators } from "../util/validate.ts";
+import { DEFAULT_CONCURRENCY, DEFAULT_DRAIN_DEADLINE_MS, DEFAULT_TURN_SIZE } from "../defaults.ts";
+import {
+  abortSignal,
+  checkOptions,
+  checkValue,
+  count,
+  func,
+  nonNegative,
+  object,
+  positive,
+  type Validators,
+} from "../util/validate.ts";
+import { QueueError } from "../errors.ts";
 import { type HandleBatchOptions, handlePushed } from "./push_handler.ts";
 import type { ConsumerOptions } from "./options.ts";
 import { type ConsumerSummary, DeliveryProcessor, noCounts } from "./processor.ts";
-import type { LeasingBackend, QueueBackend, ReceiveOptions } from "../protocol.ts";
+import type { Delivery, LeasingBackend, QueueBackend, ReceiveOptions } from "../protocol.ts";
 import { leave, pullDeliveries, type PullRun } from "./pull.ts";
+import type { LaneSettings } from "./pull_lanes.ts";
 import { pullPayloads } from "./pull_unleased.ts";
 import type { PushBatch } from "./push.ts";
+import { type GatherOptions, type TurnHandler, Turns } from "./turns.ts";
 
 export { createBatchHandler, type HandleBatchOptions } from "./push_handler.ts";
 export type { ConsumerOptions, DeadLetterSink, Handler } from "./options.ts";
 export type { ConsumerSummary } from "./processor.ts";
 export type { PushBatch, PushMessage } from "./push.ts";
+export type { GatherOptions, TurnHandler } from "./turns.ts";
 
 /** Options of {@link Consumer.run}. */
-export type RunOptions = Omit<ReceiveOptions, "stopWhenEmpty">;
+export type RunOptions = Omit<ReceiveOptions, "stopWhenEmpty" | "maxPerOrderingKey">;
+
+/** Options of a consumer that pulls. */
+export interface PullConsumerOptions extends ConsumerOptions {
+  /**
+   * Returns a text by which handlers are serialized **within this process**: of one text one handler runs at a time.
+   * `undefined`: the delivery waits for no other. For publishers that give no ordering key, and backends that keep none.
+   * Another process may handle another message of the same text at the same time, and a failed message comes again behind
+   * later ones.
+   *
+   * @default none: handlers run side by side, and the broker keeps the order of ordering keys
+   */
+  readonly orderBy?: ((delivery: Delivery) => string | undefined) | undefined;
+}
+
+/** Options of a consumer that handles what waits of one ordering key together. */
+export interface TurnConsumerOptions extends Omit<PullConsumerOptions, "handler"> {
+  /** How messages are gathered into a turn. */
+  readonly gather: GatherOptions;
+  /** Called with the deliveries of each turn, in their order. */
+  readonly handler: TurnHandler;
+}
 
 /** Options of {@link Consumer.drain}. */
 export interface DrainOptions extends RunOptions {
@@ -47,6 +82,8 @@ export interface Consumer {
   handleBatch(batch: PushBatch, options?: HandleBatchOptions): Promise<ConsumerSummary>;
 }
 
+const GATHER_CHECKS: Validators<GatherOptions> = { max: count, quietMs: nonNegative };
+
 const RUN_CHECKS: Validators<RunOptions> = {
   group: (value) => typeof value === "string" ? undefined : { allowed: "a string" },
   prefetch: count,
@@ -72,16 +109,52 @@ const RUN_CHECKS: Validators<RunOptions> = {
  * assert.equal((await consumer.drain(backend, "slack_events")).acked, 1);
  * ```
  *
+ * With `gather` the handler is called with turns: what waits of one ordering key, together. Resolve acknowledges all
+ * messages of the turn; throw retries those that the handler has not settled itself. Such a consumer, and one with
+ * `orderBy`, pulls: its `handleBatch` rejects with code `"unsupported"`.
+ *
+ * @example What waits of one conversation, together
+ * ```ts
+ * import { createConsumer } from "@slack-mcp/queue";
+ * import { MemoryBackend } from "@slack-mcp/queue/memory";
+ * import assert from "node:assert/strict";
+ *
+ * await using backend = new MemoryBackend();
+ * for (const n of [1, 2]) await backend.publish("slack_events", { n }, { orderingKey: "T1:D1" });
+ * const turns: unknown[] = [];
+ * const consumer = createConsumer({
+ *   gather: { max: 10 },
+ *   handler: (deliveries) => void turns.push(deliveries.map(({ payload }) => payload.n)),
+ * });
+ * await consumer.drain(backend, "slack_events");
+ * assert.deepEqual(turns, [[1, 2]]);
+ * ```
+ *
  * @param options The handler, and how failures are retried.
  * @returns A consumer that can run over any backend.
  * @throws {TypeError | RangeError} An option that is not as described.
  */
-export function createConsumer(options: ConsumerOptions): Consumer {
-  const processor = new DeliveryProcessor(options);
+export function createConsumer(options: TurnConsumerOptions): Consumer;
+/** Makes a consumer whose handler is called with one delivery at a time. */
+export function createConsumer(options: PullConsumerOptions): Consumer;
+export function createConsumer(options: PullConsumerOptions | TurnConsumerOptions): Consumer {
+  checkValue("consumer options", options, object);
+  const { orderBy, gather, handler, ...rest } = options as Partial<TurnConsumerOptions>;
+  if (orderBy !== undefined) checkValue("orderBy", orderBy, func);
+  if (gather !== undefined) checkOptions("gather", gather, GATHER_CHECKS);
+  checkValue("handler", handler, func);
+  const turns = gather && new Turns(handler!);
+  const processor = new DeliveryProcessor({
+    ...rest,
+    handler: turns ? turns.handleOne : handler as unknown as ConsumerOptions["handler"],
+  });
+  const lanes: LaneSettings | undefined = orderBy || turns
+    ? { orderBy, turns, max: gather ? gather.max ?? DEFAULT_TURN_SIZE : 1, quietMs: gather?.quietMs ?? 0 }
+    : undefined;
   return {
     run: async (backend, key, runOptions = {}) => {
       checkOptions("run options", runOptions, RUN_CHECKS);
-      return await pull(processor, backend, key, runOptions);
+      return await pull(processor, backend, key, runOptions, undefined, lanes);
     },
     drain: async (backend, key, drainOptions = {}) => {
       checkOptions(
@@ -101,13 +174,26 @@ export function createConsumer(options: ConsumerOptions): Consumer {
       }, deadlineMs);
       try {
         const settings = { ...rest, signal: stopping.signal, stopWhenEmpty: true };
-        return await pull(processor, backend, key, settings, ending.signal);
+        // A look at what is there waits for nothing more.
+        const now = lanes && { ...lanes, quietMs: 0 };
+        const total = noCounts();
+        do {
+          processor.sawOrderingKey = false;
+          const pass = await pull(processor, backend, key, settings, ending.signal, now);
+          for (const name of Object.keys(total) as (keyof ConsumerSummary)[]) total[name] += pass[name];
+          // What waited behind an ordering key became ready only when the handler before it was done.
+        } while (processor.sawOrderingKey && !stopping.signal.aborted);
+        return { ...total };
       } finally {
         processor.clock.clearTimeout(timer);
         signal?.removeEventListener("abort", onAbort);
       }
     },
-    handleBatch: (batch, batchOptions) => handlePushed(processor, batch, batchOptions),
+    handleBatch: async (batch, batchOptions) => {
+      if (lanes === undefined) return await handlePushed(processor, batch, batchOptions);
+      const reason = "gather and orderBy are for consumers that pull";
+      throw new QueueError("unsupported", `Cannot handle a pushed batch: ${reason}`);
+    },
   };
 }
 
@@ -118,6 +204,7 @@ async function pull(
   key: string,
   options: ReceiveOptions,
   ending?: AbortSignal,
+  lanes?: LaneSettings,
 ): Promise<ConsumerSummary> {
   const counts = noCounts();
   const stopping = new AbortController();
@@ -127,7 +214,7 @@ async function pull(
   else signal?.addEventListener("abort", stop, { once: true });
   const { concurrency = DEFAULT_CONCURRENCY } = processor.options;
   const settings = { ...withoutUndefined(options), signal: stopping.signal };
-  const run: PullRun = { processor, concurrency, key, options: settings, stop, counts, ending };
+  const run: PullRun = { processor, concurrency, key, options: settings, stop, counts, ending, lanes };
   const [iterator, work] = hasReceive(backend) ? pullDeliveries(backend, run) : pullPayloads(backend, run);
   try {
     await (ending ? Promise.race([work, aborted(ending)]) : work);

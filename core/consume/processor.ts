@@ -84,6 +84,8 @@ export class DeliveryProcessor {
   /** Ids of pushed messages that the sink could not keep. */
   readonly waiting: Set<string> = new Set();
   readonly #random: () => number;
+  /** Set when a delivery with an ordering key was processed: others may wait behind it. */
+  sawOrderingKey = false;
 
   /** @throws {TypeError | RangeError} An option that is not as described. */
   constructor(options: ConsumerOptions) {
@@ -102,6 +104,7 @@ export class DeliveryProcessor {
     settling: SettlementActions = delivery,
   ): Promise<DeliveryOutcome> {
     const startedAt = monotonic(this.clock);
+    this.sawOrderingKey ||= delivery.orderingKey !== undefined;
     this.#tell("delivered", delivery, backend, {});
     const failure = await this.#attempt(delivery, ending, settling.anyAttempt);
     const durationMs = monotonic(this.clock) - startedAt;

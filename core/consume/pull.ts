@@ -6,6 +6,8 @@
 import { toDeadLetterSink } from "./dead_letter_sink.ts";
 import type { Counts, DeliveryProcessor, SettlementActions } from "./processor.ts";
 import type { Delivery, LeasingBackend, ReceiveOptions } from "../protocol.ts";
+import { DEFAULT_PREFETCH } from "../defaults.ts";
+import { checkGather, type LaneSettings, pullInLanes } from "./pull_lanes.ts";
 
 /** What one run of a consumer works with. */
 export interface PullRun {
@@ -21,6 +23,8 @@ export interface PullRun {
   readonly counts: Counts;
   /** Aborts when the run must have ended, whatever handlers still do. */
   readonly ending: AbortSignal | undefined;
+  /** How handlers are ordered; `undefined`: they run side by side. */
+  readonly lanes: LaneSettings | undefined;
 }
 
 /** The iterator that is pulled from, and the work that ends when it does. */
@@ -28,14 +32,29 @@ export type Pulling = [iterator: AsyncIterator<unknown>, work: Promise<void>];
 
 /** Pulls deliveries and processes each, until the iteration ends. */
 export function pullDeliveries(backend: LeasingBackend, run: PullRun): Pulling {
-  const { processor, concurrency, key, options, stop, counts, ending } = run;
-  // Twice what runs: a handler that is done finds the next message here, and no more are held back from others.
-  const deliveries = backend.receive(key, { prefetch: concurrency * 2, ...options });
-  const work = each(deliveries, concurrency, stop, async (delivery) => {
+  const { processor, concurrency, key, options, stop, counts, ending, lanes } = run;
+  const process = async (delivery: Delivery) => {
     const settling = settlingOf(processor, backend, delivery);
     counts[await processor.process(delivery, backend.name, ending, settling)] += 1;
-  });
-  return [deliveries, work];
+  };
+  if (lanes) {
+    checkGather(backend, key, lanes);
+    const maxPerOrderingKey = lanes.turns && !lanes.orderBy ? lanes.max : 1;
+    const prefetch = Math.max((concurrency + 1) * lanes.max, DEFAULT_PREFETCH);
+    const deliveries = backend.receive(key, { prefetch, maxPerOrderingKey, ...options });
+    const work = pullInLanes(deliveries, backend, lanes, {
+      concurrency,
+      clock: processor.clock,
+      process,
+      reportFailure: (delivery, error) => processor.reportFailure("The orderBy of", delivery, backend.name, error),
+      stop,
+      stopped: () => options.signal.aborted,
+    });
+    return [deliveries, work];
+  }
+  // Twice what runs: a handler that is done finds the next message here, and no more are held back from others.
+  const deliveries = backend.receive(key, { prefetch: concurrency * 2, ...options });
+  return [deliveries, each(deliveries, concurrency, stop, process)];
 }
 
 /** Settles as the delivery does. Where the backend keeps no dead letters, the sink gets them; where it has no delays, a retry has none. */
