@@ -202,7 +202,7 @@ class KeyBatcher implements BatchOwner {
         else next = Math.min(next, pending.deadline);
       }
       if (next < Infinity) this.#arm(next);
-    }, Math.max(0, deadline - monotonic(clock)));
+    }, deadline - monotonic(clock));
   }
 }
 

@@ -16,14 +16,14 @@ function rejectsClosed(promise: Promise<unknown>): Promise<void> {
   return assert.rejects(promise, (error: QueueError) => error.code === "closed" && error.backend === "scripted");
 }
 
-test("close: with nothing going on it is immediate, closes the driver once, and answers all callers", async () => {
+test("close is immediate without work, closes the driver once, and serves all callers", async () => {
   const { backend, driver, clock } = setUp();
   await Promise.all([backend.close(), backend.close(), backend[Symbol.asyncDispose]()]);
   await backend.close();
   assert.deepEqual([driver.closed, clock.waits()], [1, []]);
 });
 
-test("close: afterwards every call rejects with its code, and nothing reaches the driver", async () => {
+test("close makes later calls reject with its code, and nothing reaches the driver", async () => {
   const { backend, driver } = setUp({ depth: () => assert.fail("asked"), ping: () => assert.fail("asked") });
   await backend.close();
   await rejectsClosed(backend.publish("k", {}));
@@ -37,7 +37,7 @@ test("close: afterwards every call rejects with its code, and nothing reaches th
   assert.deepEqual([driver.sent, driver.asked], [[], []]);
 });
 
-test("close: whoever waits for a message is told that it is over", async () => {
+test("close ends the iteration of a consumer that waits", async () => {
   const { backend, clock } = setUp();
   const waiting = [backend.consume("k").next(), backend.receive("k").next(), backend.receive("other").next()];
   await turn();
@@ -46,7 +46,7 @@ test("close: whoever waits for a message is told that it is over", async () => {
   assert.deepEqual(clock.waits(), []);
 });
 
-test("close: what is prefetched goes back at once, what is in hand may be settled", async () => {
+test("close releases what is prefetched at once, and lets what is in hand be settled", async () => {
   const { backend, driver, clock } = setUp();
   driver.put(`{"n":0}`, `{"n":1}`);
   const deliveries = backend.receive("k");
@@ -61,7 +61,7 @@ test("close: what is prefetched goes back at once, what is in hand may be settle
   assert.deepEqual([driver.closed, clock.waits()], [1, []]);
 });
 
-test("close: at the deadline what is in hand is released, its signal aborts, and its handler's ack answers false", async () => {
+test("close releases what is in hand at the deadline: its signal aborts, ack is false", async () => {
   const { backend, driver, clock } = setUp({}, { closeDeadlineMs: 300 });
   driver.put(`{"n":0}`);
   const { value: inHand } = await backend.receive("k").next();
@@ -79,7 +79,7 @@ test("close: at the deadline what is in hand is released, its signal aborts, and
   assert.deepEqual([driver.settled.length, clock.waits()], [1, []]);
 });
 
-test("close: a consume loop whose body outlasts the deadline ends, and its message went back", async () => {
+test("close ends a consume loop that outlasts the deadline, and releases its message", async () => {
   const { backend, driver, clock } = setUp({}, { closeDeadlineMs: 300 });
   driver.put(`{"n":0}`);
   let go = () => {};
@@ -96,7 +96,7 @@ test("close: a consume loop whose body outlasts the deadline ends, and its messa
   assert.deepEqual(driver.settlements, [`release lease-{"n":0}`]);
 });
 
-test("close: what was published before is sent", async () => {
+test("close sends what was published before", async () => {
   let confirm = () => {};
   const { backend, driver } = setUp({
     send: async (messages, _signal, call) => {
@@ -117,7 +117,7 @@ test("close: what was published before is sent", async () => {
   assert.deepEqual(driver.bodies, [[`{"n":1}`], [`{"n":2}`]]);
 });
 
-test("close: at the deadline a publish that never left is closed, one in the air is of unknown outcome", async () => {
+test("close rejects a publish that never left as closed, one in flight as unknown", async () => {
   const { backend, clock, driver } = setUp({ send: hang }, { closeDeadlineMs: 300, timeoutMs: 60_000 });
   const flying = backend.publish("k", { n: 1 });
   await turn();
@@ -132,7 +132,7 @@ test("close: at the deadline a publish that never left is closed, one in the air
   assert.deepEqual([driver.closed, clock.waits()], [1, []]);
 });
 
-test("close: a settlement that the broker never answers does not hold it up for longer than timeoutMs", async () => {
+test("close waits for a settlement without a reply no longer than timeoutMs", async () => {
   const { backend, driver, clock } = setUp({ settle: hang }, { closeDeadlineMs: 300, timeoutMs: 500 });
   driver.put(`{"n":0}`);
   const { value: inHand } = await backend.receive("k").next();
@@ -144,7 +144,7 @@ test("close: a settlement that the broker never answers does not hold it up for 
   assert.equal(driver.closed, 1);
 });
 
-test("close: a driver that never ends its receive does not hold it up for longer than the deadlines", async () => {
+test("close waits no longer than its deadlines for a driver that hangs in receive", async () => {
   const { backend, driver, clock } = setUp({ receive: () => hang() }, { closeDeadlineMs: 300, timeoutMs: 500 });
   const waiting = backend.receive("k").next();
   await turn();
@@ -155,7 +155,7 @@ test("close: a driver that never ends its receive does not hold it up for longer
   assert.deepEqual([(await waiting).done, driver.closed, clock.waits()], [true, 1, []]);
 });
 
-test("close: a driver whose close hangs or fails is told of, without its secrets", async () => {
+test("close reports a driver whose close hangs or fails, without its secrets", async () => {
   const hanging = setUp({ close: hang }, { timeoutMs: 500 });
   const closing = assert.rejects(
     hanging.backend.close(),
@@ -176,7 +176,7 @@ test("close: a driver whose close hangs or fails is told of, without its secrets
   assert.equal(failing.driver.closed, 1);
 });
 
-test("close: an observer that closes and publishes from within an event does no harm", async () => {
+test("close survives an observer that closes and publishes within an event", async () => {
   const said: string[] = [];
   const { backend, driver } = setUp({}, {
     observer: {
@@ -193,7 +193,7 @@ test("close: an observer that closes and publishes from within an event does no 
   assert.deepEqual([said, driver.closed], [["a", "b"], 1]);
 });
 
-test("close: a handler that closes its own backend is not waited for for ever", async () => {
+test("close does not wait forever for a handler that closes its own backend", async () => {
   const { backend, driver, clock } = setUp({}, { closeDeadlineMs: 300 });
   driver.put(`{"n":0}`);
   const loop = (async () => {

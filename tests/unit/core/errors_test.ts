@@ -11,7 +11,7 @@ import {
   QueueError,
 } from "../../../core/errors.ts";
 
-test("errors: the transient codes, and no others, say that trying again may help", () => {
+test("isTransient is true for the transient codes and no others", () => {
   const transient: ErrorCode[] = ["connection", "timeout", "unavailable", "rate-limited"];
   const lasting: ErrorCode[] = [
     ...["unknown-outcome", "queue-full", "unauthorized", "not-found", "invalid", "too-large"] as const,
@@ -24,7 +24,7 @@ test("errors: the transient codes, and no others, say that trying again may help
   assert.equal(new QueueError("closed", "gone", { retryable: true }).retryable, true);
 });
 
-test("errors: each class has its own name and is a QueueError and an Error", () => {
+test("QueueError subclasses each have their own name and are an Error", () => {
   const errors = [
     new QueueError("internal", "m"),
     new PublishError("unknown-outcome", "m"),
@@ -43,7 +43,7 @@ test("errors: each class has its own name and is a QueueError and an Error", () 
   assert.deepEqual(errors.slice(3).map(({ code }) => code), ["connection", "config", "permanent"]);
 });
 
-test("errors: what it is about is kept, and what is not known is undefined", () => {
+test("QueueError keeps its details, and leaves unknown ones undefined", () => {
   const cause = new Error("beneath");
   const error = new PublishError("timeout", "m", { backend: "memory", key: "k", id: "1", cause });
   assert.deepEqual([error.backend, error.key, error.id, error.cause], ["memory", "k", "1", cause]);
@@ -51,12 +51,12 @@ test("errors: what it is about is kept, and what is not known is undefined", () 
   assert.deepEqual([bare.backend, bare.key, bare.id, bare.cause], [undefined, undefined, undefined, undefined]);
 });
 
-test("errors: a cause is there only where one was given, also when it is undefined", () => {
+test("QueueError has a cause only where one was given, even undefined", () => {
   assert.equal("cause" in new QueueError("internal", "m"), false);
   assert.equal("cause" in new QueueError("internal", "m", { cause: undefined }), true);
 });
 
-test("errors: ConfigError names one problem as it is and several as a list", () => {
+test("ConfigError shows one problem as it is, and several as a list", () => {
   const one = new ConfigError("REDIS_URL is not set");
   assert.equal(one.message, "REDIS_URL is not set");
   assert.deepEqual(one.problems, ["REDIS_URL is not set"]);
@@ -65,7 +65,7 @@ test("errors: ConfigError names one problem as it is and several as a list", () 
   for (const part of ["2 problems", "A is wrong", "B is wrong"]) assert.ok(two.message.includes(part));
 });
 
-test("errors: PermanentError is not to be tried again, unless it says so", () => {
+test("PermanentError is not retryable unless it says so", () => {
   assert.equal(new PermanentError("m").retryable, false);
   assert.equal(new PermanentError("m", { retryable: true }).retryable, true);
 });

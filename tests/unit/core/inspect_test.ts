@@ -49,7 +49,7 @@ function pages(letters: readonly DeadLetter[]): DriverDeadLetters & { readonly a
   };
 }
 
-test("looks: a transient failure is tried again, a refusal for good is told at once, with key and backend", async () => {
+test("call retries transient failures, and rejects refusals with key and backend", async () => {
   let calls = 0;
   const { backend, clock } = setUp({
     depth: () => ++calls < 3 ? Promise.reject(failure("connection")) : Promise.resolve(DEPTH),
@@ -69,7 +69,7 @@ test("looks: a transient failure is tried again, a refusal for good is told at o
   });
 });
 
-test("looks: an answer that never comes is a timeout, after so many tries", async () => {
+test("call rejects with timeout after its retries when no reply comes", async () => {
   const signals: AbortSignal[] = [];
   const { backend, clock } = setUp({
     depth: (signal) => {
@@ -86,7 +86,7 @@ test("looks: an answer that never comes is a timeout, after so many tries", asyn
   assert.deepEqual([signals.map(({ aborted }) => aborted), clock.waits()], [[true, true, true], []]);
 });
 
-test("looks: an abort ends it with the signal's reason, whether it asks or waits, and leaves nothing behind", async () => {
+test("call rejects with the signal's reason on abort, and leaves nothing behind", async () => {
   for (const depth of [() => hang<typeof DEPTH>(), () => Promise.reject(failure("connection"))]) {
     const { backend, clock } = setUp({ depth });
     const { controller, signal, listeners } = countedSignal();
@@ -99,7 +99,7 @@ test("looks: an abort ends it with the signal's reason, whether it asks or waits
   }
 });
 
-test("looks: what went well leaves neither timer nor listener", async () => {
+test("call leaves neither timer nor listener after success", async () => {
   const { backend, clock } = setUp({ depth: () => Promise.resolve(DEPTH), deadLetters: pages([]) });
   const { signal, listeners } = countedSignal();
   await backend.depth("k", { signal });
@@ -108,7 +108,7 @@ test("looks: what went well leaves neither timer nor listener", async () => {
   assert.deepEqual([clock.waits(), listeners()], [[], 0]);
 });
 
-test("health: it asks once, tells how long that took, and never rejects because of the broker", async () => {
+test("health asks once, measures the time, and never rejects because of the broker", async () => {
   const { backend, clock } = setUp({ ping: () => new Promise((resolve) => clock.setTimeout(resolve, 30)) });
   const asking = backend.health();
   await clock.advance(30);
@@ -133,7 +133,7 @@ test("health: it asks once, tells how long that took, and never rejects because 
   assert.deepEqual(silent.clock.waits(), []);
 });
 
-test("dead letters: all pages are walked, payloads are parsed, and what cannot be read keeps its body", async () => {
+test("DeadLetters.list walks all pages, parses payloads, and keeps unreadable bodies", async () => {
   const deadLetters = pages([letter(0), letter(1), letter(2, "not json"), letter(3), letter(4, "[1]")]);
   const { backend } = setUp({ deadLetters });
   const all = await Array.fromAsync(backend.deadLetters.list("k", { group: "g" }));
@@ -146,7 +146,7 @@ test("dead letters: all pages are walked, payloads are parsed, and what cannot b
   );
 });
 
-test("dead letters: no more are listed than the limit, and no page is asked for that is not needed", async () => {
+test("DeadLetters.list returns no more than the limit, and fetches no page in vain", async () => {
   const deadLetters = pages(Array.from({ length: 10 }, (_, n) => letter(n)));
   const { backend } = setUp({ deadLetters });
   const ids = async (query: DeadLetterQuery) =>
@@ -159,7 +159,7 @@ test("dead letters: no more are listed than the limit, and no page is asked for 
   assert.equal(deadLetters.asked.length, 1);
 });
 
-test("dead letters: replay and purge pass on which are meant and answer how many", async () => {
+test("DeadLetters.replay and purge pass on the query, and return the number", async () => {
   const deadLetters = pages([]);
   const { backend } = setUp({ deadLetters });
   assert.equal(await backend.deadLetters.replay("k", { ids: ["a"], limit: 2 }), 1);
@@ -170,7 +170,7 @@ test("dead letters: replay and purge pass on which are meant and answer how many
   ]);
 });
 
-test("dead letters: a query that is wrong is refused before anything is asked; a closed backend says so", async () => {
+test("DeadLetters refuses a wrong query before it calls the driver, and when closed", async () => {
   const deadLetters = pages([]);
   const { backend } = setUp({ deadLetters });
   for (const query of [{ limit: 0 }, { ids: "a" }, { ids: [""] }, { group: 1 }, { all: true }]) {

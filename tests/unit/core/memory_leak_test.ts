@@ -65,7 +65,7 @@ async function first(backend: MemoryBackend) {
   return value!;
 }
 
-test("growth: the measure itself sees what is kept", async () => {
+test("The measure of memory sees what is kept", async () => {
   const { backend } = setUp();
   assert.ok(await grown(() => publish(backend, MESSAGES)) > LIMIT_MB);
   await assertFlat(async () => {
@@ -73,7 +73,7 @@ test("growth: the measure itself sees what is kept", async () => {
   });
 });
 
-test("growth: a dead letter does not keep what came after it", async () => {
+test("MemoryBroker drops later messages although a dead letter stays", async () => {
   const { backend } = setUp();
   await publish(backend, 100);
   await (await first(backend)).deadLetter("poison");
@@ -81,7 +81,7 @@ test("growth: a dead letter does not keep what came after it", async () => {
   assert.equal((await backend.depth("k")).dead, 1);
 });
 
-test("growth: neither a message in flight nor one with a long delay keeps what is settled behind it", async () => {
+test("MemoryBroker frees settled messages behind a leased or delayed one", async () => {
   const { backend } = setUp();
   await publish(backend, 100);
   await first(backend);
@@ -91,7 +91,7 @@ test("growth: neither a message in flight nor one with a long delay keeps what i
   assert.deepEqual([inFlight, delayed], [1, 1]);
 });
 
-test("growth: a group that nobody consumes does not keep what has outlived its time", async () => {
+test("MemoryBroker frees expired messages of a group without consumers", async () => {
   const { backend, clock } = setUp({ messageTtlMs: 1_000 });
   await backend.publish("k", payload(0));
   await (await first(backend)).ack(); // the group stands behind a message that is gone
@@ -104,14 +104,14 @@ test("growth: a group that nobody consumes does not keep what has outlived its t
   });
 });
 
-test("growth: a group that nobody consumes does not keep what was dropped for newer ones", async () => {
+test("MemoryBroker frees dropped messages of a group without consumers", async () => {
   const { backend } = setUp({ maxLength: 100, overflow: "drop-oldest" });
   await publish(backend, 100);
   await (await first(backend)).retry({ delayMs: 1e9 });
   await assertFlat(() => publish(backend, MESSAGES));
 });
 
-test("growth: what was taken, put off and then dropped is not kept until its delay is over", async () => {
+test("MemoryBroker frees a retried message that was dropped before its delay is over", async () => {
   const { backend } = setUp({ maxLength: 100, overflow: "drop-oldest" });
   await assertFlat(async () => {
     for (let n = 0; n < MESSAGES; n += 100) {
@@ -123,7 +123,7 @@ test("growth: what was taken, put off and then dropped is not kept until its del
   });
 });
 
-test("growth: delayed messages that were dropped are not kept until they would have been due", async () => {
+test("MemoryBroker frees delayed messages that were dropped before they are due", async () => {
   const { backend } = setUp({ maxLength: 100, overflow: "drop-oldest" });
   await assertFlat(async () => {
     for (let n = 0; n < MESSAGES; n += 100) {
@@ -133,12 +133,12 @@ test("growth: delayed messages that were dropped are not kept until they would h
   });
 });
 
-test("growth: what is settled before its time is not kept until then", async () => {
+test("MemoryBroker frees a settled message before its time to live is over", async () => {
   const { backend } = setUp({ messageTtlMs: 1e9 });
   await assertFlat(() => pass(backend, MESSAGES));
 });
 
-test("growth: a consumer that never catches up does not keep what it was handed", async () => {
+test("Subscription of a busy consumer keeps no delivery that it handed out", async () => {
   const { backend } = setUp();
   await publish(backend, MESSAGES);
   await backend.publish("k", { last: true });
@@ -154,7 +154,7 @@ test("growth: a consumer that never catches up does not keep what it was handed"
   await deliveries.return!();
 });
 
-test("growth: keys that fall silent cost the layer nothing", async () => {
+test("PortableBackend keeps nothing of keys that are no longer used", async () => {
   const driver = new ScriptedDriver();
   const backend = createBackend(driver);
   await assertFlat(async () => {
@@ -165,7 +165,7 @@ test("growth: keys that fall silent cost the layer nothing", async () => {
   });
 });
 
-test("growth: consumers that have come and gone cost nothing, however they went", async () => {
+test("PortableBackend keeps nothing of consumers that have ended, however they ended", async () => {
   const driver = new ScriptedDriver();
   const backend = createBackend(driver);
   const { signal } = new AbortController();

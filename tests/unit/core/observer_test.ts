@@ -15,7 +15,7 @@ function notes(): { lines: string[]; observer: QueueObserver } {
   return { lines, observer: Object.fromEntries(EVENTS.map((name) => [name, note(name)])) };
 }
 
-test("observer: each step of a message is told once, with how long it took since it was handed out", async () => {
+test("QueueObserver gets each step of a message once, with its duration", async () => {
   const { lines, observer } = notes();
   const clock = new HandClock();
   const driver = new ScriptedDriver({ settle: (all) => all.map(({ lease }) => lease !== "lease-lost") });
@@ -42,7 +42,7 @@ test("observer: each step of a message is told once, with how long it took since
   assert.doesNotMatch(lines.join(), /secret/);
 });
 
-test("observer: what nobody was handed has no duration", async () => {
+test("QueueObserver gets no duration for a message that was not handed out", async () => {
   const { lines, observer } = notes();
   const driver = new ScriptedDriver();
   const backend = createBackend(driver, { clock: new HandClock(), observer });
@@ -54,7 +54,7 @@ test("observer: what nobody was handed has no duration", async () => {
   assert.doesNotMatch(dead[0]!, /durationMs/);
 });
 
-test("observer: failures are told with what was being done and how often it has failed in a row", async () => {
+test("QueueObserver gets failures with the operation and the number in a row", async () => {
   const { lines, observer } = notes();
   const clock = new HandClock();
   const twice = (call: number) => call <= 2 ? Promise.reject(failure("connection", "refused")) : undefined;
@@ -83,7 +83,7 @@ test("observer: failures are told with what was being done and how often it has 
   );
 });
 
-test("observer: one that throws, or rejects later, changes nothing for anybody", async () => {
+test("QueueObserver that throws or rejects changes nothing for anyone", async () => {
   const breaks: Record<string, (name: string) => unknown> = {
     throws: (name) => {
       throw new Error(`${name} failed`);
@@ -121,7 +121,7 @@ test("observer: one that throws, or rejects later, changes nothing for anybody",
   }
 });
 
-test("observer: methods see their own object, and a member that is not there is not missed", () => {
+test("QueueObserver methods run with their own object, and may be absent", () => {
   const seen: unknown[] = [];
   const observer = {
     prefix: "mine",

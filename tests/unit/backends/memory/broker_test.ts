@@ -10,7 +10,7 @@ function attempts(raws: readonly RawDelivery[]): number[] {
   return raws.map((raw) => raw.attempts);
 }
 
-test("memory: first in, first out, each message once, leased for as long as was asked", async () => {
+test("MemoryBroker delivers first in, first out, each once, leased as long as asked", async () => {
   const bench = new Bench();
   await bench.publish(1, 2, 3);
   assert.deepEqual(ns(await bench.take(2)), [1, 2]);
@@ -23,7 +23,7 @@ test("memory: first in, first out, each message once, leased for as long as was 
   assert.deepEqual([ns(again), attempts(again)], [[1, 2, 3], [2, 2, 2]]);
 });
 
-test("memory: a lease that has ended settles nothing, also where nobody took the message since", async () => {
+test("MemoryBroker settles nothing for a lease that has ended, taken over or not", async () => {
   for (const taken of [true, false]) {
     for (const kind of ["ack", "release", "dead", "retry"] as const) {
       const bench = new Bench();
@@ -40,7 +40,7 @@ test("memory: a lease that has ended settles nothing, also where nobody took the
   }
 });
 
-test("memory: a second settlement of one lease does nothing", async () => {
+test("MemoryBroker ignores a second settlement of one lease", async () => {
   const bench = new Bench();
   await bench.publish(1);
   const taken = await bench.take();
@@ -49,7 +49,7 @@ test("memory: a second settlement of one lease does nothing", async () => {
   assert.deepEqual(await bench.depth(), { ready: 0, inFlight: 0, delayed: 0, blocked: 0, dead: 0 });
 });
 
-test("memory: a renewed lease ends later, in whatever order leases of several lengths were renewed", async () => {
+test("MemoryBroker ends a renewed lease later, in any order of lease lengths", async () => {
   const bench = new Bench();
   await bench.publish(1, 2, 3);
   const [a] = await bench.take(1, "g", 1_000);
@@ -66,7 +66,7 @@ test("memory: a renewed lease ends later, in whatever order leases of several le
   assert.deepEqual(await bench.settle("ack", [a!]), [true]);
 });
 
-test("memory: a lease length that nobody uses any more is forgotten", async () => {
+test("MemoryBroker forgets a lease length that is no longer used", async () => {
   const bench = new Bench();
   await bench.publish(1);
   const [raw] = await bench.take();
@@ -78,7 +78,7 @@ test("memory: a lease length that nobody uses any more is forgotten", async () =
   assert.deepEqual(ns(await bench.take()), [2]);
 });
 
-test("memory: what is released comes at once, uncounted, to its old place", async () => {
+test("MemoryBroker returns a released message at once, uncounted, to its old place", async () => {
   const bench = new Bench();
   await bench.publish(1, 2, 3, 4);
   const taken = await bench.take(3);
@@ -87,7 +87,7 @@ test("memory: what is released comes at once, uncounted, to its old place", asyn
   assert.deepEqual([ns(again), attempts(again)], [[1, 3, 4], [1, 1, 1]]);
 });
 
-test("memory: what is retried comes again counted, after its delay and not before, to its old place", async () => {
+test("MemoryBroker returns a retried message, counted, after its delay to its place", async () => {
   const bench = new Bench();
   await bench.publish(1, 2, 3);
   const taken = await bench.take(2);
@@ -102,7 +102,7 @@ test("memory: what is retried comes again counted, after its delay and not befor
   assert.deepEqual([ns(again), attempts(again)], [[1, 4], [2, 1]]);
 });
 
-test("memory: a delayed message is seen by nobody before its time, then in the order of times", async () => {
+test("MemoryBroker hides a delayed message until its time, then orders by time", async () => {
   const bench = new Bench();
   await bench.send(message({ n: 1 }, { delayMs: 300 }), message({ n: 2 }, { delayMs: 100.25 }), message({ n: 3 }));
   assert.deepEqual(await bench.depth(), { ready: 1, inFlight: 0, delayed: 2, blocked: 0, dead: 0 });
@@ -116,7 +116,7 @@ test("memory: a delayed message is seen by nobody before its time, then in the o
   assert.deepEqual(ns(await bench.take()), [1]);
 });
 
-test("memory: whoever waits is woken by a message, by a delay that is over, by a lease that ends, and by an abort", async () => {
+test("MemoryBroker wakes a waiting receive for messages, delays, leases and aborts", async () => {
   const bench = new Bench();
   const { clock, driver } = bench;
   const { controller, signal, listeners } = countedSignal();
@@ -143,7 +143,7 @@ test("memory: whoever waits is woken by a message, by a delay that is over, by a
   assert.deepEqual([listeners(), clock.waits()], [0, []]);
 });
 
-test("memory: a wait that brings nothing ends in its time", async () => {
+test("MemoryBroker ends a wait without a message in time", async () => {
   const bench = new Bench();
   const { signal, listeners } = countedSignal();
   const next = bench.driver.receive("k", { group: "g", max: 1, leaseMs: 1_000, waitMs: 500, signal });
@@ -152,7 +152,7 @@ test("memory: a wait that brings nothing ends in its time", async () => {
   assert.deepEqual([listeners(), bench.clock.waits()], [0, []]);
 });
 
-test("memory: an aborted receive leases nothing", async () => {
+test("MemoryBroker leases nothing for an aborted receive", async () => {
   const bench = new Bench();
   await bench.publish(1);
   const options = { group: "g", max: 1, leaseMs: 1_000, waitMs: 0, signal: AbortSignal.abort() };
@@ -160,7 +160,7 @@ test("memory: an aborted receive leases nothing", async () => {
   assert.equal((await bench.depth()).ready, 1);
 });
 
-test("memory: each group sees every message, settles for itself, and a new one begins at the oldest that is kept", async () => {
+test("MemoryBroker gives each group every message, a new one from the oldest kept", async () => {
   const bench = new Bench();
   await bench.publish(1, 2, 3);
   const a = await bench.take(100, "a");
@@ -172,7 +172,7 @@ test("memory: each group sees every message, settles for itself, and a new one b
   assert.deepEqual(await bench.settle("ack", b.slice(1), "a"), [true]);
 });
 
-test("memory: many groups that come and settle in any order each see everything once", async () => {
+test("MemoryBroker gives many groups that come and settle in any order everything once", async () => {
   const bench = new Bench();
   const names = Array.from({ length: 20 }, (_, i) => `group ${i}`);
   for (const name of names) await bench.take(1, name);
@@ -197,7 +197,7 @@ test("memory: many groups that come and settle in any order each see everything 
   assert.deepEqual(ns(await bench.take(100, "newcomer")), [50]);
 });
 
-test("memory: a message outlives its time for nobody, whether it waits, is delayed, comes again or is in flight", async () => {
+test("MemoryBroker delivers no expired message, waiting, delayed, retried or leased", async () => {
   const bench = new Bench();
   const dying = (n: number, delayMs = 0) => message({ n }, { ttlMs: 500, delayMs });
   await bench.send(dying(1), dying(2), dying(3), dying(4), dying(5, 400), dying(6, 600), message({ n: 7 }));
@@ -214,7 +214,7 @@ test("memory: a message outlives its time for nobody, whether it waits, is delay
   assert.deepEqual(ns(await bench.take(100, "late")), [7]);
 });
 
-test("memory: a message that outlives its time in flight does not come again when its lease ends or it fails", async () => {
+test("MemoryBroker does not redeliver a message that expired while it was leased", async () => {
   for (const how of ["lease", "retry", "release", "later"]) {
     const bench = new Bench();
     await bench.send(message({ n: 1 }, { ttlMs: 500 }));
@@ -228,7 +228,7 @@ test("memory: a message that outlives its time in flight does not come again whe
   }
 });
 
-test("memory: an id is a duplicate for as long as it is remembered, also once its message is settled", async () => {
+test("MemoryBroker reports a duplicate while it knows the id, also after settlement", async () => {
   const bench = new Bench({ dedupWindowMs: 1_000 });
   const send = async (id: string) => (await bench.send(message({}, { id })))[0];
   assert.deepEqual(await send("a"), { outcome: "added" });
@@ -241,7 +241,7 @@ test("memory: an id is a duplicate for as long as it is remembered, also once it
   assert.deepEqual((await bench.take()).length, 1);
 });
 
-test("memory: an id twice in one batch, or under another key, is what it looks like", async () => {
+test("MemoryBroker takes an id twice in a batch for a duplicate, on another key not", async () => {
   const bench = new Bench();
   const results = await bench.send(message({ n: 1 }, { id: "a" }), message({ n: 2 }, { id: "a" }));
   assert.deepEqual(results.map((one) => "outcome" in one && one.outcome), ["added", "duplicate"]);
@@ -249,7 +249,7 @@ test("memory: an id twice in one batch, or under another key, is what it looks l
   assert.deepEqual(ns(await bench.take()), [1]);
 });
 
-test("memory: a batch that is sent again because its answer was lost adds nothing and is answered as before", async () => {
+test("MemoryBroker adds nothing when a batch is sent again after a lost reply", async () => {
   const bench = new Bench({ maxLength: 2 });
   const batch = [message({ n: 1 }), message({ n: 2 }, { id: "mine" }), message({ n: 3 })];
   const before = await bench.send(...batch);
@@ -259,7 +259,7 @@ test("memory: a batch that is sent again because its answer was lost adds nothin
   assert.deepEqual(ns(await bench.take()), [1, 2]);
 });
 
-test("memory: a full key refuses the newest, and takes again once something is settled", async () => {
+test("MemoryBroker refuses the newest when full, and accepts again after a settlement", async () => {
   const bench = new Bench({ maxLength: 2 });
   const results = await bench.send(
     message({ n: 1 }),
@@ -273,7 +273,7 @@ test("memory: a full key refuses the newest, and takes again once something is s
   assert.deepEqual(await bench.send(message({ n: 3 }, { id: "x" })), [{ outcome: "added" }]);
 });
 
-test("memory: with drop-oldest the oldest goes, wherever it is, and the length is kept", async () => {
+test("MemoryBroker with drop-oldest drops the oldest wherever it is", async () => {
   const bench = new Bench({ maxLength: 3, overflow: "drop-oldest" });
   await bench.publish(1, 2, 3);
   const [inFlight] = await bench.take(1);
@@ -284,7 +284,7 @@ test("memory: with drop-oldest the oldest goes, wherever it is, and the length i
   assert.deepEqual(ns(await bench.take()), [3, 4, 5]);
 });
 
-test("memory: with drop-oldest and nothing but delayed messages the length is kept too", async () => {
+test("MemoryBroker keeps the length with drop-oldest and only delayed messages", async () => {
   const bench = new Bench({ maxLength: 2, overflow: "drop-oldest" });
   for (let n = 1; n <= 6; n++) await bench.send(message({ n }, { delayMs: 1_000 }));
   assert.deepEqual(await bench.depth(), { ready: 0, inFlight: 0, delayed: 2, blocked: 0, dead: 0 });
@@ -293,7 +293,7 @@ test("memory: with drop-oldest and nothing but delayed messages the length is ke
   assert.deepEqual(await bench.depth(), { ready: 0, inFlight: 2, delayed: 0, blocked: 0, dead: 0 });
 });
 
-test("memory: a dead letter has everything, and the next message flows", async () => {
+test("MemoryBroker keeps everything of a dead letter, and the next message flows", async () => {
   const bench = new Bench();
   const publishedAt = bench.clock.now();
   await bench.send(message({ n: 1 }, { id: "mine", headers: { h: "1" } }), message({ n: 2 }));
@@ -318,7 +318,7 @@ test("memory: a dead letter has everything, and the next message flows", async (
   assert.deepEqual(await bench.dead("another"), []);
 });
 
-test("memory: replay brings a message back whole, to its group alone, with its attempts at zero, behind what waits", async () => {
+test("MemoryBroker replays a message whole, to its group, at zero attempts, at the end", async () => {
   const bench = new Bench();
   await bench.publish(1, 2);
   await bench.take(100, "other");
@@ -336,7 +336,7 @@ test("memory: replay brings a message back whole, to its group alone, with its a
   assert.deepEqual(await bench.take(100, "late"), []);
 });
 
-test("memory: dead letters are paged, and purging them while they are listed skips none", async () => {
+test("MemoryBroker pages dead letters, and purging during a listing skips none", async () => {
   const bench = new Bench();
   await bench.publish(...Array.from({ length: 250 }, (_, n) => n));
   await bench.settle("dead", await bench.take(1_000));
@@ -357,7 +357,7 @@ test("memory: dead letters are paged, and purging them while they are listed ski
   assert.deepEqual([seen, (await bench.depth()).dead], [250, 0]);
 });
 
-test("memory: replay and purge take those that are named, no more than the limit, and say how many", async () => {
+test("MemoryBroker replays and purges named letters up to the limit, and counts", async () => {
   const bench = new Bench();
   await bench.publish(1, 2, 3, 4);
   await bench.settle("dead", await bench.take());
@@ -370,7 +370,7 @@ test("memory: replay and purge take those that are named, no more than the limit
   assert.equal(await bench.driver.deadLetters.purge("no such key", query, neverAborts()), 0);
 });
 
-test("memory: text that is no JSON arrives as it is, and dies whole", async () => {
+test("MemoryBroker delivers text that is not JSON as it is, also as a dead letter", async () => {
   const bench = new Bench();
   bench.broker.inject("k", "not json");
   const taken = await bench.take();
@@ -379,7 +379,7 @@ test("memory: text that is no JSON arrives as it is, and dies whole", async () =
   assert.deepEqual((await bench.dead()).map(({ body, payload }) => [body, payload]), [["not json", undefined]]);
 });
 
-test("memory: what a handler does to its payload or headers is seen by nobody else", async () => {
+test("MemoryBroker shields payloads and headers from changes by a handler", async () => {
   const bench = new Bench();
   await bench.send(message({ n: 1, deep: { list: [1] } }));
   const [a] = await bench.take(1, "a");
@@ -392,7 +392,7 @@ test("memory: what a handler does to its payload or headers is seen by nobody el
   assert.deepEqual((await bench.take(1, "a"))[0]!.body, { n: 1, deep: { list: [1] } });
 });
 
-test("memory: depth changes nothing, creates nothing, and counts for a group that is not there yet", async () => {
+test("MemoryBroker counts depth without creating anything, also for an unknown group", async () => {
   const bench = new Bench();
   assert.deepEqual(await bench.depth(), { ready: 0, inFlight: 0, delayed: 0, blocked: 0, dead: 0 });
   await bench.send(message({ n: 1 }), message({ n: 2 }, { delayMs: 10 }));
@@ -401,7 +401,7 @@ test("memory: depth changes nothing, creates nothing, and counts for a group tha
   assert.deepEqual(await bench.depth("nobody"), { ready: 0, inFlight: 0, delayed: 1, blocked: 0, dead: 0 });
 });
 
-test("memory: a clock that is set back loses nothing and brings nothing early", async () => {
+test("MemoryBroker loses nothing and delivers nothing early when the clock is set back", async () => {
   const bench = new Bench();
   await bench.publish(1);
   await bench.send(message({ n: 2 }, { delayMs: 500 }));
@@ -414,7 +414,7 @@ test("memory: a clock that is set back loses nothing and brings nothing early", 
   assert.deepEqual(ns(await bench.take()), [1, 2]);
 });
 
-test("memory: several who wait get a message each, none twice", async () => {
+test("MemoryBroker gives each of several waiting receives a message, none twice", async () => {
   const bench = new Bench();
   const signal = neverAborts();
   const options = { group: "g", max: 1, leaseMs: 1_000, waitMs: 60_000, signal };

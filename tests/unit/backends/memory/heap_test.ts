@@ -16,7 +16,7 @@ function drain<T>(heap: TimeHeap<T>, now = Infinity): T[] {
   return items;
 }
 
-test("memory heap: the earliest comes first, and those of one time in the order they came", () => {
+test("Heap returns the earliest first, and those of one time in order of arrival", () => {
   const random = numbers(7);
   const heap = new TimeHeap<{ at: number; n: number }>();
   const all = Array.from({ length: 2_000 }, (_, n) => ({ at: random.next().value % 50, n }));
@@ -26,7 +26,7 @@ test("memory heap: the earliest comes first, and those of one time in the order 
   assert.deepEqual([heap.size, heap.nextAt], [0, Infinity]);
 });
 
-test("memory heap: nothing comes before its time", () => {
+test("Heap returns nothing before its time", () => {
   const heap = new TimeHeap<string>();
   heap.push(20, "late");
   heap.push(10, "early");
@@ -36,7 +36,7 @@ test("memory heap: nothing comes before its time", () => {
   assert.equal(heap.nextAt, 20);
 });
 
-test("memory heap: pushes and pops in any mixture keep the order", () => {
+test("Heap keeps the order for any mixture of pushes and pops", () => {
   const random = numbers(11);
   const heap = new TimeHeap<number>();
   let model: number[] = [];

@@ -16,7 +16,7 @@ function problems(read: () => unknown): readonly string[] {
   return assert.fail("nothing was wrong");
 }
 
-test("config: every field is read, seconds become milliseconds", () => {
+test("readQueueConfig reads every field, and makes milliseconds of seconds", () => {
   const config = readQueueConfig({
     REDIS_URL: " rediss://localhost:6380/2?a=b ",
     REDIS_USERNAME: "app",
@@ -43,7 +43,7 @@ test("config: every field is read, seconds become milliseconds", () => {
   });
 });
 
-test("config: what is not set, or empty, has its default; another prefix is not looked at", () => {
+test("readQueueConfig uses defaults for unset and empty variables of its prefix alone", () => {
   const defaults = {
     url: undefined,
     username: undefined,
@@ -62,7 +62,7 @@ test("config: what is not set, or empty, has its default; another prefix is not 
   assert.equal(readQueueConfig({ A_RETRY_DELAY: "0" }, "A").retryDelayMs, 0);
 });
 
-test("config: credentials are taken out of the URL, percent-decoded, and their own variables win", () => {
+test("readQueueConfig takes credentials out of the URL, decoded; own variables win", () => {
   const fromUrl = readQueueConfig({ R_URL: "redis://us%40er:p%3Aw%2F@host:1/0" }, "R");
   assert.deepEqual([fromUrl.url, fromUrl.username, fromUrl.password], ["redis://host:1/0", "us@er", "p:w/"]);
   const own = readQueueConfig({ R_URL: "redis://u:p@host", R_USERNAME: "mine", R_PASSWORD: "also mine" }, "R");
@@ -73,7 +73,7 @@ test("config: credentials are taken out of the URL, percent-decoded, and their o
   assert.deepEqual([web.url, web.username, web.password], ["https://host/path", "u", "p"]);
 });
 
-test("config: all problems are told at once, each with its variable, what was found and what is allowed", () => {
+test("readQueueConfig reports all problems at once: variable, found, allowed", () => {
   const env = {
     R_URL: "no url",
     R_USERNAME: 5,
@@ -105,19 +105,19 @@ test("config: all problems are told at once, each with its variable, what was fo
   });
 });
 
-test("config: numbers are taken as numbers only", () => {
+test("EnvReader accepts only numbers as numbers", () => {
   for (const found of ["NaN", "1e999", "12px", " ", "1,5", "--1", "9007199254740993"]) {
     assert.equal(problems(() => readQueueConfig({ R_MAX_LENGTH: found }, "R")).length, 1, found);
   }
   assert.equal(readQueueConfig({ R_MAX_LENGTH: " 12 " }, "R").maxLength, 12);
 });
 
-test("config: what was found is shown short", () => {
+test("EnvReader shortens the value that was found", () => {
   const [sentence] = problems(() => readQueueConfig({ R_TIMEOUT: "x".repeat(10_000) }, "R"));
   assert.ok(sentence!.length < 150);
 });
 
-test("config: nothing that prints a configuration shows the password, and it is there for who asks", () => {
+test("readQueueConfig hides the password from everything that prints a configuration", () => {
   const config = readQueueConfig({ R_URL: "redis://app:hunter2@host" }, "R");
   assert.equal(config.password, "hunter2");
   const printed = [
@@ -130,7 +130,7 @@ test("config: nothing that prints a configuration shows the password, and it is 
   for (const text of printed) assert.doesNotMatch(text, /hunter2/);
 });
 
-test("config: no error shows a URL, a password or a part of them, however wrong they are", () => {
+test("EnvReader errors show no URL, no password and no part of them", () => {
   const urls = [
     "redis://app:hunter2@",
     "redis://app:hunter2@host:port",
@@ -156,7 +156,7 @@ test("config: no error shows a URL, a password or a part of them, however wrong 
   }
 });
 
-test("config: of a URL of another scheme, the scheme is told", () => {
+test("EnvReader reports the scheme of a URL with a wrong one", () => {
   const reader = new EnvReader({ R_URL: "http://app:hunter2@host/" });
   reader.url("R_URL", ["redis:", "rediss:"]);
   assert.deepEqual(problems(() => reader.check()), [
@@ -164,7 +164,7 @@ test("config: of a URL of another scheme, the scheme is told", () => {
   ]);
 });
 
-test("config: a reader gathers what is wrong with variables of any kind, and answers what is right", () => {
+test("EnvReader collects problems of variables of any kind, and returns what is right", () => {
   const good = new EnvReader({ A: "x", N: "5", S: "0.5", O: " fast ", M: `{"a":"b"}`, B: "ON", BINDING: { send: 1 } });
   assert.deepEqual(
     [
@@ -206,13 +206,13 @@ test("config: a reader gathers what is wrong with variables of any kind, and ans
   );
 });
 
-test("config: memory reads its own, and tells all that is wrong", () => {
+test("fromEnv of memory reads its own variables, and reports all that is wrong", () => {
   assert.equal(fromEnv({}).name, "memory");
   const env = { MEMORY_MAX_LENGTH: "0", MEMORY_MESSAGE_TTL: "never", MEMORY_TIMEOUT: "-1" };
   assert.equal(problems(() => fromEnv(env)).length, 3);
 });
 
-test("config: memory's settings are kept by the backend that read them", async () => {
+test("fromEnv of memory keeps its settings", async () => {
   const key = `config ${crypto.randomUUID()}`;
   const bounded = fromEnv({ MEMORY_MAX_LENGTH: "1" });
   await bounded.publish(key, { n: 1 });

@@ -25,7 +25,7 @@ function problem(pattern: RegExp): (error: unknown) => boolean {
   return (error) => error instanceof ConfigError && error.code === "config" && pattern.test(error.message);
 }
 
-test("registry: the four steps are told in their order, and only the chosen module is imported", async () => {
+test("Registry reports its four steps in order, and imports only the selected module", async () => {
   const { registry, steps, warnings, loaded } = setUp();
   assert.deepEqual(registry.names, ["memory", "redis", "my_queue"]);
   const backend = await registry.load({ QUEUE_BACKEND: "redis" });
@@ -38,7 +38,7 @@ test("registry: the four steps are told in their order, and only the chosen modu
   assert.deepEqual([loaded, warnings], [["redis"], []]);
 });
 
-test("registry: unset, empty and blank mean memory, with one warning for a registry however often it loads", async () => {
+test("Registry takes unset, empty and blank for memory, with one warning in all", async () => {
   const { registry, steps, warnings, loaded } = setUp();
   for (const QUEUE_BACKEND of [undefined, null, "", "  "]) await registry.load({ QUEUE_BACKEND });
   await registry.load({});
@@ -61,7 +61,7 @@ test("defineRegistry names sqlite in its warning where it is among the names", a
   ]);
 });
 
-test("registry: the warning goes to the console where nobody takes it", async () => {
+test("Registry warns on the console where no other function is given", async () => {
   const { warn } = console;
   const said: unknown[] = [];
   console.warn = (...args: unknown[]) => void said.push(...args);
@@ -73,7 +73,7 @@ test("registry: the warning goes to the console where nobody takes it", async ()
   assert.equal(said.length, 1);
 });
 
-test("registry: unset where there is no memory is an error that says so, not one of an unknown name", async () => {
+test("Registry reports an unset name as such where memory is not in the map", async () => {
   const registry = defineRegistry({ redis: () => assert.fail("imported") });
   await assert.rejects(registry.load({}), problem(/^QUEUE_BACKEND is not set: it must be one of redis$/));
   await assert.rejects(
@@ -82,7 +82,7 @@ test("registry: unset where there is no memory is an error that says so, not one
   );
 });
 
-test("registry: an unknown name lists the names, suggests the nearest, shows the two lines to add, and loads nothing", async () => {
+test("Registry lists names for an unknown one, suggests the nearest, and loads nothing", async () => {
   const { registry, loaded, warnings } = setUp();
   await assert.rejects(registry.load({ QUEUE_BACKEND: "reddis" }), (error: ConfigError) => {
     assert.ok(error instanceof ConfigError);
@@ -111,7 +111,7 @@ test("registry: an unknown name lists the names, suggests the nearest, shows the
   assert.deepEqual([loaded, warnings], [[], []]);
 });
 
-test("registry: a name that is no name is shown short and as text, and names of Object.prototype are unknown", async () => {
+test("Registry shows a wrong name short, and knows no names of Object.prototype", async () => {
   const { registry } = setUp();
   await assert.rejects(registry.load({ QUEUE_BACKEND: `x"${"y".repeat(100_000)}` }), (error: Error) => {
     assert.ok(error.message.length < 500);
@@ -125,7 +125,7 @@ test("registry: a name that is no name is shown short and as text, and names of 
   }
 });
 
-test("registry: a module that cannot be imported is named, with why as the cause, and nothing else is loaded in its place", async () => {
+test("Registry names a module that cannot be imported, with the cause", async () => {
   const cause = new TypeError("Cannot find module 'ioredis'");
   for (
     const load of [() => Promise.reject(cause), () => {
@@ -141,7 +141,7 @@ test("registry: a module that cannot be imported is named, with why as the cause
   }
 });
 
-test("registry: a module without fromEnv is named", async () => {
+test("Registry names a module without fromEnv", async () => {
   for (const module of [{}, { default: { fromEnv: () => 1 } }, { fromEnv: "no function" }, null, undefined, 7]) {
     const { registry, loaded } = setUp({ odd: () => Promise.resolve(module) });
     const expected = /^Cannot use backend "odd": its module does not export fromEnv\(env\)$/;
@@ -150,7 +150,7 @@ test("registry: a module without fromEnv is named", async () => {
   }
 });
 
-test("registry: what fromEnv throws is told as it is, what it answers must be a backend, and nothing stands in for it", async () => {
+test("Registry passes on errors of fromEnv, and refuses a result that is no backend", async () => {
   const thrown = new ConfigError("ODD_URL is not set");
   for (
     const fromEnv of [() => Promise.reject(thrown), () => {
@@ -180,7 +180,7 @@ test("registry: what fromEnv throws is told as it is, what it answers must be a 
   }
 });
 
-test("registry: fromEnv gets the environment as it is, bindings included", async () => {
+test("Registry passes the environment to fromEnv unchanged, bindings included", async () => {
   const seen: Env[] = [];
   const { registry } = setUp({
     odd: () => Promise.resolve({ fromEnv: (env: Env) => (seen.push(env), Promise.resolve(new MemoryBackend())) }),
@@ -191,7 +191,7 @@ test("registry: fromEnv gets the environment as it is, bindings included", async
   await assert.rejects(registry.load(null as unknown as Env), /^TypeError: env must be an object, found null$/);
 });
 
-test("registry: what is no map of functions is refused when it is defined", () => {
+test("defineRegistry refuses what is no map of functions", () => {
   for (const map of [null, undefined, [], "redis", new Map()]) {
     assert.throws(
       () => defineRegistry(map as unknown as BackendMap),
@@ -205,7 +205,7 @@ test("registry: what is no map of functions is refused when it is defined", () =
   );
 });
 
-test("registry: two loads of memory in one process meet", async () => {
+test("Registry loads the same memory queues twice in one process", async () => {
   const registry = defineRegistry({ memory: () => import("../../../../backends/memory/mod.ts") });
   const key = `registry ${crypto.randomUUID()}`;
   await using webhook = await registry.load({ QUEUE_BACKEND: "memory" });

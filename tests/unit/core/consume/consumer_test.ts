@@ -34,7 +34,7 @@ function gated() {
   return { handler, running, most: () => most };
 }
 
-test("consumer: resolve is ack, throw is retry, the last attempt and a permanent error are dead letters with the cause", async () => {
+test("Consumer acks, retries and gives up by the handler's outcome, with the cause", async () => {
   const { backend, driver, consumer } = setUp();
   driver.put(
     { id: "good", body: `{"n":0}` },
@@ -57,7 +57,7 @@ test("consumer: resolve is ack, throw is retry, the last attempt and a permanent
   ]);
 });
 
-test("consumer: the wait grows with the broker's count of attempts, up to its bound, and may be a function", async () => {
+test("Consumer waits longer with each of the broker's attempts, or as a function says", async () => {
   const waits = async (options: Partial<ConsumerOptions>) => {
     const { backend, driver, consumer } = setUp();
     driver.put(...[1, 2, 3, 20].map((attempts) => ({ id: String(attempts), body: "{}", attempts })));
@@ -79,7 +79,7 @@ test("consumer: the wait grows with the broker's count of attempts, up to its bo
   assert.deepEqual(seen, Array(4).fill("fails"));
 });
 
-test("consumer: what was delivered more often than allowed is not run once more", async () => {
+test("Consumer does not run a message that was delivered more often than allowed", async () => {
   const { backend, driver, consumer } = setUp();
   driver.put({ body: "{}", attempts: 6 });
   const summary = await consumer({ handler: () => assert.fail("it ran") }).drain(backend, "k");
@@ -92,7 +92,7 @@ test("consumer: what was delivered more often than allowed is not run once more"
   });
 });
 
-test("consumer: no more handlers run at once than concurrency allows, and a slow one does not hold up the others", async () => {
+test("Consumer runs no more handlers than its concurrency, and a slow one blocks none", async () => {
   const { backend, driver, consumer } = setUp();
   driver.put(...bodies(10));
   const { handler, running, most } = gated();
@@ -109,7 +109,7 @@ test("consumer: no more handlers run at once than concurrency allows, and a slow
   assert.equal(most(), 3);
 });
 
-test("consumer: it takes twice as many as it runs, so that others get theirs", async () => {
+test("Consumer prefetches twice its concurrency, so that others get messages", async () => {
   const { backend, driver, consumer } = setUp();
   driver.put(...bodies(100));
   const { handler, running } = gated();
@@ -122,7 +122,7 @@ test("consumer: it takes twice as many as it runs, so that others get theirs", a
   assert.equal((await run).acked, 4);
 });
 
-test("consumer: an abort stops the taking, gives back what nobody began, and lets what runs finish under its lease", async () => {
+test("Consumer stops fetching on abort, releases the unstarted, lets handlers finish", async () => {
   const { backend, driver, clock, consumer } = setUp();
   driver.put(...bodies(4));
   const { handler, running } = gated();
@@ -141,7 +141,7 @@ test("consumer: an abort stops the taking, gives back what nobody began, and let
   assert.deepEqual([clock.waits(), listeners()], [[], 0]);
 });
 
-test("consumer: a signal that has aborted already takes nothing", async () => {
+test("Consumer fetches nothing for a signal that has aborted", async () => {
   const { backend, driver, consumer } = setUp();
   driver.put(...bodies(1));
   const lazy = consumer({ handler: () => assert.fail("it ran") });
@@ -151,7 +151,7 @@ test("consumer: a signal that has aborted already takes nothing", async () => {
   assert.deepEqual(driver.asked, []);
 });
 
-test("consumer: closing the backend ends the run", async () => {
+test("Consumer ends its run when the backend closes", async () => {
   const { backend, driver, consumer } = setUp();
   driver.put(...bodies(1));
   const run = consumer({ handler: () => undefined }).run(backend, "k");
@@ -160,7 +160,7 @@ test("consumer: closing the backend ends the run", async () => {
   assert.equal((await run).acked, 1);
 });
 
-test("consumer: a refusal for good ends the run with its error, once what runs is done", async () => {
+test("Consumer ends its run with a refusal for good, once running handlers are done", async () => {
   const { backend, driver, consumer } = setUp({
     receive: (_options, call) => call > 1 ? Promise.reject(failure("unauthorized", "no")) : undefined,
   });
@@ -176,7 +176,7 @@ test("consumer: a refusal for good ends the run with its error, once what runs i
   assert.deepEqual(driver.settlements, [`ack lease-{"n":0}`]);
 });
 
-test("consumer: a message that cannot be settled ends the run at once, also while it waits for another that never comes", async () => {
+test("Consumer ends its run when a message cannot be settled, also while it waits", async () => {
   const { backend, driver, clock, consumer } = setUp({
     settle: (all) =>
       all.some(({ kind }) => kind === "ack") ? Promise.reject(failure("unauthorized", "no")) : all.map(() => true),
@@ -186,7 +186,7 @@ test("consumer: a message that cannot be settled ends the run at once, also whil
   assert.deepEqual(clock.waits(), []);
 });
 
-test("consumer: when a run ends with an error, the others finish under their leases, and what was prefetched goes back", async () => {
+test("Consumer lets others finish under their leases when a run ends with an error", async () => {
   const { backend, driver, clock, consumer } = setUp({
     settle: (all) =>
       all.some(({ lease }) => lease === `lease-{"n":0}`)
@@ -210,7 +210,7 @@ test("consumer: when a run ends with an error, the others finish under their lea
   assert.deepEqual(clock.waits(), []);
 });
 
-test("consumer: a handler that takes too long has failed: its signal aborts, and what it does later is of no interest", async () => {
+test("Consumer fails a handler that takes too long, and ignores what it does later", async () => {
   const { backend, driver, clock, consumer } = setUp();
   driver.put(...bodies(1));
   const { handler, running } = gated();
@@ -235,7 +235,7 @@ test("consumer: a handler that takes too long has failed: its signal aborts, and
   assert.deepEqual([driver.settled.length, clock.waits()], [1, []]);
 });
 
-test("consumer: the signal of a handler with a time limit aborts with the lease too", async () => {
+test("Consumer aborts the signal of a handler with a time limit with the lease too", async () => {
   const { backend, driver, clock, consumer } = setUp({ extend: (leases) => leases.map(() => false) });
   driver.put(...bodies(1));
   let aborted = false;
@@ -249,7 +249,7 @@ test("consumer: the signal of a handler with a time limit aborts with the lease 
   assert.equal(aborted, true);
 });
 
-test("consumer: a delivery with a time limit is a delivery in every way", async () => {
+test("Consumer gives a handler with a time limit a complete delivery", async () => {
   const { backend, driver, consumer } = setUp();
   driver.put({ id: "1", body: `{"n":1}`, attempts: 2, headers: { h: "1" }, publishedAt: 5 });
   const seen: unknown[] = [];
@@ -265,7 +265,7 @@ test("consumer: a delivery with a time limit is a delivery in every way", async 
   assert.deepEqual(driver.settlements, ["retry lease-1"]); // the handler's own settlement wins
 });
 
-test("consumer: whatever a handler throws is a failure of its message, and of nothing else", async () => {
+test("Consumer takes anything that a handler throws as a failure of its message", async () => {
   const thrown = [undefined, null, 0, "text", Symbol("s"), Object.create(null), { toString: null }];
   const { backend, driver, consumer } = setUp();
   driver.put(...bodies(thrown.length + 1));
@@ -277,7 +277,7 @@ test("consumer: whatever a handler throws is a failure of its message, and of no
   assert.deepEqual(summary, { acked: 1, retried: thrown.length, deadLettered: 0, lost: 0 });
 });
 
-test("consumer: drain handles what is there and ends; what is retried at once is there too", async () => {
+test("Consumer.drain handles ready messages and ends; retried ones are ready again", async () => {
   const { backend, driver, clock, consumer } = setUp({
     settle: (all) => {
       for (const one of all) if (one.kind === "retry") driver.put({ id: "again", body: `{"n":0}`, attempts: 2 });
@@ -296,7 +296,7 @@ test("consumer: drain handles what is there and ends; what is retried at once is
   assert.deepEqual(clock.waits(), []);
 });
 
-test("consumer: drain returns at its deadline, whatever its handlers do, and what runs is not renewed for ever", async () => {
+test("Consumer.drain returns at its deadline, and does not renew leases forever", async () => {
   const { backend, driver, clock, consumer } = setUp();
   driver.put(...bodies(4));
   const seen: string[] = [];
@@ -318,7 +318,7 @@ test("consumer: drain returns at its deadline, whatever its handlers do, and wha
   assert.deepEqual([driver.extended.length, clock.waits()], [0, []]);
 });
 
-test("consumer: a sink takes the dead where the backend keeps none, and only then is the message acknowledged", async () => {
+test("Consumer acknowledges a dead message once the sink has it", async () => {
   const { backend, driver, consumer } = setUp({ capabilities: { deadLetters: false } });
   driver.put(...bodies(1));
   let stored = () => {};
@@ -340,7 +340,7 @@ test("consumer: a sink takes the dead where the backend keeps none, and only the
   assert.deepEqual(driver.settlements, [`ack lease-{"n":0}`]);
 });
 
-test("consumer: where the backend keeps the dead, the sink is not asked", async () => {
+test("Consumer does not use the sink where the backend keeps dead letters", async () => {
   const deadLetters = {
     list: () => Promise.resolve({ letters: [], cursor: undefined }),
     purge: () => Promise.resolve(0),
@@ -354,7 +354,7 @@ test("consumer: where the backend keeps the dead, the sink is not asked", async 
   assert.deepEqual(driver.settlements, [`dead lease-{"n":0}`]);
 });
 
-test("consumer: where a sink fails the message comes again after the default backoff, the observer is told, the run goes on", async () => {
+test("Consumer retries by the default backoff when the sink fails, and reports it", async () => {
   const { backend, driver, consumer } = setUp({ capabilities: { deadLetters: false } });
   driver.put(...bodies(2), { id: "again", body: `{"n":0}`, attempts: 6 });
   const told: FailureEvent[] = [];
@@ -390,7 +390,7 @@ test("consumer: where a sink fails the message comes again after the default bac
   assert.deepEqual(await run, { acked: 1, retried: 1, deadLettered: 1, lost: 0 });
 });
 
-test("consumer: a backoff that throws or answers nonsense costs no message: the default is taken, and the observer told", async () => {
+test("Consumer uses the default for a backoff that throws or returns nonsense", async () => {
   const bad: [unknown, RegExp][] = [
     [NaN, /^backoff must be a finite number of at least 0, found NaN$/],
     [-1, /found -1$/],
@@ -422,7 +422,7 @@ test("consumer: a backoff that throws or answers nonsense costs no message: the 
   assert.equal((await run).retried, 6);
 });
 
-test("consumer: no backoff is longer than a day, which every backend takes", async () => {
+test("Consumer waits no longer than a day, which every backend accepts", async () => {
   const { backend, driver, consumer } = setUp({ maxDelayMs: 86_400_000 });
   const handler = () => {
     throw new Error("fails");
@@ -435,7 +435,7 @@ test("consumer: no backoff is longer than a day, which every backend takes", asy
   assert.deepEqual(driver.settled.flat().map((one) => one.kind === "retry" && one.delayMs), [86_400_000, 86_400_000]);
 });
 
-test("consumer: a backend without delays gets its failures back at once", async () => {
+test("Consumer retries at once on a backend without delays", async () => {
   const { backend, driver, consumer } = setUp({ capabilities: { delay: false } });
   driver.put(...bodies(2));
   const handler = async (delivery: Delivery) => {
@@ -450,7 +450,7 @@ test("consumer: a backend without delays gets its failures back at once", async 
   ]);
 });
 
-test("consumer: its observer is told what became of each delivery and how long its handler took", async () => {
+test("Consumer reports the outcome of each delivery and how long its handler took", async () => {
   const { backend, driver, clock, consumer } = setUp({
     settle: (all) => all.map(({ lease }) => lease !== "lease-lost"),
   });
@@ -487,7 +487,7 @@ test("consumer: its observer is told what became of each delivery and how long i
   ]);
 });
 
-test("consumer: options that are wrong are refused before anything is taken", async () => {
+test("Consumer refuses wrong options before it fetches", async () => {
   const handler = () => undefined;
   const wrong: [unknown, RegExp][] = [
     [undefined, /consumer options must be an object, found undefined/],

@@ -69,7 +69,7 @@ function setUp(options: Partial<ConsumerOptions>, ...waiting: JsonObject[]) {
   return { clock, backend, consumer };
 }
 
-test("plain consumer: a backend without leases is handled one by one, and asking for the next acknowledges", async () => {
+test("pullPayloads handles one by one, and acknowledges by asking for the next", async () => {
   const seen: unknown[] = [];
   const { backend, consumer } = setUp(
     {
@@ -90,7 +90,7 @@ test("plain consumer: a backend without leases is handled one by one, and asking
   assert.deepEqual([backend.acked, backend.released], [[1, 2], []]);
 });
 
-test("plain consumer: a failure is tried again in place after its wait, then goes to the sink with its cause", async () => {
+test("pullPayloads retries in place after a wait, then gives the sink the cause", async () => {
   const attempts: number[] = [];
   const dead: FailureCause[] = [];
   const { backend, consumer, clock } = setUp({
@@ -112,7 +112,7 @@ test("plain consumer: a failure is tried again in place after its wait, then goe
   assert.deepEqual([backend.acked, clock.waits()], [[1], []]);
 });
 
-test("plain consumer: where the sink fails the message stays in hand, and the sink is asked again", async () => {
+test("pullPayloads keeps a message when the sink fails, and asks the sink again", async () => {
   let asked = 0;
   const told: string[] = [];
   const { backend, consumer, clock } = setUp({
@@ -134,7 +134,7 @@ test("plain consumer: where the sink fails the message stays in hand, and the si
   assert.deepEqual([backend.acked, told], [[1], ["the sink is down", "the sink is down"]]);
 });
 
-test("plain consumer: without a sink the run ends sooner than lose a message, which goes back", async () => {
+test("pullPayloads ends the run before it loses a message without a sink", async () => {
   const { backend, consumer } = setUp(
     {
       handler: () => {
@@ -155,7 +155,7 @@ test("plain consumer: without a sink the run ends sooner than lose a message, wh
   assert.deepEqual([backend.acked, backend.released, backend.waiting], [[], [1], [{ n: 2 }]]);
 });
 
-test("plain consumer: an abort while a handler runs lets it finish, acknowledges what it did, and takes no more", async () => {
+test("pullPayloads lets a handler finish on abort, acknowledges it, and takes no more", async () => {
   for (const heedsSignal of [true, false]) {
     const controller = new AbortController();
     let finish = () => {};
@@ -175,7 +175,7 @@ test("plain consumer: an abort while a handler runs lets it finish, acknowledges
   }
 });
 
-test("plain consumer: an abort while it waits ends the run", async () => {
+test("pullPayloads ends on an abort while it waits", async () => {
   const controller = new AbortController();
   const { backend, consumer } = setUp({});
   const run = consumer.run(backend, "k", { signal: controller.signal });
@@ -184,7 +184,7 @@ test("plain consumer: an abort while it waits ends the run", async () => {
   assert.deepEqual(await run, { acked: 0, retried: 0, deadLettered: 0, lost: 0 });
 });
 
-test("plain consumer: an abort between two tries gives the message back", async () => {
+test("pullPayloads gives the message back on an abort between two attempts", async () => {
   const controller = new AbortController();
   const { backend, consumer, clock } = setUp({
     handler: () => {
@@ -199,7 +199,7 @@ test("plain consumer: an abort between two tries gives the message back", async 
   assert.deepEqual([backend.acked, backend.released, clock.waits()], [[], [1], []]);
 });
 
-test("plain consumer: drain returns at its deadline though its handler never does, and gives the message back", async () => {
+test("pullPayloads returns at the deadline of drain though its handler does not", async () => {
   let reason: Error | undefined;
   const { backend, consumer, clock } = setUp({
     handler: ({ signal }) => {
@@ -215,7 +215,7 @@ test("plain consumer: drain returns at its deadline though its handler never doe
   assert.deepEqual([backend.acked, backend.released, clock.waits()], [[], [1], []]);
 });
 
-test("plain consumer: drain returns at its deadline though the backend waits for ever", async () => {
+test("pullPayloads returns at the deadline of drain though the backend waits forever", async () => {
   const { backend, consumer, clock } = setUp({});
   backend.heedsSignal = false;
   backend.consume = () => ({
@@ -232,7 +232,7 @@ test("plain consumer: drain returns at its deadline though the backend waits for
   assert.deepEqual(clock.waits(), []);
 });
 
-test("plain consumer: a backend that fails ends the run with its error", async () => {
+test("pullPayloads ends the run with the error of the backend", async () => {
   const { backend, consumer } = setUp({});
   backend.consume = async function* () {
     yield { n: 1 };
@@ -241,7 +241,7 @@ test("plain consumer: a backend that fails ends the run with its error", async (
   await assert.rejects(consumer.run(backend, "k"), /the plugin broke/);
 });
 
-test("plain consumer: a handler has its time limit, and its observer is told, as with any other backend", async () => {
+test("pullPayloads applies the time limit and reports to the observer", async () => {
   const told: string[] = [];
   const { backend, consumer, clock } = setUp({
     timeoutMs: 700,

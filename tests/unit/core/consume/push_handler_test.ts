@@ -1,26 +1,11 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import type { Clock } from "../../../../core/util/clock.ts";
 import { createBatchHandler, createConsumer } from "../../../../core/consume/consumer.ts";
 import { envelope } from "../../../../core/envelope.ts";
 import { ConfigError, PermanentError } from "../../../../core/errors.ts";
 import type { PushBatch, PushMessage } from "../../../../core/consume/push.ts";
+import { HandClock } from "../../../doubles/hand_clock.ts";
 import { pushed } from "../../../doubles/queue_binding.ts";
-
-/** A clock whose timers run when the test says so. */
-class HandClock implements Clock {
-  readonly timers = new Map<object, () => void>();
-  now = () => 0;
-  setTimeout = (callback: () => void) => {
-    const timer = {};
-    this.timers.set(timer, callback);
-    return timer;
-  };
-  clearTimeout = (timer: unknown) => void this.timers.delete(timer as object);
-  ring() {
-    for (const callback of [...this.timers.values()]) callback();
-  }
-}
 
 function batchOf(...messages: { readonly body: unknown; readonly attempts?: number }[]) {
   const calls: Record<string, unknown[]> = {};
@@ -41,7 +26,7 @@ function batchOf(...messages: { readonly body: unknown; readonly attempts?: numb
   return { batch, calls };
 }
 
-test("handleBatch: a backoff of nonsense leaves no message unsettled, which the platform would take as handled", async () => {
+test("handleBatch settles every message although the backoff returns nonsense", async () => {
   for (const wait of [NaN, -1, Infinity, 1e12]) {
     const { batch, calls } = batchOf({ body: { n: 0 } });
     const handler = () => {
@@ -53,7 +38,7 @@ test("handleBatch: a backoff of nonsense leaves no message unsettled, which the 
   }
 });
 
-test("handleBatch: one failing message holds nothing back", async () => {
+test("handleBatch handles the others when one message fails", async () => {
   const { batch, calls } = batchOf({ body: { n: 0 } }, { body: { n: 1 } }, { body: { n: 2 } });
   const consumer = createConsumer({
     handler: ({ payload }) => {
@@ -65,7 +50,7 @@ test("handleBatch: one failing message holds nothing back", async () => {
   assert.deepEqual(calls, { m0: ["ack"], m1: [["retry", 3]], m2: ["ack"] });
 });
 
-test("handleBatch: the last attempt and a permanent error go to the sink with their cause, then are acknowledged", async () => {
+test("handleBatch gives the last attempt and a PermanentError to the sink, then acks", async () => {
   const { batch, calls } = batchOf({ body: { n: 0 }, attempts: 3 }, { body: { n: 1 } }, { body: "no object" });
   const dead: unknown[] = [];
   const consumer = createConsumer({
@@ -84,7 +69,7 @@ test("handleBatch: the last attempt and a permanent error go to the sink with th
   assert.deepEqual(calls, { m0: ["ack"], m1: ["ack"], m2: ["ack"] });
 });
 
-test("handleBatch: a sink that fails keeps the message in its queue and is told to the observer", async () => {
+test("handleBatch retries a message whose sink fails, and reports it", async () => {
   const { batch, calls } = batchOf({ body: { n: 0 } }, { body: { n: 1 } });
   const told: string[] = [];
   const consumer = createConsumer({
@@ -99,7 +84,7 @@ test("handleBatch: a sink that fails keeps the message in its queue and is told 
   assert.deepEqual(told, ["settle sink is down"]);
 });
 
-test("handleBatch: no more handlers run at once than concurrency allows", async () => {
+test("handleBatch runs no more handlers at once than its concurrency", async () => {
   const { batch } = batchOf(...Array.from({ length: 20 }, (_, n) => ({ body: { n } })));
   let running = 0;
   let most = 0;
@@ -115,7 +100,7 @@ test("handleBatch: no more handlers run at once than concurrency allows", async 
   assert.equal(most, 3);
 });
 
-test("handleBatch: at the deadline what runs is told and handed back, and the rest is not begun", async () => {
+test("handleBatch returns running and unstarted messages at its deadline", async () => {
   const { batch, calls } = batchOf({ body: { n: 0 } }, { body: { n: 1 } }, { body: { n: 2 } });
   const clock = new HandClock();
   const begun: unknown[] = [];
@@ -125,7 +110,7 @@ test("handleBatch: at the deadline what runs is told and handed back, and the re
     handler: ({ payload, signal }) => {
       begun.push(payload.n);
       if (payload.n === 0) return;
-      queueMicrotask(() => clock.ring());
+      void clock.advance(1_000);
       // Never settles: it ignores the signal, and notes only that it came.
       return new Promise(() => signal.addEventListener("abort", () => begun.push("aborted")));
     },
@@ -137,7 +122,7 @@ test("handleBatch: at the deadline what runs is told and handed back, and the re
   assert.equal(clock.timers.size, 0);
 });
 
-test("handleBatch: a delivery tells the key that is given, else the queue's name", async () => {
+test("handleBatch gives deliveries the key of its options, else the queue's name", async () => {
   const keys: string[] = [];
   const consumer = createConsumer({ handler: ({ key }) => void keys.push(key) });
   await consumer.handleBatch(batchOf({ body: {} }).batch, { key: "slack_events" });
@@ -216,7 +201,7 @@ test("createBatchHandler retries the whole batch when making its options finds t
   assert.equal((await handle(fine.batch)).acked, 1);
 });
 
-test("handleBatch leaves a dead letter that fails again in its queue: the sink may lead back into it", async () => {
+test("handleBatch leaves a dead letter that fails again in its queue", async () => {
   const story = { cause: { name: "TypeError", message: "poison" }, attempts: 5, key: "slack_events", diedAt: 1 };
   const dead = envelope({ payload: { n: 0 } }, story);
   const unreadable = envelope({ body: "no object" }, story);

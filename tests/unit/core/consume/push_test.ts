@@ -24,7 +24,7 @@ function message(body: unknown, attempts = 1): Pushed {
 
 const signal = new AbortController().signal;
 
-test("push: a plain body is the payload, with the platform's id, attempts and time", async () => {
+test("pushDelivery takes a plain body as the payload, with id, attempts and time", async () => {
   const delivery = await pushDelivery(message({ a: 1 }, 3), "slack-events", { signal });
   assert.deepEqual(delivery.payload, { a: 1 });
   assert.equal(delivery.id, "platform-id");
@@ -35,7 +35,7 @@ test("push: a plain body is the payload, with the platform's id, attempts and ti
   assert.equal(delivery.malformed, false);
 });
 
-test("push: an envelope is opened, the given key wins over the one it carries", async () => {
+test("pushDelivery opens an envelope; the key of its options wins", async () => {
   const body = envelope({ payload: { a: 1 } }, { id: "Ev1", headers: { h: "1" }, key: "slack_events" });
   const delivery = await pushDelivery(message(body), "slack-events-dlq", { signal });
   assert.deepEqual([delivery.id, delivery.key, delivery.headers, delivery.payload], [
@@ -47,7 +47,7 @@ test("push: an envelope is opened, the given key wins over the one it carries", 
   assert.equal((await pushDelivery(message(body), "q", { key: "mine", signal })).key, "mine");
 });
 
-test("push: text and bytes that are JSON are read", async () => {
+test("pushDelivery reads text and bytes that are JSON", async () => {
   const bytes = new TextEncoder().encode('{"a":1}');
   for (const body of ['{"a":1}', bytes, bytes.buffer]) {
     const delivery = await pushDelivery(message(body), "q", { signal });
@@ -56,7 +56,7 @@ test("push: text and bytes that are JSON are read", async () => {
   }
 });
 
-test("push: what is no JSON object is malformed and told to the sink whole", async () => {
+test("pushDelivery gives the sink a body that is no JSON object, whole", async () => {
   for (const body of ["plain text", "[1]", [1], 7, null, new Map()]) {
     const seen: unknown[] = [];
     const pushed = message(body);
@@ -72,7 +72,7 @@ test("push: what is no JSON object is malformed and told to the sink whole", asy
   }
 });
 
-test("push: the first settlement wins and later ones answer what it answered", async () => {
+test("pushDelivery counts the first settlement; later ones return its result", async () => {
   const pushed = message({});
   const delivery = await pushDelivery(pushed, "q", { signal });
   assert.equal(delivery.settled, false);
@@ -84,7 +84,7 @@ test("push: the first settlement wins and later ones answer what it answered", a
   assert.deepEqual(pushed.calls, ["ack"]);
 });
 
-test("push: a retry's delay is whole seconds, rounded up", async () => {
+test("pushDelivery rounds the delay of a retry up to whole seconds", async () => {
   for (
     const [delayMs, seconds] of [[undefined, 0], [0, 0], [1, 1], [1000, 1], [1000.5, 2], [86_400_000, 86_400]] as const
   ) {
@@ -94,7 +94,7 @@ test("push: a retry's delay is whole seconds, rounded up", async () => {
   }
 });
 
-test("push: a delay out of range is refused, not shortened, and settles nothing", async () => {
+test("pushDelivery refuses a delay out of range, and settles nothing", async () => {
   for (const delayMs of [86_400_001, -1, NaN, Infinity]) {
     const pushed = message({});
     const delivery = await pushDelivery(pushed, "q", { signal });
@@ -105,13 +105,13 @@ test("push: a delay out of range is refused, not shortened, and settles nothing"
   }
 });
 
-test("push: without a sink a dead letter is left to the platform", async () => {
+test("pushDelivery leaves a dead letter to the platform where there is no sink", async () => {
   const pushed = message({});
   assert.equal(await (await pushDelivery(pushed, "q", { signal })).deadLetter(new Error("poison")), true);
   assert.deepEqual(pushed.calls, [["retry", undefined]]);
 });
 
-test("push: the message is acknowledged only when the sink has it", async () => {
+test("pushDelivery acknowledges a dead message only when the sink has it", async () => {
   const pushed = message({ a: 1 });
   let stored: (value: unknown) => void = () => {};
   const causes: FailureCause[] = [];
@@ -131,7 +131,7 @@ test("push: the message is acknowledged only when the sink has it", async () => 
   assert.deepEqual(causes, [{ name: "TypeError", message: "no user" }]);
 });
 
-test("push: when the sink fails the message stays in its queue", async () => {
+test("pushDelivery keeps a message in its queue when the sink fails", async () => {
   const pushed = message({ a: 1 });
   const delivery = await pushDelivery(pushed, "q", {
     signal,
@@ -141,7 +141,7 @@ test("push: when the sink fails the message stays in its queue", async () => {
   assert.deepEqual(pushed.calls, [["retry", undefined]]);
 });
 
-test("push: a lease cannot be extended and says so", async () => {
+test("pushDelivery refuses to extend a lease", async () => {
   const delivery = await pushDelivery(message({}), "q", { signal });
   await assert.rejects(delivery.extend(1000), (error: QueueError) => error.code === "unsupported");
 });

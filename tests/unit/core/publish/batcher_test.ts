@@ -29,14 +29,14 @@ function codes(error: PublishError): string[] {
   return error.outcomes!.map((one) => "code" in one ? one.code : one.outcome);
 }
 
-test("outbox: publishes of the same turn travel as one batch, in the order of the calls", async () => {
+test("PublishBatcher sends publishes of one turn as one batch, in the order of calls", async () => {
   const { backend, driver } = setUp();
   await Promise.all(Array.from({ length: 1_000 }, (_, n) => backend.publish("k", { n })));
   assert.equal(driver.sent.length, 1);
   assert.deepEqual(driver.sent[0]!.map(({ payload }) => payload.n), Array.from({ length: 1_000 }, (_, n) => n));
 });
 
-test("outbox: while one batch is in the air the next gathers: one send at a time for a key", async () => {
+test("PublishBatcher sends one batch at a time, and gathers the next meanwhile", async () => {
   const confirm: (() => void)[] = [];
   const { backend, driver } = setUp({
     send: async (messages) => {
@@ -58,7 +58,7 @@ test("outbox: while one batch is in the air the next gathers: one send at a time
   await Promise.all(later);
 });
 
-test("outbox: a batch goes through several sends where it is longer than the driver takes, in order", async () => {
+test("PublishBatcher splits a batch that is longer than the driver accepts, in order", async () => {
   const { backend, driver } = setUp({ maxBatchMessages: 3 });
   const receipts = await Promise.all([backend.publishBatch("k", payloads(7)), backend.publish("k", { n: 7 })]);
   assert.deepEqual(driver.bodies.map((batch) => batch.length), [3, 3, 2]);
@@ -67,7 +67,7 @@ test("outbox: a batch goes through several sends where it is longer than the dri
   assert.equal(new Set([...receipts[0], receipts[1]].map(({ id }) => id)).size, 8);
 });
 
-test("outbox: a batch holds no more bytes than the driver takes, counted in UTF-8; one that is too big goes alone", async () => {
+test("PublishBatcher limits a batch by UTF-8 bytes, and sends a larger message alone", async () => {
   const { backend, driver } = setUp({ maxBatchBytes: 30 });
   // {"s":"ü"} has 9 units and 10 bytes.
   const texts = ["ü", "ü", "ü", "ü", "x".repeat(50), "ü"];
@@ -75,7 +75,7 @@ test("outbox: a batch holds no more bytes than the driver takes, counted in UTF-
   assert.deepEqual(driver.bodies.map((batch) => batch.length), [3, 1, 1, 1]);
 });
 
-test("outbox: what publish was given may be changed afterwards", async () => {
+test("PublishBatcher lets a payload be changed after publish was called", async () => {
   const { backend, driver } = setUp();
   const payload = { n: 1, list: [1] };
   const headers: Record<string, string> = { h: "1" };
@@ -88,7 +88,7 @@ test("outbox: what publish was given may be changed afterwards", async () => {
   assert.deepEqual(driver.sent[0]![0]!.headers, { h: "1" });
 });
 
-test("outbox: a transient failure is tried again with growing waits, as often as maxRetries", async () => {
+test("PublishBatcher retries transient failures with growing waits, maxRetries times", async () => {
   const { backend, driver, clock } = setUp({ send: () => Promise.reject(failure("unavailable", "loading")) });
   const publishing = rejected(backend.publish("k", {}, { timeoutMs: 60_000 }));
   const waits: number[] = [];
@@ -103,7 +103,7 @@ test("outbox: a transient failure is tried again with growing waits, as often as
   assert.deepEqual(clock.waits(), []);
 });
 
-test("outbox: it waits as long as the broker asks, and what it asks in a word that is no number counts as nothing", async () => {
+test("PublishBatcher waits as long as the broker asks, and ignores what is no number", async () => {
   for (const [retryAfterMs, wait] of [[2_000, 2_000], [NaN, 50], [-5, 50], [undefined, 50], [1, 50]] as const) {
     const { backend, clock, driver } = setUp({
       send: (messages, _signal, call) =>
@@ -118,14 +118,14 @@ test("outbox: it waits as long as the broker asks, and what it asks in a word th
   }
 });
 
-test("outbox: a refusal for good is told at once", async () => {
+test("PublishBatcher rejects a refusal for good at once", async () => {
   const { backend, driver } = setUp({ send: () => Promise.reject(failure("unauthorized")) });
   const error = await rejected(backend.publish("k", {}, { id: "mine" }));
   assert.deepEqual([error.code, error.key, error.id, error.backend], ["unauthorized", "k", "mine", "scripted"]);
   assert.equal(driver.sent.length, 1);
 });
 
-test("outbox: a lost answer is asked for again with the same ids, in the same batch, where the backend deduplicates", async () => {
+test("PublishBatcher repeats a batch with its ids after a lost reply, with dedup", async () => {
   const { backend, driver, clock } = setUp({
     send: (messages, _signal, call) =>
       call === 1 ? Promise.reject(failure("unknown-outcome")) : messages.map(() => ADDED),
@@ -141,7 +141,7 @@ test("outbox: a lost answer is asked for again with the same ids, in the same ba
   assert.deepEqual(receipts.map(({ id }) => id), driver.sent[0]!.map(({ id }) => id));
 });
 
-test("outbox: a lost answer is never asked for again where the backend does not deduplicate", async () => {
+test("PublishBatcher does not repeat a batch after a lost reply without dedup", async () => {
   const { backend, driver } = setUp({
     capabilities: { dedup: false },
     send: () => Promise.reject(failure("unknown-outcome", "the connection broke")),
@@ -150,7 +150,7 @@ test("outbox: a lost answer is never asked for again where the backend does not 
   assert.deepEqual([error.code, error.retryable, driver.sent.length], ["unknown-outcome", false, 1]);
 });
 
-test("outbox: once an answer was lost, the outcome is unknown also when the last try never left", async () => {
+test("PublishBatcher stays in doubt after a lost reply and an attempt that never left", async () => {
   const { backend, clock } = setUp({
     send: (_messages, _signal, call) => Promise.reject(failure(call === 1 ? "unknown-outcome" : "connection")),
   }, { maxRetries: 2 });
@@ -159,7 +159,7 @@ test("outbox: once an answer was lost, the outcome is unknown also when the last
   assert.equal((await publishing).code, "unknown-outcome");
 });
 
-test("outbox: out of time in the queue is a timeout, and nothing was sent; in the air it is an unknown outcome", async () => {
+test("PublishBatcher rejects queued publishes as timeout, sent ones as unknown-outcome", async () => {
   const { backend, driver, clock } = setUp({ send: hang });
   const flying = rejected(backend.publish("k", { n: 0 }, { timeoutMs: 2_000, id: "a" }));
   await turn();
@@ -174,7 +174,7 @@ test("outbox: out of time in the queue is a timeout, and nothing was sent; in th
   assert.deepEqual(clock.waits(), []);
 });
 
-test("outbox: out of time between two tries tells why the tries failed", async () => {
+test("PublishBatcher reports the last failure at a deadline between two attempts", async () => {
   const { backend, clock } = setUp({ send: () => Promise.reject(failure("connection", "refused")) }, {
     retryDelayMs: 10_000,
   });
@@ -185,7 +185,7 @@ test("outbox: out of time between two tries tells why the tries failed", async (
   assert.deepEqual(clock.waits(), []);
 });
 
-test("outbox: each has its own time, and one whose time is over does not end those that travel with it", async () => {
+test("PublishBatcher ends each publish at its own deadline, without those beside it", async () => {
   let confirm = () => {};
   const { backend, clock } = setUp({
     send: async (messages) => {
@@ -203,7 +203,7 @@ test("outbox: each has its own time, and one whose time is over does not end tho
   assert.deepEqual(clock.waits(), []);
 });
 
-test("outbox: a send that nobody waits for any more is aborted, and the next goes at once", async () => {
+test("PublishBatcher aborts a send without callers, and sends the next at once", async () => {
   let aborted = false;
   const { backend, driver, clock } = setUp({
     send: (messages, signal, call) => {
@@ -223,7 +223,7 @@ test("outbox: a send that nobody waits for any more is aborted, and the next goe
   assert.deepEqual(clock.waits(), []);
 });
 
-test("outbox: an abort before anything left rejects with the signal's reason, and the message is never sent", async () => {
+test("PublishBatcher rejects with the signal's reason before anything left", async () => {
   const reason = new Error("changed my mind");
   const { backend, driver } = setUp();
   await assert.rejects(backend.publish("k", {}, { signal: AbortSignal.abort(reason) }), reason);
@@ -237,7 +237,7 @@ test("outbox: an abort before anything left rejects with the signal's reason, an
   assert.equal(listeners(), 0);
 });
 
-test("outbox: an abort in the air is an unknown outcome with the reason as its cause", async () => {
+test("PublishBatcher rejects an abort during a send as unknown-outcome with the reason", async () => {
   const { controller, signal, listeners } = countedSignal();
   const reason = new Error("changed my mind");
   const { backend } = setUp({ send: hang });
@@ -249,14 +249,14 @@ test("outbox: an abort in the air is an unknown outcome with the reason as its c
   assert.equal(listeners(), 0);
 });
 
-test("outbox: a publish that went well leaves no listener on its signal", async () => {
+test("PublishBatcher leaves no listener on the signal after success", async () => {
   const { signal, listeners } = countedSignal();
   const { backend, clock } = setUp();
   await backend.publish("k", {}, { signal });
   assert.deepEqual([listeners(), clock.waits()], [0, []]);
 });
 
-test("outbox: an abort during the wait for another try takes that message out, and no other", async () => {
+test("PublishBatcher removes an aborted message, and no other, between two attempts", async () => {
   const reason = new Error("enough");
   const controller = new AbortController();
   const { backend, driver, clock } = setUp({
@@ -272,7 +272,7 @@ test("outbox: an abort during the wait for another try takes that message out, a
   assert.deepEqual(driver.bodies, [[`{"n":0}`, `{"n":1}`], [`{"n":1}`]]);
 });
 
-test("outbox: a batch that was confirmed in part says what became of each", async () => {
+test("PublishBatcher returns the outcome of each message of a partly confirmed batch", async () => {
   const { backend } = setUp({
     send: (messages) =>
       messages.map((_, i) =>
@@ -286,7 +286,7 @@ test("outbox: a batch that was confirmed in part says what became of each", asyn
   assert.deepEqual(error.outcomes!.map(({ id }) => id), ["m0", "m1", "m2", "m3"]);
 });
 
-test("outbox: one message's refusal is its own, not that of those who travelled with it", async () => {
+test("PublishBatcher rejects only the message that the broker refused", async () => {
   const { backend } = setUp({
     send: (messages) => messages.map(({ payload }) => payload.n === 1 ? { error: failure("too-large") } : ADDED),
   });
@@ -295,7 +295,7 @@ test("outbox: one message's refusal is its own, not that of those who travelled 
   assert.equal((b as PromiseRejectedResult).reason.code, "too-large");
 });
 
-test("outbox: a batch that ran out of time halfway says which are there, which may be, and which are not", async () => {
+test("PublishBatcher tells sent, doubtful and unsent messages apart at a deadline", async () => {
   const { backend, clock, driver } = setUp({
     maxBatchMessages: 2,
     send: (messages, _signal, call) => call === 1 ? messages.map(() => ADDED) : hang(),
@@ -309,7 +309,7 @@ test("outbox: a batch that ran out of time halfway says which are there, which m
   assert.deepEqual(clock.waits(), []);
 });
 
-test("outbox: a batch that was aborted halfway tells what was confirmed, in place of the bare reason", async () => {
+test("PublishBatcher tells confirmed messages apart in place of the bare abort reason", async () => {
   const reason = new Error("enough");
   const controller = new AbortController();
   const { backend } = setUp({
@@ -324,7 +324,7 @@ test("outbox: a batch that was aborted halfway tells what was confirmed, in plac
   assert.equal((error.outcomes![3] as PublishError).cause, reason);
 });
 
-test("outbox: what the caller was told of a batch does not change when the broker answers after all", async () => {
+test("PublishBatcher does not change a rejected batch when a late reply comes", async () => {
   let confirm = (_results: SendResult[]) => {};
   const { backend, clock } = setUp({ send: () => new Promise((resolve) => confirm = resolve) });
   const short = rejected(backend.publishBatch("k", payloads(2), { timeoutMs: 1_000 }));
@@ -336,7 +336,7 @@ test("outbox: what the caller was told of a batch does not change when the broke
   assert.deepEqual(codes(error), ["unknown-outcome", "unknown-outcome"]);
 });
 
-test("outbox: a driver that answers nonsense costs an error, not a publish that never ends", async () => {
+test("PublishBatcher rejects results that are nonsense, and ends every publish", async () => {
   for (const answer of [[], [undefined], [null], undefined, null, 7, "added"]) {
     const { backend, clock } = setUp({ send: () => Promise.resolve(answer as unknown as SendResult[]) });
     const publishing = Promise.allSettled([backend.publish("k", {})]);
@@ -347,7 +347,7 @@ test("outbox: a driver that answers nonsense costs an error, not a publish that 
   }
 });
 
-test("outbox: a driver that throws at once, or what is no error, costs an error", async () => {
+test("PublishBatcher survives a driver that throws synchronously, or no error", async () => {
   const thrown = [new Error("plain"), "text", undefined, null, Object.create(null), Symbol("s"), { toString: null }];
   for (const value of thrown) {
     const { backend } = setUp({
@@ -368,7 +368,7 @@ test("outbox: a driver that throws at once, or what is no error, costs an error"
   assert.equal((await rejected(backend.publish("k", {}))).code, "internal"); // and the key is not stuck
 });
 
-test("outbox: many that wait when the broker is down all end, however many they are", async () => {
+test("PublishBatcher ends any number of waiting publishes when the broker is down", async () => {
   const { backend, clock } = setUp({ send: () => Promise.reject(failure("connection")) }, { retryDelayMs: 100_000 });
   const count = 150_000; // more than a call takes arguments
   const first = rejected(backend.publish("k", {}, { timeoutMs: 1_000 }));
@@ -395,7 +395,7 @@ test("PublishBatcher gives up no publish early when the time of day is set forwa
   await second;
 });
 
-test("outbox: a clock that is set back does not make a publish wait for longer", async () => {
+test("PublishBatcher waits no longer when the time of day is set back", async () => {
   const { backend, clock } = setUp({ send: hang });
   const publishing = rejected(backend.publish("k", {}, { timeoutMs: 1_000 }));
   await turn();
@@ -405,7 +405,7 @@ test("outbox: a clock that is set back does not make a publish wait for longer",
   assert.deepEqual(clock.waits(), []);
 });
 
-test("outbox: the observer is told of each message once, with its id and key, and of each failed try", async () => {
+test("PublishBatcher reports each message once, and each failed attempt", async () => {
   const told: string[] = [];
   const { backend, clock } = setUp({
     send: (messages, _signal, call) => call === 1 ? Promise.reject(failure("connection")) : messages.map(() => ADDED),
@@ -421,7 +421,7 @@ test("outbox: the observer is told of each message once, with its id and key, an
   assert.deepEqual(told, ["publish 1 connection", "k a 50", "k b 50"]);
 });
 
-test("outbox: publishing from within the observer of a publish neither loses nor repeats anything", async () => {
+test("PublishBatcher allows publishing within an observer of a publish", async () => {
   const inner: Promise<PublishReceipt>[] = [];
   const { backend, driver } = setUp({}, {
     observer: {
@@ -435,7 +435,7 @@ test("outbox: publishing from within the observer of a publish neither loses nor
   assert.deepEqual(driver.sent.map((batch) => batch.map(({ id }) => id)), [["a", "b"], ["inner-a", "inner-b"]]);
 });
 
-test("outbox: no error has the payload in it, neither as it is nor as a part of a command in JSON", async () => {
+test("PublishBatcher errors hold no payload, neither as it is nor within a command", async () => {
   const payload = { text: 'my "private" message' };
   const body = JSON.stringify(payload);
   const { backend } = setUp({
@@ -453,7 +453,7 @@ test("outbox: no error has the payload in it, neither as it is nor as a part of 
   assert.match(error.message, /ERR, command was \["XADD","k","\*","data","<redacted>"\] or <redacted>$/);
 });
 
-test("outbox: an error of configuration is nobody's message's: it ends the publish as it is", async () => {
+test("PublishBatcher rejects with a ConfigError unchanged: it concerns no message", async () => {
   const error = new ConfigError("the token is not accepted");
   const { backend, driver } = setUp({ send: () => Promise.reject(error) });
   assert.equal(await rejected(backend.publish("k", { n: 1 })), error);
@@ -461,7 +461,7 @@ test("outbox: an error of configuration is nobody's message's: it ends the publi
   assert.equal(driver.sent.length, 2);
 });
 
-test("outbox: a driver's own id takes the place of one that was made", async () => {
+test("PublishBatcher returns the driver's own id in place of a generated one", async () => {
   const { backend } = setUp({
     send: (messages) => Promise.resolve(messages.map((_, i) => ({ outcome: "added", id: `b${i}` }))),
   });

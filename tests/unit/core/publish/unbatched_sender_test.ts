@@ -26,7 +26,7 @@ function payloads(count: number): { payload: { n: number } }[] {
   return Array.from({ length: count }, (_, n) => ({ payload: { n } }));
 }
 
-test("direct: publishes of the same turn do not wait for one another, and leave no timer and no listener", async () => {
+test("UnbatchedSender sends publishes of one turn apart, and leaves nothing behind", async () => {
   const { backend, driver, clock } = setUp({
     send: (messages) => messages[0]!.payload.n === 0 ? hang() : messages.map(() => ({ outcome: "added" })),
   });
@@ -40,7 +40,7 @@ test("direct: publishes of the same turn do not wait for one another, and leave 
   assert.deepEqual(clock.waits(), []);
 });
 
-test("direct: a batch goes through several sends where the driver takes less, in order, bytes counted in UTF-8", async () => {
+test("UnbatchedSender splits a batch by the driver's limits, in order, in UTF-8 bytes", async () => {
   const { backend, driver } = setUp({ maxBatchMessages: 3, maxBatchBytes: 30 });
   // {"s":"ü"} has 9 units and 10 bytes.
   const texts = ["ü", "ü", "ü", "ü", "x".repeat(50), "ü", "u", "u", "u"];
@@ -50,7 +50,7 @@ test("direct: a batch goes through several sends where the driver takes less, in
   assert.equal(new Set(receipts.map(({ id }) => id)).size, texts.length);
 });
 
-test("direct: a transient failure is tried again; out of time between two tries tells why they failed", async () => {
+test("UnbatchedSender retries transient failures, and reports them at the deadline", async () => {
   const { backend, driver, clock } = setUp({ send: () => Promise.reject(failure("connection", "refused")) });
   const publishing = rejected(backend.publish("k", {}, { timeoutMs: 200, id: "a" }));
   await clock.advance(200);
@@ -60,7 +60,7 @@ test("direct: a transient failure is tried again; out of time between two tries 
   assert.deepEqual(clock.waits(), []);
 });
 
-test("direct: out of time in the air is an unknown outcome, and the driver's signal aborts", async () => {
+test("UnbatchedSender rejects as unknown-outcome and aborts the driver at the deadline", async () => {
   let aborted = false;
   const { backend, clock } = setUp({
     send: (_messages, signal) => {
@@ -74,7 +74,7 @@ test("direct: out of time in the air is an unknown outcome, and the driver's sig
   assert.deepEqual([error.name, error.code, error.id, aborted], ["PublishError", "unknown-outcome", "a", true]);
 });
 
-test("direct: a lost answer is asked for again only where the backend deduplicates, and is not forgotten", async () => {
+test("UnbatchedSender repeats after a lost reply only with dedup, and stays in doubt", async () => {
   const send: Script["send"] = (_messages, _signal, call) =>
     Promise.reject(failure(call === 1 ? "unknown-outcome" : "connection"));
   for (const [dedup, sends] of [[true, 3], [false, 1]] as const) {
@@ -85,7 +85,7 @@ test("direct: a lost answer is asked for again only where the backend deduplicat
   }
 });
 
-test("direct: an abort during the wait for another try rejects with the signal's reason; in the air it is in doubt", async () => {
+test("UnbatchedSender rejects with the abort reason between attempts, else in doubt", async () => {
   const reason = new Error("enough");
   for (const lost of [false, true]) {
     const { controller, signal, listeners } = countedSignal();
@@ -100,7 +100,7 @@ test("direct: an abort during the wait for another try rejects with the signal's
   }
 });
 
-test("direct: a batch that ran out of time halfway says which are there, which may be, and which are not", async () => {
+test("UnbatchedSender tells sent, doubtful and unsent messages apart at a deadline", async () => {
   const { backend, clock, driver } = setUp({
     maxBatchMessages: 2,
     send: (messages, _signal, call) => call === 1 ? messages.map(() => ({ outcome: "added" })) : hang(),
@@ -113,7 +113,7 @@ test("direct: a batch that ran out of time halfway says which are there, which m
   assert.equal(driver.sent.length, 2);
 });
 
-test("direct: close waits for what is in the air, then gives it up; what was never sent is told as closed", async () => {
+test("UnbatchedSender waits on close, then rejects what is in flight or never left", async () => {
   const { backend, clock } = setUp({
     send: (messages) => messages[0]!.payload.n === 0 ? hang() : Promise.reject(failure("connection")),
   }, { closeDeadlineMs: 1_000, retryDelayMs: 60_000, timeoutMs: 60_000 });
@@ -129,7 +129,7 @@ test("direct: close waits for what is in the air, then gives it up; what was nev
   assert.deepEqual(clock.waits(), []);
 });
 
-test("direct: what belongs to pulling is refused as unsupported", async () => {
+test("PublishingBackend refuses receive, consume, depth and dead letters", async () => {
   const { backend } = setUp();
   assert.throws(() => backend.receive("k"), { code: "unsupported" });
   assert.throws(() => backend.consume("k"), { code: "unsupported" });

@@ -22,7 +22,7 @@ async function hold({ backend, driver }: ReturnType<typeof setUp>, count: number
   return held;
 }
 
-test("leases: what is in hand is renewed together at a third of the lease, for as long as it is in hand", async () => {
+test("LeaseManager renews all leases together at a third, until they are settled", async () => {
   const setup = setUp();
   const { driver, clock } = setup;
   const held = await hold(setup, 3);
@@ -40,7 +40,7 @@ test("leases: what is in hand is renewed together at a third of the lease, for a
   assert.deepEqual([driver.extended.length, clock.waits()], [12, []]);
 });
 
-test("leases: what came later is renewed before two thirds of its lease are over", async () => {
+test("LeaseManager renews a later lease before two thirds of it are over", async () => {
   const setup = setUp({}, { prefetch: 1 });
   const { driver, clock } = setup;
   await hold(setup, 1);
@@ -52,14 +52,14 @@ test("leases: what came later is renewed before two thirds of its lease are over
   assert.ok(clock.now() - start <= 20_000, `renewed after ${clock.now() - start} ms`);
 });
 
-test("leases: no more are renewed in one round trip than the driver takes", async () => {
+test("LeaseManager renews no more leases at once than the driver accepts", async () => {
   const setup = setUp({ maxSettleBatch: 4 });
   await hold(setup, 10);
   await setup.clock.advance(10_000);
   assert.deepEqual(setup.driver.extended.map(({ leases }) => leases.length), [4, 4, 2]);
 });
 
-test("leases: a lease that the broker gave to another is lost: its signal aborts, its settlements answer false, nothing is sent", async () => {
+test("LeaseManager loses a lease that the broker gave away: the signal aborts", async () => {
   const told: string[] = [];
   const setup = setUp({ extend: (leases) => leases.map((lease) => lease !== `lease-{"n":1}`) }, {
     observer: { leaseLost: ({ id, key, group, attempts }) => void told.push(`${id} ${key} ${group} ${attempts}`) },
@@ -79,14 +79,14 @@ test("leases: a lease that the broker gave to another is lost: its signal aborts
   assert.equal(await held[0]!.ack(), true);
 });
 
-test("leases: a signal that is asked for only after the loss has aborted already", async () => {
+test("LeaseManager aborts a signal that is accessed after the loss", async () => {
   const setup = setUp({ extend: (leases) => leases.map(() => false) });
   const [held] = await hold(setup, 1);
   await setup.clock.advance(10_000);
   assert.equal(held!.signal.aborted, true);
 });
 
-test("leases: a lost lease makes room for another message, in hand or prefetched, and is never handed out", async () => {
+test("LeaseManager makes room for another message when a lease is lost", async () => {
   const setup = setUp({ extend: (leases) => leases.map(() => false) });
   const { driver, backend, clock } = setup;
   driver.put(`{"n":0}`, `{"n":1}`);
@@ -98,7 +98,7 @@ test("leases: a lost lease makes room for another message, in hand or prefetched
   assert.deepEqual((await deliveries.next()).value?.payload, { n: 3 });
 });
 
-test("leases: a renewal that fails is tried again sooner, and the lease is lost when its time is over and not before", async () => {
+test("LeaseManager retries a renewal sooner, and loses the lease at its end", async () => {
   const failed: string[] = [];
   const setup = setUp({ extend: () => Promise.reject(failure("connection", "refused")) }, {
     observer: { failed: ({ operation, failures }) => void failed.push(`${operation} ${failures}`) },
@@ -113,7 +113,7 @@ test("leases: a renewal that fails is tried again sooner, and the lease is lost 
   assert.deepEqual(setup.clock.waits(), []);
 });
 
-test("leases: a renewal that succeeds after failures keeps the lease, and the pace is the usual one again", async () => {
+test("LeaseManager keeps a lease renewed after failures, and returns to its pace", async () => {
   const setup = setUp({
     extend: (leases, _ms, call) => call <= 3 ? Promise.reject(failure("connection")) : leases.map(() => true),
   });
@@ -127,7 +127,7 @@ test("leases: a renewal that succeeds after failures keeps the lease, and the pa
   assert.equal(await held!.ack(), true);
 });
 
-test("leases: a renewal that is never answered does not hide that the lease is over", async () => {
+test("LeaseManager loses a lease at its end although the renewal has no reply", async () => {
   const setup = setUp({ extend: hang }, { timeoutMs: 60_000 });
   const [held] = await hold(setup, 1);
   await setup.clock.advance(29_999);
@@ -138,7 +138,7 @@ test("leases: a renewal that is never answered does not hide that the lease is o
   assert.deepEqual(setup.clock.waits(), []);
 });
 
-test("leases: where a lease cannot be renewed it is lost at its end, to the millisecond", async () => {
+test("LeaseManager loses a lease that cannot be renewed at its end, to the millisecond", async () => {
   const setup = setUp({ extend: false, capabilities: { extend: false } });
   const [held] = await hold(setup, 1);
   await setup.clock.advance(29_999);
@@ -175,7 +175,7 @@ test("LeaseManager keeps a lease when the time of day is set forward", async () 
   assert.equal(await held!.ack(), true);
 });
 
-test("leases: extend makes one end as much later, and it is not shortened by the next renewal", async () => {
+test("Delivery.extend ends the lease later, and the next renewal does not shorten it", async () => {
   const setup = setUp();
   const [held] = await hold(setup, 1);
   assert.equal(await held!.extend(600_000), true);
@@ -186,7 +186,7 @@ test("leases: extend makes one end as much later, and it is not shortened by the
   assert.equal(held!.signal.aborted, false);
 });
 
-test("leases: extend refuses what is no time, and tells of a lease that is lost", async () => {
+test("Delivery.extend refuses what is no time, and returns false for a lost lease", async () => {
   const setup = setUp({ extend: (leases) => leases.map(() => false) });
   const [held] = await hold(setup, 1);
   for (const leaseMs of [0, -1, NaN, Infinity]) await assert.rejects(held!.extend(leaseMs), RangeError);
@@ -196,7 +196,7 @@ test("leases: extend refuses what is no time, and tells of a lease that is lost"
   assert.equal(held!.signal.aborted, true);
 });
 
-test("leases: an extend that fails rejects and takes nothing away", async () => {
+test("Delivery.extend that fails rejects and changes nothing", async () => {
   const setup = setUp({
     extend: (leases, leaseMs) => leaseMs === 1 ? Promise.reject(failure("unavailable")) : leases.map(() => true),
   });
@@ -205,7 +205,7 @@ test("leases: an extend that fails rejects and takes nothing away", async () => 
   assert.equal(await held!.ack(), true);
 });
 
-test("leases: a handler that settles while its lease is being renewed neither loses it nor settles twice", async () => {
+test("LeaseManager lets a handler settle during a renewal, once", async () => {
   let answer = (_kept: boolean[]) => {};
   const setup = setUp({ extend: () => new Promise((resolve) => answer = resolve) });
   const [held] = await hold(setup, 1);
@@ -217,7 +217,7 @@ test("leases: a handler that settles while its lease is being renewed neither lo
   assert.deepEqual([held!.signal.aborted, setup.driver.settlements], [false, [`ack lease-{"n":0}`]]);
 });
 
-test("leases: one longer than any timer of the platform is kept all the same", async () => {
+test("LeaseManager keeps a lease that is longer than any timer of the platform", async () => {
   const setup = setUp({}, { leaseMs: 2 ** 45 });
   const [held] = await hold(setup, 1);
   assert.ok(setup.clock.waits()[0]! < 2 ** 31);

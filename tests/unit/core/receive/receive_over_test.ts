@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MemoryBackend } from "../../../../backends/memory/mod.ts";
 
-test("receiving from a backend that is closed rejects with closed, from a signal that is aborted ends", async () => {
+test("receive rejects on a closed backend, and ends for an aborted signal", async () => {
   const backend = new MemoryBackend();
   const aborted = backend.receive("key", { signal: AbortSignal.abort() });
   assert.equal((await aborted.next()).done, true);

@@ -22,7 +22,7 @@ async function hold({ backend, driver }: ReturnType<typeof setUp>, count: number
   return held;
 }
 
-test("settler: settlements of the same turn travel in one round trip, in the order of the calls", async () => {
+test("SettlementBatcher settles what comes in one turn in one round trip, in order", async () => {
   const setup = setUp();
   const [a, b, c, d] = await hold(setup, 4);
   const answers = await Promise.all([
@@ -40,7 +40,7 @@ test("settler: settlements of the same turn travel in one round trip, in the ord
   ]]);
 });
 
-test("settler: while one round trip is under way the next gathers; none holds more than the driver takes", async () => {
+test("SettlementBatcher gathers during a round trip, up to the driver's limit", async () => {
   const confirm: (() => void)[] = [];
   const setup = setUp({
     maxSettleBatch: 3,
@@ -62,7 +62,7 @@ test("settler: while one round trip is under way the next gathers; none holds mo
   assert.deepEqual(setup.driver.settled.map((batch) => batch.length), [1, 3, 3, 1]);
 });
 
-test("settler: a loop's acknowledgements are gathered while it goes on, and sent when it waits", async () => {
+test("SettlementBatcher gathers the acks of a loop, and sends them when it waits", async () => {
   const setup = setUp();
   setup.driver.put(...Array.from({ length: 50 }, (_, n) => `{"n":${n}}`));
   const payloads = setup.backend.consume("k", { prefetch: 50 });
@@ -75,7 +75,7 @@ test("settler: a loop's acknowledgements are gathered while it goes on, and sent
   await waiting;
 });
 
-test("settler: the first settlement wins; the later ones answer what it answered and send nothing", async () => {
+test("SettlementBatcher counts the first settlement; later ones return its result", async () => {
   for (const answer of [true, false]) {
     const setup = setUp({ settle: (all) => all.map(() => answer) });
     const [delivery] = await hold(setup, 1);
@@ -86,7 +86,7 @@ test("settler: the first settlement wins; the later ones answer what it answered
   }
 });
 
-test("settler: a settlement that is refused for what it was given settles nothing", async () => {
+test("Delivery refuses wrong arguments of a settlement, and settles nothing", async () => {
   const setup = setUp();
   const [delivery] = await hold(setup, 1);
   for (const delayMs of [-1, NaN, Infinity]) await assert.rejects(delivery!.retry({ delayMs }), RangeError);
@@ -96,7 +96,7 @@ test("settler: a settlement that is refused for what it was given settles nothin
   assert.deepEqual(setup.driver.settlements, [`ack lease-{"n":0}`]);
 });
 
-test("settler: whatever the reason is, it becomes a name and a message of a bearable length", async () => {
+test("Delivery makes a name and a short message of any reason", async () => {
   const throws = {
     toString: () => {
       throw new Error("no");
@@ -125,7 +125,7 @@ test("settler: whatever the reason is, it becomes a name and a message of a bear
   }
 });
 
-test("settler: a transient failure is tried again with the same settlements until it is answered", async () => {
+test("SettlementBatcher retries transient failures with the same settlements", async () => {
   const setup = setUp({
     settle: (all, _signal, call) => call <= 4 ? Promise.reject(failure("unavailable")) : all.map(() => true),
   });
@@ -137,7 +137,7 @@ test("settler: a transient failure is tried again with the same settlements unti
   assert.ok(setup.driver.settled.every((batch) => batch.length === 2));
 });
 
-test("settler: it waits as long as the broker asks", async () => {
+test("SettlementBatcher waits as long as the broker asks", async () => {
   const setup = setUp({
     settle: (all, _signal, call) =>
       call === 1 ? Promise.reject(failure("rate-limited", "", { retryAfterMs: 3_000 })) : all.map(() => true),
@@ -150,7 +150,7 @@ test("settler: it waits as long as the broker asks", async () => {
   assert.equal(await acked, true);
 });
 
-test("settler: after a lost answer, a false within the lease means that the first try did it", async () => {
+test("SettlementBatcher takes a false within the lease after a lost reply for done", async () => {
   for (const code of ["unknown-outcome", "connection", "timeout"] as const) {
     const setup = setUp({
       settle: (all, _signal, call) => call === 1 ? Promise.reject(failure(code)) : all.map(() => false),
@@ -162,7 +162,7 @@ test("settler: after a lost answer, a false within the lease means that the firs
   }
 });
 
-test("settler: a false is a false where no answer was lost, or where the lease is over by then", async () => {
+test("SettlementBatcher returns false where no reply was lost, or the lease is over", async () => {
   const refused = setUp({
     settle: (all, _signal, call) => call === 1 ? Promise.reject(failure("unavailable")) : all.map(() => false),
   });
@@ -182,7 +182,7 @@ test("settler: a false is a false where no answer was lost, or where the lease i
   assert.equal(await secondAcked, false);
 });
 
-test("settler: an answer that never comes is asked for again; when the lease is over it is lost", async () => {
+test("SettlementBatcher repeats without a reply, and loses the lease at its end", async () => {
   const setup = setUp({ settle: hang }, { leaseMs: 10_000, timeoutMs: 3_000, retryDelayMs: 0 });
   const [delivery] = await hold(setup, 1);
   const acked = delivery!.ack();
@@ -192,7 +192,7 @@ test("settler: an answer that never comes is asked for again; when the lease is 
   assert.deepEqual(setup.clock.waits(), []);
 });
 
-test("settler: a refusal for good rejects whoever waits, for every settlement of the round trip, and the next one is tried", async () => {
+test("SettlementBatcher rejects every caller of a refused round trip, and goes on", async () => {
   const setup = setUp({
     settle: (all, _signal, call) => call === 1 ? Promise.reject(failure("unauthorized", "no")) : all.map(() => true),
   });
@@ -207,7 +207,7 @@ test("settler: a refusal for good rejects whoever waits, for every settlement of
   assert.equal(await c!.ack(), true);
 });
 
-test("settler: a loop that does not wait for its acknowledgements goes on when they are refused", async () => {
+test("SettlementBatcher refusals do not end a loop that does not wait for its acks", async () => {
   const setup = setUp({ settle: () => Promise.reject(failure("unauthorized")) });
   setup.driver.put(`{"n":0}`, `{"n":1}`, `{"n":2}`);
   const seen: unknown[] = [];
@@ -217,7 +217,7 @@ test("settler: a loop that does not wait for its acknowledgements goes on when t
   assert.deepEqual(setup.clock.waits(), []);
 });
 
-test("settler: a driver that answers too little, or throws at once, leaves nobody waiting", async () => {
+test("SettlementBatcher ends every call when the driver returns too little or throws", async () => {
   const short = setUp({ settle: () => [] });
   const [first] = await hold(short, 1);
   assert.equal(await first!.ack(), false);

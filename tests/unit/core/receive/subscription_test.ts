@@ -36,7 +36,7 @@ async function take(deliveries: AsyncIterator<Delivery>, count: number): Promise
   return taken;
 }
 
-test("subscription: no more than prefetch are unsettled, and each settlement makes room for one", async () => {
+test("Subscription holds no more than prefetch; each settlement makes room for one", async () => {
   const { backend, driver } = setUp();
   driver.put(...bodies(50));
   const deliveries = backend.receive("k", { prefetch: 10 });
@@ -51,7 +51,7 @@ test("subscription: no more than prefetch are unsettled, and each settlement mak
   await deliveries.return!();
 });
 
-test("subscription: what it asks for grows while the handlers are fast, up to prefetch", async () => {
+test("Subscription fetches more while handlers are fast, up to prefetch", async () => {
   const { backend, driver } = setUp();
   driver.put(...bodies(2_000));
   const deliveries = backend.receive("k", { prefetch: 100 });
@@ -64,7 +64,7 @@ test("subscription: what it asks for grows while the handlers are fast, up to pr
   await deliveries.return!();
 });
 
-test("subscription: handlers that are slow find no more ahead of them than at first", async () => {
+test("Subscription does not fetch more for slow handlers", async () => {
   const { backend, driver, clock } = setUp();
   driver.put(...bodies(500));
   const deliveries = backend.receive("k", { prefetch: 100 });
@@ -77,7 +77,7 @@ test("subscription: handlers that are slow find no more ahead of them than at fi
   await deliveries.return!();
 });
 
-test("subscription: leaving a receive loop releases what is prefetched in one round trip; what is in hand can be settled", async () => {
+test("Subscription releases prefetched messages in one round trip on leaving the loop", async () => {
   const { backend, driver, clock } = setUp();
   driver.put(...bodies(5));
   let inHand: Delivery | undefined;
@@ -93,7 +93,7 @@ test("subscription: leaving a receive loop releases what is prefetched in one ro
   assert.deepEqual(clock.waits(), [], "a timer is left behind");
 });
 
-test("subscription: leaving a consume loop releases the one in hand too", async () => {
+test("Subscription releases the payload in hand on leaving a consume loop", async () => {
   for (const how of ["break", "throw", "return"]) {
     const { backend, driver, clock } = setUp();
     driver.put(...bodies(3));
@@ -116,7 +116,7 @@ test("subscription: leaving a consume loop releases the one in hand too", async 
   }
 });
 
-test("subscription: breaking out of an inner loop leaves the outer one as it was", async () => {
+test("Subscription of an outer loop is unchanged by breaking out of an inner one", async () => {
   const { backend, driver } = setUp();
   driver.put(`{"from":"outer"}`);
   const seen: unknown[] = [];
@@ -133,7 +133,7 @@ test("subscription: breaking out of an inner loop leaves the outer one as it was
   assert.deepEqual(driver.settlements.slice(1), [`release lease-{"from":"outer"}`]);
 });
 
-test("subscription: an abort ends the wait, releases what is prefetched, and what is in hand stays leased", async () => {
+test("Subscription ends its wait on abort, and releases only what is prefetched", async () => {
   const { backend, driver, clock } = setUp();
   const { controller, signal, listeners } = countedSignal();
   driver.put(...bodies(3));
@@ -151,7 +151,7 @@ test("subscription: an abort ends the wait, releases what is prefetched, and wha
   assert.deepEqual([clock.waits(), listeners()], [[], 0]);
 });
 
-test("subscription: an abort wakes everybody who waits, also where several do", async () => {
+test("Subscription ends every wait on abort, also where several wait", async () => {
   const { backend } = setUp();
   const controller = new AbortController();
   const deliveries = backend.receive("k", { signal: controller.signal });
@@ -161,7 +161,7 @@ test("subscription: an abort wakes everybody who waits, also where several do", 
   assert.deepEqual((await Promise.all(waiting)).map(({ done }) => done), [true, true, true]);
 });
 
-test("subscription: a signal that has aborted already takes nothing, and leaves nothing behind", async () => {
+test("Subscription fetches nothing for a signal that has aborted, and leaves nothing", async () => {
   const { backend, driver } = setUp();
   driver.put(...bodies(1));
   for await (const _ of backend.receive("k", { signal: AbortSignal.abort() })) assert.fail("it took something");
@@ -169,7 +169,7 @@ test("subscription: a signal that has aborted already takes nothing, and leaves 
   await backend.close();
 });
 
-test("subscription: what the driver brings after the end is released, not handed out", async () => {
+test("Subscription releases what the driver returns after its end", async () => {
   let arrive = () => {};
   const { backend, driver } = setUp({
     receive: (options) => {
@@ -188,7 +188,7 @@ test("subscription: what the driver brings after the end is released, not handed
   assert.deepEqual(driver.settlements, bodies(2).map((body) => `release lease-${body}`));
 });
 
-test("subscription: a driver that hangs does not hold up whoever leaves the loop, and what it brings later goes back", async () => {
+test("Subscription leaves a loop although the driver hangs, and releases late results", async () => {
   let arrive = () => {};
   const { backend, driver, clock } = setUp({
     receive: (options) => {
@@ -209,7 +209,7 @@ test("subscription: a driver that hangs does not hold up whoever leaves the loop
   assert.deepEqual(clock.waits(), []);
 });
 
-test("subscription: a release that fails for good harms nobody", async () => {
+test("Subscription ignores a release that fails for good", async () => {
   const { backend, driver } = setUp({ settle: () => Promise.reject(failure("unauthorized")) });
   driver.put(...bodies(3));
   for await (const _ of backend.receive("k")) break;
@@ -217,7 +217,7 @@ test("subscription: a release that fails for good harms nobody", async () => {
   assert.equal(driver.settled.length, 1);
 });
 
-test("subscription: several who ask at once are served in their order, one message each", async () => {
+test("Subscription serves several waiting callers in order, one message each", async () => {
   const { backend, driver } = setUp();
   const deliveries = backend.receive("k");
   const asked = [deliveries.next(), deliveries.next(), deliveries.next()];
@@ -229,7 +229,7 @@ test("subscription: several who ask at once are served in their order, one messa
   assert.equal(driver.settlements.filter((one) => one.startsWith("release")).length, 2);
 });
 
-test("subscription: payloads that are asked for at once are all acknowledged by asking again, none stays leased", async () => {
+test("PayloadIterator acknowledges all payloads in hand by asking again", async () => {
   const { backend, driver } = setUp();
   driver.put(...bodies(3));
   const payloads = backend.consume("k");
@@ -241,7 +241,7 @@ test("subscription: payloads that are asked for at once are all acknowledged by 
   assert.deepEqual(driver.settlements.slice(2), [`release lease-{"n":2}`]);
 });
 
-test("subscription: payloads that were asked for at once are all released by leaving", async () => {
+test("PayloadIterator releases all payloads in hand by leaving", async () => {
   const { backend, driver } = setUp();
   driver.put(...bodies(2));
   const payloads = backend.consume("k");
@@ -252,7 +252,7 @@ test("subscription: payloads that were asked for at once are all released by lea
   assert.equal(driver.settlements.length, 2);
 });
 
-test("subscription: stopWhenEmpty asks without waiting and ends where nothing is ready", async () => {
+test("Subscription with stopWhenEmpty does not wait, and ends when none is ready", async () => {
   const { backend, driver, clock } = setUp();
   driver.put(...bodies(40));
   let seen = 0;
@@ -264,7 +264,7 @@ test("subscription: stopWhenEmpty asks without waiting and ends where nothing is
   assert.deepEqual(clock.waits(), []);
 });
 
-test("subscription: what cannot be read goes to the dead letters with a reason that does not quote it, and the next flows", async () => {
+test("Subscription moves unreadable messages to the dead letters without quoting them", async () => {
   const { backend, driver } = setUp();
   const unreadable = ["", "secret text", "[1]", "null", `"text"`, "7", `{"a":1} trailing`];
   driver.put(...unreadable, { id: "none", body: undefined }, `{"good":true}`);
@@ -280,7 +280,7 @@ test("subscription: what cannot be read goes to the dead letters with a reason t
   }
 });
 
-test("subscription: a receive that fails transiently is tried again for ever, waiting longer each time, and the loop never knows", async () => {
+test("Subscription retries transient receive errors with growing delay", async () => {
   const failed: number[] = [];
   const { backend, driver, clock } = setUp({
     receive: (_options, call) => call <= 20 ? Promise.reject(failure("connection")) : undefined,
@@ -300,7 +300,7 @@ test("subscription: a receive that fails transiently is tried again for ever, wa
   assert.deepEqual(failed, waits.map((_, i) => i + 1));
 });
 
-test("subscription: it waits as long as the broker asks", async () => {
+test("Subscription waits as long as the broker asks", async () => {
   const { backend, clock } = setUp({
     receive: (_options, call) =>
       call === 1 ? Promise.reject(failure("rate-limited", "", { retryAfterMs: 7_000 })) : hang(),
@@ -310,7 +310,7 @@ test("subscription: it waits as long as the broker asks", async () => {
   assert.deepEqual(clock.waits(), [7_000]);
 });
 
-test("subscription: leaving during the wait for another try leaves no timer", async () => {
+test("Subscription leaves no timer when it ends between two attempts", async () => {
   const { backend, driver, clock } = setUp({ receive: () => Promise.reject(failure("connection")) });
   const deliveries = backend.receive("k");
   const waiting = deliveries.next();
@@ -322,7 +322,7 @@ test("subscription: leaving during the wait for another try leaves no timer", as
   assert.deepEqual([driver.asked.length, clock.waits()], [1, []]);
 });
 
-test("subscription: a refusal for good rejects once, after what came before it, and then it is over", async () => {
+test("Subscription rejects once for a refusal, after earlier messages, then ends", async () => {
   const { backend, driver } = setUp({
     receive: (_options, call) => call > 1 ? Promise.reject(failure("unauthorized", "no")) : undefined,
   });
@@ -336,7 +336,7 @@ test("subscription: a refusal for good rejects once, after what came before it, 
   assert.equal((await deliveries.next()).done, true);
 });
 
-test("subscription: leaving after a refusal for good still gives back what was prefetched", async () => {
+test("Subscription releases what is prefetched after a refusal for good", async () => {
   const { backend, driver, clock } = setUp({
     receive: (_options, call) => call > 1 ? Promise.reject(failure("unauthorized")) : undefined,
   });
@@ -350,7 +350,7 @@ test("subscription: leaving after a refusal for good still gives back what was p
   assert.deepEqual(clock.waits(), []);
 });
 
-test("subscription: one who waits is told of a refusal, the others that it is over", async () => {
+test("Subscription rejects one waiting caller for a refusal, and ends for the others", async () => {
   const { backend } = setUp({ receive: () => Promise.reject(failure("not-found", "no such queue")) });
   const deliveries = backend.receive("k");
   const [first, second] = await Promise.allSettled([deliveries.next(), deliveries.next()]);
@@ -358,7 +358,7 @@ test("subscription: one who waits is told of a refusal, the others that it is ov
   assert.deepEqual(second, { status: "fulfilled", value: { done: true, value: undefined } });
 });
 
-test("subscription: consumers of one group settle in the same round trips, and of another in their own", async () => {
+test("Subscription shares round trips of settlement within a group, not between groups", async () => {
   const { backend, driver } = setUp();
   driver.put(...bodies(6));
   const a = await take(backend.receive("k", { prefetch: 2 }), 2);
@@ -368,7 +368,7 @@ test("subscription: consumers of one group settle in the same round trips, and o
   assert.deepEqual(driver.settled.map((batch) => batch.length), [4, 2]);
 });
 
-test("subscription: with stopWhenEmpty an empty answer is not asked for again before somebody waits", async () => {
+test("Subscription with stopWhenEmpty fetches again only when a caller waits", async () => {
   const { backend, driver } = setUp();
   driver.put(...bodies(5));
   const deliveries = backend.receive("k", { stopWhenEmpty: true });
@@ -381,7 +381,7 @@ test("subscription: with stopWhenEmpty an empty answer is not asked for again be
   for (const delivery of [first!, ...rest]) await delivery.ack();
 });
 
-test("subscription: a driver that never waits is asked ten times a second, and what comes is found", async () => {
+test("Subscription calls a driver that never waits ten times a second", async () => {
   let calls = 0;
   const idle: Partial<QueueDriver> = {
     receive: (key, options) => {
@@ -402,7 +402,7 @@ test("subscription: a driver that never waits is asked ten times a second, and w
   await deliveries.return!();
 });
 
-test("subscription: a driver that woke for nothing is asked again at once, and so is one whose wait is over", async () => {
+test("Subscription fetches again at once after an early or complete wait", async () => {
   const clock = new HandClock();
   const driver = new ScriptedDriver();
   const waits = [0, 30_000, 30_000];
@@ -425,7 +425,7 @@ test("subscription: a driver that woke for nothing is asked again at once, and s
   await deliveries.return!();
 });
 
-test("subscription: without a delay between tries a broker that is down is still not asked without end", async () => {
+test("Subscription pauses between attempts even with a retry delay of 0", async () => {
   let calls = 0;
   const receive = () => {
     if (++calls > 10_000) throw failure("invalid", "asked without end");

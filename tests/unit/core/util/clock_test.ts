@@ -1,71 +1,34 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { type Clock, systemClock } from "../../../../core/util/clock.ts";
+import { systemClock } from "../../../../core/util/clock.ts";
 import { delay } from "../../../../core/util/async.ts";
+import { countedSignal } from "../../../doubles/counted_signal.ts";
+import { HandClock } from "../../../doubles/hand_clock.ts";
 
-/** A clock whose timers fire when the test says so. */
-class HandClock implements Clock {
-  readonly timers: Map<object, { readonly callback: () => void; readonly ms: number }> = new Map();
-  now(): number {
-    return 0;
-  }
-  setTimeout(callback: () => void, ms: number): unknown {
-    const timer = {};
-    this.timers.set(timer, { callback, ms });
-    return timer;
-  }
-  clearTimeout(timer: unknown): void {
-    this.timers.delete(timer as object);
-  }
-  fire(): void {
-    const [entry] = this.timers;
-    assert.ok(entry, "no timer is set");
-    this.timers.delete(entry[0]);
-    entry[1].callback();
-  }
-}
-
-/** A signal that counts its listeners. */
-function countedSignal(): { controller: AbortController; signal: AbortSignal; listeners: () => number } {
-  const controller = new AbortController();
-  const { signal } = controller;
-  let listeners = 0;
-  const { addEventListener, removeEventListener } = signal;
-  signal.addEventListener = (...args: Parameters<typeof addEventListener>) => {
-    listeners++;
-    addEventListener.apply(signal, args);
-  };
-  signal.removeEventListener = (...args: Parameters<typeof removeEventListener>) => {
-    listeners--;
-    removeEventListener.apply(signal, args);
-  };
-  return { controller, signal, listeners: () => listeners };
-}
-
-test("clock: a delay resolves when its timer fires, and asks for as long as it was told", async () => {
+test("delay resolves when its timer fires, after as long as it was told", async () => {
   const clock = new HandClock();
   let done = false;
   const waiting = delay(250, clock).then(() => done = true);
-  assert.deepEqual([...clock.timers.values()].map(({ ms }) => ms), [250]);
-  await Promise.resolve();
+  assert.deepEqual(clock.waits(), [250]);
+  await clock.advance(249);
   assert.equal(done, false);
-  clock.fire();
+  await clock.advance(1);
   await waiting;
   assert.equal(done, true);
 });
 
-test("clock: a delay that has ended leaves no timer and no listener", async () => {
+test("delay leaves no timer and no listener at its end", async () => {
   const clock = new HandClock();
   const { signal, listeners } = countedSignal();
   const waiting = delay(1, clock, signal);
   assert.equal(listeners(), 1);
-  clock.fire();
+  await clock.advance(1);
   await waiting;
   assert.equal(listeners(), 0);
   assert.equal(clock.timers.size, 0);
 });
 
-test("clock: an abort ends the delay with the signal's reason and calls the timer off", async () => {
+test("delay rejects with the signal's reason on abort, and clears its timer", async () => {
   const clock = new HandClock();
   const controller = new AbortController();
   const reason = new Error("enough");
@@ -75,25 +38,37 @@ test("clock: an abort ends the delay with the signal's reason and calls the time
   assert.equal(clock.timers.size, 0);
 });
 
-test("clock: a signal that has aborted already starts no timer", async () => {
+test("delay starts no timer for a signal that has aborted", async () => {
   const clock = new HandClock();
   const reason = new Error("before");
   await assert.rejects(delay(1000, clock, AbortSignal.abort(reason)), (error) => error === reason);
   assert.equal(clock.timers.size, 0);
 });
 
-test("clock: the system's clock tells the time and wakes", async () => {
+test("systemClock tells the time and calls back", async () => {
   const before = systemClock.now();
   await delay(1);
   assert.ok(systemClock.now() >= before);
   assert.ok(Math.abs(systemClock.now() - Date.now()) < 60_000);
 });
 
-test("clock: a wait longer than one timer of the platform does not fire at once", async () => {
+test("systemClock waits longer than one timer of the platform can", async () => {
   let fired = false;
   const timer = systemClock.setTimeout(() => fired = true, Number.MAX_SAFE_INTEGER);
   await delay(1); // a timer set too long fires after 1 ms
   await delay(1);
   systemClock.clearTimeout(timer);
   assert.equal(fired, false);
+});
+
+test("systemClock sets no timer for a negative time, of which Node warns", () => {
+  const asked: (number | undefined)[] = [];
+  const { setTimeout } = globalThis;
+  globalThis.setTimeout = ((_callback: () => void, ms?: number) => asked.push(ms)) as unknown as typeof setTimeout;
+  try {
+    for (const ms of [-1, -Infinity, 0, 5]) systemClock.setTimeout(() => undefined, ms);
+  } finally {
+    globalThis.setTimeout = setTimeout;
+  }
+  assert.deepEqual(asked, [0, 0, 0, 5]);
 });

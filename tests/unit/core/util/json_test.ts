@@ -22,7 +22,7 @@ function nested(depth: number, how: "object" | "array" = "object"): JsonObject {
   return { inner } as JsonObject;
 }
 
-test("json: what is no plain object is no payload, and is told by its kind alone", () => {
+test("copyPayload refuses what is no plain object, by its kind alone", () => {
   const refused: [unknown, string][] = [
     [undefined, "undefined"],
     [null, "null"],
@@ -53,7 +53,7 @@ test("json: what is no plain object is no payload, and is told by its kind alone
   }
 });
 
-test("json: a value that JSON would lose or change is refused with its path and kind, never its content", () => {
+test("copyPayload refuses what JSON would lose, by path and kind without the content", () => {
   const refused: [JsonObject | object, string][] = [
     [{ a: undefined }, "payload.a must be a JSON value, found undefined"],
     [{ a: { b: NaN } }, "payload.a.b must be a JSON value, found NaN"],
@@ -74,7 +74,7 @@ test("json: a value that JSON would lose or change is refused with its path and 
   }
 });
 
-test("json: a cycle is told as one, wherever it closes; what merely stands twice is none", () => {
+test("copyPayload reports cycles wherever they close, and allows a value twice", () => {
   const own: Record<string, unknown> = {};
   own.self = own;
   assert.throws(() => copyPayload(own), /^TypeError: payload\.self must be a JSON value, found a cycle$/);
@@ -85,7 +85,7 @@ test("json: a cycle is told as one, wherever it closes; what merely stands twice
   assert.deepEqual(copyPayload({ a: shared, b: [shared, shared] }), { a: shared, b: [shared, shared] });
 });
 
-test("json: it may be nested as deep as the limit and no deeper, and a body too deep for the stack is no crash", () => {
+test("copyPayload accepts the deepest nesting and no more, without a crash", () => {
   for (const how of ["object", "array"] as const) {
     assert.deepEqual(copyPayload(nested(MAX_DEPTH, how)), nested(MAX_DEPTH, how));
     for (const depth of [MAX_DEPTH + 1, 100_000]) {
@@ -100,7 +100,7 @@ test("json: it may be nested as deep as the limit and no deeper, and a body too 
   }
 });
 
-test("json: a __proto__ of its own arrives as it was sent, changes no prototype, and is a value like any other", async () => {
+test("copyPayload copies an own __proto__ and changes no prototype", async () => {
   const text =
     `{"__proto__":{"polluted":true},"a":{"__proto__":[1.5,{"constructor":{"prototype":{"polluted":true}}}]}}`;
   const sent = JSON.parse(text) as JsonObject;
@@ -121,7 +121,7 @@ test("json: a __proto__ of its own arrives as it was sent, changes no prototype,
   }
 });
 
-test("json: a copy has nothing of the original's to hold on to", () => {
+test("copyPayload shares nothing with the original", () => {
   const original = { list: [1, [2], { a: 1 }], object: { deep: { b: "x" } }, none: null, zero: 0, yes: true };
   const copy = copyPayload(original);
   assert.deepEqual(copy, original);
@@ -130,7 +130,7 @@ test("json: a copy has nothing of the original's to hold on to", () => {
   assert.deepEqual(copy, { list: [1, [2], { a: 1 }], object: { deep: { b: "x" } }, none: null, zero: 0, yes: true });
 });
 
-test("json: numbers, texts and names arrive as JSON carries them", () => {
+test("copyPayload keeps numbers, texts and names as JSON carries them", () => {
   const payload = {
     zero: -0,
     list: [-0, 1e308, 5e-324, -1.5],
@@ -145,7 +145,7 @@ test("json: numbers, texts and names arrive as JSON carries them", () => {
   assert.deepEqual(Object.keys(copy), Object.keys(payload));
 });
 
-test("json: what is not enumerable, inherited or named by a symbol is no part of a payload", () => {
+test("copyPayload leaves out what is not enumerable, inherited or a symbol", () => {
   const payload = Object.defineProperty({ a: 1 } as Record<PropertyKey, unknown>, "hidden", { value: () => 1 });
   assert.equal(JSON.stringify(copyPayload(payload)), `{"a":1}`);
   const bare = Object.assign(Object.create(null), { a: [Object.assign(Object.create(null), { b: 1 })] });
@@ -154,7 +154,7 @@ test("json: what is not enumerable, inherited or named by a symbol is no part of
   assert.equal(JSON.stringify(named), `{"a":1}`);
 });
 
-test("json: a payload that changes while it is read is refused or copied, never half one thing and half another", () => {
+test("copyPayload refuses or copies a payload that changes while it is read, whole", () => {
   let reads = 0;
   const payload = {
     get a() {
@@ -171,7 +171,7 @@ test("json: a payload that changes while it is read is refused or copied, never 
     }), /the getter's own/);
 });
 
-test("json: kinds are told without calling anything of the value's own", () => {
+test("kindOf calls nothing of the value", () => {
   const { proxy, revoke } = Proxy.revocable({}, {});
   revoke();
   assert.equal(kindOf(Object.create(null)), "an object");
@@ -179,7 +179,7 @@ test("json: kinds are told without calling anything of the value's own", () => {
   assert.throws(() => kindOf(proxy)); // there is nothing that can be asked of it
 });
 
-test("json: plain objects of another realm are plain, an imitation is not", () => {
+test("isPlainObject accepts objects of another realm, and no imitation", () => {
   assert.equal(isPlainObject({}), true);
   assert.equal(isPlainObject(Object.create(null)), true);
   assert.equal(isPlainObject(structuredClone({ a: 1 })), true);
@@ -188,7 +188,7 @@ test("json: plain objects of another realm are plain, an imitation is not", () =
   assert.equal(isPlainObject(null), false);
 });
 
-test("json: sizes are counted in bytes of UTF-8, to the byte", async () => {
+test("bytesOf counts bytes of UTF-8 exactly", async () => {
   for (
     const [s, bytes] of [["", 0], ["abc", 3], ["ü", 2], ["€", 3], ["😀", 4], ["aü€😀", 10], ['"', 2], [
       "\uD800",
@@ -205,7 +205,7 @@ test("json: sizes are counted in bytes of UTF-8, to the byte", async () => {
   }
 });
 
-test("json: a body that is no JSON object is told without its content", () => {
+test("parsePayload reports a body that is no JSON object without its content", () => {
   const refused: [string, string][] = [
     ["secret", "the body is not JSON"],
     ["", "the body is not JSON"],

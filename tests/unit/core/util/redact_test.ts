@@ -7,12 +7,12 @@ import { QueueError } from "../../../../core/errors.ts";
 import { messageOf, redactError, redactText } from "../../../../core/util/redact.ts";
 import { failure, ScriptedDriver } from "../../../doubles/scripted_driver.ts";
 
-test("redact: every secret is taken out of a text wherever it stands", () => {
+test("redactText removes every secret wherever it stands", () => {
   assert.equal(redactText("a pw b pw c token", ["pw", "token"]), "a <redacted> b <redacted> c <redacted>");
   assert.equal(redactText("nothing here", ["pw", ""]), "nothing here");
 });
 
-test("redact: a secret that is part of a longer one leaves nothing of the longer one", () => {
+test("redactText leaves nothing of a secret that holds another", () => {
   for (const secrets of [["abc", "abcdef"], ["abcdef", "abc"]]) {
     assert.equal(redactText("key abcdef, key abc", secrets), "key <redacted>, key <redacted>");
   }
@@ -29,11 +29,11 @@ test("redactText leaves a text readable, whatever one or two characters are secr
   );
 });
 
-test("redact: secrets that look like patterns are taken as text", () => {
+test("redactText takes secrets that look like patterns as text", () => {
   assert.equal(redactText("x $& y .* z", ["$&", ".*"]), "x <redacted> y <redacted> z");
 });
 
-test("redact: an error keeps name, message, code, stack and cause, all clean, and nothing else", () => {
+test("redactError keeps name, message, code, stack and cause, redacted, and no more", () => {
   const root = Object.assign(new TypeError("root pw"), { code: "ECONNREFUSED", command: { args: ["pw"] } });
   const error = new RangeError("outer pw", { cause: root });
   const clean = redactError(error, ["pw"]) as Error & { code?: string; cause: Error & { code: string } };
@@ -49,7 +49,7 @@ test("redact: an error keeps name, message, code, stack and cause, all clean, an
   assert.equal("command" in clean.cause, false);
 });
 
-test("redact: causes that are no errors are cleaned too, and a chain that never ends is cut", () => {
+test("redactError redacts causes that are no errors, and cuts an endless chain", () => {
   assert.equal(redactError("pw in a text", ["pw"]), "<redacted> in a text");
   assert.equal(redactError({ toString: () => "pw in an object" }, ["pw"]), "<redacted> in an object");
   assert.equal(redactError(7, ["pw"]), 7);
@@ -59,7 +59,7 @@ test("redact: causes that are no errors are cleaned too, and a chain that never 
   assert.doesNotMatch(inspect(redactError(loop, ["pw"]), { depth: 20 }), /pw/);
 });
 
-test("redact: whatever was thrown can be told", () => {
+test("messageOf returns a text for anything that was thrown", () => {
   const throws = () => {
     throw new Error("no");
   };
@@ -78,7 +78,7 @@ test("redact: whatever was thrown can be told", () => {
   }
 });
 
-test("redact: no error of a backend shows its driver's secrets, also where the driver throws errors of ours", async () => {
+test("Backend errors show none of the driver's secrets, whatever it throws", async () => {
   const secret = "hunter2";
   const thrown = [
     failure("connection", `redis://app:${secret}@host refused`),
@@ -117,7 +117,7 @@ test("redact: no error of a backend shows its driver's secrets, also where the d
   }
 });
 
-test("redact: an error of ours that a driver throws keeps what it says of trying again", async () => {
+test("Backend errors keep retryable and retryAfterMs of the driver's error", async () => {
   const retryable = new QueueError("internal", "a failover", { retryable: true, retryAfterMs: 0.5 });
   let calls = 0;
   const driver = new ScriptedDriver({

@@ -31,7 +31,7 @@ async function waitsOf(fn: (attempt: number) => unknown, options: RetryOptions):
   return waits;
 }
 
-test("retry: the wait doubles from its base to its cap, anywhere below that with full jitter", () => {
+test("backoffMs doubles from base to cap, with full jitter below", () => {
   const longest = [1, 2, 3, 4, 20, 5_000].map((failures) => backoffMs(failures, { jitter: "none" }));
   assert.deepEqual(longest, [100, 200, 400, 800, 10_000, 10_000]);
   assert.deepEqual([1, 2, 3].map((n) => backoffMs(n, {}, () => 0.25)), [25, 50, 100]);
@@ -49,13 +49,13 @@ test("retry: the wait doubles from its base to its cap, anywhere below that with
   }
 });
 
-test("retry: it calls until it resolves, with the number of the attempt, and waits in between by the clock", async () => {
+test("retry calls until it resolves, with the attempt's number, and waits by the clock", async () => {
   const { calls, fn } = failing(3);
   assert.deepEqual(await waitsOf(fn, { random: () => 0.5 }), [50, 100, 200]);
   assert.deepEqual(calls, [1, 2, 3, 4]);
 });
 
-test("retry: tries run out with the last error, as it was", async () => {
+test("retry rejects with the last error, unchanged, when no attempt is left", async () => {
   const errors = [new Error("1"), new Error("2"), new Error("3")];
   let n = 0;
   const fn = () => Promise.reject(errors[n++]);
@@ -64,7 +64,7 @@ test("retry: tries run out with the last error, as it was", async () => {
   assert.equal(await retry(failing(50).fn, { maxRetries: Infinity, baseMs: 0 }), "done");
 });
 
-test("retry: an error that says that it is of no use, or that shouldRetry refuses, ends it at once", async () => {
+test("retry ends at once for an error that cannot be retried or shouldRetry refuses", async () => {
   const lasting = failing(9, new QueueError("unauthorized", "no"));
   await assert.rejects(retry(lasting.fn), /no/);
   assert.equal(lasting.calls.length, 1);
@@ -81,7 +81,7 @@ test("retry: an error that says that it is of no use, or that shouldRetry refuse
   for (const odd of [undefined, null, "text", 7]) assert.equal(await retry(failing(1, odd).fn, { baseMs: 0 }), "done");
 });
 
-test("retry: it waits no shorter than the other side asked, and what is no number counts as nothing", async () => {
+test("retry waits no shorter than asked, and ignores what is no number", async () => {
   const wait = async (retryAfterMs: unknown, options: RetryOptions = {}) => {
     const { fn } = failing(1, Object.assign(new Error("busy"), { retryAfterMs }));
     return (await waitsOf(fn, { random: () => 0.5, ...options }))[0];
@@ -100,7 +100,7 @@ test("retry: it waits no shorter than the other side asked, and what is no numbe
   assert.equal(await wait(undefined, { retryAfterMs: () => undefined }), 50);
 });
 
-test("retry: onRetry is told before each wait", async () => {
+test("retry calls onRetry before each wait", async () => {
   const told: unknown[] = [];
   const { fn } = failing(2);
   await waitsOf(fn, {
@@ -110,7 +110,7 @@ test("retry: onRetry is told before each wait", async () => {
   assert.deepEqual(told, ["not yet", 1, 100, "not yet", 2, 200]);
 });
 
-test("retry: an abort during the wait ends it with the signal's reason and leaves neither timer nor listener", async () => {
+test("retry rejects with the signal's reason during a wait, and leaves nothing behind", async () => {
   const clock = new HandClock();
   const { controller, signal, listeners } = countedSignal();
   const { calls, fn } = failing(9);
@@ -123,7 +123,7 @@ test("retry: an abort during the wait ends it with the signal's reason and leave
   assert.deepEqual([calls, clock.waits(), listeners()], [[1], [], 0]);
 });
 
-test("retry: a signal that has aborted already calls nothing; one that aborts during the call ends it with that call", async () => {
+test("retry does not call for an aborted signal, and ends with the running call", async () => {
   const reason = new Error("before");
   const { calls, fn } = failing(0);
   await assert.rejects(retry(fn, { signal: AbortSignal.abort(reason) }), (error) => error === reason);
@@ -139,7 +139,7 @@ test("retry: a signal that has aborted already calls nothing; one that aborts du
   assert.equal(n, 1);
 });
 
-test("retry: what went well leaves neither timer nor listener", async () => {
+test("retry leaves neither timer nor listener after success", async () => {
   const clock = new HandClock();
   const { signal, listeners } = countedSignal();
   const retrying = retry(failing(2).fn, { clock, signal });
@@ -148,7 +148,7 @@ test("retry: what went well leaves neither timer nor listener", async () => {
   assert.deepEqual([clock.waits(), listeners()], [[], 0]);
 });
 
-test("retry: a wrapped function takes its arguments, a wrapped method its object, and each call begins anew", async () => {
+test("withRetry passes arguments and this, and counts each call anew", async () => {
   let failures = 0;
   const add = withRetry((a: number, b: number) => {
     if (failures++ % 2 === 0) throw new Error("every other time");
@@ -164,7 +164,7 @@ test("retry: a wrapped function takes its arguments, a wrapped method its object
   assert.equal(await counter.next(2), 42);
 });
 
-test("retry: options that are wrong are refused, by a wrapper when it is made", async () => {
+test("retry refuses wrong options, withRetry when it wraps", async () => {
   for (
     const options of [{ maxRetries: -1 }, { maxRetries: NaN }, { baseMs: -1 }, { maxMs: Infinity }, { factor: 0 }, {
       jitter: "x",

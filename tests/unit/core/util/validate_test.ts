@@ -25,7 +25,7 @@ import type { BackendOptions } from "../../../../core/context.ts";
 import type { JsonObject, PublishOptions, ReceiveOptions } from "../../../../core/protocol.ts";
 import { ScriptedDriver } from "../../../doubles/scripted_driver.ts";
 
-test("check: each check takes what it says and no more", () => {
+test("Validators accept what they say and no more", () => {
   const cases: [Validator, good: unknown[], wrongType: unknown[], outOfRange: unknown[]][] = [
     [nonNegative, [0, 0.5, 1e300], ["1", undefined, null, 1n], [-1, NaN, Infinity, -Infinity]],
     [positive, [0.5, 1], ["1", {}], [0, -0, -1, NaN, Infinity]],
@@ -47,7 +47,7 @@ test("check: each check takes what it says and no more", () => {
   }
 });
 
-test("check: a message says the option, what is allowed and what was found: a number, or a kind, never a text", () => {
+test("checkOptions errors name the option, what is allowed and the kind that was found", () => {
   const message = (name: string, value: unknown, check: Validator): string => {
     try {
       checkValue(name, value, check);
@@ -66,7 +66,7 @@ test("check: a message says the option, what is allowed and what was found: a nu
   assert.equal(message("signal", {}, abortSignal), "signal must be an AbortSignal, found an object");
 });
 
-test("check: options are an object without unknown names; a member that is undefined counts as not given", () => {
+test("checkOptions refuses unknown names, and ignores undefined members", () => {
   const checks = { a: count, b: text };
   assert.doesNotThrow(() => checkOptions("options", { a: undefined, b: "x" } as object, checks as never));
   for (const options of [undefined, null, 1, "a", () => 1]) {
@@ -88,14 +88,14 @@ test("check: options are an object without unknown names; a member that is undef
   );
 });
 
-test("check: a key is a text that any broker can carry", () => {
+test("checkKey accepts keys that any broker can carry", () => {
   for (const key of ["", undefined, null, 1, {}, ["k"], new String("k"), "\uD800"]) {
     assert.throws(() => checkKey(key), /^TypeError: key must be /);
   }
   for (const key of ["k", "slack:events", "ü 😀", "a/b\n"]) assert.doesNotThrow(() => checkKey(key));
 });
 
-test("check: a caller's mistake is told before anything is sent, whatever is called", async () => {
+test("Backend methods refuse a caller's mistake before anything is sent", async () => {
   const driver = new ScriptedDriver({ maxDelayMs: 1_000, depth: () => assert.fail("asked") });
   const backend = createBackend(driver, { maxPayloadBytes: 20 });
   const publish: [JsonObject, unknown, new () => Error, RegExp][] = [
@@ -143,7 +143,7 @@ test("check: a caller's mistake is told before anything is sent, whatever is cal
   assert.deepEqual([driver.sent, driver.asked], [[], []]);
 });
 
-test("check: what a backend does not offer is refused with its code, before anything is sent", async () => {
+test("Backend methods refuse what is not supported before anything is sent", async () => {
   const capabilities = { delay: false, ttl: false, headers: false, groups: false, deadLetters: false, depth: false };
   const driver = new ScriptedDriver({ capabilities });
   const backend = createBackend(driver);
@@ -161,7 +161,7 @@ test("check: what a backend does not offer is refused with its code, before anyt
   assert.equal(driver.sent.length, 1);
 });
 
-test("check: options of a backend are refused when it is made", () => {
+test("createBackend refuses wrong options", () => {
   const common: object[] = [
     { timeoutMs: 0 },
     { maxRetries: -1 },
@@ -191,7 +191,7 @@ test("check: options of a backend are refused when it is made", () => {
   }
 });
 
-test("check: a batch with one wrong message sends none of it and says which", async () => {
+test("publishBatch with one wrong message sends none, and names it", async () => {
   const driver = new ScriptedDriver();
   const backend = createBackend(driver);
   const messages = [{ payload: {} }, { payload: {}, delayMs: -1 }, { payload: {} }];
