@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { delay } from "../core/util/async.ts";
 import type {
   ConsumeOptions,
   Delivery,
@@ -107,7 +108,7 @@ export class Context implements CaseContext {
 
   async pass(ms: number): Promise<void> {
     if (this.broker.clock) await this.broker.clock.advance(ms);
-    else await new Promise((resolve) => setTimeout(resolve, ms));
+    else await delay(ms);
   }
 
   async settles<T>(promise: PromiseLike<T>, what: string): Promise<T> {

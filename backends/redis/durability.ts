@@ -17,6 +17,7 @@
  *
  * @module
  */
+import { delay } from "../../core/util/async.ts";
 import { QueueError } from "../../core/errors.ts";
 import { messageOf } from "../../core/util/redact.ts";
 import { TOUCH } from "../streams/scripts.ts";
@@ -138,7 +139,7 @@ export class WriteGuard {
       // Others write too, so the buffer need not be seen empty. A file that was written anew is smaller.
       if (waiting === 0 || written >= first.written + first.waiting || written < first.written) return;
       check();
-      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      await delay(LOOK_MS);
     }
   }
 

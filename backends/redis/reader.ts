@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { abortable } from "../../core/util/async.ts";
+import { abortable, delay } from "../../core/util/async.ts";
 import type { RedisClient, WaitingConnection } from "./client.ts";
 import { isReply, refuseDatabase } from "./connection.ts";
 import { dropConnection, Watchdog } from "./watchdog.ts";
@@ -163,13 +163,9 @@ export class BlockingReader {
       this.#discard();
     }
     const ms = Math.min(PAUSE_MS.first * 2 ** this.#failures++, PAUSE_MS.longest);
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      this.#resume = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#resume = resolve;
+    await delay(ms, undefined, undefined, promise);
     this.#resume = undefined;
     // The looks that follow meet a server that is down too, and tell of it.
     this.#leaveAll();
@@ -246,7 +242,7 @@ export class BlockingReader {
       while (this.#blocked === blocked && !this.#closed) {
         if (this.#clientId === undefined) throw new Error("the connection is not known by an id");
         if (await this.#connection!.unblock(this.#clientId) === 1) break;
-        await new Promise((resolve) => setTimeout(resolve, UNBLOCK_MS));
+        await delay(UNBLOCK_MS);
       }
     } catch {
       // Not every user of a server may end another's read; a new connection does it too.
