@@ -15,8 +15,10 @@ const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 /** A Worker to measure. */
 export interface Bundle {
   readonly name: string;
-  /** Bytes of gzip: 1 KB is 1,024. */
+  /** Bytes of gzip that it should have: 1 KB is 1,024. */
   readonly budget: number;
+  /** Bytes of gzip that it must not exceed where the budget is not reached yet. Default: the budget. */
+  readonly ceiling?: number;
   readonly code: string;
 }
 
@@ -67,6 +69,7 @@ export const BUNDLES: readonly Bundle[] = [
   {
     name: "cloudflare and slack",
     budget: 11 * 1024,
+    ceiling: 12.5 * 1024,
     code: `
       import { createBatchHandler } from "@slack-mcp/queue";
       import { deadLetterTo, fromBindings } from "@slack-mcp/queue/cloudflare";
@@ -82,6 +85,7 @@ export const BUNDLES: readonly Bundle[] = [
   {
     name: "memory and slack",
     budget: 22 * 1024,
+    ceiling: 29 * 1024,
     code: `
       import { createConsumer } from "@slack-mcp/queue";
       import { fromEnv } from "@slack-mcp/queue/memory";

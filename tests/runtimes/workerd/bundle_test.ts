@@ -7,11 +7,11 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { BUNDLES, measureBundle } from "../../../bench/bundles.ts";
 
-for (const { name, budget, code } of BUNDLES) {
-  test(`workerd: the bundle of ${name} is within ${budget} bytes of gzip`, async (context) => {
+for (const { name, budget, ceiling = budget, code } of BUNDLES) {
+  test(`workerd: the bundle of ${name} is within ${ceiling} bytes of gzip`, async (context) => {
     const { gzip, parts } = await measureBundle(code);
-    context.diagnostic(`${gzip} of ${budget} bytes`);
-    assert.ok(gzip <= budget, `${gzip} bytes`);
+    context.diagnostic(`${gzip} bytes, budget ${budget}`);
+    assert.ok(gzip <= ceiling, `${gzip} bytes`);
     const foreign = parts.filter(([file]) => file.includes("node_modules"));
     assert.deepEqual(foreign, [], "packages in the bundle");
   });
