@@ -33,7 +33,7 @@ export type Pulling = [iterator: AsyncIterator<unknown>, work: Promise<void>];
 /** Pulls deliveries and processes each, until the iteration ends. */
 export function pullDeliveries(backend: LeasingBackend, run: PullRun): Pulling {
   const { processor, concurrency, key, options, stop, counts, ending, lanes } = run;
-  const process = async (delivery: Delivery) => {
+  const processOne = async (delivery: Delivery) => {
     const settling = settlingOf(processor, backend, delivery);
     counts[await processor.process(delivery, backend.name, ending, settling)] += 1;
   };
@@ -45,7 +45,7 @@ export function pullDeliveries(backend: LeasingBackend, run: PullRun): Pulling {
     const work = pullInLanes(deliveries, backend, lanes, {
       concurrency,
       clock: processor.clock,
-      process,
+      process: processOne,
       reportFailure: (delivery, error) => processor.reportFailure("The orderBy of", delivery, backend.name, error),
       stop,
       stopped: () => options.signal.aborted,
@@ -54,7 +54,7 @@ export function pullDeliveries(backend: LeasingBackend, run: PullRun): Pulling {
   }
   // Twice what runs: a handler that is done finds the next message here, and no more are held back from others.
   const deliveries = backend.receive(key, { prefetch: concurrency * 2, ...options });
-  return [deliveries, each(deliveries, concurrency, stop, process)];
+  return [deliveries, each(deliveries, concurrency, stop, processOne)];
 }
 
 /** Settles as the delivery does. Where the backend keeps no dead letters, the sink gets them; where it has no delays, a retry has none. */

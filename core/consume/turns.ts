@@ -54,10 +54,10 @@ export class Turns {
     }
   };
 
-  /** Processes the deliveries of a turn; `process` must call {@link handleOne} before it returns. */
-  async run<T>(deliveries: readonly Delivery[], process: (delivery: Delivery) => Promise<T>): Promise<T[]> {
+  /** Processes the deliveries of a turn; `processOne` must call {@link handleOne} before it returns. */
+  async run<T>(deliveries: readonly Delivery[], processOne: (delivery: Delivery) => Promise<T>): Promise<T[]> {
     this.#turn = undefined;
-    const processing = deliveries.map(process);
+    const processing = deliveries.map(processOne);
     this.#turn = undefined;
     return await Promise.all(processing);
   }

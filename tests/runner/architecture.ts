@@ -1,5 +1,5 @@
 /**
- * The floors of the house, as rules over the imports that Deno itself reads from the sources.
+ * The layers of the repository, as rules over the imports that Deno itself reads from the sources.
  *
  * @module
  */
@@ -21,8 +21,8 @@ export interface Edge {
   readonly typeOnly: boolean;
 }
 
-/** The rooms beside itself that a room may import from. All others may import nothing of the house. */
-const FLOORS: Readonly<Record<string, readonly string[]>> = {
+/** The modules beside itself that a module may import from. All others may import nothing of the house. */
+const LAYERS: Readonly<Record<string, readonly string[]>> = {
   "mod.ts": ["core", "env.ts"],
   "driver.ts": ["core"],
   "env.ts": ["core"],
@@ -36,7 +36,7 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
   "backends/cloudflare": ["core", "backends/http.ts"],
 };
 
-/** The only rooms that a package may be imported in. */
+/** The only modules that a package may be imported in. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "ioredis": ["backends/redis"],
   "@upstash/redis": ["backends/upstash"],
@@ -44,11 +44,11 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "amqplib": ["backends/rabbitmq"],
 };
 
-/** The rooms that run where `node:` modules are. */
+/** The modules that run where `node:` modules are. */
 const WITH_NODE: readonly string[] = ["backends/sqlite", "backends/redis", "backends/rabbitmq", "create"];
 
-/** The room of a file: `"core"`, `"backends/redis"`, `"mod.ts"`, or the folder of what is not published. */
-export function roomOf(file: string): string {
+/** The module of a file: `"core"`, `"backends/redis"`, `"mod.ts"`, or the folder of what is not published. */
+export function moduleOf(file: string): string {
   const [first = "", second = ""] = file.split("/");
   return first === "backends" && second !== "mod.ts" ? `${first}/${second}` : first;
 }
@@ -58,27 +58,42 @@ function packageOf(specifier: string): string {
   return /^npm:\/?(@[^/]+\/[^/@]+|[^/@]+)/.exec(specifier)?.[1] ?? specifier;
 }
 
-function brokenFloor({ from, to, dynamic, typeOnly }: Edge): string | undefined {
-  const room = roomOf(from);
+/** The ways of a message through `core/`: they never import one another. */
+const SIDES: readonly string[] = ["publish", "receive", "consume"];
+
+/** Returns the folder of `core/` that a file is in, or `""`. */
+function sideOf(file: string): string {
+  return /^core\/([^/]+)\//.exec(file)?.[1] ?? "";
+}
+
+function brokenLayer({ from, to, dynamic, typeOnly }: Edge): string | undefined {
+  const module = moduleOf(from);
   if (to.startsWith("node:")) {
-    return WITH_NODE.includes(room) ? undefined : `${from} imports ${to}: ${room} does with the web's own library`;
+    return WITH_NODE.includes(module) ? undefined : `${from} imports ${to}: ${module} uses the web's own library alone`;
   }
   if (to.startsWith("npm:")) {
     const name = packageOf(to);
-    return PACKAGES[name]?.includes(room) ? undefined : `${from} imports the package ${name}: not in this room`;
+    return PACKAGES[name]?.includes(module) ? undefined : `${from} imports the package ${name}: not in this module`;
   }
-  const target = roomOf(to);
-  if (target === room) return undefined;
-  if (room === "backends" && target.startsWith("backends/")) { // the map of all: it loads what is asked for
+  const target = moduleOf(to);
+  const [side, other] = [sideOf(from), sideOf(to)];
+  if (side === "util" && other !== "util" && to !== "core/defaults.ts") {
+    return `${from} imports ${to}: util/ knows nothing of queues`;
+  }
+  if (SIDES.includes(side) && SIDES.includes(other) && side !== other) {
+    return `${from} imports ${to}: ${side}/ and ${other}/ never import one another`;
+  }
+  if (target === module) return undefined;
+  if (module === "backends" && target.startsWith("backends/")) { // the map of all: it loads what is asked for
     return dynamic || typeOnly ? undefined : `${from} imports ${to} at once: the map of backends loads by import()`;
   }
-  const below = FLOORS[room] ?? (room.startsWith("backends/") ? ["core"] : []);
-  return below.includes(target) ? undefined : `${from} imports ${to}: ${room} must not know ${target}`;
+  const below = LAYERS[module] ?? (module.startsWith("backends/") ? ["core"] : []);
+  return below.includes(target) ? undefined : `${from} imports ${to}: ${module} must not know ${target}`;
 }
 
 /** What the edges break of the floors. */
-export function brokenFloors(edges: readonly Edge[]): string[] {
-  return edges.map(brokenFloor).filter((problem) => problem !== undefined);
+export function brokenLayers(edges: readonly Edge[]): string[] {
+  return edges.map(brokenLayer).filter((problem) => problem !== undefined);
 }
 
 /** The packages that importing a file brings, types aside. */
@@ -122,14 +137,14 @@ function withoutComments(source: string): string {
 
 /** What a file's text breaks: the ambient is `env.ts`'s alone, and the core names no backend. */
 export function brokenText(file: string, source: string): string[] {
-  const room = roomOf(file);
+  const module = moduleOf(file);
   const code = withoutComments(source);
   const problems: string[] = [];
   // The registry's one warning goes to the console unless its caller says where to: all of the ambient that is allowed.
   const ambient = /\b(globalThis(?!\.console\.warn\()|Deno|Bun|process)\b(?=\s*[.[)}]|\s+as\b)/.exec(code)?.[1];
-  if (ambient && file !== "env.ts" && room !== "create") problems.push(`${file} reaches for ${ambient}`);
+  if (ambient && file !== "env.ts" && module !== "create") problems.push(`${file} reaches for ${ambient}`);
   const tenant = /redis|upstash|cloudflare|rabbitmq|amqp/i.exec(code)?.[0];
-  if (tenant && (room === "core" || room === "mod.ts")) problems.push(`${file} names a backend: ${tenant}`);
+  if (tenant && (module === "core" || module === "mod.ts")) problems.push(`${file} names a backend: ${tenant}`);
   return problems;
 }
 
@@ -177,5 +192,5 @@ export async function readEdges(root: string, files: readonly string[]): Promise
 export async function brokenRules(root: string, files: readonly string[]): Promise<string[]> {
   const texts = files.flatMap((file) => brokenText(file, readFileSync(join(root, file), "utf8")));
   const edges = await readEdges(root, files);
-  return [...brokenFloors(edges), ...importCircles(edges), ...texts];
+  return [...brokenLayers(edges), ...importCircles(edges), ...texts];
 }

@@ -7,7 +7,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, write
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import {
-  brokenFloors,
+  brokenLayers,
   brokenRules,
   brokenText,
   type Edge,
@@ -61,7 +61,7 @@ test("architecture: imports that go down pass", () => {
     edge("slack/mod.ts", "core/protocol.ts", { typeOnly: true }),
     edge("create/mod.ts", "node:fs"),
   ];
-  assert.deepEqual(brokenFloors(edges), []);
+  assert.deepEqual(brokenLayers(edges), []);
 });
 
 test("architecture: each import that does not go down is found", () => {
@@ -85,7 +85,7 @@ test("architecture: each import that does not go down is found", () => {
     edge("create/mod.ts", "core/protocol.ts"),
     edge("env.ts", "backends/memory/mod.ts"),
   ];
-  for (const one of edges) assert.equal(brokenFloors([one]).length, 1, `${one.from} → ${one.to} passed`);
+  for (const one of edges) assert.equal(brokenLayers([one]).length, 1, `${one.from} → ${one.to} passed`);
 });
 
 test("importCircles finds each circle, of types too, and nothing where imports go one way", () => {
@@ -124,7 +124,7 @@ test("architecture: what importing brings is followed over rooms, with and witho
   assert.deepEqual(packagesBehind("mod.ts", edges, false), []);
 });
 
-test("architecture: a floor broken in a copy of the sources is found", async (t) => {
+test("architecture: a layer broken in a copy of the sources is found", async (t) => {
   const copy = mkdtempSync(join(tmpdir(), "queue-copy-"));
   t.after(() => rmSync(copy, { recursive: true }));
   for (const name of ["deno.json", "env.ts", "core"]) cpSync(join(ROOT, name), join(copy, name), { recursive: true });
