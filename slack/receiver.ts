@@ -204,7 +204,9 @@ export function createSlackReceiver(options: SlackReceiverOptions): SlackReceive
     }
 
     const response = await abortable(respond(), signal, (over) => {
-      const timer = systemClock.setTimeout(over, waitingFor === "queue" ? REASON_MS : 0);
+      // At once for anything but the queue: a body is cancelled in the next turn, and its response must be out before.
+      if (waitingFor !== "queue") over();
+      const timer = systemClock.setTimeout(over, REASON_MS);
       return () => systemClock.clearTimeout(timer);
     }).catch(fail);
     const { outcome, status } = response;

@@ -37,6 +37,8 @@ class Slack implements AsyncDisposable {
     });
   });
   readonly #waiting = new Set<() => void>();
+  /** The texts whose events the webhook has confirmed. */
+  readonly #told = new Set<string>();
   #events = 0;
   #webhook = "";
 
@@ -60,10 +62,10 @@ class Slack implements AsyncDisposable {
     assert.equal(response.status, 200, await response.text());
   }
 
-  /** Resolves when the app has posted this text. */
+  /** Resolves when the app has posted this text, and the webhook has taken the events that come of it. */
   async posted(text: string): Promise<void> {
     await new Promise<void>((resolve) => {
-      const look = () => this.posts.some((post) => post.text === text) && resolve();
+      const look = () => this.#told.has(text) && resolve();
       this.#waiting.add(look);
       look();
     });
@@ -79,6 +81,7 @@ class Slack implements AsyncDisposable {
     await this.send(message);
     // Slack adds previews of links and tells of it as an edit.
     await this.send({ type: "message", subtype: "message_changed", channel, channel_type, hidden: true, message });
+    this.#told.add(text);
     for (const look of this.#waiting) look();
     return { ok: true, ts: "1761984000.000200" };
   }
@@ -145,6 +148,7 @@ test("README's first program answers people once and never itself", async () => 
     await slack.send({ ...message, text });
     await slack.posted(text);
   }
+  await slack.posted("You said: <@U0LAN0Z89> who are you?");
   assert.deepEqual(slack.posts.map(({ text }) => text).sort(), [
     "You said: <@U0LAN0Z89> who are you?",
     "and another",

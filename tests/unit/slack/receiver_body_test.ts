@@ -186,3 +186,21 @@ test("readBody rejects with the signal's reason, also when the body ends at once
   const request = new Request(URL_OF_EVENTS, { method: "POST", body: "x" });
   await assert.rejects(readBody(request, MIB, AbortSignal.abort(reason)), reason);
 });
+
+test("createSlackReceiver answers before it cancels the rest of a body", async () => {
+  // Deno holds back the response of a request whose body was cancelled before, for as long as the sender goes on.
+  const clock = new HandClock();
+  const order: string[] = [];
+  const cancelled = Promise.withResolvers<void>();
+  const asked = Promise.withResolvers<void>();
+  const body = new ReadableStream<Uint8Array>({
+    pull: () => (asked.resolve(), new Promise<void>(() => undefined)),
+    cancel: () => (order.push("cancelled"), cancelled.resolve()),
+  });
+  const { receiver } = setUp({ clock });
+  const answer = receiver.fetch(postStream(body, plausibleHeaders(clock.now()))).then(() => order.push("answered"));
+  await asked.promise;
+  await clock.advance(2_500);
+  await Promise.all([answer, cancelled.promise]);
+  assert.deepEqual(order, ["answered", "cancelled"]);
+});
