@@ -1,5 +1,5 @@
 /**
- * The broker in memory: what a server would be, without one.
+ * The broker of the memory backend: the queues of a server, in this process.
  *
  * @module
  */
@@ -13,11 +13,11 @@ import type { Group, Lease } from "./group.ts";
 import { Node } from "./node.ts";
 import { Topic } from "./topic.ts";
 
-/** How a key takes messages. */
+/** How a key accepts messages. */
 export interface QueueLimits {
   /** The most messages of a key. */
   readonly maxLength: number;
-  /** Drop the oldest in place of refusing the newest. */
+  /** Whether to drop the oldest message in place of refusing the newest. */
   readonly dropOldest: boolean;
   /** Milliseconds for which a publisher's id is remembered. */
   readonly dedupWindowMs: number;
@@ -48,7 +48,7 @@ export class MemoryBroker {
   readonly #topics: Map<string, Topic> = new Map();
   readonly #dedups: Map<string, Dedup> = new Map();
 
-  /** An empty broker. Default clock: the platform's. */
+  /** Creates an empty broker. Default clock: the platform's. */
   constructor(options: { readonly clock?: Clock } = {}) {
     this.#clock = options.clock ?? systemClock;
     this.#dayMs = this.#clock.now() - monotonic(this.#clock);
@@ -63,7 +63,7 @@ export class MemoryBroker {
   }
 
   /**
-   * Adds a batch; one result per message.
+   * Adds a batch. Returns one result per message.
    * @internal The driver calls it.
    */
   send(key: string, messages: readonly DriverMessage[], intake: QueueLimits): SendResult[] {
@@ -95,7 +95,7 @@ export class MemoryBroker {
     }
   }
 
-  /** Settles deliveries. */
+  /** Settles deliveries. Returns for each whether its lease was still held. */
   settle(key: string, name: string, settlements: readonly Settlement[]): boolean[] {
     const group = this.#topic(key).group(name);
     const now = monotonic(this.#clock);
@@ -121,7 +121,7 @@ export class MemoryBroker {
     return leases.map((lease) => group.extend(lease as Lease, leaseMs, now));
   }
 
-  /** Counts; a group that does not exist yet sees all that is kept. */
+  /** Counts messages by state. A group that does not exist yet sees every message that is kept. */
   depth(key: string, name: string): QueueDepth {
     const topic = this.#topics.get(key);
     if (topic === undefined) return { ready: 0, inFlight: 0, delayed: 0, blocked: 0, dead: 0 };

@@ -1,23 +1,24 @@
 /**
- * What was sent before: ids that publishers chose, for a time, and whole batches, for as long as a reply may be late.
+ * Recognizes messages that were sent before: by ids that publishers chose, for a time, and by whole batches, for as long as
+ * a reply may be late.
  *
  * @module
  */
 import type { DriverMessage, SendResult } from "../../core/driver.ts";
 
-/** A batch whose reply was lost is sent again within seconds; so many later ones are remembered beside it. */
+/** The number of batches to remember: one whose reply was lost is sent again within seconds. */
 const BATCHES_KEPT = 1_024;
 
-/** What is answered for a message that was added. */
+/** The result of a message that was added. */
 export const ADDED: SendResult = Object.freeze({ outcome: "added" });
 
 /** Remembers ids for a window of time. */
 export class Dedup {
   readonly #until: Map<string, number> = new Map();
-  /** By the batch's name; `undefined` where all of it was added. */
+  /** Results by the name of the batch; `undefined` where every message was added. */
   readonly #batches: Map<string, SendResult[] | undefined> = new Map();
 
-  /** Whether an id is remembered. */
+  /** Tells whether an id is remembered. */
   has(id: string, now: number): boolean {
     const until = this.#until.get(id);
     return until !== undefined && until > now;
@@ -25,7 +26,7 @@ export class Dedup {
 
   /** Remembers an id. */
   add(id: string, now: number, windowMs: number): void {
-    // The oldest stand first in a Map; what has run out goes as new ones come.
+    // The oldest ids stand first in a Map. Expired ones are removed as new ones come.
     for (const [old, until] of this.#until) {
       if (until > now) break;
       this.#until.delete(old);
@@ -34,14 +35,14 @@ export class Dedup {
     this.#until.set(id, now + windowMs);
   }
 
-  /** What became of this very batch, where it was sent before. */
+  /** Returns the results of this very batch, where it was sent before. */
   answered(messages: readonly DriverMessage[]): SendResult[] | undefined {
     const name = batchName(messages);
     if (name === undefined || !this.#batches.has(name)) return undefined;
     return this.#batches.get(name) ?? messages.map(() => ADDED);
   }
 
-  /** Remembers what became of a batch. */
+  /** Remembers the results of a batch. */
   answer(messages: readonly DriverMessage[], results: SendResult[]): void {
     const name = batchName(messages);
     if (name === undefined) return;
@@ -52,7 +53,7 @@ export class Dedup {
   }
 }
 
-/** The first id that was made: no other batch has it. */
+/** Returns the first generated id, which no other batch has. */
 function batchName(messages: readonly DriverMessage[]): string | undefined {
   for (const message of messages) if (!message.explicitId) return message.id;
   return undefined;

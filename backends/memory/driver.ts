@@ -43,7 +43,7 @@ const CAPABILITIES: Capabilities = Object.freeze<Capabilities>({
   idleCostPerHour: 0,
 });
 
-/** How many dead letters one page holds. */
+/** The dead letters of one page. */
 const PAGE = 100;
 
 /** Talks to a {@link MemoryBroker}. */
@@ -57,7 +57,7 @@ export class MemoryDriver implements QueueDriver {
   readonly #intake: QueueLimits;
 
   /**
-   * A driver over the broker of the options, else over one of its own.
+   * Creates a driver over the broker of the options, else over one of its own.
    *
    * @throws {TypeError | RangeError} An option that is not as described.
    */
@@ -103,7 +103,7 @@ export class MemoryDriver implements QueueDriver {
   }
 
   classify(): ErrorCode {
-    return "internal"; // what can go wrong here is named where it is thrown
+    return "internal"; // every error of the broker has its code where it is thrown
   }
 
   #take(key: string, query: DriverDeadLetterQuery, each: (group: Group, id: string) => void): number {
@@ -124,7 +124,7 @@ export class MemoryDriver implements QueueDriver {
 
 type DeadLetterPage = { readonly letters: readonly DeadLetter[]; readonly cursor: string | undefined };
 
-/** A page of what there is: the cursor names the last letter before it, which may be gone by now. */
+/** Returns one page. The cursor names the last letter before it, which may have been removed. */
 function page(all: Iterable<Dead>, cursor: string | undefined): DeadLetterPage {
   const after = Number(cursor ?? 0);
   const letters: DeadLetter[] = [];

@@ -1,5 +1,5 @@
 /**
- * One group of one key: what it has yet to see, what it has leased, what comes again.
+ * One group of one key: the messages that it has not seen, has leased, or will deliver again.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { Conversations, type Parked, type Taking } from "./conversations.ts";
 import { TimeHeap } from "./heap.ts";
 import { type Kept, type Node, STALE } from "./node.ts";
 
-/** Lists of leases of so many lengths are kept while they are empty. */
+/** The number of empty lists of leases to keep, one for each length. */
 const LENGTHS_KEPT = 4;
 
 /** A lease: one delivery of one message. A redelivery is a new lease, so a late settlement finds its own ended. */
@@ -29,7 +29,7 @@ export class Lease implements RawDelivery {
     this.body = typeof payload !== "object" ? payload : payload instanceof Uint8Array ? undefined : cloneJson(payload);
   }
 
-  /** A delivery is its own lease: `settle` finds it without looking for it. */
+  /** A delivery is its own lease, so `settle` needs no search. */
   get lease(): this {
     return this;
   }
@@ -84,11 +84,11 @@ export interface Log {
   advance(now: number): void;
   /** Notes that one group has settled a message. */
   settled(node: Node): void;
-  /** Makes a place outside the log, for a message that one group alone is to see again. */
+  /** Creates a place outside the log, for a message that one group alone sees again. */
   place(message: Kept, now: number): Node;
 }
 
-/** A dead letter, and the message that it was. */
+/** A dead letter, with its message. */
 export interface Dead {
   /** The n-th of its group. */
   readonly n: number;
@@ -98,14 +98,14 @@ export interface Dead {
 
 /** A group's view of a key. */
 export class Group {
-  /** Messages of the log that it has not seen. */
+  /** The number of messages of the log that it has not seen. */
   unread = 0;
   readonly dead: Map<string, Dead> = new Map();
   readonly #log: Log;
   #cursor: Node;
   #inFlight = 0;
   #died = 0;
-  /** How many were removed since they were seen: some of them still stand among what comes again. */
+  /** The number of seen messages that were removed; some of them still stand among the redeliverable ones. */
   #stale = 0;
   readonly #leases: Map<number, LeaseList> = new Map();
   /** Seen before and deliverable now, by their place in the order. */
@@ -116,13 +116,13 @@ export class Group {
   #calls = 0;
   readonly #waiters: Set<() => void> = new Set();
 
-  /** A group that starts after a place in the log. */
+  /** Creates a group that starts after a place in the log. */
   constructor(log: Log, cursor: Node) {
     this.#log = log;
     this.#cursor = cursor;
   }
 
-  /** Leases up to `max` messages, in the order of their places: what comes again has its old one. */
+  /** Leases up to `max` messages, in the order of their places. A redelivered message has its old place. */
   take(max: number, leaseMs: number, now: number, maxPerOrderingKey = 1): RawDelivery[] {
     this.advance(now);
     const taken: RawDelivery[] = [];
@@ -151,7 +151,7 @@ export class Group {
     return taken;
   }
 
-  /** Brings back what is due: delays that are over, leases that have ended. */
+  /** Makes messages deliverable whose delay is over or whose lease has ended. */
   advance(now: number): void {
     this.#log.advance(now);
     for (let again = this.#scheduled.popDue(now); again; again = this.#scheduled.popDue(now)) {
@@ -168,14 +168,14 @@ export class Group {
     }
   }
 
-  /** When something may become deliverable without anybody doing anything. */
+  /** Returns the next moment at which a message may become deliverable by itself. */
   get nextAt(): number {
     let at = Math.min(this.#log.nextAt, this.#scheduled.nextAt);
     for (const list of this.#leases.values()) at = Math.min(at, list.first?.until ?? Infinity);
     return at;
   }
 
-  /** Done with a message. */
+  /** Acknowledges a message. */
   ack(lease: Lease, now: number): boolean {
     if (!this.#holds(lease, now)) return false;
     this.#end(lease);
@@ -183,7 +183,7 @@ export class Group {
     return true;
   }
 
-  /** A message comes again at `at`. */
+  /** Retries a message: it comes again at `at`. */
   retry(lease: Lease, at: number, now: number): boolean {
     if (!this.#holds(lease, now)) return false;
     this.#end(lease);
@@ -191,12 +191,12 @@ export class Group {
     else {
       if (lease.node.orderingKey !== undefined) this.#promote(this.#conversations.schedule(lease.node, now));
       this.#scheduled.push(at, { node: lease.node, attempts: lease.attempts });
-      this.wake(); // to wait no longer than until then
+      this.wake(); // so that a waiting receive waits no longer than until then
     }
     return true;
   }
 
-  /** A message comes again as if it had not been delivered. */
+  /** Releases a message: it comes again as if it had not been delivered. */
   release(lease: Lease, now: number): boolean {
     if (!this.#holds(lease, now)) return false;
     this.#end(lease);
@@ -204,7 +204,7 @@ export class Group {
     return true;
   }
 
-  /** A message is given up. */
+  /** Moves a message to the dead letters. */
   deadLetter(lease: Lease, key: string, name: string, cause: FailureCause, now: number, diedAt: Date): boolean {
     if (!this.#holds(lease, now)) return false;
     const { node: message, attempts } = lease;
@@ -243,7 +243,7 @@ export class Group {
     return true;
   }
 
-  /** Puts a dead letter back, for this group alone, behind all that waits. */
+  /** Puts a dead letter back, for this group alone, behind every waiting message. */
   revive(id: string, now: number): void {
     this.advance(now); // delayed messages that are due stand before it
     const { message } = this.dead.get(id)!;
@@ -254,7 +254,7 @@ export class Group {
     this.wake();
   }
 
-  /** Counts. */
+  /** Counts messages by state. */
   depth(now: number): QueueDepth {
     this.advance(now);
     const { blocked, waiting } = this.#conversations;
@@ -265,14 +265,14 @@ export class Group {
     return { ready, inFlight: this.#inFlight, delayed, blocked, dead: this.dead.size };
   }
 
-  /** A message was added to the log. */
+  /** Notes that a message was added to the log. */
   added(node: Node): void {
     this.unread += 1;
     this.#conversations.add(node);
     if (this.#waiters.size > 0) this.wake();
   }
 
-  /** A message of the log is gone, though this group has not settled it. */
+  /** Notes that a message was removed from the log that this group has not settled. */
   removed(node: Node): void {
     const passed = node.seq <= this.#cursor.seq;
     this.#promote(this.#conversations.remove(node, passed));
@@ -284,12 +284,12 @@ export class Group {
     }
   }
 
-  /** A place is about to leave the log: who stands there steps back, to what is before it and was seen before it. */
+  /** Moves the group's cursor back when its place is about to leave the log. */
   unlinked(node: Node): void {
     if (this.#cursor === node) this.#cursor = node.before!;
   }
 
-  /** Resolves when something may have come, at the latest at the time or when the signal aborts. */
+  /** Resolves when a message may be deliverable, at the given time at the latest, or when the signal aborts. */
   waitUntil(at: number, clock: Clock, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const wake = () => {
@@ -304,7 +304,7 @@ export class Group {
     });
   }
 
-  /** Lets whoever waits look again. */
+  /** Wakes the waiting receives. */
   wake(): void {
     for (const wake of [...this.#waiters]) wake();
   }
@@ -324,7 +324,7 @@ export class Group {
   }
 
   #holds(lease: Lease, now: number): boolean {
-    // A lease that has run out and that nobody took since is over all the same: its message is deliverable.
+    // A lease that has run out is over although no consumer has taken the message since: it is deliverable.
     return lease.list !== undefined && lease.until > now;
   }
 

@@ -1,5 +1,5 @@
 /**
- * A binary heap: the earliest first, each push and pop a logarithm of what is in it.
+ * A binary heap, the earliest item first. A push or pop costs the logarithm of its size.
  *
  * @module
  */
@@ -9,22 +9,22 @@ export class TimeHeap<T> {
   #items: { readonly at: number; readonly order: number; readonly item: T }[] = [];
   #pushed = 0;
 
-  /** How many there are. */
+  /** The number of items. */
   get size(): number {
     return this.#items.length;
   }
 
-  /** The earliest time; `Infinity` where there is nothing. */
+  /** The earliest time; `Infinity` where it is empty. */
   get nextAt(): number {
     return this.#items[0]?.at ?? Infinity;
   }
 
-  /** Throws out all others. */
+  /** Removes all other items. */
   keep(wanted: (item: T) => boolean): void {
     this.#items = this.#items.filter(({ item }) => wanted(item)).sort((a, b) => before(a, b) ? -1 : 1);
   }
 
-  /** All items, in no order. */
+  /** Yields all items, in no order. */
   *[Symbol.iterator](): IterableIterator<T> {
     for (const { item } of this.#items) yield item;
   }
@@ -44,7 +44,7 @@ export class TimeHeap<T> {
     items[i] = entry;
   }
 
-  /** Takes the earliest out, where its time has come. */
+  /** Removes and returns the earliest item, where its time has come. */
   popDue(now: number): T | undefined {
     const items = this.#items;
     const first = items[0];

@@ -7,7 +7,7 @@
  *
  * 1. *Confirmed*: a publish resolves when the message is in the queue; nothing can be lost in between.
  * 2. *At least once*: a lease that ends without a settlement brings the message back.
- * 3. *Leases* are renewed while a message is in hand. Each delivery is a lease of its own: a late settlement answers
+ * 3. *Leases* are renewed while a message is in hand. Each delivery is a lease of its own: a late settlement returns
  *    `false` and changes nothing (fenced).
  * 4. *Attempts* are counted by the broker, per group.
  * 5. *Delays* are never early, of any length.
@@ -28,7 +28,7 @@
  *
  * `MEMORY_MAX_LENGTH`, `MEMORY_MESSAGE_TTL` (s), `MEMORY_TIMEOUT` (s), `MEMORY_MAX_RETRIES`, `MEMORY_RETRY_DELAY` (s).
  * Nothing needs to be set. `fromEnv` gives every caller in the process the same broker, so a webhook and a consumer
- * meet; `new MemoryBackend()` makes one that nobody else sees.
+ * meet; `new MemoryBackend()` creates a broker of its own.
  *
  * ## Runtimes
  *
@@ -65,7 +65,9 @@ export { MemoryBroker, MemoryDriver, type MemoryOptions };
 /** Queues in the memory of this process. */
 export class MemoryBackend extends PortableBackend {
   /**
-   * A backend over a broker of its own, unless the options name one.
+   * Creates a backend over a broker of its own, unless the options name one.
+   *
+   * @param options The broker, limits and retries.
    *
    * @throws {TypeError | RangeError} An option that is not as described.
    */
@@ -74,11 +76,13 @@ export class MemoryBackend extends PortableBackend {
   }
 }
 
-/** The broker that all of the process meet on. Made at the first use. */
+/** The broker that all backends of `fromEnv` share. Created at the first use. */
 let shared: MemoryBroker | undefined;
 
 /**
- * A backend on the broker of the process: whoever asks in the same process gets the same queues.
+ * Creates a backend over the one broker of the process, so that all of them share their queues.
+ *
+ * @param env The environment with the `MEMORY_…` variables.
  *
  * @throws {ConfigError} A `MEMORY_…` variable that is wrong.
  */

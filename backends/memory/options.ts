@@ -10,13 +10,29 @@ import type { MemoryBroker } from "./broker.ts";
 
 /** Options of `MemoryBackend`. */
 export interface MemoryOptions extends BackendOptions {
-  /** The broker to meet on. Default: a new one, which nobody else sees. */
+  /**
+   * The broker, to share its queues with other backends.
+   *
+   * @default a new one
+   */
   readonly broker?: MemoryBroker | undefined;
-  /** The most messages of a key that wait or are in flight. Default: no limit. */
+  /**
+   * The most messages of a key that wait or are in flight.
+   *
+   * @default no limit
+   */
   readonly maxLength?: number | undefined;
-  /** What a publish to a full key does: reject with `"queue-full"`, or drop the oldest message. Default: `"reject"`. */
+  /**
+   * Whether a publish to a full key rejects with `"queue-full"` or drops the oldest message.
+   *
+   * @default "reject"
+   */
   readonly overflow?: "reject" | "drop-oldest" | undefined;
-  /** Milliseconds for which a publisher's id is remembered. Default: 3,600,000, an hour; Slack retries for six minutes. */
+  /**
+   * Milliseconds for which a publisher's id is remembered. Slack retries for six minutes.
+   *
+   * @default 3_600_000
+   */
   readonly dedupWindowMs?: number | undefined;
 }
 

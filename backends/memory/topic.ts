@@ -1,8 +1,8 @@
 /**
  * One key of the broker: a log of messages that all groups read, kept until every group has settled it.
  *
- * The log is a linked list and every group points into it, so what all have passed is free to go, and no operation
- * costs more when a million messages wait than when ten do.
+ * The log is a linked list and every group points into it. Messages that all groups have passed are freed, and no operation
+ * costs more with a million waiting messages than with ten.
  *
  * @module
  */
@@ -13,9 +13,9 @@ import { type Kept, Node, STALE } from "./node.ts";
 /** A key's log and its groups. */
 export class Topic implements Log {
   readonly groups: Map<string, Group> = new Map();
-  /** Messages that some group, or the first one to come, has yet to settle; the delayed ones among them. */
+  /** The number of messages that some group, or the first one to come, has not settled; delayed ones included. */
   length = 0;
-  /** Stands before the oldest message that is kept. */
+  /** The place before the oldest message that is kept. */
   readonly #start: Node = new Node({
     id: "",
     orderingKey: undefined,
@@ -25,14 +25,14 @@ export class Topic implements Log {
   });
   #last: Node = this.#start;
   #seq = 0;
-  /** Those among the delayed that were removed before their time came. */
+  /** The number of delayed messages that were removed before they were due. */
   #delayedGone = 0;
   readonly #delayed: TimeHeap<Node> = new TimeHeap();
   readonly #expiring: TimeHeap<Node> = new TimeHeap();
-  /** Those among the expiring that went before their time. */
+  /** The number of expiring messages that were removed before their time. */
   #expiringGone = 0;
 
-  /** The group of a name; a new one starts at the oldest message kept. */
+  /** Returns the group of a name. A new one starts at the oldest message kept. */
   group(name: string): Group {
     let group = this.groups.get(name);
     if (group === undefined) {
@@ -59,7 +59,7 @@ export class Topic implements Log {
     }
   }
 
-  /** A place outside the log, for a message that one group alone is to see again. */
+  /** Creates a place outside the log, for a message that one group alone sees again. */
   place(message: Kept, now: number): Node {
     const node = new Node(message);
     node.visibleAt = now;
@@ -81,17 +81,17 @@ export class Topic implements Log {
     return blocked;
   }
 
-  /** How many are published and not yet visible. */
+  /** The number of messages that are published and not yet visible. */
   get delayed(): number {
     return this.#delayed.size - this.#delayedGone;
   }
 
-  /** When the next delayed message becomes visible. */
+  /** The time at which the next delayed message becomes visible. */
   get nextAt(): number {
     return this.#delayed.nextAt;
   }
 
-  /** Makes visible what is due, and lets go of what has outlived its time. */
+  /** Makes due messages visible, and removes expired ones. */
   advance(now: number): void {
     for (let node = this.#delayed.popDue(now); node; node = this.#delayed.popDue(now)) {
       if (node.removed) this.#delayedGone -= 1;
@@ -103,7 +103,7 @@ export class Topic implements Log {
     }
   }
 
-  /** One group is done with a message. */
+  /** Notes that one group has settled a message. */
   settled(node: Node): void {
     node.pending -= 1;
     if (node.pending > 0 || node.removed) return;
@@ -112,7 +112,7 @@ export class Topic implements Log {
     this.#forget(node);
   }
 
-  /** Takes a message out for all groups: its time is over, or it is dropped for a newer one. */
+  /** Removes a message for all groups: it has expired, or is dropped for a newer one. */
   remove(node: Node): void {
     if (node.removed) return;
     node.removed = true;
@@ -156,8 +156,8 @@ export class Topic implements Log {
   }
 
   /**
-   * Takes a place out of the log; never the last one, from where a group that stands there finds what comes next. It
-   * points nowhere afterwards: whoever still holds it, such as a dead letter, would else hold all that came later.
+   * Removes a place from the log. The last one stays: a group whose cursor is there finds the next message from it. The
+   * place points nowhere afterwards, or a dead letter that refers to it would keep every later message in memory.
    */
   #unlink(node: Node): void {
     for (const group of this.groups.values()) group.unlinked(node);
@@ -166,7 +166,7 @@ export class Topic implements Log {
     node.before = node.next = undefined;
   }
 
-  /** What was settled before its time would wait among the expiring until then: at times they are thrown out together. */
+  /** Removes settled messages from the heap of expiring ones, now and then: they would stay there until their time. */
   #forget(node: Node): void {
     if (node.expiresAt === undefined) return;
     this.#expiringGone += 1;

@@ -1,4 +1,4 @@
-/** A clock that jumps to its next timer whenever nothing else is ready: what waits takes no time, in the right order. */
+/** A clock that jumps to its next timer whenever nothing else is ready, so that waits take no time and keep their order. */
 import { setImmediate } from "node:timers";
 import type { Clock } from "../../core/util/clock.ts";
 
@@ -7,7 +7,7 @@ interface Timer {
   readonly callback: () => void;
 }
 
-/** A task of its own, after all input and output that is ready. */
+/** Resolves in a task of its own, after all input and output that is ready. */
 function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
@@ -35,12 +35,12 @@ export class AutoClock implements Clock {
     this.#timers = this.#timers.filter((one) => one !== timer);
   };
 
-  /** How many timers are set. */
+  /** The number of timers that are set. */
   get pending(): number {
     return this.#timers.length;
   }
 
-  /** Turns the clock by hand, running no timers on the way. */
+  /** Moves the clock without running timers. */
   skip(ms: number): void {
     this.#now += ms;
   }
@@ -49,7 +49,7 @@ export class AutoClock implements Clock {
     if (this.#pumping) return;
     this.#pumping = true;
     while (this.#timers.length > 0) {
-      // Two turns: what a first one makes ready gets its chance before time passes.
+      // Two turns: work that the first one makes ready runs before time passes.
       await turn();
       await turn();
       const next = this.#timers.shift();

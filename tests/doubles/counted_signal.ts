@@ -1,18 +1,18 @@
 /**
- * A signal that knows how many listen to it.
+ * A signal that counts its listeners.
  *
  * @module
  */
 
-/** See the module. */
+/** A controller with its signal, and the number of listeners. */
 export interface CountedSignal {
   readonly controller: AbortController;
   readonly signal: AbortSignal;
-  /** How many listeners were added and not yet removed, or called once and gone. */
+  /** Returns the number of listeners that were added and not removed; one that listens once is gone after its call. */
   listeners(): number;
 }
 
-/** A controller whose signal counts its listeners. */
+/** Creates a controller whose signal counts its listeners. */
 export function countedSignal(): CountedSignal {
   const controller = new AbortController();
   const { signal } = controller;

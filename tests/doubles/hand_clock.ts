@@ -7,12 +7,12 @@ import { FakeClock } from "../../testing/faults/fake_clock.ts";
 
 const standing = new FakeClock();
 
-/** Lets everything run that can run without time passing. */
+/** Runs everything that can run without time passing. */
 export function turn(): Promise<void> {
   return standing.flush();
 }
 
-/** Time by hand. Begins at a time that is easy to read. */
+/** A clock turned by hand, which starts at a round number. */
 export class HandClock extends FakeClock {
   /** Each timer with the moment when it fires, by the monotonic clock. */
   readonly timers: Map<unknown, number> = new Map();
@@ -36,7 +36,7 @@ export class HandClock extends FakeClock {
     super.clearTimeout(timer);
   }
 
-  /** Milliseconds until each timer, the soonest first: what would keep a process from ending. */
+  /** Milliseconds until each timer, the soonest first. */
   waits(): number[] {
     return [...this.timers.values()].map((at) => at - this.monotonic()).sort((a, b) => a - b);
   }

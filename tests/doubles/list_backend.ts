@@ -38,7 +38,7 @@ export class ListBackend implements QueueBackend {
         if (text !== undefined) {
           this.#inHand.set(turn, { list, text });
           yield JSON.parse(text);
-          this.#inHand.delete(turn); // asked for the next: this one is done
+          this.#inHand.delete(turn); // asking for the next acknowledges this one
         } else {
           await new Promise((resolve) => setTimeout(resolve, 5));
         }

@@ -7,7 +7,7 @@ import type { Capabilities, DeadLetter } from "../../core/protocol.ts";
 
 type Item = { id: string; body: string; headers: DeadLetter["headers"]; attempts: number; at: number; lease: number };
 
-/** What a server would be: one list per key, and what was given up. */
+/** A server: one list per key, and the dead letters. */
 export class ListBroker {
   dead: DeadLetter[] = [];
   leases = 0;
@@ -47,7 +47,7 @@ export class ListDriver implements driver.QueueDriver {
         Object.assign(item, { attempts: item.attempts + 1, at: now + leaseMs, lease: ++this.broker.leases });
       }
       if (ready.length > 0 || now >= end) return ready.map((item) => ({ ...item }));
-      await delay(1_000, this.clock, signal).catch(() => undefined); // an abort is what the loop sees next
+      await delay(1_000, this.clock, signal).catch(() => undefined); // the loop's condition handles an abort
     }
     return [];
   }

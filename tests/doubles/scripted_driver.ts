@@ -37,7 +37,7 @@ const CAPABILITIES: Capabilities = {
   idleCostPerHour: 0,
 };
 
-/** What a test may change. A handler that is not given answers that all went well. */
+/** The parts that a test may script. Without a handler the call succeeds. */
 export interface Script {
   name?: string;
   capabilities?: Partial<Capabilities>;
@@ -49,7 +49,7 @@ export interface Script {
   deadLetters?: DriverDeadLetters;
   connect?(signal: AbortSignal): Promise<void> | undefined;
   send?(messages: readonly DriverMessage[], signal: AbortSignal, call: number): Promise<SendResult[]> | SendResult[];
-  /** Before anything is handed over: throw, or wait. */
+  /** Runs before deliveries are returned: it may throw, or wait. */
   receive?(options: DriverReceiveOptions, call: number): Promise<void> | void;
   settle?(settlements: readonly Settlement[], signal: AbortSignal, call: number): Promise<boolean[]> | boolean[];
   /** `false`: the driver has no `extend`. */
@@ -60,7 +60,7 @@ export interface Script {
   classify?(error: unknown): ErrorCode;
 }
 
-/** An error as a client would throw it. */
+/** Makes an error as a client would throw it. */
 export function failure(code: ErrorCode, message: string = code, fields: object = {}): Error {
   return Object.assign(new Error(message), { code, ...fields });
 }
@@ -70,7 +70,7 @@ export function hang<T>(): Promise<T> {
   return new Promise(() => {});
 }
 
-/** See the module. */
+/** A driver that follows a script. */
 export class ScriptedDriver implements QueueDriver {
   readonly name: string;
   readonly capabilities: Capabilities;
@@ -85,7 +85,7 @@ export class ScriptedDriver implements QueueDriver {
   readonly connect?: NonNullable<QueueDriver["connect"]>;
   /** The batches that were sent. */
   readonly sent: (readonly DriverMessage[])[] = [];
-  /** What was asked for. */
+  /** The options of each receive. */
   readonly asked: DriverReceiveOptions[] = [];
   /** The settlements, one array per round trip. */
   readonly settled: (readonly Settlement[])[] = [];
@@ -99,7 +99,7 @@ export class ScriptedDriver implements QueueDriver {
   constructor(script: Script = {}) {
     this.#script = script;
     this.name = script.name ?? "scripted";
-    // It declares no more than it offers, as `createBackend` demands.
+    // It declares no more than it offers: `createBackend` checks that.
     this.capabilities = {
       ...CAPABILITIES,
       extend: script.extend !== false,
@@ -123,7 +123,7 @@ export class ScriptedDriver implements QueueDriver {
     if (depth) this.depth = (_key, _group, signal) => depth(signal);
   }
 
-  /** Puts messages where `receive` finds them: texts are bodies, and lease n is `"lease-<body>"` unless it is given. */
+  /** Adds messages for `receive`. A text is a body; its lease is `"lease-<body>"` unless it is given. */
   put(...messages: (string | Partial<RawDelivery>)[]): void {
     for (const message of messages) {
       const raw = typeof message === "string" ? { body: message } : message;

@@ -1,18 +1,18 @@
 /**
- * The smallest backend that a webhook can be tried with: it keeps what is published, and answers as it is told.
+ * The smallest backend for tests of a webhook: it keeps what is published, and resolves or rejects as it is told.
  *
  * @module
  */
 import type { JsonObject, PublishOptions, PublishReceipt, QueueBackend } from "../../core/protocol.ts";
 
-/** What was published. */
+/** One publish, with its arguments. */
 export interface Published {
   readonly key: string;
   readonly payload: JsonObject;
   readonly options: PublishOptions;
 }
 
-/** Keeps every publish in `published`; `answer` says what becomes of it. */
+/** Keeps every publish in `published`; `answer` gives its result. */
 export class StubBackend implements QueueBackend {
   readonly published: Published[] = [];
   readonly #answer: (published: Published) => Promise<PublishReceipt> | PublishReceipt;
