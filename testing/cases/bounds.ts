@@ -72,6 +72,7 @@ export const bounds: readonly ConformanceCase[] = casesOf(7, [
     id: "full-retried",
     title: "a message that waits for its retry takes one place, however many behind it are settled",
     proves: "maxLength",
+    needs: ["delay"],
     async run(t) {
       const backend = await t.connect({ maxLength: 3 });
       const key = t.key();

@@ -157,10 +157,10 @@ export const confirmed: readonly ConformanceCase[] = casesOf(1, [
       check(error instanceof PublishError, `it must reject with a PublishError, not ${error.name}`);
       equal([error.code, error.id], ["unknown-outcome", "Ev1"], "code and id");
       const receipt = await put(t, backend, key, { n: 1 }, { id: "Ev1" });
-      const { dedup } = backend.capabilities;
-      equal(receipt.outcome, dedup ? "duplicate" : "added", "the outcome of the second try");
       const arrived = ns(await t.drain(backend, key));
-      equal(arrived, dedup ? [1] : [1, 1], "what is queued");
+      // A backend may know the id again though it does not declare it.
+      if (backend.capabilities.dedup) equal(receipt.outcome, "duplicate", "the outcome of the second try");
+      equal(arrived, receipt.outcome === "duplicate" ? [1] : [1, 1], "what is queued");
     },
   },
   {
