@@ -4,6 +4,7 @@
  * @module
  */
 import type { JsonObject } from "../core/protocol.ts";
+import { isText } from "./fields.ts";
 
 /**
  * Returns the idempotency key of an event: `event_id`, `api_app_id` and `team_id`, joined by colons, such as
@@ -27,8 +28,4 @@ export function slackEventId(envelope: JsonObject): string | undefined {
   const { event_id, api_app_id, team_id } = envelope;
   if (!isText(event_id)) return undefined;
   return [event_id, api_app_id, team_id].filter(isText).join(":");
-}
-
-function isText(value: unknown): value is string {
-  return typeof value === "string" && value !== "";
 }

@@ -7,6 +7,7 @@ import { isPlainObject } from "../core/util/json.ts";
 import type { JsonObject, LeasingBackend, QueueBackend } from "../core/protocol.ts";
 import { settled } from "../core/util/user_callback.ts";
 import { checkValue, orderingKey } from "../core/util/validate.ts";
+import { firstText, isText, objectOf } from "./fields.ts";
 
 /**
  * The events that are handled one at a time: those of a thread, those of a channel, or none. A function returns the
@@ -39,34 +40,26 @@ export const ORDERINGS = ["thread", "channel", "none"] as const;
  * ```
  */
 export function slackOrderingKey(envelope: JsonObject, ordering: "thread" | "channel"): string | undefined {
-  const event = objectOf(envelope.event) ?? envelope;
+  const event = isPlainObject(envelope.event) ? envelope.event as JsonObject : envelope;
   const item = objectOf(event.item);
   const assistant = objectOf(event.assistant_thread);
-  const channel = textOf(event.channel) ?? textOf(objectOf(event.channel)?.id) ?? textOf(event.channel_id) ??
-    textOf(item?.channel) ?? textOf(assistant?.channel_id);
+  const channel = firstText(
+    event.channel,
+    objectOf(event.channel).id,
+    event.channel_id,
+    item.channel,
+    assistant.channel_id,
+  );
   if (channel === undefined) return undefined;
-  const parts = [textOf(envelope.team_id) ?? textOf(event.team), channel];
+  const parts = [firstText(envelope.team_id, event.team), channel];
   const direct = event.channel_type === "im" || channel.startsWith("D");
-  if (ordering === "thread" && !direct) parts.push(threadOf(event, item, assistant));
-  return parts.filter((part) => part !== undefined).join(":");
-}
-
-function threadOf(event: JsonObject, item?: JsonObject, assistant?: JsonObject): string | undefined {
-  // What the event is about comes before the event itself: an edit has a `ts` of its own.
-  const about = [event.message, event.previous_message, item?.message, item, assistant, event].map(objectOf);
-  for (const one of about) {
-    const thread = textOf(one?.thread_ts) ?? textOf(one?.ts);
-    if (thread !== undefined) return thread;
+  if (ordering === "thread" && !direct) {
+    // What the event is about comes before the event itself: an edit has a `ts` of its own.
+    const about = [event.message, event.previous_message, item.message, item, assistant, event];
+    const threads = about.map(objectOf).flatMap(({ thread_ts, ts }) => [thread_ts, ts]);
+    parts.push(firstText(...threads, event.message_ts, event.deleted_ts));
   }
-  return textOf(event.message_ts) ?? textOf(event.deleted_ts);
-}
-
-function objectOf(value: unknown): JsonObject | undefined {
-  return isPlainObject(value) ? value as JsonObject : undefined;
-}
-
-function textOf(value: unknown): string | undefined {
-  return typeof value === "string" && value !== "" ? value : undefined;
+  return parts.filter(isText).join(":");
 }
 
 /** Whether a backend keeps ordering keys. */

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { isPlainObject } from "../core/util/json.ts";
 import type { JsonObject, JsonValue } from "../core/protocol.ts";
 import type { SlackEvent } from "./events.ts";
+import { isText, objectOf } from "./fields.ts";
 
 /** The app, as far as it is known beside what each envelope says. */
 export interface SlackSelf {
@@ -37,28 +37,20 @@ export function isOwnEvent(envelope: JsonObject, event: SlackEvent, self: SlackS
   if (KEPT.test(type)) return false;
   const users = [self.userId, ...botUsersOf(envelope.authorizations)];
   const apps = [self.appId, envelope.api_app_id];
-  const isByApp = (author: JsonObject) =>
-    AUTHORED.test(type) && (includes([self.botId], author.bot_id) || includes(apps, appOf(author)));
-  const isOwn = (author: JsonValue | undefined): boolean =>
-    isObject(author) && (includes(users, author.user) || includes(users, author.user_id) || isByApp(author));
-  if (isOwn(event)) return true;
+  const isOwn = (author: JsonValue | undefined): boolean => {
+    const { user, user_id, bot_id, app_id, bot_profile } = objectOf(author);
+    return includes(users, user) || includes(users, user_id) ||
+      AUTHORED.test(type) && (includes([self.botId], bot_id) || includes(apps, app_id ?? objectOf(bot_profile).app_id));
+  };
   // An edit and a deletion name the message's author in the message itself.
-  return type === "message" && (isOwn(event.message) || isOwn(event.previous_message));
+  return isOwn(event) || type === "message" && (isOwn(event.message) || isOwn(event.previous_message));
 }
 
 function botUsersOf(authorizations: JsonValue | undefined): (JsonValue | undefined)[] {
   if (!Array.isArray(authorizations)) return [];
-  return authorizations.filter(isObject).filter(({ is_bot }) => is_bot === true).map(({ user_id }) => user_id);
-}
-
-function appOf({ app_id, bot_profile }: JsonObject): JsonValue | undefined {
-  return app_id ?? (isObject(bot_profile) ? bot_profile.app_id : undefined);
-}
-
-function isObject(value: unknown): value is JsonObject {
-  return isPlainObject(value);
+  return authorizations.map(objectOf).filter(({ is_bot }) => is_bot === true).map(({ user_id }) => user_id);
 }
 
 function includes(known: readonly (JsonValue | undefined)[], found: JsonValue | undefined): boolean {
-  return typeof found === "string" && found !== "" && known.includes(found);
+  return isText(found) && known.includes(found);
 }

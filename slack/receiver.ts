@@ -6,12 +6,12 @@
 import { abortable, withDeadline } from "../core/util/async.ts";
 import { monotonic, systemClock } from "../core/util/clock.ts";
 import { QueueError } from "../core/errors.ts";
-import { isPlainObject } from "../core/util/json.ts";
 import { callSafely } from "../core/util/user_callback.ts";
 import type { JsonObject } from "../core/protocol.ts";
 import { declaresMoreThan, discard, readBody, TOO_LARGE } from "./body.ts";
 import { DEFAULT_EVENTS_KEY } from "./config.ts";
 import { slackEventId } from "./event_id.ts";
+import { firstText, objectOf } from "./fields.ts";
 import { codeOf, createHealthCheck, type SlackHealth } from "./health.ts";
 import { normalizePath, pathOf } from "./path.ts";
 import { keepsOrder, orderingKeyOf } from "./ordering.ts";
@@ -24,7 +24,7 @@ import {
   type SlackRequestReport,
 } from "./receiver_options.ts";
 import { createResponse, jsonResponse, OUTCOMES, type SlackOutcome, type WebhookResponse } from "./responses.ts";
-import { checkSignatureHeaders, SignatureVerifier } from "./signature.ts";
+import { checkSignatureHeaders, createSignatureVerifier } from "./signature.ts";
 
 /** The largest body in bytes that is read. Slack's events are far below. */
 const MAX_BODY_BYTES = 1024 * 1024;
@@ -79,7 +79,7 @@ export function createSlackReceiver(options: SlackReceiverOptions): SlackReceive
   const path = normalizePath(options.path ?? DEFAULT_PATH);
   const healthPath = normalizePath(options.healthPath === undefined ? DEFAULT_HEALTH_PATH : options.healthPath);
   const { ordering = keepsOrder(backend) ? "thread" : "none" } = options;
-  const verifier = new SignatureVerifier(options.signingSecret);
+  const verify = createSignatureVerifier(options.signingSecret);
   const health = createHealthCheck(backend, clock, timeoutMs);
   const counts = Object.fromEntries(OUTCOMES.map((name) => [name, 0])) as Record<SlackOutcome, number>;
 
@@ -95,15 +95,15 @@ export function createSlackReceiver(options: SlackReceiverOptions): SlackReceive
     /** Aborts when nobody waits for the queue any more. */
     const publishing = new AbortController();
 
-    async function respond(): Promise<WebhookResponse> {
+    async function respond(): Promise<WebhookResponse | SlackOutcome> {
       const asked = pathOf(request);
-      if (asked === undefined) return createResponse("notFound");
+      if (asked === undefined) return "notFound";
       if (asked === healthPath) return await checkHealth();
-      if (asked !== path) return createResponse("notFound");
+      if (asked !== path) return "notFound";
       if (method !== "POST") return createResponse("notAllowed", { allow: "POST" });
       if (declaresMoreThan(request, MAX_BODY_BYTES)) {
         discard(request.body);
-        return createResponse("tooLarge");
+        return "tooLarge";
       }
       const signature = {
         timestamp: headers.get("x-slack-request-timestamp"),
@@ -114,74 +114,64 @@ export function createSlackReceiver(options: SlackReceiverOptions): SlackReceive
       report.problem = checkSignatureHeaders(signature);
       if (report.problem) {
         discard(request.body);
-        return createResponse("unauthorized");
+        return "unauthorized";
       }
       waitingFor = "body";
       const body = await readBody(request, MAX_BODY_BYTES, signal);
-      if (body === TOO_LARGE) return createResponse("tooLarge");
-      report.problem = await verifier.check({ ...signature, body });
-      if (report.problem) return createResponse("unauthorized");
+      if (body === TOO_LARGE) return "tooLarge";
+      report.problem = await verify({ ...signature, body });
+      if (report.problem) return "unauthorized";
 
       // From here on the sender is Slack.
       if (headers.get("content-type")?.toLowerCase().startsWith("application/x-www-form-urlencoded")) {
-        return createResponse("unsupported");
+        return "unsupported";
       }
       const envelope = parse(body);
-      report.teamId = textOf(envelope?.team_id);
-      report.appId = textOf(envelope?.api_app_id);
-      switch (envelope?.type) {
-        case "event_callback":
-          return await publish(envelope);
-        case "url_verification": {
-          const { challenge } = envelope;
-          return textOf(challenge) === undefined
-            ? createResponse("malformed")
-            : jsonResponse("challenged", { challenge });
-        }
-        case "app_rate_limited":
-          return createResponse("rateLimited");
-        default:
-          return createResponse("malformed");
+      const { type, team_id, api_app_id, challenge } = envelope;
+      report.teamId = firstText(team_id);
+      report.appId = firstText(api_app_id);
+      if (type === "event_callback") return await publish(envelope);
+      if (type === "url_verification" && typeof challenge === "string") {
+        return jsonResponse("challenged", { challenge });
       }
+      return type === "app_rate_limited" ? "rateLimited" : "malformed";
     }
 
-    async function publish(envelope: JsonObject): Promise<WebhookResponse> {
-      const { event } = envelope;
+    async function publish(envelope: JsonObject): Promise<WebhookResponse | SlackOutcome> {
+      const { type } = objectOf(envelope.event);
       const id = slackEventId(envelope);
-      if (id === undefined || !isPlainObject(event) || typeof event.type !== "string") {
-        return createResponse("malformed");
-      }
-      report.eventId = textOf(envelope.event_id);
-      report.eventType = event.type;
+      if (id === undefined || typeof type !== "string") return "malformed";
+      report.eventId = firstText(envelope.event_id);
+      report.eventType = type;
       const publishedAt = monotonic(clock);
       const leftMs = timeoutMs - (publishedAt - startedAt);
       // The time may be up although the timer has not fired yet: reading took all of it, and the queue is not asked.
       if (leftMs <= 0) {
         report.error = late();
-        return createResponse("slowBody");
+        return "slowBody";
       }
       waitingFor = "queue";
       try {
         const conversation = orderingKeyOf(envelope, ordering, (error) => report.error = error);
-        const publishOptions = { id, timeoutMs: leftMs, signal: publishing.signal };
-        const { outcome } = await backend.publish(
-          key,
-          envelope,
-          conversation === undefined ? publishOptions : { ...publishOptions, orderingKey: conversation },
-        );
+        const { outcome } = await backend.publish(key, envelope, {
+          id,
+          timeoutMs: leftMs,
+          signal: publishing.signal,
+          ...conversation && { orderingKey: conversation },
+        });
         health.published(monotonic(clock) - publishedAt);
-        return createResponse(outcome === "duplicate" ? outcome : "accepted");
+        return outcome === "duplicate" ? outcome : "accepted";
       } catch (error) {
         if (!isRefusedForGood(error, envelope)) throw error;
         waitingFor = undefined;
         report.error = error;
-        if (!onRefused) return createResponse("refused");
+        if (!onRefused) return "refused";
         await onRefused({ key, id, payload: envelope, error });
-        return createResponse("setAside");
+        return "setAside";
       }
     }
 
-    async function checkHealth(): Promise<WebhookResponse> {
+    async function checkHealth(): Promise<WebhookResponse | SlackOutcome> {
       if (method !== "GET" && method !== "HEAD") return createResponse("notAllowed", { allow: "GET, HEAD" });
       waitingFor = "health";
       return healthResponse(await health.check(signal));
@@ -194,21 +184,22 @@ export function createSlackReceiver(options: SlackReceiverOptions): SlackReceive
     }
 
     /** Chooses the response when something threw or the time is up. */
-    function fail(error: unknown): WebhookResponse {
+    function fail(error: unknown): WebhookResponse | SlackOutcome {
       publishing.abort(error);
       report.error = error;
-      if (waitingFor === "body") return createResponse(signal.aborted ? "slowBody" : "brokenBody");
+      if (waitingFor === "body") return signal.aborted ? "slowBody" : "brokenBody";
       if (waitingFor === "health") return healthResponse({ ok: false, checked: true, error });
       if (waitingFor === "queue") health.failed(error);
-      return createResponse("unconfirmed");
+      return "unconfirmed";
     }
 
-    const response = await abortable(respond(), signal, (over) => {
+    const given = await abortable(respond(), signal, (over) => {
       // At once for anything but the queue: a body is cancelled in the next turn, and its response must be out before.
       if (waitingFor !== "queue") over();
       const timer = systemClock.setTimeout(over, REASON_MS);
       return () => systemClock.clearTimeout(timer);
     }).catch(fail);
+    const response = typeof given === "string" ? createResponse(given) : given;
     const { outcome, status } = response;
     counts[outcome]++;
     callSafely(observer, {
@@ -233,16 +224,11 @@ export function createSlackReceiver(options: SlackReceiverOptions): SlackReceive
   };
 }
 
-function parse(body: Uint8Array): JsonObject | undefined {
+/** Returns the object that a body spells, an empty one when it is not UTF-8, not JSON or no object. */
+function parse(body: Uint8Array): JsonObject {
   try {
-    const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body));
-    return isPlainObject(value) ? value as JsonObject : undefined;
+    return objectOf(JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body)));
   } catch {
-    // Not UTF-8 or not JSON: both are answered as malformed.
-    return undefined;
+    return {}; // like any object without a known type, it is answered as malformed
   }
-}
-
-function textOf(value: unknown): string | undefined {
-  return typeof value === "string" ? value : undefined;
 }

@@ -3,10 +3,11 @@
  *
  * @module
  */
-import { checkOptions, checkValue, func, object, text, type Validators } from "../core/util/validate.ts";
+import { checkOptions, checkValue, func, number, object, text, type Validators } from "../core/util/validate.ts";
 import type { Clock } from "../core/util/clock.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { JsonObject, QueueBackend } from "../core/protocol.ts";
+import { isText } from "./fields.ts";
 import { keepsOrder, ORDERINGS, type SlackOrdering } from "./ordering.ts";
 import type { SlackOutcome } from "./responses.ts";
 import { secretProblems, type SlackSignatureProblem } from "./signature.ts";
@@ -125,10 +126,10 @@ const CHECKS: Validators<SlackReceiverOptions> = {
     typeof value === "function" || ORDERINGS.includes(value as typeof ORDERINGS[number])
       ? undefined
       : { allowed: '"thread", "channel", "none" or a function', range: typeof value === "string" },
-  timeoutMs: (value) =>
-    typeof value === "number" && value >= 1 && value <= SLACK_WAITS_MS
-      ? undefined
-      : { allowed: `from 1 to ${SLACK_WAITS_MS}, because Slack waits no longer`, range: typeof value === "number" },
+  timeoutMs: number(
+    `from 1 to ${SLACK_WAITS_MS}, because Slack waits no longer`,
+    (ms) => ms >= 1 && ms <= SLACK_WAITS_MS,
+  ),
   clock: object,
   onRefused: func,
   observer: func,
@@ -142,24 +143,20 @@ const CHECKS: Validators<SlackReceiverOptions> = {
  */
 export function checkReceiverOptions(options: SlackReceiverOptions): void {
   checkOptions("receiver options", options, CHECKS);
-  const { backend, signingSecret, path, healthPath, ordering = "none" } = options;
+  const { backend, signingSecret, path = DEFAULT_PATH, healthPath = DEFAULT_HEALTH_PATH, ordering = "none" } = options;
   checkValue("backend", backend, object);
   const problems = [
     ...secretProblems(signingSecret),
-    ...pathProblems("path", path),
-    ...pathProblems("healthPath", healthPath),
-    ...(path ?? DEFAULT_PATH) === (healthPath === undefined ? DEFAULT_HEALTH_PATH : healthPath)
-      ? ["healthPath must be another path than path"]
-      : [],
-    ...ordering !== "none" && !keepsOrder(backend)
-      ? ['ordering must be "none" on a backend that keeps no ordering keys; createConsumer has orderBy']
-      : [],
-  ];
+    pathProblem("path", path),
+    pathProblem("healthPath", healthPath),
+    path === healthPath && "healthPath must be another path than path",
+    ordering !== "none" && !keepsOrder(backend) &&
+    'ordering must be "none" on a backend that keeps no ordering keys; createConsumer has orderBy',
+  ].filter(isText);
   if (problems.length > 0) throw new ConfigError(problems);
 }
 
-function pathProblems(name: string, path: string | null = "/"): string[] {
-  return path === null || /^\/[^?#\s]*$/.test(path)
-    ? []
-    : [`${name} must be a path such as "/slack/events": it starts with a slash and has no query and no white space`];
+function pathProblem(name: string, path: string | null): string | false {
+  return path !== null && !/^\/[^?#\s]*$/.test(path) &&
+    `${name} must be a path such as "/slack/events": it starts with a slash and has no query and no white space`;
 }

@@ -5,9 +5,10 @@
  */
 import { boolean, checkOptions, checkValue, func, object, text, type Validators } from "../core/util/validate.ts";
 import { PermanentError } from "../core/errors.ts";
-import { isPlainObject, kindOf } from "../core/util/json.ts";
+import { kindOf } from "../core/util/json.ts";
 import type { Delivery } from "../core/protocol.ts";
 import type { SlackEnvelope, SlackEvent, SlackEventMap } from "./events.ts";
+import { firstText, objectOf } from "./fields.ts";
 import { isOwnEvent, type SlackSelf } from "./own_event.ts";
 
 /** The argument of a handler. */
@@ -185,10 +186,15 @@ export class SlackEventRouter {
     if (!own && isOwnEvent(envelope, event, self)) return;
     const context = { event, envelope, delivery };
     const routes = this.#routesOf(event);
-    const results = await Promise.allSettled(routes.map(async ({ handler }) => await handler(context)));
-    const failures = results.flatMap((result, index) =>
-      result.status === "rejected" ? [{ handler: routes[index]!.label, error: result.reason as unknown }] : []
-    );
+    const results = await Promise.all(routes.map(async ({ label, handler }) => {
+      try {
+        await handler(context);
+        return [];
+      } catch (error) {
+        return [{ handler: label, error }];
+      }
+    }));
+    const failures = results.flat();
     if (failures.length === 0) return;
     const failed = new SlackHandlerError(failures);
     if (failed.errors.every((error) => error instanceof PermanentError)) {
@@ -221,7 +227,7 @@ function envelopeOf({ payload, id, key, publishedAt }: Delivery): SlackEnvelope 
     type: "event_callback",
     event_id: id,
     event_time: Math.floor(Number(event.event_ts) || (publishedAt?.getTime() ?? 0) / 1000),
-    team_id: textOf(event.team) ?? textOf(event.team_id) ?? "",
+    team_id: firstText(event.team, event.team_id) ?? "",
     api_app_id: "", // not the event's app_id: that is its author's
     event,
   };
@@ -238,12 +244,8 @@ function namesOf(event: SlackEvent): string[] {
   return [...names];
 }
 
-function textOf(value: unknown): string | undefined {
-  return typeof value === "string" ? value : undefined;
-}
-
 function isEvent(value: unknown): value is SlackEvent {
-  return isPlainObject(value) && typeof value.type === "string";
+  return typeof objectOf(value).type === "string";
 }
 
 function toRoute(name: string, handler: SlackEventHandler<never>): Route {

@@ -77,7 +77,9 @@ export interface VerifySlackSignatureOptions extends SlackSignedRequest {
  * ```
  */
 export async function verifySlackSignature(options: VerifySlackSignatureOptions): Promise<boolean> {
-  return await new SignatureVerifier(options.secrets).check(options) === undefined;
+  const problems = secretProblems(options.secrets);
+  if (problems.length > 0) throw new ConfigError(problems);
+  return await createSignatureVerifier(options.secrets)(options) === undefined;
 }
 
 /**
@@ -98,40 +100,34 @@ export function secretProblem(name: string, secret: unknown): string {
   return found && `${name} must be the app's Signing Secret and nothing else, found ${found}: ${SIGNING_SECRET_PLACE}`;
 }
 
-/** Verifies many requests with the same secrets: the keys are imported once. */
-export class SignatureVerifier {
-  readonly #secrets: readonly string[];
-  #keys: readonly CryptoKey[] | undefined;
+/** Resolves with the problem of a signature, `undefined` when it is good. */
+export type SignatureVerifier = (request: SlackSignedRequest) => Promise<SlackSignatureProblem | undefined>;
 
-  /**
-   * Takes the secrets.
-   *
-   * @throws {ConfigError} A secret is missing, empty, quoted, holds white space, or is a token.
-   */
-  constructor(secrets: string | readonly string[]) {
-    const problems = secretProblems(secrets);
-    if (problems.length > 0) throw new ConfigError(problems);
-    this.#secrets = typeof secrets === "string" ? [secrets] : [...secrets];
-  }
-
-  /** Resolves with what is wrong with a signature, `undefined` when it is good. */
-  async check(request: SlackSignedRequest): Promise<SlackSignatureProblem | undefined> {
+/**
+ * Returns a function that verifies many requests with the same secrets: the keys are imported once.
+ *
+ * @param secrets Secrets without a problem: see {@link secretProblems}.
+ */
+export function createSignatureVerifier(secrets: string | readonly string[]): SignatureVerifier {
+  const known = [secrets].flat();
+  let keys: readonly CryptoKey[] | undefined;
+  return async (request) => {
     const problem = checkSignatureHeaders(request);
     if (problem) return problem;
     const claimed = parseSignature(request.signature!)!;
     const signed = signedBytes(request.timestamp!, request.body);
     // The keys are kept, never a pending promise of them: on Workers a promise belongs to the request that made it.
-    const keys = this.#keys ??= await Promise.all(this.#secrets.map(importKey));
+    keys ??= await Promise.all(known.map(importKey));
     // Every key is tried, whichever fits, so that the time taken says nothing about which one did.
     const fits = await Promise.all(keys.map((key) => crypto.subtle.verify("HMAC", key, claimed, signed)));
     return fits.includes(true) ? undefined : "forged";
-  }
+  };
 }
 
 /** Returns the problem of each secret that cannot be one, and one problem when there is no secret. */
 export function secretProblems(secrets: unknown): string[] {
   const list: readonly unknown[] = Array.isArray(secrets) && secrets.length > 0 ? secrets : [secrets];
-  return list.flatMap((secret) => secretProblem("signingSecret", secret) || []);
+  return list.map((secret) => secretProblem("signingSecret", secret)).filter(Boolean);
 }
 
 /** Returns what can be told to be wrong with a signature before the body is read. */
