@@ -5,7 +5,7 @@
  */
 import { type ErrorCode, QueueError } from "../core/errors.ts";
 import type { JsonObject } from "../core/protocol.ts";
-import { copyPayload } from "../core/util/json.ts";
+import { isJson } from "../core/util/json.ts";
 
 /**
  * The codes that depend on the message alone. A wrong configuration, missing rights and a missing queue are not among
@@ -21,14 +21,5 @@ const FINAL: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["too-large", "unsuppor
  */
 export function isRefusedForGood(error: unknown, payload: JsonObject): boolean {
   if (error instanceof QueueError) return FINAL.has(error.code);
-  return error instanceof RangeError || error instanceof TypeError && !isPublishable(payload);
-}
-
-function isPublishable(payload: JsonObject): boolean {
-  try {
-    copyPayload(payload);
-    return true;
-  } catch {
-    return false; // the reason is in the backend's own error
-  }
+  return error instanceof RangeError || error instanceof TypeError && !isJson(payload);
 }

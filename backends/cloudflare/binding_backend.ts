@@ -34,7 +34,7 @@ import { backoffMs } from "../../core/util/retry.ts";
 import { checkKey, checkOptions, checkValue } from "../../core/util/validate.ts";
 import { wholeSeconds } from "../../core/consume/push.ts";
 import { codeOfBinding } from "./errors.ts";
-import { inBatches, MAX_BYTES, type Packed } from "./messages.ts";
+import { inBatches, MAX_BYTES } from "./messages.ts";
 import { byKey, type CloudflareOptions, lookUp, type QueueBinding } from "./options.ts";
 import { bindingName, CAPABILITIES, MAX_DELAY_MS } from "./platform.ts";
 
@@ -47,11 +47,10 @@ interface Outgoing {
   readonly json: string;
   readonly fields: { readonly id: string | undefined; readonly headers: OutgoingMessage["headers"] };
   readonly delayMs: number;
-}
-
-/** A message ready for the binding, with its place in the call. */
-interface Placed extends Packed {
-  readonly place: number;
+  /** The body as the binding takes it, once it is packed. */
+  text: string;
+  /** Undefined until the message is confirmed or given up. */
+  outcome?: Outcome;
 }
 
 type Outcome = PublishReceipt | PublishError;
@@ -63,7 +62,14 @@ export class CloudflareBackend implements LeasingBackend {
   /** What it can do. */
   readonly capabilities: Capabilities = CAPABILITIES;
   /** Not listed in a Worker: each method rejects with code `"unsupported"`. */
-  readonly deadLetters: DeadLetters;
+  readonly deadLetters: DeadLetters = {
+    // deno-lint-ignore require-yield -- a list that is refused when it is asked for its first letter
+    async *list() {
+      await refuseDeadLetters();
+    },
+    replay: refuseDeadLetters,
+    purge: refuseDeadLetters,
+  };
   readonly #options: CloudflareOptions;
   /** The limits of the calls that run, and their ends. */
   readonly #calls: Map<AbortController, Promise<unknown>> = new Map();
@@ -78,12 +84,6 @@ export class CloudflareBackend implements LeasingBackend {
     checkOptions(`${NAME} options`, options, { ...BACKEND_CHECKS, bindings: byKey });
     checkValue("bindings", options.bindings, byKey);
     this.#options = options;
-    const refuse = () => Promise.reject(unsupported("dead letters"));
-    // deno-lint-ignore require-yield -- a list that is refused when it is asked for its first letter
-    const list = async function* () {
-      await refuse();
-    };
-    this.deadLetters = { list, replay: refuse, purge: refuse };
   }
 
   /**
@@ -184,7 +184,7 @@ export class CloudflareBackend implements LeasingBackend {
     if (ttlMs !== undefined) throw unsupported("ttlMs");
     if (orderingKey !== undefined) throw unsupported("orderingKey");
     const fields = { id, headers: headers && { ...headers } };
-    return { id: id ?? crypto.randomUUID(), payload, json, fields, delayMs };
+    return { id: id ?? crypto.randomUUID(), payload, json, fields, delayMs, text: "" };
   }
 
   async #send(
@@ -197,21 +197,22 @@ export class CloudflareBackend implements LeasingBackend {
     const { clock = systemClock, observer } = this.#options;
     const binding = lookUp(this.#options.bindings, key);
     const startedAt = monotonic(clock);
-    const outcomes: Outcome[] = [];
     const late = () => new QueueError("timeout", "no reply came in time");
     const { promise: ended, resolve: end } = Promise.withResolvers<void>();
     await withDeadline(clock, timeoutMs, late, outer, async (limit) => {
       this.#calls.set(limit, ended);
       try {
-        for (const batch of inBatches(await this.#pack(key, messages, outcomes))) {
-          const failure = await this.#sendBatch(key, binding, batch, messages, limit.signal);
-          for (const { place } of batch) outcomes[place] = failure ?? { id: messages[place]!.id, outcome: "added" };
+        for (const message of messages) await packMessage(key, message);
+        for (const batch of inBatches(messages.filter(({ outcome }) => !outcome))) {
+          const failure = await this.#sendBatch(key, binding, batch, limit.signal);
+          for (const message of batch) message.outcome = failure ?? { id: message.id, outcome: "added" };
         }
       } finally {
         this.#calls.delete(limit);
         end();
       }
     });
+    const outcomes = messages.map(({ outcome }) => outcome!);
     for (const outcome of outcomes) {
       if (outcome instanceof QueueError) continue;
       notify(observer, "published", { backend: NAME, key, id: outcome.id, durationMs: monotonic(clock) - startedAt });
@@ -219,27 +220,15 @@ export class CloudflareBackend implements LeasingBackend {
     return receipts(key, outcomes, outer);
   }
 
-  /** The messages as the binding takes them. One that is too large gets its outcome and is left out. */
-  async #pack(key: string, messages: readonly Outgoing[], outcomes: Outcome[]): Promise<Placed[]> {
-    const packed: Placed[] = [];
-    for (const [place, { id, payload, json, fields, delayMs }] of messages.entries()) {
-      const text = await pack(payload, fields, MAX_BYTES, json);
-      if (text !== undefined) packed.push({ text, place, ...delayMs && { delaySeconds: wholeSeconds(delayMs) } });
-      else outcomes[place] = failed(key, "too-large", tooLarge(json), { id });
-    }
-    return packed;
-  }
-
   /** Sends one batch, again while that is of use. Resolves with why it was not confirmed. */
   async #sendBatch(
     key: string,
     binding: QueueBinding | undefined,
-    batch: readonly Placed[],
-    messages: readonly Outgoing[],
+    batch: readonly Outgoing[],
     signal: AbortSignal,
   ): Promise<PublishError | undefined> {
     const { clock, observer, maxRetries = 3, retryDelayMs = 100, random } = this.#options;
-    const id = batch.length === 1 ? messages[batch[0]!.place]!.id : undefined;
+    const id = batch.length === 1 ? batch[0]!.id : undefined;
     let failure: PublishError | undefined;
     for (let failures = 1; !signal.aborted; failures++) {
       let error: unknown;
@@ -250,10 +239,10 @@ export class CloudflareBackend implements LeasingBackend {
             `env has no queue binding ${bindingName(key)}: wrangler.jsonc, queues.producers`,
           );
         }
-        const bodies = batch.map(({ text, delaySeconds }) => ({
+        const bodies = batch.map(({ text, delayMs }) => ({
           body: JSON.parse(text) as unknown,
           contentType: "json" as const,
-          ...delaySeconds !== undefined && { delaySeconds },
+          ...delayMs > 0 && { delaySeconds: wholeSeconds(delayMs) },
         }));
         await abortable(binding.sendBatch(bodies), signal);
         return undefined;
@@ -263,10 +252,7 @@ export class CloudflareBackend implements LeasingBackend {
       const code = signal.aborted ? "unknown-outcome" : error instanceof QueueError ? error.code : codeOfBinding(error);
       const said = messageOf(error);
       // A binding holds no secret; but what it says could quote a payload, as it is or within text of JSON.
-      const quotes = batch.some(({ place }) => {
-        const { json } = messages[place]!;
-        return said.includes(json) || said.includes(JSON.stringify(json).slice(1, -1));
-      });
+      const quotes = batch.some(({ json }) => said.includes(json) || said.includes(JSON.stringify(json).slice(1, -1)));
       const reason = quotes ? "the binding's error quotes the message, and is not shown" : said;
       failure = failed(key, code, reason, { id, cause: new Error(reason) });
       notify(observer, "failed", { backend: NAME, key, operation: "publish", failures, error: failure });
@@ -280,10 +266,19 @@ export class CloudflareBackend implements LeasingBackend {
   }
 }
 
-function tooLarge(json: string): string {
-  return `the message must be at most ${MAX_BYTES} bytes with its id and headers, or compress to that, found ${
-    bytesOf(json)
-  }`;
+/** Packs a message as the binding takes it. One that is too large gets its outcome instead. */
+async function packMessage(key: string, message: Outgoing): Promise<void> {
+  const { id, payload, json, fields } = message;
+  const text = await pack(payload, fields, MAX_BYTES, json);
+  if (text !== undefined) message.text = text;
+  else {
+    const limit = `the message must be at most ${MAX_BYTES} bytes with its id and headers, or compress to that`;
+    message.outcome = failed(key, "too-large", `${limit}, found ${bytesOf(json)}`, { id });
+  }
+}
+
+function refuseDeadLetters(): Promise<never> {
+  return Promise.reject(unsupported("dead letters"));
 }
 
 function unsupported(what: string): QueueError {

@@ -5,7 +5,8 @@
  */
 import type { DeadLetterSink } from "../../core/consume/consumer.ts";
 import { encoded, envelope, type EnvelopeFields, pack } from "../../core/envelope.ts";
-import { bytesOf, cloneJson } from "../../core/util/json.ts";
+import { bytesIn } from "../../core/util/bytes.ts";
+import { bytesOf, isJson } from "../../core/util/json.ts";
 import type { JsonObject } from "../../core/protocol.ts";
 import { MAX_BYTES } from "./messages.ts";
 import type { BindingMessage, QueueBinding } from "./options.ts";
@@ -45,15 +46,6 @@ export function deadLetterTo(queue: QueueBinding): DeadLetterSink {
   };
 }
 
-function isJson(value: JsonObject): boolean {
-  try {
-    cloneJson(value);
-    return true;
-  } catch {
-    return false; // the value's kind is of no interest: another content type carries it
-  }
-}
-
 async function payloadMessage(
   payload: JsonObject,
   story: EnvelopeFields,
@@ -65,11 +57,7 @@ async function payloadMessage(
 }
 
 function bodyMessage(came: unknown, story: EnvelopeFields): BindingMessage {
-  const bytes = came instanceof ArrayBuffer
-    ? new Uint8Array(came)
-    : ArrayBuffer.isView(came)
-    ? new Uint8Array(came.buffer, came.byteOffset, came.byteLength)
-    : undefined;
+  const bytes = bytesIn(came);
   const body = bytes ? encoded("base64", bytes, story) : envelope({ body: came }, story);
   if (!isJson(body)) return { body, contentType: "v8" };
   if (bytesOf(JSON.stringify(body)) <= MAX_BYTES) return { body, contentType: "json" };

@@ -38,7 +38,7 @@ export interface Packed {
 }
 
 /** Cuts a list into batches that the platform takes, in order. */
-export function inBatches<T extends Packed>(messages: readonly T[]): T[][] {
+export function inBatches<T extends Pick<Packed, "text">>(messages: readonly T[]): T[][] {
   const batches: T[][] = [];
   let room = 0;
   for (const message of messages) {

@@ -131,22 +131,20 @@ export class DeliveryProcessor {
     notify(this.options.observer, "failed", { backend, key, operation: "settle", failures: attempts, error });
   }
 
+  /** Runs the handler. Resolves with its error, within an object since anything can be thrown. */
   async #attempt(
     delivery: Delivery,
     ending: AbortSignal | undefined,
     anyAttempt: boolean | undefined,
   ): Promise<{ readonly error: unknown } | undefined> {
     const { handler, timeoutMs } = this.options;
-    if (delivery.attempts > this.maxAttempts && !anyAttempt) {
-      // Earlier deliveries ended with their consumers, or the sink failed. The handler could end this consumer too.
-      const times = delivery.attempts - 1;
-      return {
-        error: new PermanentError(`Cannot handle the message: it was delivered ${times} times without success`, {
-          key: delivery.key,
-        }),
-      };
-    }
+    const { key, attempts } = delivery;
     try {
+      if (attempts > this.maxAttempts && !anyAttempt) {
+        // Earlier deliveries ended with their consumers, or the sink failed. The handler could end this consumer too.
+        const reason = `it was delivered ${attempts - 1} times without success`;
+        throw new PermanentError(`Cannot handle the message: ${reason}`, { key });
+      }
       if (timeoutMs === undefined && ending === undefined) await handler(delivery);
       else await this.#within(delivery, timeoutMs, ending);
       return undefined;
@@ -189,18 +187,14 @@ export class DeliveryProcessor {
   }
 
   #settled(
-    outcome: DeliveryOutcome,
+    outcome: "acked" | "retried" | "deadLettered",
     settled: boolean,
     delivery: Delivery,
     backend: string,
     event: Partial<QueueMessageEvent>,
   ): DeliveryOutcome {
-    if (!settled) {
-      this.#tell("leaseLost", delivery, backend, event);
-      return "lost";
-    }
-    if (outcome !== "lost") this.#tell(outcome, delivery, backend, event);
-    return outcome;
+    this.#tell(settled ? outcome : "leaseLost", delivery, backend, event);
+    return settled ? outcome : "lost";
   }
 
   #tell(

@@ -6,7 +6,7 @@
  * @module
  */
 import { checkValue, number, type Validator } from "../util/validate.ts";
-import { decodeUtf8 } from "../util/bytes.ts";
+import { bytesIn, decodeUtf8 } from "../util/bytes.ts";
 import { open } from "../envelope.ts";
 import { QueueError } from "../errors.ts";
 import { toCause } from "../cause.ts";
@@ -77,7 +77,8 @@ export function wholeSeconds(delayMs: number): number {
 /** The JSON object that a body is or spells; else the body as it came. Bytes that are no UTF-8 spell nothing. */
 function parse(body: unknown): unknown {
   try {
-    const text = body instanceof ArrayBuffer || ArrayBuffer.isView(body) ? decodeUtf8(body) : body;
+    const bytes = bytesIn(body);
+    const text = bytes ? decodeUtf8(bytes) : body;
     const value: unknown = typeof text === "string" ? JSON.parse(text) : body;
     return isPlainObject(value) ? value : body;
   } catch {

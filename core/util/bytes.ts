@@ -33,6 +33,13 @@ export function decodeUtf8(bytes: ArrayBuffer | ArrayBufferView): string | undef
   }
 }
 
+/** The bytes that a buffer or a view holds, `undefined` for any other value. */
+export function bytesIn(value: unknown): Uint8Array<ArrayBuffer> | undefined {
+  if (value instanceof ArrayBuffer) return new Uint8Array(value);
+  if (!ArrayBuffer.isView(value)) return undefined;
+  return new Uint8Array(value.buffer as ArrayBuffer, value.byteOffset, value.byteLength);
+}
+
 /** A dead letter's `body` and `bodyEncoding` for bytes: text where they spell one, else base64. */
 export function bodyOfBytes(bytes: Uint8Array): { readonly body: string; readonly bodyEncoding?: "base64" } {
   const text = decodeUtf8(bytes);

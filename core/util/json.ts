@@ -56,6 +56,16 @@ export function cloneJson<T extends JsonValue>(value: T): T {
   return copy(value) as T;
 }
 
+/** Tells whether JSON can carry a value without loss. */
+export function isJson(value: unknown): boolean {
+  try {
+    copy(value);
+    return true;
+  } catch {
+    return false; // the error names the value that JSON cannot carry: the caller only needs to know that there is one
+  }
+}
+
 /** An object or an array that is being copied. */
 interface Level {
   readonly value: object;
