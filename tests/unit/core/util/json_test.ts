@@ -5,6 +5,7 @@ import {
   bytesOf,
   cloneJson,
   copyPayload,
+  isJson,
   isPlainObject,
   kindOf,
   MAX_DEPTH,
@@ -218,4 +219,11 @@ test("parsePayload reports a body that is no JSON object without its content", (
   ];
   for (const [body, problem] of refused) assert.equal(parsePayload(body), problem, body);
   assert.deepEqual(parsePayload(` {"a":[1]} `), { a: [1] });
+});
+
+test("isJson tells values that JSON carries without loss from all others", () => {
+  const cycle: unknown[] = [];
+  cycle.push(cycle);
+  for (const value of [null, "", 0, true, [], {}, { a: [{ b: 1 }] }]) assert.ok(isJson(value), JSON.stringify(value));
+  for (const value of [undefined, NaN, 1n, new Map(), { a: [undefined] }, cycle]) assert.ok(!isJson(value));
 });
