@@ -11,7 +11,7 @@ interface Timer {
 }
 
 /** Real milliseconds that `until` grants to work that no timer of the clock announces. */
-const GRACE_MS = 250;
+const GRACE_MS = 1_000;
 
 /** Resolves when a message has come back: in some thirtieth of the time that the platforms' shortest timer takes. */
 function messageTurn(): Promise<void> {
