@@ -32,10 +32,12 @@ export const backends: {
   readonly redis: () => Promise<LeasingModule>;
   readonly upstash: () => Promise<LeasingModule>;
   readonly cloudflare: () => Promise<LeasingModule>;
+  readonly rabbitmq: () => Promise<LeasingModule>;
 } = {
   memory: () => import("./memory/mod.ts"),
   sqlite: () => import("./sqlite/mod.ts"),
   redis: () => import("./redis/mod.ts"),
   upstash: () => import("./upstash/mod.ts"),
   cloudflare: () => import("./cloudflare/mod.ts"),
+  rabbitmq: () => import("./rabbitmq/mod.ts"),
 };

@@ -32,8 +32,9 @@ export interface DriverMessage {
 }
 
 /**
- * The outcome of one message of a send. An `error` means that this message is certainly not in the queue. `id` is the
- * broker's own id, where consumers see that in place of an id that the publisher did not choose.
+ * The outcome of one message of a send. An `error` means that this message is certainly not in the queue, unless its code
+ * is `"unknown-outcome"`. `id` is the broker's own id, where consumers see that in place of an id that the publisher did
+ * not choose.
  */
 export type SendResult =
   | { readonly outcome: "added" | "duplicate"; readonly id?: string }
@@ -56,6 +57,8 @@ export interface DriverReceiveOptions {
   readonly maxPerOrderingKey?: number | undefined;
   /** The driver must stop waiting when it aborts, and must not lease anything afterwards. */
   readonly signal: AbortSignal;
+  /** The same object in every call of one consumer, which `unsubscribe` is given at its end. Default: `signal`. */
+  readonly consumer?: AbortSignal | undefined;
 }
 
 /** One leased message as it came from the broker. */
@@ -229,6 +232,11 @@ export interface QueueDriver {
    * says that it counts killed consumers and outlives a crash of the broker.
    */
   receive?(key: string, options: DriverReceiveOptions): Promise<RawDelivery[]>;
+  /**
+   * Ends what the driver does for a consumer between two calls of `receive`, where the broker pushes. Called once the
+   * consumer takes no more; what it has in hand can still be settled. Should not reject.
+   */
+  unsubscribe?(consumer: AbortSignal): Promise<void>;
   /**
    * Settles in one round trip, each settlement for itself: one that the broker refuses must not fail the others.
    *

@@ -32,7 +32,16 @@ const FLAGS: Readonly<Record<Flag, true>> = {
 };
 
 const METHODS = ["send", "classify", "close"] as const;
-const OPTIONAL_METHODS = ["connect", "receive", "settle", "extend", "depth", "ping", "retryAfterMs"] as const;
+const OPTIONAL_METHODS = [
+  "connect",
+  "receive",
+  "unsubscribe",
+  "settle",
+  "extend",
+  "depth",
+  "ping",
+  "retryAfterMs",
+] as const;
 const LIMITS = ["maxBatchMessages", "maxBatchBytes", "maxSettleBatch", "maxWaitMs", "maxDelayMs"] as const;
 
 function isRecord(value: unknown): value is Record<string, unknown> {

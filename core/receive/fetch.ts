@@ -45,7 +45,15 @@ export async function fetchDeliveries(
   for (let failures = 0, empty = 0; !signal.aborted;) {
     const askedAt = monotonic(clock);
     try {
-      const raws = await driver.receive!(key, { group, max, leaseMs, waitMs, maxPerOrderingKey, signal });
+      const raws = await driver.receive!(key, {
+        group,
+        max,
+        leaseMs,
+        waitMs,
+        maxPerOrderingKey,
+        signal,
+        consumer: signal,
+      });
       if (raws.length > 0 || stopWhenEmpty || monotonic(clock) - askedAt >= Math.min(waitMs, IDLE_MS)) return raws;
       // A driver may wake for nothing, but one that never waits must not take all the time there is.
       if (empty > 0) await idle(backoffMs(empty, { baseMs: 10, maxMs: IDLE_MS, jitter: "none" }));

@@ -123,7 +123,6 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined> {
   async stop(): Promise<void> {
     if (!this.#stopped) {
       this.#end();
-      this.#fetchAbort.abort(new DOMException("The consumer stopped", "AbortError"));
       for (const waiter of this.#waiters.splice(0)) waiter.resolve(DONE);
     }
     for (let delivery = this.#shift(); delivery; delivery = this.#shift()) this.#giveBack(delivery);
@@ -272,9 +271,14 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined> {
     this.#checkOver();
   }
 
+  /** Ends the fetching, and what the driver does for this consumer between two fetches. */
   #end(): void {
+    if (this.#stopped) return;
     this.#stopped = true;
     this.#options.signal?.removeEventListener("abort", this.#onAbort);
+    this.#fetchAbort.abort(new DOMException("The consumer stopped", "AbortError"));
+    const { driver } = this.#context;
+    if (driver.unsubscribe) this.#releases.push(driver.unsubscribe(this.#fetchAbort.signal).catch(() => undefined));
   }
 
   #onLost(delivery: LeasedDelivery): void {

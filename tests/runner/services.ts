@@ -10,18 +10,24 @@
  * @module
  */
 import { test as nodeTest } from "node:test";
+import { spawnSync } from "node:child_process";
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 import process from "node:process";
 import { run } from "./child.ts";
 
-/** A program, and the Debian package that has it. */
+/** A program, or a Python module, and the Debian package that has it. */
 const PACKAGES = {
   "redis-server": "redis-server",
+  "rabbitmq-server": "rabbitmq-server",
   "nats-server": "nats-server",
   openssl: "openssl",
   python3: "python3",
+  "python3-aio-pika": "python3-aio-pika",
 } as const;
+
+/** Python modules among them. */
+const MODULES: Readonly<Partial<Record<Service, string>>> = { "python3-aio-pika": "aio_pika" };
 
 /** A program that suites ask for. */
 export type Service = keyof typeof PACKAGES;
@@ -47,9 +53,23 @@ export function findProgram(name: string, path: string = process.env.PATH ?? "")
   return undefined;
 }
 
+/** A Python on the path that has a module, or undefined: the one of the system's packages need not be the first. */
+export function pythonWith(module: string, path: string = process.env.PATH ?? ""): string | undefined {
+  const pythons = path.split(delimiter).map((dir) => findProgram("python3", dir)).filter((found) =>
+    found !== undefined
+  );
+  return pythons.find((python) => spawnSync(python, ["-c", `import ${module}`], { stdio: "ignore" }).status === 0);
+}
+
+/** Whether a service is there. */
+function isThere(service: Service, path?: string): boolean {
+  const module = MODULES[service];
+  return (module === undefined ? findProgram(service, path) : pythonWith(module, path)) !== undefined;
+}
+
 /** The runner's `test` where all the programs are there, else one that skips. */
 export function requires(...services: readonly Service[]): TestFunction {
-  const missing = services.filter((service) => !findProgram(service));
+  const missing = services.filter((service) => !isThere(service));
   if (missing.length === 0) return nodeTest as TestFunction;
   return (name, fn) => void nodeTest(name, { skip: `${missing.join(", ")} not found` }, fn);
 }
@@ -67,7 +87,7 @@ export interface InstallOptions {
 /** Installs the missing ones from the system's own packages, and answers those that are missing still. */
 export async function installServices(options: InstallOptions): Promise<Service[]> {
   const { path = process.env.PATH ?? "", root = process.getuid?.() === 0, log } = options;
-  const missing = () => SERVICES.filter((service) => !findProgram(service, path));
+  const missing = () => SERVICES.filter((service) => !isThere(service, path));
   const wanted = missing();
   if (wanted.length === 0) return [];
   const aptGet = findProgram("apt-get", path);

@@ -35,6 +35,7 @@ test("architecture: importing one module brings no other backend's client", asyn
   const own: Readonly<Record<string, readonly string[]>> = {
     "backends/redis/mod.ts": ["ioredis"],
     "backends/upstash/mod.ts": ["@upstash/redis"],
+    "backends/rabbitmq/mod.ts": ["amqplib"],
   };
   for (
     const file of Object.values(exports).map((path) => path.replace("./", "")).filter((path) =>

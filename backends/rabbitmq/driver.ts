@@ -1,0 +1,509 @@
+/**
+ * The driver of the RabbitMQ backend.
+ *
+ * @module
+ */
+import type {
+  DriverDepth,
+  DriverMessage,
+  DriverReceiveOptions,
+  QueueDriver,
+  RawDelivery,
+  SendResult,
+  Settlement,
+  SettleResult,
+} from "../../core/driver.ts";
+import { type ErrorCode, QueueError } from "../../core/errors.ts";
+import { type Capabilities, DEFAULT_GROUP } from "../../core/protocol.ts";
+import { abortable, withDeadline } from "../../core/util/async.ts";
+import { systemClock } from "../../core/util/clock.ts";
+import { checkOptions } from "../../core/util/validate.ts";
+import { type AmqpMessage, openConnection } from "./client.ts";
+import { type Connection, Link } from "./connection.ts";
+import { type Held, PushConsumer } from "./consumer.ts";
+import { RabbitMQDeadLetters } from "./dead_letters.ts";
+import { HELD_MS, nextStop, type Stop } from "./delays.ts";
+import { classifyError } from "./errors.ts";
+import {
+  attemptsOf,
+  bodyOf,
+  copyOptions,
+  destinationOf,
+  headerProblem,
+  headersOf,
+  idOf,
+  movedOptions,
+  publishedAtOf,
+  toAmqp,
+  waitOf,
+} from "./messages.ts";
+import { Mover } from "./mover.ts";
+import { deadNameOf } from "./names.ts";
+import { addressOf, DEFAULT_EXCHANGE, RABBITMQ_CHECKS, type RabbitMQOptions } from "./options.ts";
+import { type Confirmation, type Outgoing, Publisher } from "./publisher.ts";
+import { Topology } from "./topology.ts";
+
+/** Bytes of the largest payload: what RabbitMQ 4 takes by default. */
+const MAX_PAYLOAD = 16 * 1024 * 1024;
+
+/** Milliseconds of the longest wait for a message. It costs nothing: the broker pushes. */
+const MAX_WAIT_MS = 30_000;
+
+/** Milliseconds that the broker has at most to answer a goodbye. */
+const MAX_CLOSE_MS = 1_000;
+
+/** One copy of a message that is held: where it goes and how it is counted. */
+interface Copy {
+  readonly held: Held;
+  readonly settlement: Settlement | { readonly kind: "release" };
+}
+
+/** Queues on RabbitMQ. */
+export class RabbitMQDriver implements QueueDriver {
+  readonly name = "rabbitmq";
+  readonly capabilities: Capabilities;
+  readonly maxBatchBytes = MAX_PAYLOAD;
+  readonly maxWaitMs = MAX_WAIT_MS;
+  readonly secrets: readonly string[];
+  readonly deadLetters: RabbitMQDeadLetters;
+  readonly #publishing: Link;
+  readonly #consuming: Link;
+  readonly #publisher: Publisher;
+  readonly #topology: Topology;
+  readonly #persistent: boolean;
+  readonly #timeoutMs: number;
+  /** By the signal that stands for the consumer. */
+  readonly #consumers: Map<AbortSignal, Promise<PushConsumer>> = new Map();
+  readonly #open: Set<PushConsumer> = new Set();
+  readonly #ending: Set<Promise<void>> = new Set();
+  readonly #movers: Set<Mover> = new Set();
+
+  /**
+   * A driver that connects when it is first used.
+   *
+   * @throws {TypeError | RangeError} An option that is not as described.
+   * @throws {ConfigError} A URL that is not of RabbitMQ.
+   */
+  constructor(options: RabbitMQOptions) {
+    checkOptions("rabbitmq options", options, RABBITMQ_CHECKS);
+    const { timeoutMs = 5_000, maxRetries = 3, heartbeatMs = 10_000, queueType = "quorum", durable = true } = options;
+    const { groups = [DEFAULT_GROUP], exchange = DEFAULT_EXCHANGE, queue, declare = "active" } = options;
+    const address = options.connect ? undefined : addressOf(options);
+    // So that every try has its part of the time in which a publish must be confirmed.
+    const connectMs = Math.max(timeoutMs / (maxRetries + 2), 1_000);
+    const connect = options.connect ??
+      (() => openConnection(address!, { heartbeatSeconds: Math.ceil(heartbeatMs / 1_000), timeoutMs: connectMs }));
+    this.#publishing = new Link(connect, connectMs);
+    this.#consuming = new Link(connect, connectMs);
+    this.#publisher = new Publisher(this.#publishing);
+    this.#topology = new Topology({
+      exchange,
+      template: queue,
+      queueType,
+      declare,
+      groupsOf: typeof groups === "function" ? groups : () => groups,
+    });
+    this.#persistent = durable;
+    this.#timeoutMs = timeoutMs;
+    this.deadLetters = new RabbitMQDeadLetters({
+      link: this.#consuming,
+      publisher: this.#publisher,
+      topology: this.#topology,
+      persistent: durable,
+    });
+    const password = address?.password;
+    this.secrets = password === undefined || password === "guest" ? [] : [password, encodeURIComponent(password)];
+    this.capabilities = {
+      durable: durable || queueType === "quorum",
+      delay: true,
+      ttl: true,
+      dedup: false,
+      groups: true,
+      deadLetters: true,
+      replay: true,
+      fencing: true,
+      extend: true,
+      release: true,
+      attempts: queueType === "quorum",
+      headers: true,
+      maxLength: false,
+      depth: true,
+      order: "best-effort",
+      orderingKeys: false,
+      consume: "pull",
+      maxPayloadBytes: MAX_PAYLOAD,
+      idleCostPerHour: 0,
+    };
+  }
+
+  /** Connects, and declares what a publisher of the key needs. */
+  connect(key: string, signal: AbortSignal): Promise<void> | undefined {
+    if (this.#publisher.ready && this.#publishing.current?.ready.has(key)) return undefined;
+    return this.#prepare(key, signal).then(() => undefined);
+  }
+
+  async send(key: string, messages: readonly DriverMessage[], signal: AbortSignal): Promise<SendResult[]> {
+    const connection = await this.#prepare(key, signal);
+    const schedule = this.#topology.scheduleOf(key);
+    const stops = messages.map(({ delayMs }) => delayMs > 0 ? nextStop(delayMs) : undefined);
+    await this.#declareStops(connection, schedule, stops, signal);
+    if (stops.some((stop) => stop !== undefined)) {
+      // There may be no consumer that moves what has waited.
+      await abortable(this.#move(await this.#consuming.open(signal)), signal);
+    }
+    const to = { name: schedule, ...this.#topology.addressOf(key) };
+    const problems = messages.map(headerProblem);
+    const now = Date.now();
+    const outgoing = messages.map((message, i): Outgoing => {
+      const stop = stops[i];
+      return {
+        ...toAmqp(message, { now, persistent: this.#persistent, delayed: stop && { to, waitMs: stop.restMs } }),
+        ...stop ? this.#topology.stopOf(schedule, stop.level) : this.#topology.addressOf(key),
+      };
+    });
+    const confirmations = await this.#publisher.publish(
+      outgoing.filter((_, i) => problems[i] === undefined),
+      signal,
+    );
+    this.#checkSent(connection, key, confirmations);
+    let next = 0;
+    return problems.map((problem): SendResult => {
+      if (problem !== undefined) return { error: new QueueError("too-large", problem) };
+      const confirmation = confirmations[next++]!;
+      if (confirmation === "confirmed") return { outcome: "added" };
+      if (confirmation === "unroutable") return { error: new QueueError("not-found", this.#noQueue(key)) };
+      return { error: confirmation };
+    });
+  }
+
+  async receive(
+    key: string,
+    { group, max, leaseMs, waitMs, signal, consumer: of = signal }: DriverReceiveOptions,
+  ): Promise<RawDelivery[]> {
+    if (signal.aborted || of.aborted) return [];
+    let opening = this.#consumers.get(of);
+    if (opening === undefined) {
+      opening = this.#subscribe(key, group, of);
+      this.#consumers.set(of, opening);
+      opening.catch(() => this.#consumers.delete(of));
+    }
+    const consumer = await abortable(opening, signal);
+    try {
+      return (await consumer.receive({ max, leaseMs, waitMs, signal })).map(toDelivery);
+    } catch (error) {
+      if (classifyError(error) !== "not-found" || !this.#topology.active) throw error;
+      throw this.#gone(this.#consuming, consumer.queue);
+    } finally {
+      // The next call subscribes anew; what this one has handed out can still be settled, where its channel lives.
+      if (consumer.lost && this.#consumers.get(of) === opening) {
+        this.#consumers.delete(of);
+        void this.#end(consumer);
+      }
+    }
+  }
+
+  async unsubscribe(of: AbortSignal): Promise<void> {
+    const opening = this.#consumers.get(of);
+    this.#consumers.delete(of);
+    await opening?.then((consumer) => this.#end(consumer), () => undefined);
+  }
+
+  async settle(
+    key: string,
+    group: string,
+    settlements: readonly Settlement[],
+    signal: AbortSignal,
+  ): Promise<SettleResult[]> {
+    const open = settlements.map((settlement) => ({ held: settlement.lease as Held, settlement }))
+      .filter(({ held }) => held.state === "leased");
+    const failures = new Map<Held, QueueError>();
+    for (const { held } of open) held.settling = true;
+    try {
+      const copies = open.filter(({ settlement }) => settlement.kind !== "ack");
+      const released = copies.filter(({ settlement }) => settlement.kind === "release");
+      // Else the broker would bring the copies back at once.
+      await Promise.all([...new Set(released.map(({ held }) => held.consumer))].map((consumer) => consumer.pause()));
+      const confirmations = copies.length > 0 ? await this.#copy(key, group, copies, signal) : [];
+      for (const [i, { held, settlement }] of copies.entries()) {
+        const confirmation = confirmations[i]!;
+        if (confirmation === "confirmed") continue;
+        if (settlement.kind === "release") held.consumer.requeue([held]);
+        else {failures.set(
+            held,
+            confirmation === "unroutable" ? this.#gone(this.#publishing, held.consumer.queue) : confirmation,
+          );}
+      }
+      await acknowledge(open.map(({ held }) => held).filter((held) => !failures.has(held) && held.state === "leased"));
+      // What is tried again is the whole: those that are settled answer so.
+      for (const error of failures.values()) if (error.retryable || error.code === "unknown-outcome") throw error;
+    } finally {
+      for (const { held } of open) held.settling = false;
+    }
+    return settlements.map(({ lease, kind }): SettleResult => {
+      const held = lease as Held;
+      const error = failures.get(held);
+      if (error) return { error };
+      return held.state === "settled" || kind === "release" && held.state === "lost";
+    });
+  }
+
+  extend(_key: string, _group: string, leases: readonly unknown[], leaseMs: number): Promise<boolean[]> {
+    return Promise.resolve((leases as readonly Held[]).map((held) => held.consumer.extend(held, leaseMs)));
+  }
+
+  async depth(key: string, group: string, signal: AbortSignal): Promise<DriverDepth> {
+    const connection = await this.#consuming.open(signal);
+    const queue = this.#topology.queueOf(key, group);
+    const own = [...this.#open].filter((consumer) => consumer.queue === queue);
+    // Else what is being pushed would be counted twice, or not at all.
+    await abortable(Promise.all(own.map((consumer) => consumer.asking || consumer.pause())), signal);
+    const count = (name: string) => countOf(connection, name);
+    const names = [queue, this.#topology.scheduleOf(key)];
+    const chains = names.map(async (name) => {
+      const { first, rest } = this.#topology.waitingIn(name);
+      const found = await count(first);
+      const held = [...this.#movers].reduce((sum, mover) => sum + mover.heldFor(name), 0);
+      const counts = found === undefined ? [] : await Promise.all(rest.map(count));
+      return counts.reduce<number>((sum, one) => sum + (one ?? 0), (found ?? 0) + held);
+    });
+    const [ready, dead, ...delayed] = await abortable(
+      Promise.all([count(queue), count(deadNameOf(queue)), ...chains]),
+      signal,
+    );
+    return {
+      ready: (ready ?? 0) + own.reduce((sum, { buffered }) => sum + buffered, 0),
+      inFlight: own.reduce((sum, { leased }) => sum + leased, 0),
+      delayed: delayed.reduce<number>((sum, one) => sum + (one ?? 0), 0),
+      dead: dead ?? 0,
+    };
+  }
+
+  async ping(signal: AbortSignal): Promise<void> {
+    const connection = await this.#publisher.connection(signal);
+    await abortable(connection.withChannel(() => Promise.resolve()), signal);
+  }
+
+  async close(): Promise<void> {
+    for (const opening of this.#consumers.values()) opening.then((consumer) => this.#end(consumer), () => undefined);
+    await Promise.allSettled(this.#consumers.values());
+    await Promise.allSettled(this.#ending);
+    await Promise.allSettled([...this.#open].map((consumer) => consumer.close()));
+    for (const mover of this.#movers) mover.close();
+    const closeMs = Math.min(this.#timeoutMs / 4, MAX_CLOSE_MS);
+    await Promise.all([this.#publishing.close(closeMs), this.#consuming.close(closeMs)]);
+  }
+
+  classify(error: unknown): ErrorCode {
+    return classifyError(error);
+  }
+
+  async #subscribe(key: string, group: string, of: AbortSignal): Promise<PushConsumer> {
+    const connection = await this.#consuming.open(of);
+    const queue = this.#topology.queueOf(key, group);
+    await Promise.all([
+      this.#topology.group(connection, key, group),
+      this.#move(connection),
+    ]);
+    const consumer = await PushConsumer.open(connection, queue, {
+      release: (held) => this.#release(key, group, held),
+      onGone: () => this.#topology.forgetQueue(connection, queue),
+      onClosed: (closed) => this.#open.delete(closed),
+    });
+    this.#open.add(consumer);
+    return consumer;
+  }
+
+  async #prepare(key: string, signal: AbortSignal): Promise<Connection> {
+    const connection = await this.#publisher.connection(signal);
+    try {
+      await abortable(Promise.all([this.#topology.key(connection, key), this.#publisher.prepare(connection)]), signal);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      throw new QueueError("timeout", "the broker did not answer the declaration of a queue in time");
+    }
+    return connection;
+  }
+
+  /** Lets a consumer take no more. */
+  #end(consumer: PushConsumer): Promise<void> {
+    const ending: Promise<void> = consumer.end().finally(() => this.#ending.delete(ending));
+    this.#ending.add(ending);
+    return ending;
+  }
+
+  /** Gives back what was not handed out: as it was before where the broker takes the copies, else counted. */
+  async #release(key: string, group: string, held: readonly Held[]): Promise<void> {
+    try {
+      const copies = held.map((one): Copy => ({ held: one, settlement: { kind: "release" } }));
+      const confirmations = await withDeadline(
+        systemClock,
+        this.#timeoutMs,
+        lateError,
+        undefined,
+        ({ signal }) => abortable(this.#copy(key, group, copies, signal), signal),
+      );
+      await acknowledge(held.filter((_, i) => confirmations[i] === "confirmed"));
+    } catch {
+      // No copies: the broker counts the delivery then.
+    }
+    for (const one of held) one.consumer.requeue([one]);
+  }
+
+  /** Copies messages to where their settlements send them. */
+  async #copy(key: string, group: string, copies: readonly Copy[], signal: AbortSignal): Promise<Confirmation[]> {
+    const connection = await this.#publisher.connection(signal);
+    await abortable(this.#topology.group(connection, key, group), signal);
+    const outgoing: Outgoing[] = [];
+    for (const { held: { message, consumer: { queue } }, settlement } of copies) {
+      const attempts = attemptsOf(message) - (settlement.kind === "release" ? 1 : 0);
+      const now = Date.now();
+      const delayMs = settlement.kind === "retry" ? settlement.delayMs : 0;
+      const stop = delayMs > 0 ? nextStop(delayMs) : undefined;
+      const letter = settlement.kind === "dead" ? { cause: settlement.cause, key, group, diedAt: now } : undefined;
+      const options = copyOptions(message, { attempts, letter }, {
+        now,
+        persistent: this.#persistent,
+        delayed: stop && { to: { name: queue, exchange: "", routingKey: queue }, waitMs: stop.restMs },
+      });
+      const { content } = message;
+      if (letter) await abortable(this.#topology.dead(connection, queue), signal);
+      if (stop) await this.#declareStops(connection, queue, [stop], signal);
+      const to = letter
+        ? { exchange: "", routingKey: deadNameOf(queue) }
+        : stop
+        ? this.#topology.stopOf(queue, stop.level)
+        : { exchange: "", routingKey: queue };
+      outgoing.push({ ...to, content, options });
+    }
+    return await this.#publisher.publish(outgoing, signal);
+  }
+
+  async #declareStops(
+    connection: Connection,
+    name: string,
+    stops: readonly (Stop | undefined)[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    for (const stop of stops) {
+      if (stop === undefined) continue;
+      const { level } = stop;
+      const declared = level === undefined
+        ? this.#topology.declareDue(connection)
+        : this.#topology.delay(connection, name, level);
+      await abortable(declared, signal);
+    }
+  }
+
+  /** Moves what has waited to where it belongs, for as long as the connection lives. */
+  #move(connection: Connection): Promise<void> {
+    return connection.once("mover", async () => {
+      try {
+        await this.#topology.declareDue(connection);
+      } catch (error) {
+        const code = classifyError(error);
+        if (code !== "not-found" && code !== "unauthorized" || connection.lost) throw error;
+        return; // nothing can have been delayed, and we may not declare a queue for it
+      }
+      const mover: Mover = await Mover.open(
+        connection,
+        this.#topology.due,
+        (messages) => this.#forward(messages),
+        () => {
+          connection.declared.delete("mover");
+          for (const one of this.#movers) if (one.closed) this.#movers.delete(one);
+        },
+      );
+      this.#movers.add(mover);
+    });
+  }
+
+  async #forward(messages: readonly AmqpMessage[]): Promise<boolean[]> {
+    return await withDeadline(systemClock, this.#timeoutMs, lateError, undefined, async ({ signal }) => {
+      const connection = await this.#publisher.connection(signal);
+      const now = Date.now();
+      const outgoing: (Outgoing | undefined)[] = [];
+      for (const message of messages) {
+        const to = destinationOf(message);
+        const waitMs = waitOf(message);
+        const stop = waitMs < HELD_MS ? undefined : nextStop(waitMs);
+        if (to && stop) await this.#declareStops(connection, to.name, [stop], signal);
+        const delayed = to && stop && { to, waitMs: stop.restMs };
+        const options = movedOptions(message, delayed, { now, persistent: this.#persistent });
+        const address = to && stop ? this.#topology.stopOf(to.name, stop.level) : to;
+        outgoing.push(address && { ...address, content: message.content, options });
+      }
+      const sent = outgoing.filter((one) => one !== undefined);
+      const confirmations = await abortable(this.#publisher.publish(sent, signal), signal);
+      // A foreign message that has come here is nobody's, and stays.
+      let next = 0;
+      return outgoing.map((one) => one !== undefined && confirmations[next++] === "confirmed");
+    });
+  }
+
+  /** Rejects a batch of which nothing can be on a queue, or of which nothing is known. */
+  #checkSent(connection: Connection, key: string, confirmations: readonly Confirmation[]): void {
+    const [first] = confirmations;
+    if (first === undefined) return;
+    if (first === "unroutable" && confirmations.every((one) => one === first)) {
+      if (!this.#topology.active) return;
+      this.#topology.forget(connection, key);
+      throw new QueueError("unavailable", this.#noQueue(key));
+    }
+    if (typeof first === "string") return;
+    if (confirmations.every((one) => typeof one !== "string" && one.code === first.code)) throw first;
+  }
+
+  #noQueue(key: string): string {
+    return `no queue is bound to the exchange ${this.#topology.exchange} for the key ${JSON.stringify(key)}`;
+  }
+
+  /** A queue that was declared is no longer there: the next try declares it anew, where it may. */
+  #gone(link: Link, queue: string): QueueError {
+    if (link.current) this.#topology.forgetQueue(link.current, queue);
+    const code = this.#topology.active ? "unavailable" : "not-found";
+    return new QueueError(code, `the queue ${queue} or one beside it is gone`);
+  }
+}
+
+function lateError(): QueueError {
+  return new QueueError("timeout", "no answer came in time");
+}
+
+function toDelivery(held: Held): RawDelivery {
+  const { message } = held;
+  const headers = headersOf(message);
+  const publishedAt = publishedAtOf(message);
+  return {
+    id: idOf(message),
+    lease: held,
+    body: bodyOf(message),
+    attempts: attemptsOf(message),
+    ...headers && { headers },
+    ...publishedAt !== undefined && { publishedAt },
+  };
+}
+
+/** Acknowledges messages of several consumers. */
+async function acknowledge(held: readonly Held[]): Promise<void> {
+  const consumers = new Set(held.map(({ consumer }) => consumer));
+  await Promise.all(
+    [...consumers].map((consumer) =>
+      consumer.acknowledge(consumers.size === 1 ? held : held.filter((one) => one.consumer === consumer))
+    ),
+  );
+}
+
+/** Messages that are ready in a queue; `undefined` where there is none of that name. */
+async function countOf(connection: Connection, queue: string): Promise<number | undefined> {
+  try {
+    return (await connection.withChannel((channel) => channel.checkQueue(queue))).messageCount;
+  } catch (error) {
+    if (classifyError(error) === "not-found" && !connection.lost) return undefined;
+    throw error;
+  }
+}
+
+/** A driver as the options describe it. */
+export function createDriver(options: RabbitMQOptions): RabbitMQDriver {
+  return new RabbitMQDriver(options);
+}

@@ -1,0 +1,140 @@
+/**
+ * Queues on RabbitMQ, with quorum queues, publisher confirms, groups and dead letters. RabbitMQ 3.10 or newer.
+ *
+ * Publishers and consumers meet at one durable topic exchange without arguments. Each key and group has a queue bound with
+ * the key: `<exchange>_<group>` for the key that is named as the exchange, else `<exchange>_<key>_<group>`, which are the
+ * names of the Python Slack MCP Server's guide. A body is the payload as JSON, `message_id` the id, headers are AMQP
+ * headers; a foreign publisher needs none of them. A queue that somebody else declared, with whatever arguments, is
+ * taken as it is: what needs arguments lives in queues of our own beside it.
+ *
+ * | queue | what is in it |
+ * |---|---|
+ * | `<queue>` | what is ready, for us and for foreign consumers |
+ * | `<queue>.dead` | dead letters |
+ * | `<queue>.delay.<n>` | retries that wait for 2ⁿ ms |
+ * | `<exchange>:<key>.delay.<n>` | delayed publishes of a key, for all of its groups |
+ * | `<exchange>.due` | what has waited; a process of ours moves it to where it belongs, or to wait on |
+ *
+ * ## Delivery semantics
+ *
+ * 1. *Confirmed*: a publish is mandatory and persistent, and resolves when the broker has it on every queue that is bound.
+ *    `"queue-full"`: the broker refused it, or is low on memory or disk; `"too-large"`, `"unauthorized"`, `"not-found"` (no
+ *    queue is bound and we may declare none). A message without a confirmation is `"unknown-outcome"` and is not repeated:
+ *    RabbitMQ knows no ids.
+ * 2. *At least once*: a message stays on its queue until it is acknowledged. A retry, a release and a dead letter are copies
+ *    with the same id, confirmed before the original is acknowledged: a crash between the two duplicates and loses nothing.
+ * 3. *Leases*: a delivery belongs to its channel. A lease that nobody renews is given back by the process that holds it. **A
+ *    process that is killed loses its connection, and its messages come again at once**, not after `leaseMs`; one that
+ *    freezes, or whose network is gone, after two heartbeats. The broker settles nothing for a channel that is gone, so late
+ *    settlements answer `false`. A delivery that is held for longer than the broker's `consumer_timeout` (30 minutes) is lost,
+ *    and with it all of its channel: its signal aborts at the next renewal.
+ * 4. *Attempts* are a header of the copies and the broker's own count. A classic queue only knows whether it has delivered a
+ *    message before, so there a second kill in a row does not count. A message that arrives in the moment in which its
+ *    consumer leaves may count once more.
+ * 5. *Delays*, of any length, are never early and wait behind no longer one. The broker keeps them; the last step needs any
+ *    process of ours that consumes, or that delayed something, to be there.
+ * 6. *Dead letters* have all that the message had, with cause, attempts, key, group and times. Listing takes them and gives
+ *    them back, so two who list at the same time see a part each.
+ * 7. *Bounded* by the broker: a policy with `max-length` and `overflow: reject-publish` bounds a queue and disturbs nobody's
+ *    declaration; a publish is `"queue-full"` then. There is no `maxLength` here.
+ * 8. *Groups*: a queue gets what is published once it is declared. Publishers declare the default group's, and those of
+ *    `groups` (`RABBITMQ_GROUPS`): **a group that is not named there starts with its first consumer.** A queue whose group has
+ *    no consumer any more keeps its messages until it is deleted.
+ * 9. *`consume`* acknowledges by asking. What is given back goes to the end of the queue, uncounted.
+ * 10. *Backpressure*: the broker pushes what was asked for, never more than `prefetch`.
+ * 11. *Abort and close*: what was pushed and not handed out goes back.
+ * 12. *Reconnects* when it is next used, and declares everything anew.
+ * 13. *Idle cost*: heartbeats, and no command.
+ * 14. *Secrets*: the password is handed to the client apart from any URL.
+ * 15. *Ordering keys*: not offered.
+ *
+ * Order: first in, first out, but for what was retried or given back. `depth` counts what is in flight in this process alone.
+ *
+ * **RabbitMQ 4** drops a message of a quorum queue at its 21st delivery unless a policy says otherwise. Retries are copies
+ * and start at zero; a message whose consumers keep dying is copied anew at its eighth, before anybody gets it. RabbitMQ 4.3
+ * counts `basic.reject` alone, which is what is used, and names it `x-acquired-count`.
+ *
+ * **A new quorum queue** has its place in the broker's directory about half a second after it was declared. A broker that is
+ * killed before that, as by a power cut, starts without what the queue had; so declare queues ahead of the first event.
+ *
+ * Two pairs of key and group whose queues have the same name, such as `a_b`, `c` and `a`, `b_c`, are refused where one process
+ * uses both; `queue` (`RABBITMQ_QUEUE`) is a template for other names.
+ *
+ * ## Configuration
+ *
+ * | variable | what |
+ * |---|---|
+ * | `RABBITMQ_URL` | `amqp://user:password@host:port/vhost`; `amqps://` for TLS |
+ * | `RABBITMQ_HOST`, `RABBITMQ_PORT`, `RABBITMQ_VHOST` | in place of a URL; 5672 (TLS: 5671), `/` |
+ * | `RABBITMQ_USERNAME`, `RABBITMQ_PASSWORD` | where the URL has none; `guest` |
+ * | `RABBITMQ_SSL` | `true`: TLS also without `amqps://` |
+ * | `RABBITMQ_EXCHANGE` | `slack_events` |
+ * | `RABBITMQ_QUEUE` | the names of queues, such as `{exchange}.{key}.{group}` |
+ * | `RABBITMQ_GROUPS` | groups, separated by commas, whose queues a publisher declares |
+ * | `RABBITMQ_QUEUE_TYPE` | `quorum` (default) or `classic` |
+ * | `RABBITMQ_DECLARE` | `active` (default) or `passive`: declare nothing, everything exists |
+ * | `RABBITMQ_HEARTBEAT` (s) | 10 |
+ * | `RABBITMQ_TIMEOUT` (s), `RABBITMQ_MAX_RETRIES`, `RABBITMQ_RETRY_DELAY` (s) | 5, 3, 0.1 |
+ * | `RABBITMQ_MESSAGE_TTL` (s) | unsettled messages leave by themselves; default: never |
+ * | `RABBITMQ_DURABLE` | `false`: classic queues keep messages in memory |
+ *
+ * Without the right to declare, what exists is used. The user needs to read the queues, and to write to the exchange and
+ * to the default exchange.
+ *
+ * ## Runtimes
+ *
+ * Deno, Bun, Node, over `amqplib`: its channels are plain, so that what the broker closes is seen where it matters; it has
+ * no dependency, tells of blocked connections and returned messages, and survives kills of the broker on all three. It does not
+ * declare anything anew after a reconnect, and nor does `@cloudamqp/amqp-client`, so that is done here.
+ *
+ * @example
+ * ```ts
+ * import { RabbitMQBackend } from "@slack-mcp/queue/rabbitmq";
+ *
+ * const backend = new RabbitMQBackend({ url: "amqp://localhost", groups: ["slack-mcp", "bots"] });
+ *
+ * async function main(): Promise<void> {
+ *   await backend.publish("slack_events", { type: "event_callback" }, { id: "Ev123" });
+ *   for await (const delivery of backend.receive("slack_events", { group: "bots" })) {
+ *     await delivery.ack();
+ *   }
+ * }
+ *
+ * if (backend.capabilities.dedup) await main();
+ * await backend.close();
+ * ```
+ *
+ * @module
+ */
+import { PortableBackend } from "../../core/backend.ts";
+import { backendOptions } from "../../core/context.ts";
+import type { AmqpConnection } from "./client.ts";
+import { createDriver } from "./driver.ts";
+import { optionsFromEnv, type RabbitMQOptions } from "./options.ts";
+
+export type { AmqpConnection, RabbitMQOptions };
+
+/** Queues on RabbitMQ: one queue for each key and group, publisher confirms, dead letters. */
+export class RabbitMQBackend extends PortableBackend {
+  /**
+   * Makes a backend that connects when it is first used.
+   *
+   * @param options Where the broker is, and how exchange and queues are named.
+   * @throws {TypeError | RangeError} An option that is not as described.
+   * @throws {ConfigError} A URL that is not of RabbitMQ.
+   */
+  constructor(options: RabbitMQOptions = {}) {
+    super(createDriver(options), backendOptions(options));
+  }
+}
+
+/**
+ * Makes a backend as the `RABBITMQ_…` variables describe it.
+ *
+ * @param env The environment.
+ * @returns A backend that connects when it is first used.
+ * @throws {ConfigError} A variable that is missing or wrong.
+ */
+export function fromEnv(env: object): RabbitMQBackend {
+  return new RabbitMQBackend(optionsFromEnv(env));
+}

@@ -1,0 +1,209 @@
+/**
+ * Exchanges and queues: declared where that is wanted and allowed, taken as they are where they exist.
+ *
+ * @module
+ */
+import { QueueError } from "../../core/errors.ts";
+import type { AmqpChannel, AmqpQueueOptions } from "./client.ts";
+import type { Connection } from "./connection.ts";
+import { LEVELS } from "./delays.ts";
+import { classifyError } from "./errors.ts";
+import { deadNameOf, delayNameOf, dueNameOf, type Naming, queueNameOf, routingKeyOf, scheduleNameOf } from "./names.ts";
+
+/** How queues are declared. */
+export interface TopologySettings extends Naming {
+  /** `"quorum"` is replicated and counts deliveries, `"classic"` does neither. */
+  readonly queueType: "quorum" | "classic";
+  /** `"passive"`: nothing is declared, everything must exist. */
+  readonly declare: "active" | "passive";
+  /** The groups of a key whose queues a publisher declares too. */
+  readonly groupsOf: (key: string) => readonly string[];
+}
+
+/** More redeliveries than a dead letter ever has: it is listed by taking it and giving it back. */
+const NO_DELIVERY_LIMIT = 1_000_000_000;
+
+/** Declares over a connection, each thing once. */
+export class Topology {
+  readonly #settings: TopologySettings;
+  readonly #owners: Map<string, string> = new Map();
+
+  /** With these settings. */
+  constructor(settings: TopologySettings) {
+    this.#settings = settings;
+  }
+
+  /** Whether queues that are missing are declared. */
+  get active(): boolean {
+    return this.#settings.declare === "active";
+  }
+
+  /**
+   * The queue of a key and group.
+   *
+   * @throws {QueueError} `"invalid"`: another key and group have a queue of that name.
+   */
+  queueOf(key: string, group: string): string {
+    const name = queueNameOf(this.#settings, key, group);
+    const owner = JSON.stringify([key, group]);
+    const known = this.#owners.get(name);
+    if (known === undefined) this.#owners.set(name, owner);
+    else if (known !== owner) {
+      const pairs = [known, owner].map((pair) => JSON.parse(pair) as [string, string])
+        .map(([k, g]) => `key ${JSON.stringify(k)} and group ${JSON.stringify(g)}`);
+      throw new QueueError(
+        "invalid",
+        `the queue ${name} would be shared by ${pairs.join(" and ")}: rename one of them`,
+      );
+    }
+    return name;
+  }
+
+  /** The exchange, and the queue of one group, bound. */
+  group(connection: Connection, key: string, group: string): Promise<void> {
+    const queue = this.queueOf(key, group);
+    return connection.once(`queue ${queue}`, async () => {
+      await this.#exchange(connection);
+      await this.#queue(connection, queue, {});
+      await this.#bind(connection, (channel) => channel.bindQueue(queue, this.#settings.exchange, routingKeyOf(key)));
+    });
+  }
+
+  /** The exchange, and the queues of the groups that must miss nothing, bound. */
+  async key(connection: Connection, key: string): Promise<void> {
+    if (connection.ready.has(key)) return;
+    await this.#exchange(connection);
+    await Promise.all(this.#settings.groupsOf(key).map((group) => this.group(connection, key, group)));
+    connection.ready.add(key);
+  }
+
+  /** Forgets what was declared for a key: it is no longer there. */
+  forget(connection: Connection, key: string): void {
+    connection.ready.delete(key);
+    connection.declared.delete(`exchange ${this.#settings.exchange}`);
+    for (const group of this.#settings.groupsOf(key)) this.forgetQueue(connection, this.queueOf(key, group));
+  }
+
+  /** Forgets a queue, and what leads to it. */
+  forgetQueue(connection: Connection, queue: string): void {
+    connection.ready.clear();
+    for (const name of connection.declared.keys()) {
+      if (name.startsWith(`queue ${queue}`)) connection.declared.delete(name);
+    }
+  }
+
+  /** The queue of the dead letters of a queue. */
+  dead(connection: Connection, queue: string): Promise<void> {
+    const { queueType } = this.#settings;
+    const limit = queueType === "quorum" ? { "x-delivery-limit": NO_DELIVERY_LIMIT } : {};
+    const name = deadNameOf(queue);
+    return connection.once(`queue ${name}`, () => this.#queue(connection, name, limit));
+  }
+
+  /** The name under which delayed publishes of a key wait. */
+  scheduleOf(key: string): string {
+    return scheduleNameOf(this.#settings, key);
+  }
+
+  /** The queue into which everything comes that has waited. */
+  get due(): string {
+    return dueNameOf(this.#settings.exchange);
+  }
+
+  /** Declares it: a plain queue, so that the broker finds it as soon as it has started. */
+  declareDue(connection: Connection): Promise<void> {
+    return connection.once(`queue ${this.due}`, () => this.#queue(connection, this.due, { "x-queue-type": "classic" }));
+  }
+
+  /** Where messages wait for the time of a level. The lowest is always there: without it, no other is looked for. */
+  async delay(connection: Connection, name: string, level: number): Promise<void> {
+    await this.declareDue(connection);
+    await Promise.all([...new Set([LEVELS.lowest, level])].map((one) => {
+      const queue = delayNameOf(name, one);
+      return connection.once(`queue ${queue}`, () =>
+        this.#queue(connection, queue, {
+          "x-message-ttl": 2 ** one,
+          "x-dead-letter-exchange": "",
+          "x-dead-letter-routing-key": this.due,
+          // So that nothing is lost on the way. Classic queues know no such thing.
+          ...this.#settings.queueType === "quorum" &&
+            { "x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish" },
+        }));
+    }));
+  }
+
+  /** The exchange. */
+  get exchange(): string {
+    return this.#settings.exchange;
+  }
+
+  /** Where a publish of a key goes. */
+  addressOf(key: string): { readonly exchange: string; readonly routingKey: string } {
+    return { exchange: this.#settings.exchange, routingKey: routingKeyOf(key) };
+  }
+
+  /** Where a message goes that waits. */
+  stopOf(name: string, level: number | undefined): { readonly exchange: string; readonly routingKey: string } {
+    return { exchange: "", routingKey: level === undefined ? this.due : delayNameOf(name, level) };
+  }
+
+  /** The queues in which messages of a queue or a schedule may wait. Without the first there is none of the rest. */
+  waitingIn(name: string): { readonly first: string; readonly rest: readonly string[] } {
+    const rest: string[] = [];
+    for (let level: number = LEVELS.lowest + 1; level <= LEVELS.highest; level++) rest.push(delayNameOf(name, level));
+    return { first: delayNameOf(name, LEVELS.lowest), rest };
+  }
+
+  #exchange(connection: Connection): Promise<void> {
+    const { exchange } = this.#settings;
+    return connection.once(`exchange ${exchange}`, () => this.#assertExchange(connection, exchange));
+  }
+
+  async #assertExchange(connection: Connection, name: string): Promise<void> {
+    await this.#declare(
+      connection,
+      (channel) => channel.assertExchange(name, "topic", { durable: true }),
+      (channel) => channel.checkExchange(name),
+    );
+  }
+
+  async #queue(connection: Connection, name: string, extra: Readonly<Record<string, unknown>>): Promise<void> {
+    const options: AmqpQueueOptions = {
+      durable: true,
+      arguments: { "x-queue-type": this.#settings.queueType, ...extra },
+    };
+    await this.#declare(
+      connection,
+      (channel) => channel.assertQueue(name, options),
+      (channel) => channel.checkQueue(name),
+    );
+  }
+
+  /** Declares; where it exists otherwise than we would have it, or we may not declare, it is taken as it is. */
+  async #declare(
+    connection: Connection,
+    assert: (channel: AmqpChannel) => Promise<unknown>,
+    check: (channel: AmqpChannel) => Promise<unknown>,
+  ): Promise<void> {
+    if (!this.active) return void await connection.withChannel(check);
+    try {
+      await connection.withChannel(assert);
+    } catch (error) {
+      const code = classifyError(error);
+      if (code !== "invalid" && code !== "unauthorized" || connection.lost) throw error;
+      await connection.withChannel(check).catch((second) => {
+        throw classifyError(second) === "not-found" ? error : second;
+      });
+    }
+  }
+
+  /** Binds, where we may: else the operator has done so, and a publish without a way to a queue is returned. */
+  async #bind(connection: Connection, bind: (channel: AmqpChannel) => Promise<unknown>): Promise<void> {
+    if (!this.active) return;
+    try {
+      await connection.withChannel(bind);
+    } catch (error) {
+      if (classifyError(error) !== "unauthorized" || connection.lost) throw error;
+    }
+  }
+}

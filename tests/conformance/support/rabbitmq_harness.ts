@@ -1,0 +1,167 @@
+/**
+ * The RabbitMQ backend as the conformance kit meets it: a real node that the run starts, kills and brings back, and a
+ * proxy for each backend, so that what breaks is the network and not a pretence of it.
+ *
+ * @module
+ */
+import { createDriver, type RabbitMQDriver } from "../../../backends/rabbitmq/driver.ts";
+import { DEFAULT_GROUP, type LeasingBackend, type QueueBackend } from "../../../core/protocol.ts";
+import { driverHarness } from "../../../testing/driver_harness.ts";
+import type { Broker, Harness } from "../../../testing/harness.ts";
+import { Buffer } from "node:buffer";
+import { connect } from "amqplib";
+import { METHODS, WriteCounter } from "../../servers/amqp_frames.ts";
+import { type RabbitMQServer, startRabbitMQ } from "../../servers/rabbitmq_server.ts";
+import { startProxy, type TcpProxy } from "../../servers/tcp_proxy.ts";
+
+const PASSWORD = "correct-horse-battery-staple";
+
+const EXCHANGE = "slack_events";
+
+/** Milliseconds of a lease. */
+const LEASE_MS = 1_000;
+
+/** Milliseconds after which the broker notices that a client's machine has vanished. */
+const NOTICED_MS = 4 * LEASE_MS;
+
+/**
+ * Milliseconds after which a new quorum queue has its place in the broker's directory on the disk. One that is killed
+ * sooner starts without the queue's log, and there is nothing to be seen that says when it would not.
+ */
+const REGISTERED_MS = 1_500;
+
+/** Groups that come after the messages that they are to get: an operator names them to the publishers. */
+const LATE_GROUPS = [
+  ...["bots", "Bots", "audit", "first", "second", "fast", "slow", "acks", "retries", "buries", "last", "new"],
+  ...Array.from({ length: 10 }, (_, n) => `group-${n}`),
+  ...["a b", "ä/世界", "a:b:*", "{x}", "0", "__proto__", "g".repeat(200)],
+];
+
+/** Only the keys of cases about groups have late ones: a queue for each group is not free. */
+function groupsOf(key: string): readonly string[] {
+  return key.endsWith(":orders") ? [DEFAULT_GROUP, ...LATE_GROUPS] : [DEFAULT_GROUP];
+}
+
+/** A broker, and how clients reach it. */
+interface Node {
+  readonly port: number;
+  /** For the kit's backends, without a host. */
+  readonly userInfo: string;
+  /** For foreign clients. */
+  readonly url: string;
+  /** The node, where it is ours to be killed. */
+  readonly server?: RabbitMQServer;
+}
+
+async function openBroker({ port, userInfo, url, server }: Node, namespace: string): Promise<Broker> {
+  const proxies: TcpProxy[] = [];
+  const own = new Map<QueueBackend, TcpProxy>();
+  const killed = new Set<QueueBackend>();
+  let driver: RabbitMQDriver;
+  const key = (name: string) => `${namespace}:${name}`;
+  const base = await driverHarness({
+    name: "rabbitmq",
+    open: () => ({
+      ...server && { secrets: [PASSWORD] },
+      driver: async ({ clock: _clock, random: _random, observer: _observer, maxLength: _maxLength, ...options }) => {
+        const proxy = await startProxy(port, () => new WriteCounter());
+        proxies.push(proxy);
+        driver = createDriver({
+          timeoutMs: 60_000,
+          ...options,
+          exchange: EXCHANGE,
+          groups: groupsOf,
+          url: `amqp://${userInfo}@127.0.0.1:${proxy.port}`,
+        });
+        return driver;
+      },
+      ...server && {
+        restartBroker: async () => {
+          await new Promise((resolve) => setTimeout(resolve, REGISTERED_MS));
+          await server.kill();
+          await server.restart();
+        },
+      },
+      inject: async (name, body) => {
+        const connection = await connect(url);
+        const channel = await connection.createConfirmChannel();
+        // As a foreign publisher does, who leaves it to the consumers to declare queues.
+        await driver.connect(name, new AbortController().signal);
+        channel.publish(EXCHANGE, name, Buffer.from(body), { persistent: true });
+        await channel.waitForConfirms();
+        await connection.close();
+      },
+      cost: () => proxies.reduce((sum, proxy) => sum + proxy.commands, 0),
+      close: async () => {
+        for (const proxy of proxies) await proxy[Symbol.asyncDispose]();
+      },
+    }),
+  }).open();
+  const through = (backend: QueueBackend) => own.get(backend)!;
+  return {
+    ...base,
+    key,
+    connect: async (options) => {
+      const backend = await base.connect({ timeoutMs: 60_000, ...options });
+      own.set(backend, proxies.at(-1)!);
+      await (backend as LeasingBackend).health();
+      // Declared, so that what is late or lost is what the case means.
+      await driver.connect(key("orders"), new AbortController().signal);
+      return backend;
+    },
+    kill: async (backend) => {
+      killed.add(backend);
+      const proxy = through(backend);
+      proxy.silence();
+      await base.kill!(backend);
+      setTimeout(() => proxy.refuse(), NOTICED_MS);
+    },
+    dropConnections: async () => {
+      for (const proxy of proxies) proxy.dropConnections();
+      // Noticed: what is sent into a connection that is already gone would be in doubt, and cannot be repeated.
+      await Promise.all([...own].map(([backend]) => !killed.has(backend) && (backend as LeasingBackend).health()));
+    },
+    delayResponses: (backend, ms) => {
+      through(backend).delayMs = ms;
+    },
+    loseNextReply: async (backend, operation) => {
+      if (operation === "send") void through(backend).loseNextReply(METHODS.publish);
+      else await base.loseNextReply!(backend, operation);
+    },
+  };
+}
+
+/** A harness over one node, which `close` ends. */
+export function rabbitmqHarness(): Harness & { close(): Promise<void> } {
+  let starting: Promise<Node> | undefined;
+  let cases = 0;
+  const start = async (): Promise<Node> => {
+    const server = await startRabbitMQ();
+    await server.ctl("add_user", "kit", PASSWORD);
+    await server.ctl("set_permissions", "kit", ".*", ".*", ".*");
+    return { port: server.port, userInfo: `kit:${PASSWORD}`, url: server.url, server };
+  };
+  return {
+    name: "rabbitmq",
+    leaseMs: LEASE_MS,
+    patienceMs: 60_000,
+    open: async () => await openBroker(await (starting ??= start()), `case${++cases}`),
+    close: async () => {
+      await (await starting)?.server?.[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** A harness over a broker on this machine that somebody else runs, such as a newer one than there is a package of. */
+export function rabbitmqServiceHarness(url: string): Harness {
+  const { port, username, password } = new URL(url);
+  const node: Node = { port: Number(port || 5_672), userInfo: `${username}:${password}`, url };
+  const run = Date.now().toString(36);
+  let cases = 0;
+  return {
+    name: "rabbitmq as a service",
+    leaseMs: LEASE_MS,
+    patienceMs: 60_000,
+    open: () => openBroker(node, `${run}-${++cases}`),
+  };
+}
