@@ -185,11 +185,11 @@ test("Subscription is told when it holds a delivery for longer than the broker a
   const node = await server();
   await using backend = await open("slow", { leaseMs: 600 });
   await backend.publish("slow", { n: 1 });
+  await node.ctl("eval", "application:set_env(rabbit, consumer_timeout, 1000)."); // for channels that are opened now
   const reader = backend.receive("slow", { prefetch: 1 });
   const held = (await reader.next()).value!;
-  await node.ctl("eval", "application:set_env(rabbit, consumer_timeout, 1000).");
-  await new Promise<void>((resolve) => held.signal.addEventListener("abort", () => resolve(), { once: true }));
   await node.ctl("eval", "application:set_env(rabbit, consumer_timeout, 1800000).");
+  await new Promise<void>((resolve) => held.signal.addEventListener("abort", () => resolve(), { once: true }));
   assert.equal(await held.ack(), false);
   const again = (await reader.next()).value!;
   assert.deepEqual([again.payload, again.attempts], [{ n: 1 }, 2]);

@@ -92,7 +92,8 @@ test("services: every file that starts a server asks for its program, so that wi
   );
   const silent = files.filter((file) => {
     const source = readFileSync(join(ROOT, file), "utf8");
-    return /import .*\bstart(Redis|Upstash)\b/.test(source) && !source.includes('requires("redis-server"');
+    return /import .*\bstart(Redis|Upstash)\b/.test(source) && !source.includes('requires("redis-server"') ||
+      /import .*\bstartRabbitMQ\b/.test(source) && !source.includes('requires("rabbitmq-server"');
   });
   assert.deepEqual(silent, []);
 });

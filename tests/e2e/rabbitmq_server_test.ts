@@ -1,0 +1,44 @@
+import assert from "node:assert/strict";
+import { envelopeOf, SAMPLES } from "../../examples/server/samples.ts";
+import { slackRequest } from "../../examples/server/sign.ts";
+import { bunProgram } from "../runtimes/bun/program.ts";
+import { requires } from "../runner/services.ts";
+import { startRabbitMQ } from "../servers/rabbitmq_server.ts";
+import { ServerProcess } from "../servers/server_process.ts";
+
+const test = requires("rabbitmq-server");
+const SECRET = "8f742231b10e8888abcd99yyyzzz85a5";
+const RUNTIMES: readonly [string, readonly [string, ...string[]]][] = [
+  ["Deno", [Deno.execPath(), "run", "-A"]],
+  ["Bun", [bunProgram()]],
+];
+
+async function post(url: string, body: unknown): Promise<number> {
+  const response = await fetch(await slackRequest(`${url}/slack/events`, { secret: SECRET, body }));
+  await response.body?.cancel();
+  return response.status;
+}
+
+for (const [runtime, command] of RUNTIMES) {
+  test(`The example server on ${runtime} over rabbitmq handles what it answered 200`, async () => {
+    await using broker = await startRabbitMQ();
+    const env = { SLACK_SIGNING_SECRET: SECRET, QUEUE_BACKEND: "rabbitmq", RABBITMQ_URL: broker.url };
+    await using server = new ServerProcess(command, env);
+    const url = await server.url();
+    for (const [index, { event }] of SAMPLES.entries()) {
+      assert.equal(await post(url, envelopeOf(event, `Ev${index}`)), 200);
+      const { type } = await server.line("event handled", (line) => line.event_id === `Ev${index}`);
+      assert.equal(type, event.type);
+    }
+    assert.equal((await fetch(`${url}/health`)).status, 200);
+
+    await broker.kill();
+    assert.equal(await post(url, envelopeOf(SAMPLES[0]!.event, "EvDown")), 503);
+    await broker.restart();
+    while (await post(url, envelopeOf(SAMPLES[0]!.event, "EvDown")) !== 200);
+    await server.line("event handled", (line) => line.event_id === "EvDown");
+
+    server.kill("SIGTERM");
+    assert.equal(await server.ended, 0);
+  });
+}
