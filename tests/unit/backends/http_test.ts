@@ -35,8 +35,8 @@ async function rejected(promise: Promise<unknown>): Promise<QueueError> {
   return await promise.then(() => assert.fail("it resolved"), (error) => error);
 }
 
-function open(url: string, timeoutMs = 700): LeasingBackend[] {
-  const options = { timeoutMs, maxRetries: 1, closeDeadlineMs: 0, retryDelayMs: 20 };
+function open(url: string, timeoutMs = 700, send?: typeof fetch): LeasingBackend[] {
+  const options = { timeoutMs, maxRetries: 1, closeDeadlineMs: 0, retryDelayMs: 20, ...send && { fetch: send } };
   return [
     new UpstashBackend({ ...options, url, token: "secret" }),
     new CloudflareHttpBackend({
@@ -176,4 +176,30 @@ test("retryAfterMs reads seconds and dates, and nothing else", () => {
     assert.equal(read(value), undefined, value);
   }
   assert.equal(retryAfterMs(new Headers(), clock), undefined);
+});
+
+test("Reachability sends a probe ahead of the next publish, and none while requests are answered", async () => {
+  const urls: string[] = [];
+  let answer: "refuse" | "hang" | "reply" = "refuse";
+  const send = ((input: string, init: RequestInit) => {
+    urls.push(`${init.method} ${input} ${typeof init.body === "string" ? init.body.slice(0, 8) : ""}`);
+    if (answer === "refuse") return Promise.reject(new TypeError("fetch failed", { cause: new Error("ECONNREFUSED") }));
+    if (answer === "reply") return Promise.resolve(new Response('{"success":true,"result":"1-1*1"}'));
+    return new Promise((_, reject) => init.signal!.addEventListener("abort", () => reject(init.signal!.reason)));
+  }) as typeof fetch;
+  for (const backend of open("http://example.invalid", 60_000, send)) {
+    answer = "refuse";
+    await rejected(backend.publish("k", {}));
+    answer = "hang";
+    urls.length = 0;
+    const error = await rejected(backend.publish("k", {}, { timeoutMs: 50 }));
+    assert.deepEqual([error.code, urls.length], ["connection", 1], backend.name);
+    assert.match(error.message, /ECONNREFUSED/);
+    answer = "reply";
+    await backend.publish("k", {});
+    urls.length = 0;
+    await backend.publish("k", {});
+    assert.equal(urls.length, 1, `${backend.name}: ${urls}`);
+    await backend.close();
+  }
 });
