@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { PublishError } from "../../../core/errors.ts";
+import { PublishError } from "../../../core/errors.ts";
 import type { PublishReceipt } from "../../../core/protocol.ts";
 import { slackRequest } from "../../../examples/server/sign.ts";
 import { StubBackend } from "../../doubles/stub_backend.ts";
@@ -77,4 +77,23 @@ test("createSlackReceiver measures its time by the clock that nobody sets", asyn
   assert.equal((await receiver.fetch(postStream(stream, Object.fromEntries(signed.headers)))).status, 200);
   assert.equal(backend.published[0]?.options.timeoutMs, 2_500);
   assert.equal(reports[0]?.durationMs, 0);
+});
+
+test("createSlackReceiver reports the queue's own reason when both run out of time", async () => {
+  const clock = new HandClock();
+  const sent = Promise.withResolvers<AbortSignal>();
+  const refused = new PublishError("connection", "connect ECONNREFUSED 127.0.0.1:6379");
+  const backend = new StubBackend(({ options }) =>
+    new Promise((_, reject) => {
+      // Its time is over at the same moment as the receiver's, and its reason comes a little later.
+      clock.setTimeout(() => setTimeout(() => reject(refused), 5), options.timeoutMs!);
+      sent.resolve(options.signal!);
+    })
+  );
+  const { reports, post } = setUp({ clock }, backend);
+  const response = post({ timestamp: Math.floor(clock.now() / 1000) });
+  await sent.promise;
+  await clock.advance(2_500);
+  assert.equal((await response).status, 503);
+  assert.deepEqual([reports[0]?.outcome, reports[0]?.error], ["unconfirmed", refused]);
 });
