@@ -20,6 +20,14 @@ test("SqlDriver adds a batch once, whatever is in it, when its answer was lost a
   assert.deepEqual(await queue.take(), [0, 1, 2]);
 });
 
+test("SqlDriver adds a batch without ids and bounds once when it is sent again", async () => {
+  await using queue = new TestQueue();
+  const batch = [message(1), message(2)];
+  assert.deepEqual(await queue.send(batch), ["added", "added"]);
+  assert.deepEqual(await queue.send(batch), ["added", "added"]);
+  assert.deepEqual(await queue.take(), [1, 2]);
+});
+
 test("SqlDriver knows a batch of chosen ids again by its messages, and a new one by its ids", async () => {
   await using queue = new TestQueue();
   const batch = [message(1, { id: "Ev1" }), message(2, { id: "Ev2" })];
@@ -113,12 +121,24 @@ test("SqlDriver keeps the last messages of a batch that is longer than the queue
 test("SqlDriver delivers nothing that has expired to a group while another still holds it", async () => {
   await using queue = new TestQueue();
   await queue.send([message(1, { ttlMs: 10_000 }), message(2)]);
-  assert.deepEqual(await queue.take(100, { group: "slow" }), [1, 2]);
-  await queue.take(1, { group: "bots" });
-  await queue.clock.advance(LEASE_MS);
-  await queue.take(1, { group: "slow", leaseMs: 1 });
-  assert.deepEqual(await queue.take(100, { group: "bots" }), [2]);
-  assert.deepEqual(await queue.take(100, { group: "new" }), [2]);
+  const held = await queue.receive(100, { group: "slow" });
+  await queue.settle(await queue.receive(1), { kind: "release" });
+  await queue.clock.advance(15_000);
+  assert.deepEqual(await queue.take(100, { group: "new" }), [2], "not to a group that had not reached it");
+  assert.deepEqual(await queue.take(), [2], "nor to one that had given it back");
+  assert.deepEqual(await queue.settle(held, { kind: "ack" }, "slow"), [true, true]);
+});
+
+test("SqlDriver lets a group settle what expired under its lease, though another group's copy is removed", async () => {
+  await using queue = new TestQueue();
+  await queue.send([message(1, { ttlMs: 10_000 })]);
+  const held = await queue.receive(1, { group: "slow" });
+  await queue.settle(await queue.receive(), { kind: "retry", delayMs: 60_000, cause: undefined });
+  await queue.clock.advance(20_000);
+  assert.deepEqual(await queue.take(), []);
+  assert.deepEqual(await queue.settle(held, { kind: "ack" }, "slow"), [true]);
+  await queue.take();
+  assert.equal(queue.query("select count(*) as n from mq_message")[0]?.n, 0);
 });
 
 test("SqlDriver keeps a message until the last group has settled it", async () => {
