@@ -71,7 +71,7 @@ function assertSound(path: string, what: string): Record<string, unknown> {
   return counts;
 }
 
-test("SqlDriver leaves sound tables and all that was confirmed, killed before whatever statement", async () => {
+test("SqlDriver leaves sound tables when it is killed before any statement", async () => {
   let finished = false;
   let deaths = 0;
   for (let n = 0; !finished; n++) {
@@ -94,7 +94,7 @@ test("SqlDriver leaves sound tables and all that was confirmed, killed before wh
   assert.ok(deaths > 40, `only ${deaths} statements`);
 });
 
-test("SqlDriver refuses the ack of a process that was suspended for longer than its lease", async () => {
+test("SqlDriver refuses the ack of a process that was suspended past its lease", async () => {
   using folder = new Folder();
   const connection = new Connection({ path: folder.file() });
   await connection.send([message(1)]);
@@ -130,7 +130,7 @@ test("SqlDriver goes on when a process is killed that holds the lock", async () 
   await connection.driver.close();
 });
 
-test("openDatabase brings the tables to a version once, though many processes start together", async () => {
+test("openDatabase migrates once when many processes start together", async () => {
   using folder = new Folder();
   openDatabase({ path: folder.file(), sync: "full" }).close();
   const children = Array.from({ length: 4 }, () => new Child("migrate", folder.file()));
@@ -141,7 +141,7 @@ test("openDatabase brings the tables to a version once, though many processes st
   assert.ok(existsSync(folder.file("queue.db.version-1")));
 });
 
-test("openDatabase makes the tables once, though many processes start together on no file", async () => {
+test("openDatabase creates the tables once when many processes start together", async () => {
   using folder = new Folder();
   const children = Array.from({ length: 4 }, () => new Child("migrate", folder.file()));
   await Promise.all(children.map((child) => child.line("ready")));

@@ -89,7 +89,7 @@ function inversionsIn(handled: readonly number[]): number {
   return inversions;
 }
 
-test("SqliteBackend loses nothing in two publishers and four consumers on three runtimes that are killed", async () => {
+test("SqliteBackend loses nothing when processes on three runtimes are killed", async () => {
   using folder = new Folder();
   const path = folder.file();
   const seed = Number(Deno.env.get("SOAK_SEED") ?? crypto.getRandomValues(new Uint32Array(1))[0]);

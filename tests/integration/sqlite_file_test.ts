@@ -190,7 +190,7 @@ test("openDatabase changes nothing where a step fails", () => {
   db.close();
 });
 
-test("SqliteBackend notices a file that was deleted under it, and goes on with a new one", async () => {
+test("SqliteBackend notices that its file was deleted, and goes on with a new one", async () => {
   using folder = new Folder();
   const failures: QueueError[] = [];
   await using backend = new SqliteBackend({
@@ -225,7 +225,7 @@ test("SqliteBackend notices a file that was replaced by another queue's", async 
   assert.deepEqual(await queue.take(), [7]);
 });
 
-test("SqliteTransport gives a lock that somebody else holds up as unavailable, after timers alone", async () => {
+test("SqliteTransport waits for a lock by timers alone, then rejects as unavailable", async () => {
   await using queue = new TestQueue();
   await queue.send([message(0)]);
   const other = new DatabaseSync(queue.path);
@@ -390,7 +390,7 @@ function smallDisk(bytes: number): (Folder & { unmount(): void }) | undefined {
 
 const disk = smallDisk(3_000_000);
 test(
-  "SqliteBackend refuses publishes on a full disk, loses nothing, and goes on when there is room",
+  "SqliteBackend refuses publishes on a full disk, and loses nothing",
   { skip: disk === undefined && "this process may not mount a small disk" },
   async () => {
     const path = disk!.file();

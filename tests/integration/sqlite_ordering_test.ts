@@ -35,7 +35,7 @@ test("SqlDriver keeps the order of an ordering key that grows while its head is 
   }
 });
 
-test("SqlDriver holds an ordering key back while its head is retried with a delay, and no other", async () => {
+test("SqlDriver holds an ordering key back during the delay of its head's retry", async () => {
   await using queue = new TestQueue();
   await queue.send([...ordered("a", 1, 2), ...ordered("b", 3, 4)]);
   const [a, b] = await queue.receive();
@@ -49,7 +49,7 @@ test("SqlDriver holds an ordering key back while its head is retried with a dela
   assert.deepEqual([numbers(again), again[0]!.attempts], [[1], 2]);
 });
 
-test("SqlDriver gives the head of an ordering key back to its place when it is released", async () => {
+test("SqlDriver returns a released head of an ordering key to its place", async () => {
   await using queue = new TestQueue();
   await queue.send(ordered("a", 1, 2));
   const head = await queue.receive();
@@ -58,7 +58,7 @@ test("SqlDriver gives the head of an ordering key back to its place when it is r
   assert.deepEqual([numbers(again), again[0]!.attempts], [[1], 1]);
 });
 
-test("SqlDriver delivers the head of an ordering key again when its lease is lost, and refuses the late ack", async () => {
+test("SqlDriver delivers a head again after a lost lease, and refuses the late ack", async () => {
   await using queue = new TestQueue();
   const other = queue.connect();
   await queue.send(ordered("a", 1, 2));
@@ -74,7 +74,7 @@ test("SqlDriver delivers the head of an ordering key again when its lease is los
   assert.deepEqual(await queue.take(), [2]);
 });
 
-test("SqlDriver frees an ordering key when its head is dead, and a replayed one joins at the end", async () => {
+test("SqlDriver frees an ordering key at a dead letter; a replay joins at the end", async () => {
   await using queue = new TestQueue();
   await queue.send(ordered("a", 1, 2, 3));
   await queue.settle(await queue.receive(), { kind: "dead", cause: CAUSE });
@@ -91,7 +91,7 @@ test("SqlDriver frees an ordering key when its head is dead, and a replayed one 
   }
 });
 
-test("SqlDriver replays behind messages of the ordering key that the group has not reached", async () => {
+test("SqlDriver replays behind messages of the key that the group has not reached", async () => {
   await using queue = new TestQueue();
   await queue.send(ordered("a", 1));
   await queue.settle(await queue.receive(), { kind: "dead", cause: CAUSE });
@@ -124,7 +124,7 @@ test("SqlDriver keeps an ordering key while its head expires under a lease", asy
   assert.deepEqual(await queue.take(), [2]);
 });
 
-test("SqlDriver frees an ordering key whose head expired under a lease that then ran out", async () => {
+test("SqlDriver frees an ordering key when the lease of its expired head runs out", async () => {
   await using queue = new TestQueue();
   await queue.send([message(1, { orderingKey: "a", ttlMs: 10_000 }), ...ordered("a", 2)]);
   await queue.receive();
@@ -132,7 +132,7 @@ test("SqlDriver frees an ordering key whose head expired under a lease that then
   assert.deepEqual(await queue.take(), [2]);
 });
 
-test("SqlDriver frees an ordering key when its waiting head is dropped for a newer message", async () => {
+test("SqlDriver frees an ordering key when its waiting head is dropped", async () => {
   await using queue = new TestQueue({ maxLength: 2, overflow: "drop-oldest" });
   await queue.send(ordered("a", 1, 2));
   await queue.settle(await queue.receive(), { kind: "retry", delayMs: 60_000, cause: undefined });
@@ -174,7 +174,7 @@ test("SqlDriver keeps an ordering key of one key apart from the same of another"
   assert.deepEqual(await queue.take(100, { key: "refunds" }), [2]);
 });
 
-test("SqlDriver carries ordering keys of one byte and of a kilobyte, with any characters", async () => {
+test("SqlDriver carries ordering keys of any length and with any characters", async () => {
   await using queue = new TestQueue();
   const keys = ["x", "k".repeat(1_024), "ä😀", "'; drop table mq_delivery; --", "a\u0000b", "a\u0000c", "%_\\\n", "-1"];
   await queue.send(keys.flatMap((key, n) => ordered(key, 2 * n, 2 * n + 1)));
@@ -214,7 +214,7 @@ test("SqlDriver leaves nothing behind of ordering keys that are settled", async 
   assert.equal(row?.n, 0);
 });
 
-test("SqlDriver delivers messages that a release without ordering keys would have written", async () => {
+test("SqlDriver delivers messages without an ordering key beside those with one", async () => {
   await using queue = new TestQueue();
   await queue.send([message(1), message(2)]);
   await queue.send(ordered("a", 3));

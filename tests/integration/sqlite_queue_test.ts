@@ -6,7 +6,7 @@ import { KEY, LEASE_MS, message, NEVER, numbers, ordered, TestQueue } from "./su
 const CAUSE = { name: "Error", message: "no" };
 const ALL = { group: "bots", ids: undefined, limit: Infinity };
 
-test("SqlDriver adds a batch once, whatever is in it, when its answer was lost and it is sent again", async () => {
+test("SqlDriver adds a mixed batch once when it is sent again", async () => {
   await using queue = new TestQueue({ maxLength: 3 });
   await queue.send([message(0, { id: "Ev0" })]);
   const plain = [message(1)];
@@ -28,7 +28,7 @@ test("SqlDriver adds a batch without ids and bounds once when it is sent again",
   assert.deepEqual(await queue.take(), [1, 2]);
 });
 
-test("SqlDriver knows a batch of chosen ids again by its messages, and a new one by its ids", async () => {
+test("SqlDriver tells a repeated batch of chosen ids from a new one with the same ids", async () => {
   await using queue = new TestQueue();
   const batch = [message(1, { id: "Ev1" }), message(2, { id: "Ev2" })];
   assert.deepEqual(await queue.send(batch), ["added", "added"]);
@@ -75,7 +75,7 @@ test("SqlDriver forgets batches whose publishers gave up long ago", async () => 
   assert.equal(queue.query("select count(*) as n from mq_sent")[0]?.n, 20);
 });
 
-test("SqlDriver refuses what is over maxLength and counts what is in flight, delayed and replayed", async () => {
+test("SqlDriver counts in-flight, delayed and replayed messages for maxLength", async () => {
   await using queue = new TestQueue({ maxLength: 3 });
   await queue.send([message(1), message(2, { delayMs: 60_000 })]);
   const [held] = await queue.receive();
@@ -112,13 +112,13 @@ test("SqlDriver drops the oldest that nobody holds, delayed or not, for what is 
   assert.deepEqual(await queue.take(), [1, 4, 6]);
 });
 
-test("SqlDriver keeps the last messages of a batch that is longer than the queue may be", async () => {
+test("SqlDriver keeps the last messages of a batch that is longer than maxLength", async () => {
   await using queue = new TestQueue({ maxLength: 3, overflow: "drop-oldest" });
   await queue.send([1, 2, 3, 4, 5, 6, 7].map((n) => message(n)));
   assert.deepEqual(await queue.take(), [5, 6, 7]);
 });
 
-test("SqlDriver delivers nothing that has expired to a group while another still holds it", async () => {
+test("SqlDriver delivers nothing expired to a group while another still holds it", async () => {
   await using queue = new TestQueue();
   await queue.send([message(1, { ttlMs: 10_000 }), message(2)]);
   const held = await queue.receive(100, { group: "slow" });
@@ -129,7 +129,22 @@ test("SqlDriver delivers nothing that has expired to a group while another still
   assert.deepEqual(await queue.settle(held, { kind: "ack" }, "slow"), [true, true]);
 });
 
-test("SqlDriver lets a group settle what expired under its lease, though another group's copy is removed", async () => {
+test("SqlDriver delivers nothing expired, though more has expired than one step removes", async () => {
+  await using queue = new TestQueue();
+  for (let n = 0; n < 3_000; n += 1_000) {
+    await queue.send(Array.from({ length: 1_000 }, (_, i) => message(n + i, { ttlMs: 10_000 })));
+  }
+  for (let left = 3_000; left > 0; left -= 1_000) {
+    const some = await queue.receive(1_000);
+    await queue.settle(some, { kind: "retry", delayMs: 5_000, cause: undefined });
+  }
+  await queue.clock.advance(5_000);
+  await queue.settle(await queue.receive(1), { kind: "release" });
+  await queue.clock.advance(5_000);
+  assert.deepEqual(await queue.take(3_000), []);
+});
+
+test("SqlDriver lets a group settle a message that expired under its lease", async () => {
   await using queue = new TestQueue();
   await queue.send([message(1, { ttlMs: 10_000 })]);
   const held = await queue.receive(1, { group: "slow" });
@@ -156,7 +171,7 @@ test("SqlDriver keeps a message until the last group has settled it", async () =
   assert.deepEqual(await queue.take(100, { group: "later still" }), []);
 });
 
-test("SqlDriver settles a message once, though two of its leases are among the settlements", async () => {
+test("SqlDriver settles a message once when two of its leases are settled together", async () => {
   await using queue = new TestQueue();
   await queue.send([message(1)]);
   const lost = await queue.receive();
@@ -224,7 +239,7 @@ test("SqlDriver keeps leases and delays their length when the clock is set back"
   assert.deepEqual(await other.take(), [2]);
 });
 
-test("SqlDriver.depth counts what waits behind an ordering key, before and after a group has come", async () => {
+test("SqlDriver.depth counts blocked messages before and after a group has come", async () => {
   await using queue = new TestQueue();
   await queue.send([...ordered("a", 1, 2, 3), message(4), message(5, { orderingKey: "a", delayMs: 60_000 })]);
   assert.deepEqual({ ...await queue.depth() }, { ready: 2, inFlight: 0, delayed: 1, blocked: 2, dead: 0 });

@@ -53,7 +53,7 @@ export function readList(file: string, source: string): SqlList {
     throw new Error(`Cannot read ${file}: its header must have a sentence, "Parameters:" and "Returns:"`);
   }
   const params = names === "none" ? [] : names.split(", ");
-  const statements = source.replace(/^--.*\n/gm, "").replace(/^\s+--.*$/gm, "").split(/;\n(?:\n|$)/)
+  const statements = source.replace(/^--.*\n/gm, "").replace(/\s*--.*$/gm, "").split(/;\n(?:\n|$)/)
     .filter((text) => text.trim() !== "")
     .map((text) => compileStatement(text, file, params));
   const unused = params.find((name) => !statements.some((statement) => statement.params.includes(name)));

@@ -57,7 +57,7 @@ for (
   });
 }
 
-test("docker-compose keeps the SQLite file on a volume, and publishes the server's port", () => {
+test("docker-compose keeps the SQLite file on a volume and publishes the port", () => {
   const given = environment(text);
   const [folder] = given.get("SQLITE_PATH")!.split("/queue.db");
   assert.match(text, new RegExp(`^ {6}- queue-data:${folder}$`, "m"));
