@@ -4,7 +4,7 @@
  * @module
  */
 import type { Settlement } from "../../core/driver.ts";
-import { bind, type BoundStatement, type Row } from "./port.ts";
+import { bind, type BoundStatement, type Row, type StatementList } from "./port.ts";
 import { ACK, DEAD, FREE, RELEASE, RETRY, TOUCH } from "./statements.ts";
 
 /** What finds a lease again, and no other. */
@@ -42,11 +42,18 @@ export function settleList(k: number, g: number, settlements: readonly Settlemen
   const retried: unknown[] = [];
   const released: unknown[] = [];
   const dead: unknown[] = [];
-  const ended: unknown[] = [];
+  /** By their leases, of which there are few: a number each in place of a pair. */
+  const ended = new Map<string, number[]>();
   let frees = false;
+  const end = ({ seq, token }: Lease) => {
+    const seqs = ended.get(token);
+    if (seqs === undefined) ended.set(token, [seq]);
+    else seqs.push(seq);
+  };
   for (const settlement of settlements) {
-    const { seq, token, ordered } = settlement.lease as Lease;
-    frees ||= ordered;
+    const lease = settlement.lease as Lease;
+    const { seq, token } = lease;
+    frees ||= lease.ordered;
     switch (settlement.kind) {
       case "retry":
         retried.push([seq, token, settlement.delayMs > 0 ? Math.ceil(now + settlement.delayMs) : 0]);
@@ -56,25 +63,28 @@ export function settleList(k: number, g: number, settlements: readonly Settlemen
         break;
       case "dead":
         dead.push([seq, token, settlement.cause.name, settlement.cause.message]);
-        ended.push([seq, token]);
+        end(lease);
         break;
       case "ack":
-        ended.push([seq, token]);
+        end(lease);
         break;
     }
   }
   const list: BoundStatement[] = frees ? bind(TOUCH, { now }) : []; // when what waits behind them is free
   const settledAt: number[] = [];
-  const add = (statements: typeof ACK, leases: readonly unknown[], answers: boolean) => {
+  const give = (statements: StatementList, leases: readonly unknown[], answers: boolean) => {
     if (leases.length === 0) return;
     if (answers) settledAt.push(list.length);
-    list.push(...bind(statements, { k, g, now, leases: JSON.stringify(leases) }));
+    list.push(...bind(statements, { g, now, leases: JSON.stringify(leases) }));
   };
-  add(RETRY, retried, true);
-  add(RELEASE, released, true);
-  add(DEAD, dead, false);
-  add(ACK, ended, true);
-  add(FREE, ended, false);
+  give(RETRY, retried, true);
+  give(RELEASE, released, true);
+  give(DEAD, dead, false);
+  for (const [token, seqs] of ended) {
+    settledAt.push(list.length);
+    list.push(...bind(ACK, { g, token, now, seqs: JSON.stringify(seqs) }));
+  }
+  if (ended.size > 0) list.push(...bind(FREE, { k, seqs: JSON.stringify([...ended.values()].flat()) }));
   return { list, settledAt };
 }
 

@@ -6,11 +6,11 @@
  */
 import type { StatementList } from "./port.ts";
 
-/** Ends deliveries for good, where their leases last. */
+/** Ends deliveries of one lease for good, where it lasts. */
 export const ACK: StatementList = [
   {
-    text: "delete from mq_delivery where g = ?1 and seq in (select d.seq from json_each(?2) j cross join mq_delivery d on d.g = ?1 and d.seq = j.value ->> 0 where d.lease = j.value ->> 1 and d.due > ?3) returning seq",
-    params: ["g", "leases", "now"],
+    text: "delete from mq_delivery where g = ?1 and seq in (select value from json_each(?2)) and lease = ?3 and due > ?4 returning seq",
+    params: ["g", "seqs", "token", "now"],
   },
 ];
 
@@ -125,8 +125,8 @@ export const FIND: StatementList = [
 /** Removes messages that no group needs any more, among those that were settled. */
 export const FREE: StatementList = [
   {
-    text: "delete from mq_message where seq in (select j.value ->> 0 from json_each(?1) j) and not exists (select 1 from mq_group g cross join mq_delivery d on d.g = g.g and d.seq = mq_message.seq where g.k = ?2) and (only is not null or not exists (select 1 from mq_group g where g.k = ?2 and g.cursor < mq_message.seq))",
-    params: ["leases", "k"],
+    text: "delete from mq_message where seq in (select value from json_each(?1)) and not exists (select 1 from mq_group g cross join mq_delivery d on d.g = g.g and d.seq = mq_message.seq where g.k = ?2) and (only is not null or not exists (select 1 from mq_group g where g.k = ?2 and g.cursor < mq_message.seq))",
+    params: ["seqs", "k"],
   },
   {
     text: "update mq_queue set length = length - changes() where k = ?1",
@@ -177,7 +177,7 @@ export const LEASE: StatementList = [
     params: ["g"],
   },
   {
-    text: "select d.seq, d.attempts, m.at, iif(d.attempts = 1 and d.freed > m.visible, d.freed - m.visible, null) as blocked, iif(instr(m.okey, char(0)) > 0, cast(m.okey as blob), m.okey) as okey, iif(instr(m.id, char(0)) > 0, cast(m.id as blob), m.id) as id, iif(instr(m.headers, char(0)) > 0, cast(m.headers as blob), m.headers) as headers, iif(instr(m.body, char(0)) > 0, cast(m.body as blob), m.body) as body from mq_delivery d indexed by mq_delivery_due cross join mq_message m on m.seq = d.seq where d.g = ?1 and d.due = ?2 and d.due > 0 and d.lease = ?3 order by d.seq",
+    text: "select d.seq, d.attempts, m.at, iif(d.attempts = 1 and d.freed > m.visible, d.freed - m.visible, null) as blocked, iif(instr(m.okey, char(0)) > 0, cast(m.okey as blob), m.okey) as okey, iif(instr(m.id, char(0)) > 0, cast(m.id as blob), m.id) as id, m.headers, m.body from mq_delivery d indexed by mq_delivery_due cross join mq_message m on m.seq = d.seq where d.g = ?1 and d.due = ?2 and d.due > 0 and d.lease = ?3 order by d.seq",
     params: ["g", "until", "token"],
   },
 ];

@@ -1,11 +1,7 @@
--- Ends deliveries for good, where their leases last.
--- Parameters: g, leases, now
--- leases: [[seq, token], …]
+-- Ends deliveries of one lease for good, where it lasts.
+-- Parameters: g, token, seqs, now
+-- seqs: [seq, …]
 -- Returns: the seq of each that was ended.
 delete from mq_delivery
-where g = :g and seq in (
-  select d.seq
-  from json_each(:leases) j cross join mq_delivery d on d.g = :g and d.seq = j.value ->> 0
-  where d.lease = j.value ->> 1 and d.due > :now
-)
+where g = :g and seq in (select value from json_each(:seqs)) and lease = :token and due > :now
 returning seq;

@@ -1,4 +1,4 @@
--- Copies messages to the dead letters, where their leases last. The list "ack" follows and ends their deliveries.
+-- Copies messages to the dead letters, where their leases last. The lists "ack" follow and end their deliveries.
 -- Parameters: g, leases, now
 -- leases: [[seq, token, name of the cause, its message], …]
 -- Returns: nothing.

@@ -1,9 +1,9 @@
 -- Removes messages that no group needs any more, among those that were settled.
--- Parameters: k, leases
--- leases: [[seq, token], …]
+-- Parameters: k, seqs
+-- seqs: [seq, …]
 -- Returns: nothing.
 delete from mq_message
-where seq in (select j.value ->> 0 from json_each(:leases) j)
+where seq in (select value from json_each(:seqs))
   and not exists (
     select 1 from mq_group g cross join mq_delivery d on d.g = g.g and d.seq = mq_message.seq where g.k = :k
   )

@@ -7,8 +7,6 @@ import { readSync, writeSync } from "node:fs";
 import process from "node:process";
 import { DatabaseSync } from "node:sqlite";
 import { openDatabase } from "../../../backends/sqlite/database.ts";
-import { SqlDriver } from "../../../backends/sql/driver.ts";
-import type { BoundStatement, Row, SqlPort } from "../../../backends/sql/port.ts";
 import { SCHEMA } from "../../../backends/sql/statements.ts";
 import { Connection, GROUP, KEY, message, NEVER, ordered } from "../../integration/support/sqlite.ts";
 
@@ -23,51 +21,29 @@ function standStill(): void {
   readSync(0, new Uint8Array(64));
 }
 
-/** A connection whose process is killed before one of its statements. */
-class DyingPort implements SqlPort {
-  readonly generation = 0;
-  readonly version = 0;
-  readonly #db: DatabaseSync;
-  #left: number;
-
-  constructor(db: DatabaseSync, statements: number) {
-    this.#db = db;
-    this.#left = statements;
-  }
-
-  run(list: readonly BoundStatement[]): Promise<Row[][]> {
-    this.#statement({ text: "begin immediate", values: [] });
-    const answers = list.map((statement) => this.#statement(statement));
-    this.#statement({ text: "commit", values: [] });
-    return Promise.resolve(answers);
-  }
-
-  ring(): void {}
-
-  wait(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  classify(): "internal" {
-    return "internal";
-  }
-
-  close(): Promise<void> {
-    this.#db.close();
-    return Promise.resolve();
-  }
-
-  #statement({ text, values }: BoundStatement): Row[] {
-    if (this.#left-- === 0) process.kill(process.pid, "SIGKILL");
-    return this.#db.prepare(text).all(...values);
-  }
+/** Has this process killed before one of the statements that it runs from now on. */
+function dieAt(statement: number): void {
+  let left = statement;
+  const { prepare } = DatabaseSync.prototype;
+  DatabaseSync.prototype.prepare = function (text) {
+    const prepared = prepare.call(this, text);
+    const run = <T>(work: () => T): T => {
+      if (left-- === 0) process.kill(process.pid, "SIGKILL");
+      return work();
+    };
+    return {
+      all: (...values: (string | number | null)[]) => run(() => prepared.all(...values)),
+      run: (...values: (string | number | null)[]) => run(() => prepared.run(...values)),
+      get: (...values: (string | number | null)[]) => run(() => prepared.get(...values)),
+    } as unknown as ReturnType<typeof prepare>;
+  };
 }
 
 async function die(): Promise<void> {
-  const db = openDatabase({ path, sync: "normal" });
+  openDatabase({ path, sync: "normal" }).close();
   tell("open");
-  const port = new DyingPort(db, Number(argument));
-  const driver = new SqlDriver(port, { name: "sqlite", maxPayloadBytes: 1e6, idleCostPerHour: 0 });
+  dieAt(Number(argument));
+  const { driver } = new Connection({ path, sync: "normal" });
   const some = [
     message(1, { id: "a", orderingKey: "x" }),
     message(2, { id: "b", delayMs: 1 }),
@@ -77,14 +53,14 @@ async function die(): Promise<void> {
   tell("sent");
   await driver.send(KEY, ordered("x", 4, 5), NEVER);
   const options = { group: GROUP, max: 10, leaseMs: 60_000, waitMs: 0, signal: NEVER };
-  const [first, second] = await driver.receive(KEY, options);
+  const [first, second] = await driver.receive!(KEY, options);
   tell("leased");
-  await driver.settle(KEY, GROUP, [
+  await driver.settle!(KEY, GROUP, [
     { lease: first!.lease, kind: "dead", cause: { name: "Error", message: "no" } },
     { lease: second!.lease, kind: "ack" },
   ], NEVER);
   tell("settled");
-  await driver.deadLetters.replay!(KEY, { group: GROUP, ids: undefined, limit: Infinity }, NEVER);
+  await driver.deadLetters!.replay!(KEY, { group: GROUP, ids: undefined, limit: Infinity }, NEVER);
   tell("replayed");
   await driver.close();
 }
