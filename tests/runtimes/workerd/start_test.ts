@@ -12,8 +12,8 @@ import { bundle, fetcher, ROOT, startWorkers } from "../../runner/workerd.ts";
 
 const { exports } = JSON.parse(readFileSync(join(ROOT, "deno.json"), "utf8")) as { exports: Record<string, string> };
 
-/** What does not run in a Worker: a TCP client, and the map that names it. */
-const ELSEWHERE = ["./backends", "./redis", "./rabbitmq", "./create"];
+/** Entries that do not run in a Worker: TCP clients, files, and the map that names them. */
+const ELSEWHERE = ["./backends", "./redis", "./rabbitmq", "./sqlite", "./create"];
 
 for (const [name, file] of Object.entries(exports)) {
   if (ELSEWHERE.includes(name) || !existsSync(join(ROOT, file))) continue;
