@@ -170,9 +170,14 @@ export const confirmed: readonly ConformanceCase[] = casesOf(1, [
     sendOnly: true,
     features: ["delayResponses"],
     async run(t) {
-      const backend = await t.connectQueue({ timeoutMs: 200 });
+      const backend = await t.connectQueue();
+      const key = t.key();
+      await put(t, backend, key, { n: 0 }); // connected, and the queue is there: the next publish leaves in time
       await t.power("delayResponses")(backend, 1_000);
-      const error = await t.rejects(backend.publish(t.key(), { n: 1 }), "a publish without an answer");
+      const error = await t.rejects(
+        backend.publish(key, { n: 1 }, { timeoutMs: 200 }),
+        "a publish without an answer",
+      );
       check(error instanceof QueueError, `it must reject with a QueueError, not ${error.name}`);
       equal(error.code, "unknown-outcome", "the code");
       await t.power("delayResponses")(backend, 0);
