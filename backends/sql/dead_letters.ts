@@ -7,18 +7,8 @@ import type { DriverDeadLetterQuery, DriverDeadLetters } from "../../core/driver
 import type { DeadLetter } from "../../core/protocol.ts";
 import { bind, type Row, type SqlPort, type StatementList, textOf } from "./port.ts";
 import { DEAD_LIST, DEAD_PURGE, DEAD_REPLAY } from "./statements.ts";
+import type { Ids } from "./ids.ts";
 import { STEP } from "./outgoing.ts";
-
-/** The numbers of a key and of a group of it. */
-export interface GroupIds {
-  readonly k: number;
-  readonly g: number;
-  /** The generation of the database that they were read in. */
-  readonly generation: number;
-}
-
-/** Finds a group that exists. */
-export type FindGroup = (key: string, group: string, signal: AbortSignal) => Promise<GroupIds | undefined>;
 
 /** Dead letters on one page. */
 const PAGE = 100;
@@ -48,13 +38,13 @@ function numbersOf(ids: readonly string[] | undefined): string | null {
 /** Lists, replays and purges dead letters. */
 export class SqlDeadLetters implements DriverDeadLetters {
   readonly #port: SqlPort;
-  readonly #find: FindGroup;
+  readonly #ids: Ids;
   readonly #now: () => number;
 
-  /** Dead letters of the groups that `find` finds, at the time that `now` tells. */
-  constructor(port: SqlPort, find: FindGroup, now: () => number) {
+  /** Dead letters of a database, at the time that `now` tells. */
+  constructor(port: SqlPort, ids: Ids, now: () => number) {
     this.#port = port;
-    this.#find = find;
+    this.#ids = ids;
     this.#now = now;
   }
 
@@ -64,7 +54,7 @@ export class SqlDeadLetters implements DriverDeadLetters {
     cursor: string | undefined,
     signal: AbortSignal,
   ): Promise<{ readonly letters: readonly DeadLetter[]; readonly cursor: string | undefined }> {
-    const found = await this.#find(key, group, signal);
+    const found = await this.#ids.existing(key, group, signal);
     if (found === undefined) return { letters: [], cursor: undefined };
     const values = { g: found.g, after: Number(cursor ?? 0), ids: numbersOf(ids), limit: Math.min(PAGE, limit) };
     const { generation } = found;
@@ -93,7 +83,7 @@ export class SqlDeadLetters implements DriverDeadLetters {
     { group, ids, limit }: DriverDeadLetterQuery,
     signal: AbortSignal,
   ): Promise<number> {
-    const found = await this.#find(key, group, signal);
+    const found = await this.#ids.existing(key, group, signal);
     if (found === undefined) return 0;
     for (let count = 0;;) {
       const step = Math.min(STEP, limit - count);

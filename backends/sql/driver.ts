@@ -18,27 +18,13 @@ import type {
 } from "../../core/driver.ts";
 import { type ErrorCode, QueueError } from "../../core/errors.ts";
 import type { Capabilities, QueueDepth } from "../../core/protocol.ts";
-import { type FindGroup, type GroupIds, SqlDeadLetters } from "./dead_letters.ts";
+import { SqlDeadLetters } from "./dead_letters.ts";
+import { type GroupIds, Ids } from "./ids.ts";
 import type { SqlOptions } from "./options.ts";
 import { type QueueLimits, readOutcomes, sendList, STEP } from "./outgoing.ts";
 import { bind, type BoundStatement, type Row, type SqlPort, textOf } from "./port.ts";
 import { type Lease, rounds, settledSeqs, settleList } from "./settling.ts";
-import {
-  CLOCK_BACK,
-  DEPTH,
-  EXPIRE,
-  EXTEND,
-  FIND,
-  GROUP,
-  LEASE,
-  PING,
-  PROBE,
-  PROMOTE,
-  PULL,
-  QUEUE,
-  RETURN,
-  TOUCH,
-} from "./statements.ts";
+import { CLOCK_BACK, DEPTH, EXPIRE, EXTEND, LEASE, PING, PROBE, PROMOTE, PULL, RETURN, TOUCH } from "./statements.ts";
 
 /** What a backend says of itself. */
 export interface SqlDriverOptions extends SqlOptions {
@@ -68,15 +54,6 @@ const RACE_MS = 10;
 /** So many messages are looked through in one step, where those before wait behind others of their ordering keys. */
 const PULL_STEP = 2_000;
 
-/** So many keys and groups are kept in mind, whose numbers would have to be looked up again. */
-const MAX_KNOWN = 10_000;
-
-/** The number of a key. */
-type QueueId = Pick<GroupIds, "k" | "generation">;
-
-/** The numbers of a key and of a group, where there is one. */
-type Ids = QueueId & { readonly g: number | null };
-
 /** When something becomes deliverable by itself, in epoch milliseconds. */
 interface NothingReady {
   readonly nextAt: number;
@@ -91,8 +68,7 @@ export class SqlDriver implements QueueDriver {
   readonly #port: SqlPort;
   readonly #now: () => number;
   readonly #limits: QueueLimits;
-  readonly #queues: Map<string, QueueId> = new Map();
-  readonly #groups: Map<string, GroupIds> = new Map();
+  readonly #ids: Ids;
   /** What names a batch that has no id of ours in it. */
   readonly #tokens: WeakMap<DriverMessage, string> = new WeakMap();
 
@@ -101,8 +77,8 @@ export class SqlDriver implements QueueDriver {
     const { maxLength = Infinity, overflow = "reject", dedupWindowMs = 3_600_000 } = options;
     this.name = options.name;
     this.capabilities = capabilitiesOf(options);
-    const find: FindGroup = (key, group, signal) => this.#find(key, group, signal);
-    this.deadLetters = new SqlDeadLetters(port, find, () => this.#now());
+    this.#ids = new Ids(port);
+    this.deadLetters = new SqlDeadLetters(port, this.#ids, () => this.#now());
     this.#port = port;
     this.#now = timeOf(options.clock);
     this.#limits = { maxLength, dropOldest: overflow === "drop-oldest", dedupWindowMs };
@@ -110,7 +86,7 @@ export class SqlDriver implements QueueDriver {
 
   /** Adds a batch in one transaction. */
   async send(key: string, messages: readonly DriverMessage[], signal: AbortSignal): Promise<SendResult[]> {
-    const { k, generation } = await this.#queue(key, signal);
+    const { k, generation } = await this.#ids.queue(key, signal);
     const batch = { k, messages, token: this.#tokenOf(messages), now: this.#now() };
     const { list, outcomesAt } = sendList(batch, this.#limits);
     const bytes = messages.reduce((sum, { body }) => sum + body.length, 0);
@@ -129,7 +105,7 @@ export class SqlDriver implements QueueDriver {
     try {
       while (!options.signal.aborted) {
         const { version } = this.#port;
-        const found = await this.#lease(await this.#group(key, options.group, options.signal), options);
+        const found = await this.#lease(await this.#ids.group(key, options.group, options.signal), options);
         if (Array.isArray(found)) return found;
         const now = this.#now();
         if (now >= until) break;
@@ -148,7 +124,7 @@ export class SqlDriver implements QueueDriver {
     settlements: readonly Settlement[],
     signal: AbortSignal,
   ): Promise<boolean[]> {
-    const { k, g, generation } = await this.#group(key, name, signal);
+    const { k, g, generation } = await this.#ids.group(key, name, signal);
     const settled: boolean[] = new Array(settlements.length).fill(false);
     for (const places of rounds(settlements)) {
       const some = places.map((place) => settlements[place]!);
@@ -171,7 +147,7 @@ export class SqlDriver implements QueueDriver {
     leaseMs: number,
     signal: AbortSignal,
   ): Promise<boolean[]> {
-    const { g, generation } = await this.#group(key, name, signal);
+    const { g, generation } = await this.#ids.group(key, name, signal);
     const all = leases as readonly Lease[];
     const now = this.#now();
     const values = {
@@ -187,7 +163,7 @@ export class SqlDriver implements QueueDriver {
 
   /** Counts. */
   async depth(key: string, group: string, signal: AbortSignal): Promise<QueueDepth> {
-    const found = await this.#readIds(bind(FIND, { key, group }), "read", signal);
+    const found = await this.#ids.lookUp(key, group, signal);
     if (found === undefined) return { ready: 0, inFlight: 0, delayed: 0, blocked: 0, dead: 0 };
     const { k, g, generation } = found;
     const list = bind(DEPTH, { k, g, now: this.#now() });
@@ -239,7 +215,7 @@ export class SqlDriver implements QueueDriver {
       if (rows.length > 0) return rows.map((row) => deliveryOf(row, token));
       const moved = answers.at(-2)![0]?.moved;
       // The group is not there any more: its numbers are asked for again.
-      if (moved === undefined) this.#forget();
+      if (moved === undefined) this.#ids.forget();
       // Messages that were passed by wait behind others of their ordering keys: what comes after them may not.
       if (moved === undefined || moved === 0 && fruitless > 0) return { nextAt: now + RACE_MS };
       fruitless = moved === 0 ? fruitless + 1 : 1;
@@ -265,46 +241,6 @@ export class SqlDriver implements QueueDriver {
     let token = this.#tokens.get(messages[0]!);
     if (token === undefined) this.#tokens.set(messages[0]!, token = crypto.randomUUID());
     return token;
-  }
-
-  async #queue(key: string, signal: AbortSignal): Promise<QueueId> {
-    const known = this.#queues.get(key);
-    if (known?.generation === this.#port.generation) return known;
-    const ids = await this.#readIds(bind(QUEUE, { key }), "write", signal);
-    return remember(this.#queues, key, ids!);
-  }
-
-  async #group(key: string, group: string, signal: AbortSignal): Promise<GroupIds> {
-    const name = JSON.stringify([key, group]);
-    const known = this.#groups.get(name);
-    if (known?.generation === this.#port.generation) return known;
-    const ids = await this.#readIds(bind(GROUP, { key, group }), "write", signal);
-    return remember(this.#groups, name, ids as GroupIds);
-  }
-
-  /** A group that exists, else undefined. Creates nothing. */
-  async #find(key: string, group: string, signal: AbortSignal): Promise<GroupIds | undefined> {
-    const ids = await this.#readIds(bind(FIND, { key, group }), "read", signal);
-    return ids?.g === null ? undefined : ids as GroupIds | undefined;
-  }
-
-  /** The numbers that a list reads last, and the generation that they are good for. */
-  async #readIds(
-    list: readonly BoundStatement[],
-    mode: "read" | "write",
-    signal: AbortSignal,
-  ): Promise<Ids | undefined> {
-    const { generation } = this.#port;
-    const answers = await this.#port.run(list, { mode, signal, generation });
-    const row = answers.at(-1)![0];
-    if (row === undefined) return undefined;
-    const g = typeof row.g === "number" ? row.g : null;
-    return { k: Number(row.k), g, generation };
-  }
-
-  #forget(): void {
-    this.#queues.clear();
-    this.#groups.clear();
   }
 }
 
@@ -338,15 +274,6 @@ function capabilitiesOf({ maxPayloadBytes, idleCostPerHour }: SqlDriverOptions):
     maxPayloadBytes,
     idleCostPerHour,
   });
-}
-
-function remember<T>(known: Map<string, T>, name: string, value: T): T {
-  for (const oldest of known.keys()) {
-    if (known.size < MAX_KNOWN) break;
-    known.delete(oldest);
-  }
-  known.set(name, value);
-  return value;
 }
 
 function earliest({ scheduled, due, expires }: Row): number {

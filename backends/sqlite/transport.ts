@@ -6,8 +6,7 @@
  *
  * @module
  */
-import { type BigIntStats, statfsSync, type Stats, statSync } from "node:fs";
-import { dirname } from "node:path";
+import { type BigIntStats, type Stats, statSync } from "node:fs";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { type Clock, monotonic, systemClock } from "../../core/util/clock.ts";
 import { delay } from "../../core/util/async.ts";
@@ -17,6 +16,7 @@ import { Bell } from "./bell.ts";
 import { damaged, openDatabase, type OpenOptions } from "./database.ts";
 import { codeOf, faultOf } from "./errors.ts";
 import { HostNote, refuseNetwork } from "./host.ts";
+import { checkpoint, giveBack, hasRoom } from "./space.ts";
 
 /** Options of {@link SqliteTransport}. */
 export interface TransportOptions extends OpenOptions {
@@ -34,15 +34,6 @@ const LOOK_MS = { heard: 1_000, unheard: 25 } as const;
 
 /** Looks between two steps of giving space back. */
 const TIDY_EVERY = 5;
-
-/** Pages that stay in the file for what comes, and pages that one step gives back: 1 MB and 8 MB. */
-const PAGES = { kept: 256, step: 2_000 } as const;
-
-/** Bytes of a page, as SQLite makes them. */
-const PAGE_BYTES = 4_096;
-
-/** Bytes that publishes leave free on the disk, so that what waits can still be taken and settled. */
-const RESERVED_BYTES = 1_000_000;
 
 /** Calls that wait for somebody else's write. */
 type Waiter = () => void;
@@ -93,7 +84,7 @@ export class SqliteTransport implements SqlPort {
     return this.#withPatience(() => {
       const db = this.#connection();
       if (generation !== undefined && generation !== this.generation) throw replaced(this.#options.path);
-      if (bytes !== undefined && !this.#hasRoom(db, bytes)) throw diskFull("queue-full", undefined);
+      if (bytes !== undefined && !hasRoom(db, this.#options.path, bytes)) throw diskFull("queue-full", undefined);
       return this.#transact(db, list, mode, bytes !== undefined);
     }, signal);
   }
@@ -226,36 +217,12 @@ export class SqliteTransport implements SqlPort {
         );
       case "full":
         // What waits can be taken and settled again as soon as the log has been worked into the file.
-        this.#checkpoint();
+        if (this.#db !== undefined) checkpoint(this.#db);
         return diskFull(adds ? "queue-full" : "unavailable", error);
       case "readonly":
         return new QueueError("unauthorized", "this process may not write the database any more", about);
       default:
         return error;
-    }
-  }
-
-  /**
-   * Whether the disk takes so many bytes more and still has room for taking and settling what waits, and for working
-   * the log into the file.
-   */
-  #hasRoom(db: DatabaseSync, bytes: number): boolean {
-    const { path } = this.#options;
-    const wanted = RESERVED_BYTES + 2 * bytes;
-    const free = freeBytes(path);
-    if (free >= wanted + sizeOf(`${path}-wal`)) return true;
-    // Pages inside the file that nothing uses any more are room too.
-    const inside = Number(this.#statement(db, "pragma freelist_count").get()?.freelist_count) * PAGE_BYTES;
-    this.#checkpoint();
-    return freeBytes(path) + Math.max(0, inside - RESERVED_BYTES) >= wanted;
-  }
-
-  /** Works the log into the file and empties it, where nobody reads at this moment. */
-  #checkpoint(): void {
-    try {
-      this.#db?.prepare("pragma wal_checkpoint(truncate)").all();
-    } catch {
-      // No room for it, or somebody writes: the log stays as it is.
     }
   }
 
@@ -308,7 +275,7 @@ export class SqliteTransport implements SqlPort {
     this.#lookTimer = this.#clock.setTimeout(() => {
       this.#lookTimer = undefined;
       this.#look();
-      if (++this.looks % TIDY_EVERY === 0) this.#tidy();
+      if (++this.looks % TIDY_EVERY === 0 && this.#db !== undefined) giveBack(this.#db);
       if (this.#waiters.size > 0) this.#lookLater();
     }, this.#bell.watching ? LOOK_MS.heard : LOOK_MS.unheard);
   }
@@ -317,38 +284,10 @@ export class SqliteTransport implements SqlPort {
     this.#clock.clearTimeout(this.#lookTimer);
     this.#lookTimer = undefined;
   }
-
-  /** Gives space back to the disk while there is nothing to do, a step at a time. */
-  #tidy(): void {
-    const db = this.#db;
-    if (db === undefined) return;
-    try {
-      const free = Number(db.prepare("pragma freelist_count").get()?.freelist_count);
-      if (free <= PAGES.kept) return;
-      db.prepare(`pragma incremental_vacuum(${Math.min(PAGES.step, free - PAGES.kept)})`).all();
-      this.#checkpoint();
-    } catch {
-      // Somebody else is writing: not idle after all, and there is a next time.
-    }
-  }
 }
 
 function diskFull(code: "queue-full" | "unavailable", cause: unknown): QueueError {
   return new QueueError(code, "the disk is full", { backend: "sqlite", cause });
-}
-
-/** Bytes that this process may still write; any number where that cannot be known. */
-function freeBytes(path: string): number {
-  try {
-    const { bavail, bsize } = statfsSync(dirname(path));
-    return bavail * bsize;
-  } catch {
-    return Infinity; // this runtime, or its permissions, do not tell: the disk itself does when it is full
-  }
-}
-
-function sizeOf(path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }
 
 function locked(cause: unknown): QueueError {
