@@ -7,8 +7,9 @@ import { join } from "node:path";
 import { CloudflareApi } from "../../fakes/cloudflare_api.ts";
 import { CloudflareApiServer } from "../../fakes/cloudflare_api_server.ts";
 import { startUpstash } from "../../fakes/upstash_server.ts";
-import { requires } from "../../runner/services.ts";
+import { requires, type Service } from "../../runner/services.ts";
 import { ROOT } from "../../runner/suites.ts";
+import { startRabbitMQ } from "../../servers/rabbitmq_server.ts";
 import { startRedis } from "../../servers/redis_server.ts";
 
 /** A backend that a program is to use, and what the placeholders of its flags stand for. */
@@ -57,6 +58,14 @@ const SETUPS: Readonly<Record<string, () => Promise<Setup>>> = {
       [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
     };
   },
+  async rabbitmq() {
+    const server = await startRabbitMQ();
+    return {
+      backend: fromEnv({ RABBITMQ_URL: server.url, RABBITMQ_MAX_RETRIES: "0", RABBITMQ_TIMEOUT: "10" }),
+      host: new URL(server.url).host,
+      [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+    };
+  },
   async cloudflare() {
     const api = new CloudflareApi();
     const server = await new CloudflareApiServer(api).start();
@@ -70,6 +79,13 @@ const SETUPS: Readonly<Record<string, () => Promise<Setup>>> = {
       [Symbol.asyncDispose]: () => server.stop(),
     };
   },
+};
+
+/** The program that a backend's server is. */
+const PROGRAMS: Readonly<Record<string, Service>> = {
+  redis: "redis-server",
+  upstash: "redis-server",
+  rabbitmq: "rabbitmq-server",
 };
 
 /** The rows of the document: the flags of each backend. */
@@ -107,7 +123,8 @@ try {
 }
 
 for (const [name, flags] of documented()) {
-  const test = name === "redis" || name === "upstash" ? requires("redis-server") : plainTest;
+  const program = PROGRAMS[name];
+  const test = program ? requires(program) : plainTest;
   test(`Deno runs the ${name} backend with the documented permissions, and with none fewer`, async () => {
     const setUp = SETUPS[name];
     assert.ok(setUp, `this test does not know ${name}`);
