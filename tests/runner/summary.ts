@@ -32,10 +32,12 @@ function unprovenLines(rows: readonly Row[]): string[] {
   for (const row of rows) {
     for (const { name } of row.cases.filter(({ status }) => status === "unproven")) {
       // [file: ]backend: rule 02: what must be true [02-id] (not declared: why)
-      const [, backend = "", id = "", reason = ""] = /(?:^|: )([^:]+): rule .*\[(\S+)\] \((.*)\)$/.exec(name) ??
-        ["", "", name];
-      const group = groups.get(`${backend}: ${reason}`) ?? new Map<string, string[]>();
-      groups.set(`${backend}: ${reason}`, group);
+      const kitCase = /(?:^|: )([^:]+): rule .*\[(\S+)\] \((.*)\)$/.exec(name);
+      const [, other = name, why = ""] = /^(.*) \((not proven: .*)\)$/.exec(name) ?? [];
+      const [, backend = "", id = "", reason = ""] = kitCase ?? ["", why, `"${other}"`];
+      const title = kitCase ? `${backend}: ${reason}` : backend;
+      const group = groups.get(title) ?? new Map<string, string[]>();
+      groups.set(title, group);
       group.set(id, [...group.get(id) ?? [], row.name]);
     }
   }
