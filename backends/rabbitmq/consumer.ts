@@ -417,7 +417,7 @@ export class PushConsumer {
     if (at >= this.#leaseTimerAt || this.#closed) return;
     clearTimeout(this.#leaseTimer);
     this.#leaseTimerAt = at;
-    this.#leaseTimer = setTimeout(() => this.#expire(), Math.min(at - performance.now(), 2 ** 31 - 1));
+    this.#leaseTimer = setTimeout(() => this.#expire(), Math.min(Math.max(at - performance.now(), 0), 2 ** 31 - 1));
   }
 
   #expire(): void {

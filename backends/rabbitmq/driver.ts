@@ -223,17 +223,22 @@ export class RabbitMQDriver implements QueueDriver {
       const released = copies.filter(({ settlement }) => settlement.kind === "release");
       // Else the broker would bring the copies back at once.
       await Promise.all([...new Set(released.map(({ held }) => held.consumer))].map((consumer) => consumer.pause()));
-      const confirmations = copies.length > 0 ? await this.#copy(key, group, copies, signal) : [];
+      const acks = open.filter(({ settlement }) => settlement.kind === "ack").map(({ held }) => held);
+      // A copy that is not confirmed in time must not hold up what is done.
+      const [confirmations] = await Promise.all([
+        copies.length > 0 ? this.#copy(key, group, copies, signal) : [],
+        acknowledge(acks),
+      ]);
       for (const [i, { held, settlement }] of copies.entries()) {
         const confirmation = confirmations[i]!;
         if (confirmation === "confirmed") continue;
         if (settlement.kind === "release") held.consumer.requeue([held]);
-        else {failures.set(
-            held,
-            confirmation === "unroutable" ? this.#gone(this.#publishing, held.consumer.queue) : confirmation,
-          );}
+        else if (confirmation !== "unroutable") failures.set(held, confirmation);
+        else failures.set(held, this.#gone(this.#publishing, held.consumer.queue));
       }
-      await acknowledge(open.map(({ held }) => held).filter((held) => !failures.has(held) && held.state === "leased"));
+      await acknowledge(
+        copies.map(({ held }) => held).filter((held) => !failures.has(held) && held.state === "leased"),
+      );
       // What is tried again is the whole: those that are settled answer so.
       for (const error of failures.values()) if (error.retryable || error.code === "unknown-outcome") throw error;
     } finally {

@@ -113,7 +113,9 @@ export class RabbitMQServer implements AsyncDisposable {
       ["disk_free_limit.absolute = 1MB", ...config].map((line) => `${line}\n`).join(""),
     );
     await writeFile(join(this.dir, "advanced.config"), `[${advanced ?? ""}].\n`);
-    const child = spawn(programOf("rabbitmq-server"), [], { env: this.#env(), stdio: ["ignore", "pipe", "pipe"] });
+    // A thousand queues need more files than some systems allow; a system that does not give more starts it as it is.
+    const command = `ulimit -n 65536 2>/dev/null; exec "${programOf("rabbitmq-server")}"`;
+    const child = spawn("sh", ["-c", command], { env: this.#env(), stdio: ["ignore", "pipe", "pipe"] });
     this.#child = child;
     running.add(this);
     let log = "";

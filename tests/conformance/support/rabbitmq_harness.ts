@@ -5,6 +5,7 @@
  * @module
  */
 import { createDriver, type RabbitMQDriver } from "../../../backends/rabbitmq/driver.ts";
+import { deadNameOf, queueNameOf } from "../../../backends/rabbitmq/names.ts";
 import { DEFAULT_GROUP, type LeasingBackend, type QueueBackend } from "../../../core/protocol.ts";
 import { driverHarness } from "../../../testing/driver_harness.ts";
 import type { Broker, Harness } from "../../../testing/harness.ts";
@@ -42,6 +43,20 @@ function groupsOf(key: string): readonly string[] {
   return key.endsWith(":orders") ? [DEFAULT_GROUP, ...LATE_GROUPS] : [DEFAULT_GROUP];
 }
 
+/** Deletes the queues of keys: thousands of them would slow the broker down. */
+async function forget(url: string, keys: Iterable<string>): Promise<void> {
+  const connection = await connect(url);
+  const channel = await connection.createChannel();
+  for (const key of keys) {
+    for (const group of groupsOf(key)) {
+      const queue = queueNameOf({ exchange: EXCHANGE, template: undefined }, key, group);
+      await channel.deleteQueue(queue);
+      if (group === DEFAULT_GROUP) await channel.deleteQueue(deadNameOf(queue));
+    }
+  }
+  await connection.close();
+}
+
 /** A broker, and how clients reach it. */
 interface Node {
   readonly port: number;
@@ -58,7 +73,12 @@ async function openBroker({ port, userInfo, url, server }: Node, namespace: stri
   const own = new Map<QueueBackend, TcpProxy>();
   const killed = new Set<QueueBackend>();
   let driver: RabbitMQDriver;
-  const key = (name: string) => `${namespace}:${name}`;
+  const keys = new Set<string>();
+  const key = (name: string) => {
+    const named = `${namespace}:${name}`;
+    keys.add(named);
+    return named;
+  };
   const base = await driverHarness({
     name: "rabbitmq",
     open: () => ({
@@ -93,6 +113,7 @@ async function openBroker({ port, userInfo, url, server }: Node, namespace: stri
       },
       cost: () => proxies.reduce((sum, proxy) => sum + proxy.commands, 0),
       close: async () => {
+        await forget(url, keys);
         for (const proxy of proxies) await proxy[Symbol.asyncDispose]();
       },
     }),
