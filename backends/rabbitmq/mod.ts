@@ -54,8 +54,9 @@
  * and start at zero; a message whose consumers keep dying is copied anew at its eighth, before anybody gets it. RabbitMQ 4.3
  * counts `basic.reject` alone, which is what is used, and names it `x-acquired-count`.
  *
- * **A new quorum queue** has its place in the broker's directory about half a second after it was declared. A broker that is
- * killed before that, as by a power cut, starts without what the queue had; so declare queues ahead of the first event.
+ * **A new quorum queue** has its place in the broker's directory half a second after it was declared, and a broker that is
+ * killed before that starts without what the queue had. So the first use of a key and group, and the first delay and the
+ * first dead letter of each, wait for a second.
  *
  * Two pairs of key and group whose queues have the same name, such as `a_b`, `c` and `a`, `b_c`, are refused where one process
  * uses both; `queue` (`RABBITMQ_QUEUE`) is a template for other names.

@@ -23,6 +23,12 @@ export interface TopologySettings extends Naming {
 /** More redeliveries than a dead letter ever has: it is listed by taking it and giving it back. */
 const NO_DELIVERY_LIMIT = 1_000_000_000;
 
+/**
+ * Milliseconds after which a new quorum queue has its place in the broker's directory on the disk. A broker that is killed
+ * sooner starts without what the queue had, so nothing is confirmed before that.
+ */
+const REGISTERED_MS = 1_000;
+
 /** Declares over a connection, each thing once. */
 export class Topology {
   readonly #settings: TopologySettings;
@@ -168,15 +174,20 @@ export class Topology {
   }
 
   async #queue(connection: Connection, name: string, extra: Readonly<Record<string, unknown>>): Promise<void> {
-    const options: AmqpQueueOptions = {
-      durable: true,
-      arguments: { "x-queue-type": this.#settings.queueType, ...extra },
-    };
-    await this.#declare(
-      connection,
-      (channel) => channel.assertQueue(name, options),
-      (channel) => channel.checkQueue(name),
-    );
+    const args = { "x-queue-type": this.#settings.queueType, ...extra };
+    const options: AmqpQueueOptions = { durable: true, arguments: args };
+    const check = (channel: AmqpChannel) => channel.checkQueue(name);
+    if (this.active && args["x-queue-type"] === "quorum") {
+      const found = await connection.withChannel(check).then(() => true, (error: unknown) => {
+        if (classifyError(error) === "not-found" && !connection.lost) return false;
+        throw error;
+      });
+      if (found) return;
+      await this.#declare(connection, (channel) => channel.assertQueue(name, options), check);
+      await new Promise((resolve) => setTimeout(resolve, REGISTERED_MS));
+    } else {
+      await this.#declare(connection, (channel) => channel.assertQueue(name, options), check);
+    }
   }
 
   /** Declares; where it exists otherwise than we would have it, or we may not declare, it is taken as it is. */

@@ -15,9 +15,6 @@ const RESTARTS = 5;
 const KILLS = 10;
 const KEY = "slack_events";
 
-/** Milliseconds after which a new quorum queue outlives a kill of the broker. */
-const REGISTERED_MS = 2_000;
-
 /** Consumers in processes of their own; reports each message that one has handled. */
 class Consumers implements AsyncDisposable {
   readonly #url: string;
@@ -80,14 +77,10 @@ async function soak(server: RabbitMQServer, seed: number): Promise<string> {
   const { promise: allSeen, resolve } = Promise.withResolvers<void>();
   let [distinct, handled, kills, restarts] = [0, 0, 0, 0];
   let disturbing = Promise.resolve();
-  // The broker writes down a new quorum queue a moment later, and nothing says when.
-  let registered: Promise<void> | undefined;
 
   await using consumers = new Consumers(server.url, (n) => {
     handled += 1;
     seen[n]! += 1;
-    // By now the queue of the first retry has been declared.
-    if (distinct > MESSAGES / 50) registered ??= new Promise((resolve) => setTimeout(resolve, REGISTERED_MS));
     if (seen[n] === 1) distinct += 1;
     // Faults come by progress, not by the clock: so many, spread over the whole run, however fast the machine is.
     const progress = distinct / MESSAGES;
@@ -97,7 +90,7 @@ async function soak(server: RabbitMQServer, seed: number): Promise<string> {
     }
     if (restarts < RESTARTS && progress > (restarts + 0.5) / (RESTARTS + 1)) {
       restarts += 1;
-      disturbing = disturbing.then(() => registered).then(() => server.kill()).then(() => server.restart());
+      disturbing = disturbing.then(() => server.kill()).then(() => server.restart());
     }
     if (distinct === MESSAGES) resolve();
   });

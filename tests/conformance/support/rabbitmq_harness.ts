@@ -25,12 +25,6 @@ const LEASE_MS = 1_000;
 /** Milliseconds after which the broker notices that a client's machine has vanished. */
 const NOTICED_MS = 4 * LEASE_MS;
 
-/**
- * Milliseconds after which a new quorum queue has its place in the broker's directory on the disk. One that is killed
- * sooner starts without the queue's log, and there is nothing to be seen that says when it would not.
- */
-const REGISTERED_MS = 1_500;
-
 /** Groups that come after the messages that they are to get: an operator names them to the publishers. */
 const LATE_GROUPS = [
   ...["bots", "Bots", "audit", "first", "second", "fast", "slow", "acks", "retries", "buries", "last", "new"],
@@ -97,7 +91,6 @@ async function openBroker({ port, userInfo, url, server }: Node, namespace: stri
       },
       ...server && {
         restartBroker: async () => {
-          await new Promise((resolve) => setTimeout(resolve, REGISTERED_MS));
           await server.kill();
           await server.restart();
         },
