@@ -99,6 +99,11 @@ export interface CaseContext {
   connect(options?: ConnectOptions): Promise<LeasingBackend>;
   /** The same, for the smallest contract. */
   connectQueue(options?: ConnectOptions): Promise<QueueBackend>;
+  /**
+   * From now on each wait gives work that takes real time, such as compressing a megabyte, up to a second before a clock
+   * that is turned by hand goes on.
+   */
+  allowRealWork(): void;
   /** A key of this case. */
   key(name?: string): string;
   /** A power that the case asked for. */

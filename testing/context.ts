@@ -45,6 +45,7 @@ export class Context implements CaseContext {
   readonly random: SeededRandom;
   readonly stress: boolean;
   readonly #patienceMs: number;
+  #realWorkMs = 0;
   readonly #skewMs: number;
   readonly #open: QueueBackend[] = [];
   readonly #killed = new Set<QueueBackend>();
@@ -85,6 +86,10 @@ export class Context implements CaseContext {
     const backend = await this.connectQueue(options);
     check(isLeasing(backend), "the backend offers no leases");
     return backend;
+  }
+
+  allowRealWork(): void {
+    this.#realWorkMs = 1_000;
   }
 
   key(name = "orders"): string {
@@ -168,9 +173,18 @@ export class Context implements CaseContext {
     await this.settles(Promise.all(alive.map((backend) => backend.close())), "closing at the end of the case");
   }
 
+  /** Waits in real time, as {@link allowRealWork} has it. */
+  async #realTime(outcome: Promise<unknown>): Promise<void> {
+    let settled = false;
+    void outcome.then(() => settled = true);
+    const end = performance.now() + this.#realWorkMs;
+    while (!settled && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+
   async #outcome<T>(promise: PromiseLike<T>, what: string): Promise<Outcome<T>> {
     const outcome: Promise<Outcome<T>> = Promise.resolve(promise).then((value) => ({ value }), (error) => ({ error }));
     if (this.broker.clock) {
+      await this.#realTime(outcome);
       try {
         return await this.broker.clock.until(outcome, this.#patienceMs);
       } catch (error) {

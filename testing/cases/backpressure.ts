@@ -123,6 +123,7 @@ export const backpressure: readonly ConformanceCase[] = casesOf(10, [
     title: "large messages all come, once each, however many a consumer asks for and although an answer was lost",
     features: ["loseNextReply"],
     async run(t) {
+      t.allowRealWork();
       const backend = await t.connect({ leaseMs: t.leaseMs });
       const key = t.key();
       const count = 8;

@@ -1,11 +1,12 @@
 // not on workerd: speaks TCP, and starts a rabbitmq-server
 import { after, test } from "node:test";
+import process from "node:process";
 import { testBackend } from "../../testing/mod.ts";
 import { reportAs } from "../runner/report_as.ts";
 import { findProgram, requires } from "../runner/services.ts";
 import { rabbitmqHarness } from "./support/rabbitmq_harness.ts";
 
-if (findProgram("rabbitmq-server")) {
+if (findProgram("rabbitmq-server") && process.env.RABBITMQ_SUITES === "1") {
   const harness = rabbitmqHarness();
   after(() => harness.close());
   await testBackend({ test, harness, caseTimeoutMs: 600_000, onReport: reportAs("rabbitmq") });

@@ -31,7 +31,7 @@ const { values } = parseArgs({
     only: { type: "string" },
     filter: { type: "string" },
     quick: { type: "boolean", default: false },
-    jobs: { type: "string", default: "3" },
+    jobs: { type: "string", default: "2" },
   },
 });
 const { only, filter, quick } = values;
@@ -42,7 +42,7 @@ const narrowed = quick || only !== undefined || filter !== undefined;
  */
 const jobs = Number(values.jobs);
 const runtimes = quick ? ["deno"] : values.runtime.split(",");
-const FILES_AT_ONCE = 3;
+const FILES_AT_ONCE = 2;
 /** A runtime that runs alone shows its output as it comes; of several, each shows it at its end. */
 const alone = jobs === 1 || runtimes.length === 1;
 const strict = process.env.CI === "true";

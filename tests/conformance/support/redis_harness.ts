@@ -9,7 +9,7 @@ import type { LeasingBackend, QueueBackend } from "../../../core/protocol.ts";
 import { driverHarness } from "../../../testing/driver_harness.ts";
 import type { Broker, Harness } from "../../../testing/harness.ts";
 import { HEALTH } from "../../../backends/streams/scripts.ts";
-import { freePort, type RedisServer, startRedis } from "../../servers/redis_server.ts";
+import { type RedisServer, startRedis } from "../../servers/redis_server.ts";
 import { SCRIPTS } from "./scripts.ts";
 import { startProxy, type TcpProxy } from "../../servers/tcp_proxy.ts";
 
@@ -31,7 +31,7 @@ async function openBroker(server: RedisServer, namespace: string): Promise<Broke
         proxies.push(proxy);
         return createDriver({ ...options, url: `redis://:${PASSWORD}@127.0.0.1:${proxy.port}` });
       },
-      unreachable: async (options) => createDriver({ ...options, url: `redis://127.0.0.1:${await freePort()}` }),
+      unreachable: (options) => createDriver({ ...options, url: `redis://127.0.0.1:1` }),
       restartBroker: async () => {
         await server.kill();
         await server.restart();
