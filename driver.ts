@@ -18,7 +18,7 @@
  */
 export * from "./core/driver.ts";
 export { createBackend, PortableBackend } from "./core/backend.ts";
-export { PublishingBackend } from "./core/publishing_backend.ts";
+export { checkDriver } from "./core/driver_checks.ts";
 export type { BackendOptions } from "./core/context.ts";
 export {
   EnvReader,

@@ -189,12 +189,6 @@ export interface QueueDriver {
    * @default false
    */
   readonly inProcess?: boolean | undefined;
-  /**
-   * True where each publish must be sent by itself: a Worker cancels a request that waits for another request's work.
-   *
-   * @default false: publishes that happen at the same time travel as one batch
-   */
-  readonly unbatched?: boolean | undefined;
   /** Texts that the portable layer removes from every error. */
   readonly secrets?: readonly string[] | undefined;
 

@@ -120,12 +120,28 @@ function* brokenPromises(driver: QueueDriver): Generator<string> {
 }
 
 /**
- * Refuses a driver that is not one, or that declares what it does not offer.
+ * Refuses a driver that is not one, or that declares what it does not offer. `createBackend` calls it; a class that extends
+ * `PortableBackend` passes its driver through.
+ *
+ * @example
+ * ```ts
+ * import { checkDriver, PortableBackend } from "@slack-mcp/queue/driver";
+ * import { MemoryDriver } from "@slack-mcp/queue/memory";
+ * import assert from "node:assert/strict";
+ *
+ * class MyBackend extends PortableBackend {
+ *   constructor() {
+ *     super(checkDriver(new MemoryDriver())); // in place of your own
+ *   }
+ * }
+ * assert.equal(new MyBackend().name, "memory");
+ * ```
  *
  * @param driver What the author of a backend wrote.
+ * @returns The driver.
  * @throws {TypeError} One sentence for each problem, in one error.
  */
-export function checkDriver(driver: QueueDriver): void {
+export function checkDriver<Driver extends QueueDriver>(driver: Driver): Driver {
   if (!isRecord(driver)) throw new TypeError(`driver must be an object, found ${kindOf(driver)}`);
   const { name, capabilities } = driver;
   if (typeof name !== "string" || name === "") {
@@ -138,6 +154,6 @@ export function checkDriver(driver: QueueDriver): void {
   } else {
     found.push(`capabilities must be an object, found ${kindOf(capabilities)}`);
   }
-  if (found.length === 0) return;
+  if (found.length === 0) return driver;
   throw new TypeError(`Cannot create a backend of the driver "${name}": ${found.join("; ")}`);
 }

@@ -307,7 +307,7 @@ export class MyQueueDriver implements QueueDriver {
  * @module
  */
 import type { Env } from "@slack-mcp/queue";
-import { PortableBackend } from "@slack-mcp/queue/driver";
+import { checkDriver, PortableBackend } from "@slack-mcp/queue/driver";
 import { MyQueueDriver } from "./driver.ts";
 import { type MyQueueOptions, portableOptions, readOptions } from "./options.ts";
 
@@ -318,7 +318,7 @@ export { type Client, Store } from "./store.ts";
 export class MyQueueBackend extends PortableBackend {
   /** Opens the backend. */
   constructor(options: MyQueueOptions = {}) {
-    super(new MyQueueDriver(options), portableOptions(options));
+    super(checkDriver(new MyQueueDriver(options)), portableOptions(options));
   }
 }
 
@@ -807,7 +807,7 @@ await backend.close();
  * @module
  */
 import type { Env } from "@slack-mcp/queue";
-import { PortableBackend } from "@slack-mcp/queue/driver";
+import { checkDriver, PortableBackend } from "@slack-mcp/queue/driver";
 import { MyQueueDriver } from "./driver.ts";
 import { type MyQueueOptions, portableOptions, readOptions } from "./options.ts";
 
@@ -819,7 +819,7 @@ export { type Outgoing, Platform } from "./platform.ts";
 export class MyQueueBackend extends PortableBackend {
   /** Opens the backend. */
   constructor(options: MyQueueOptions = {}) {
-    super(new MyQueueDriver(options), portableOptions(options));
+    super(checkDriver(new MyQueueDriver(options)), portableOptions(options));
   }
 }
 

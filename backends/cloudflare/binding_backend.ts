@@ -25,7 +25,7 @@ import type {
   QueueDepth,
   ReceiveOptions,
 } from "../../core/protocol.ts";
-import { BATCH_CHECKS, MESSAGE_CHECKS, PUBLISH_CHECKS } from "../../core/publishing_backend.ts";
+import { BATCH_CHECKS, MESSAGE_CHECKS, PUBLISH_CHECKS } from "../../core/publish/checks.ts";
 import { abortable, delay, withDeadline } from "../../core/util/async.ts";
 import { monotonic, systemClock } from "../../core/util/clock.ts";
 import { bytesOf, copyPayload, kindOf } from "../../core/util/json.ts";

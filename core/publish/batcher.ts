@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { batchLimit, type Sender, type SendOptions } from "./unbatched_sender.ts";
+import { batchLimit } from "./batch_limit.ts";
 import type { DriverMessage } from "../driver.ts";
 import type { QueueError } from "../errors.ts";
 import { type BatchOwner, type PublishOutcome, sendBatch, SendState } from "./send_batch.ts";
@@ -12,6 +12,13 @@ import type { BackendContext } from "../context.ts";
 import { type GiveUpReason, PendingPublish } from "./pending_publish.ts";
 import type { PublishReceipt } from "../protocol.ts";
 import { monotonic } from "../util/clock.ts";
+
+/** How long a caller waits. */
+export interface SendOptions {
+  /** Milliseconds. Default: the backend's. */
+  readonly timeoutMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
 
 /** A call, with the promise that it returned. */
 interface BatchedPublish extends PendingPublish {
@@ -101,7 +108,7 @@ class KeyBatcher implements BatchOwner {
 
   /** Fills the batch. */
   #take(): void {
-    const fits = batchLimit(this.#context);
+    const fits = batchLimit(this.#context.driver);
     let taken = 0;
     for (; taken < this.#waiting.length; taken++) {
       const entry = this.#waiting[taken]!;
@@ -212,7 +219,7 @@ function isDone({ over, givingUp }: BatchedPublish): boolean {
 }
 
 /** The batchers of a backend, one for each key with something to send. */
-export class PublishBatcher implements Sender {
+export class PublishBatcher {
   readonly #context: BackendContext;
   readonly #batchers: Map<string, KeyBatcher> = new Map();
 
@@ -220,6 +227,7 @@ export class PublishBatcher implements Sender {
     this.#context = context;
   }
 
+  /** Resolves when the broker has confirmed every message. */
   add(key: string, messages: readonly DriverMessage[], options: SendOptions): Promise<PublishReceipt[]> {
     let batcher = this.#batchers.get(key);
     if (batcher === undefined) {
@@ -229,10 +237,12 @@ export class PublishBatcher implements Sender {
     return batcher.add(messages, options);
   }
 
+  /** Resolves when there is nothing left to send. */
   async idle(): Promise<void> {
     await Promise.all([...this.#batchers.values()].map((batcher) => batcher.idle()));
   }
 
+  /** Gives up all that is not confirmed; resolves when each caller has its result. */
   async abandon(reason: QueueError): Promise<void> {
     await Promise.all([...this.#batchers.values()].map((batcher) => batcher.abandon(reason)));
   }

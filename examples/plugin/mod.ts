@@ -24,7 +24,7 @@
  * @module
  */
 import type { Env } from "@slack-mcp/queue";
-import { PortableBackend } from "@slack-mcp/queue/driver";
+import { checkDriver, PortableBackend } from "@slack-mcp/queue/driver";
 import { NatsDriver } from "./driver.ts";
 import { type NatsOptions, portableOptions, readOptions } from "./options.ts";
 
@@ -34,7 +34,7 @@ export { NatsDriver, type NatsOptions };
 export class NatsBackend extends PortableBackend {
   /** Connects at the first use. */
   constructor(options: NatsOptions = {}) {
-    super(new NatsDriver(options), portableOptions(options));
+    super(checkDriver(new NatsDriver(options)), portableOptions(options));
   }
 }
 

@@ -21,7 +21,7 @@
  * @module
  */
 import type { Env } from "@slack-mcp/queue";
-import { PortableBackend } from "@slack-mcp/queue/driver";
+import { checkDriver, PortableBackend } from "@slack-mcp/queue/driver";
 import { MyQueueDriver } from "./driver.ts";
 import { type MyQueueOptions, portableOptions, readOptions } from "./options.ts";
 
@@ -32,7 +32,7 @@ export { type Client, Store } from "./store.ts";
 export class MyQueueBackend extends PortableBackend {
   /** Opens the backend. */
   constructor(options: MyQueueOptions = {}) {
-    super(new MyQueueDriver(options), portableOptions(options));
+    super(checkDriver(new MyQueueDriver(options)), portableOptions(options));
   }
 }
 

@@ -115,15 +115,24 @@ test("createBackend refuses messageTtlMs where the driver has no ttl", () => {
   assert.throws(() => createBackend(driver, { messageTtlMs: 1_000 }), (error: unknown) => {
     assert.ok(error instanceof QueueError);
     assert.equal(error.code, "unsupported");
-    assert.equal(error.message, "Cannot set messageTtlMs: the memory backend does not support it");
+    assert.equal(error.message, "Cannot use messageTtlMs: the memory backend does not support it");
     return true;
   });
   createBackend(driver);
 });
 
-test("createBackend takes a driver that only sends where the platform pushes", () => {
+test("createBackend of a driver that only sends publishes, and refuses all that pulls", async () => {
   const bare = { extend: false, depth: false, deadLetters: false, replay: false, consume: "push" } as const;
-  createBackend(altered({ receive: absent, settle: absent, extend: absent, depth: absent, deadLetters: absent }, bare));
+  const members = { receive: absent, settle: absent, extend: absent, depth: absent, deadLetters: absent };
+  await using backend = createBackend(altered(members, bare));
+  assert.equal((await backend.publish("k", {})).outcome, "added");
+  const unsupported = { code: "unsupported" };
+  assert.throws(() => backend.receive("k"), unsupported);
+  assert.throws(() => backend.consume("k"), unsupported);
+  await assert.rejects(backend.depth("k"), unsupported);
+  await assert.rejects(backend.deadLetters.list("k").next(), unsupported);
+  await assert.rejects(backend.deadLetters.replay("k"), unsupported);
+  await assert.rejects(backend.deadLetters.purge("k"), unsupported);
 });
 
 test("health says that nobody was asked where the driver has no ping", async () => {

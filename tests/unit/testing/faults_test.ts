@@ -150,8 +150,8 @@ test("faulty driver: what the driver does not offer, the wrapper does not offer;
   const { inner } = setUp();
   const bare = faultyDriver(alterDriver(inner, { extend: undefined, deadLetters: undefined, receive: undefined }));
   assert.deepEqual([bare.extend, bare.deadLetters, bare.receive], [undefined, undefined, undefined]);
-  const limited = faultyDriver(alterDriver(inner, { maxBatchMessages: 7, secrets: ["s"], unbatched: true }));
-  assert.deepEqual([limited.maxBatchMessages, limited.secrets, limited.unbatched], [7, ["s"], true]);
+  const limited = faultyDriver(alterDriver(inner, { maxBatchMessages: 7, secrets: ["s"] }));
+  assert.deepEqual([limited.maxBatchMessages, limited.secrets], [7, ["s"]]);
   assert.equal(limited.name, "memory");
 });
 

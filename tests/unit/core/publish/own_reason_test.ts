@@ -5,22 +5,16 @@ import { createBackend } from "../../../../core/backend.ts";
 import type { BackendOptions } from "../../../../core/context.ts";
 import type { SendResult } from "../../../../core/driver.ts";
 import type { PublishError } from "../../../../core/errors.ts";
-import { PublishingBackend } from "../../../../core/publishing_backend.ts";
 import { HandClock, turn } from "../../../doubles/hand_clock.ts";
 import { failure, hang, type Script, ScriptedDriver } from "../../../doubles/scripted_driver.ts";
 
 const ADDED: SendResult = { outcome: "added" };
 const REFUSED = "connect ECONNREFUSED 127.0.0.1:1";
 
-function setUp(script: Script, options: BackendOptions = {}, batched = true) {
+function setUp(script: Script, options: BackendOptions = {}) {
   const clock = new HandClock();
   const driver = new ScriptedDriver(script);
-  const settings = { clock, random: () => 0.5, ...options };
-  return {
-    clock,
-    driver,
-    backend: batched ? createBackend(driver, settings) : new PublishingBackend(driver, settings),
-  };
+  return { clock, driver, backend: createBackend(driver, { clock, random: () => 0.5, ...options }) };
 }
 
 async function rejected(promise: Promise<unknown>): Promise<PublishError> {
@@ -37,101 +31,93 @@ function waitsForConnection(error: unknown, later = false): (signal: AbortSignal
     });
 }
 
-for (const batched of [true, false]) {
-  const kind = batched ? "PublishBatcher" : "UnbatchedSender";
-
-  for (const timeoutMs of [100, 5_000, 60_000]) {
-    test(`${kind} reports the driver's own reason at a deadline of ${timeoutMs} ms`, async () => {
-      const wait = waitsForConnection(failure("connection", REFUSED));
-      const scripts: Script[] = [
-        { send: (_messages, signal) => wait(signal) },
-        { send: (_messages, signal) => waitsForConnection(failure("connection", REFUSED), true)(signal) },
-        { connect: wait },
-      ];
-      for (const script of scripts) {
-        const { backend, clock } = setUp(script, { timeoutMs: 5_000 }, batched);
-        const one = rejected(backend.publish("k", { n: 0 }, { timeoutMs, id: "a" }));
-        const batch = rejected(backend.publishBatch("k", [{ payload: {} }, { payload: {} }], { timeoutMs }));
-        await clock.advance(timeoutMs);
-        const error = await one;
-        assert.deepEqual([error.name, error.code, error.id, error.retryable], [
-          "PublishError",
-          "connection",
-          "a",
-          true,
-        ]);
-        assert.match(error.message, /ECONNREFUSED/);
-        const whole = await batch;
-        assert.equal(whole.code, "connection");
-        assert.match(whole.message, /ECONNREFUSED/);
-        assert.deepEqual(clock.waits(), []);
-      }
-    });
-  }
-
-  test(`${kind} reports an unknown outcome where the driver ignores or echoes the abort`, async () => {
-    const echo = (signal: AbortSignal) =>
-      new Promise<never>((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
-    const sends: NonNullable<Script["send"]>[] = [
-      hang,
-      (_messages, signal) => echo(signal),
-      (_messages, signal) => waitsForConnection(new DOMException("aborted", "AbortError"))(signal),
-      (_messages, signal) => waitsForConnection(new Error("socket closed"))(signal),
-      (_messages, signal) => waitsForConnection(failure("unknown-outcome"))(signal),
-    ];
-    for (const send of sends) {
-      const { backend, clock } = setUp({ send }, {}, batched);
-      const publishing = rejected(backend.publish("k", {}, { timeoutMs: 1_000 }));
-      await clock.advance(1_000);
-      const error = await publishing;
-      assert.equal(error.code, "unknown-outcome", String(send));
-      assert.match(error.message, /no reply came in time/);
-    }
-  });
-
-  test(`${kind} resolves with a confirmation that comes right after the deadline`, async () => {
-    const { backend, clock } = setUp(
-      {
-        send: (messages, signal) =>
-          new Promise((resolve) => signal.addEventListener("abort", () => resolve(messages.map(() => ADDED)))),
-      },
-      {},
-      batched,
-    );
-    const publishing = backend.publish("k", {}, { timeoutMs: 1_000 });
-    await clock.advance(1_000);
-    assert.equal((await publishing).outcome, "added");
-  });
-
-  test(`${kind} rejects with the signal's reason where an abort comes before anything left`, async () => {
+for (const timeoutMs of [100, 5_000, 60_000]) {
+  test(`PublishBatcher reports the driver's own reason at a deadline of ${timeoutMs} ms`, async () => {
     const wait = waitsForConnection(failure("connection", REFUSED));
-    for (const script of [{ send: (_messages, signal) => wait(signal) }, { connect: wait }] as Script[]) {
-      const { backend, clock } = setUp(script, {}, batched);
-      const [controller, reason] = [new AbortController(), new Error("enough")];
-      const publishing = rejected(backend.publish("k", {}, { signal: controller.signal }));
-      await turn();
-      controller.abort(reason);
-      assert.equal(await publishing, reason);
+    const scripts: Script[] = [
+      { send: (_messages, signal) => wait(signal) },
+      { send: (_messages, signal) => waitsForConnection(failure("connection", REFUSED), true)(signal) },
+      { connect: wait },
+    ];
+    for (const script of scripts) {
+      const { backend, clock } = setUp(script, { timeoutMs: 5_000 });
+      const one = rejected(backend.publish("k", { n: 0 }, { timeoutMs, id: "a" }));
+      const batch = rejected(backend.publishBatch("k", [{ payload: {} }, { payload: {} }], { timeoutMs }));
+      await clock.advance(timeoutMs);
+      const error = await one;
+      assert.deepEqual([error.name, error.code, error.id, error.retryable], [
+        "PublishError",
+        "connection",
+        "a",
+        true,
+      ]);
+      assert.match(error.message, /ECONNREFUSED/);
+      const whole = await batch;
+      assert.equal(whole.code, "connection");
+      assert.match(whole.message, /ECONNREFUSED/);
       assert.deepEqual(clock.waits(), []);
     }
   });
+}
 
-  test(`${kind} keeps an earlier lost answer in doubt when the next attempt cannot connect`, async () => {
-    let calls = 0;
-    const { backend, clock, driver } = setUp(
-      {
-        connect: (signal) => ++calls > 1 ? waitsForConnection(failure("connection", REFUSED))(signal) : undefined,
-        send: () => Promise.reject(failure("unknown-outcome", "lost")),
-      },
-      {},
-      batched,
-    );
+test("PublishBatcher reports an unknown outcome where the driver ignores or echoes the abort", async () => {
+  const echo = (signal: AbortSignal) =>
+    new Promise<never>((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+  const sends: NonNullable<Script["send"]>[] = [
+    hang,
+    (_messages, signal) => echo(signal),
+    (_messages, signal) => waitsForConnection(new DOMException("aborted", "AbortError"))(signal),
+    (_messages, signal) => waitsForConnection(new Error("socket closed"))(signal),
+    (_messages, signal) => waitsForConnection(failure("unknown-outcome"))(signal),
+  ];
+  for (const send of sends) {
+    const { backend, clock } = setUp({ send });
     const publishing = rejected(backend.publish("k", {}, { timeoutMs: 1_000 }));
     await clock.advance(1_000);
-    assert.equal((await publishing).code, "unknown-outcome");
-    assert.equal(driver.sent.length, 1);
-  });
-}
+    const error = await publishing;
+    assert.equal(error.code, "unknown-outcome", String(send));
+    assert.match(error.message, /no reply came in time/);
+  }
+});
+
+test("PublishBatcher resolves with a confirmation that comes right after the deadline", async () => {
+  const { backend, clock } = setUp(
+    {
+      send: (messages, signal) =>
+        new Promise((resolve) => signal.addEventListener("abort", () => resolve(messages.map(() => ADDED)))),
+    },
+  );
+  const publishing = backend.publish("k", {}, { timeoutMs: 1_000 });
+  await clock.advance(1_000);
+  assert.equal((await publishing).outcome, "added");
+});
+
+test("PublishBatcher rejects with the signal's reason where an abort comes before anything left", async () => {
+  const wait = waitsForConnection(failure("connection", REFUSED));
+  for (const script of [{ send: (_messages, signal) => wait(signal) }, { connect: wait }] as Script[]) {
+    const { backend, clock } = setUp(script);
+    const [controller, reason] = [new AbortController(), new Error("enough")];
+    const publishing = rejected(backend.publish("k", {}, { signal: controller.signal }));
+    await turn();
+    controller.abort(reason);
+    assert.equal(await publishing, reason);
+    assert.deepEqual(clock.waits(), []);
+  }
+});
+
+test("PublishBatcher keeps an earlier lost answer in doubt when the next attempt cannot connect", async () => {
+  let calls = 0;
+  const { backend, clock, driver } = setUp(
+    {
+      connect: (signal) => ++calls > 1 ? waitsForConnection(failure("connection", REFUSED))(signal) : undefined,
+      send: () => Promise.reject(failure("unknown-outcome", "lost")),
+    },
+  );
+  const publishing = rejected(backend.publish("k", {}, { timeoutMs: 1_000 }));
+  await clock.advance(1_000);
+  assert.equal((await publishing).code, "unknown-outcome");
+  assert.equal(driver.sent.length, 1);
+});
 
 test("PublishBatcher lets others wait on when one runs out of time without a connection", async () => {
   let connected = () => {};
