@@ -29,6 +29,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   "backends": ["core"],
   "slack": ["core"],
   "testing": ["core"],
+  "cli": ["core", "slack", "env.ts", "backends"],
   "backends/http.ts": ["core"],
   "backends/sqlite": ["core", "backends/sql"],
   "backends/redis": ["core", "backends/streams"],
@@ -45,7 +46,10 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** The modules that run where `node:` modules are. */
-const WITH_NODE: readonly string[] = ["backends/sqlite", "backends/redis", "backends/rabbitmq", "create"];
+const WITH_NODE: readonly string[] = ["backends/sqlite", "backends/redis", "backends/rabbitmq", "create", "cli"];
+
+/** The modules that may reach for what a runtime has of its own. */
+const WITH_RUNTIME: readonly string[] = ["create", "cli"];
 
 /** The module of a file: `"core"`, `"backends/redis"`, `"mod.ts"`, or the folder of what is not published. */
 export function moduleOf(file: string): string {
@@ -142,7 +146,7 @@ export function brokenText(file: string, source: string): string[] {
   const problems: string[] = [];
   // The registry's one warning goes to the console unless its caller says where to: all of the ambient that is allowed.
   const ambient = /\b(globalThis(?!\.console\.warn\()|Deno|Bun|process)\b(?=\s*[.[)}]|\s+as\b)/.exec(code)?.[1];
-  if (ambient && file !== "env.ts" && module !== "create") problems.push(`${file} reaches for ${ambient}`);
+  if (ambient && file !== "env.ts" && !WITH_RUNTIME.includes(module)) problems.push(`${file} reaches for ${ambient}`);
   const tenant = /redis|upstash|cloudflare|rabbitmq|amqp/i.exec(code)?.[0];
   if (tenant && (module === "core" || module === "mod.ts")) problems.push(`${file} names a backend: ${tenant}`);
   return problems;

@@ -75,7 +75,17 @@ export function suiteFiles(runtime: Runtime): string[] {
 }
 
 /** The folders and files that are published: the library. */
-export const LIBRARY = ["mod.ts", "driver.ts", "env.ts", "core", "backends", "slack", "testing", "create"] as const;
+export const LIBRARY = [
+  "mod.ts",
+  "driver.ts",
+  "env.ts",
+  "core",
+  "backends",
+  "slack",
+  "testing",
+  "create",
+  "cli",
+] as const;
 
 /** All TypeScript files of the library that exist. */
 export function libraryFiles(): string[] {

@@ -1,0 +1,71 @@
+/**
+ * What a command is, and the table of all commands.
+ *
+ * @module
+ */
+import type { LeasingBackend } from "../core/protocol.ts";
+import type { Options, Values } from "./arguments.ts";
+import type { Io } from "./io.ts";
+import type { OpenOptions } from "./open.ts";
+
+/** The options that every command has. */
+export const COMMON_OPTIONS = {
+  help: { type: "boolean", short: "h", help: "show this help" },
+  json: { type: "boolean", help: "write JSON: one document, or one line for each entry" },
+  key: { type: "string", value: "name", help: "the key (default: SLACK_EVENTS_TOPIC, else slack_events)" },
+  group: { type: "string", value: "name", help: "the consumer group (default: slack-mcp)" },
+  backend: { type: "string", value: "name", help: "the backend (default: QUEUE_BACKEND, else sqlite in this folder)" },
+  registry: { type: "string", value: "file", help: "a module that exports further backends by name" },
+} as const satisfies Options;
+
+/** What a command is given. */
+export interface CommandContext<Table extends Options = Options> {
+  /** The values of its options and of {@link COMMON_OPTIONS}. */
+  readonly values: Values<Table & typeof COMMON_OPTIONS>;
+  /** The arguments that are no options. */
+  readonly args: readonly string[];
+  /** The streams, the environment, the signal. */
+  readonly io: Io;
+  /** The key: `--key`, else `SLACK_EVENTS_TOPIC`, else `slack_events`. */
+  readonly key: string;
+  /** The group: `--group`, else `slack-mcp`. */
+  readonly group: string;
+  /** Opens the backend. Whoever opens it closes it: `await using backend = await open()`. */
+  open(options?: OpenOptions): Promise<LeasingBackend>;
+}
+
+/** A command. */
+export interface Command<Table extends Options = Options> {
+  /** Its name: one word, or two such as `"dead list"`. */
+  readonly name: string;
+  /** One line for the list of commands. */
+  readonly summary: string;
+  /** What follows the name, such as `"<id…> [options]"`. */
+  readonly usage: string;
+  /** Further paragraphs of its help. */
+  readonly details?: string | undefined;
+  /** Its options beside {@link COMMON_OPTIONS}. */
+  readonly options: Table;
+  /** The fewest and the most arguments that are no options. Default: none. */
+  readonly positionals?: readonly [min: number, max: number] | undefined;
+  /** Runs it. Resolves with the exit code: 0 done, 1 something is wrong. Throws a `UsageError` for exit code 2. */
+  run(context: CommandContext<Table>): Promise<number>;
+}
+
+/** Returns a command, with the types of its own options. */
+export function defineCommand<const Table extends Options>(command: Command<Table>): Command {
+  return command as unknown as Command;
+}
+
+/** An entry of the table of commands. */
+interface Entry {
+  /** One line for the list of commands. */
+  readonly summary: string;
+  /** Imports the command. */
+  readonly load: () => Promise<{ readonly command: Command }>;
+}
+
+/** All commands by their names, in the order of the help. Each is imported when it is asked for. */
+export const COMMANDS: Readonly<Record<string, Entry>> = {
+  version: { summary: "print the version", load: () => import("./commands/version.ts") },
+};
