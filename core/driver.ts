@@ -129,6 +129,18 @@ export interface DriverDeadLetters {
   purge(key: string, query: DriverDeadLetterQuery, signal: AbortSignal): Promise<number>;
 }
 
+/** Something about a broker, or about how it is used, that makes events get lost or late later on. */
+export interface DriverFinding {
+  /** `"error"`: events cannot flow, or will be lost. `"warning"`: they may be late, doubled or lost. */
+  readonly severity: "error" | "warning";
+  /** The variable or the server's setting to change, such as `"REDIS_URL"` or `"maxmemory-policy"`. */
+  readonly setting: string;
+  /** What is wrong, as one sentence with the value that was found. It holds no secret and no payload. */
+  readonly problem: string;
+  /** What to do, as one sentence. */
+  readonly repair: string;
+}
+
 /** The counts of a driver. `blocked` may be left out where `capabilities.orderingKeys` is false. */
 export type DriverDepth = Omit<QueueDepth, "blocked"> & Partial<Pick<QueueDepth, "blocked">>;
 
@@ -267,6 +279,16 @@ export interface QueueDriver {
    * @returns For `Health.warnings`: one sentence for each setting that works but is not safe.
    */
   ping?(signal: AbortSignal): Promise<readonly string[] | void>;
+  /**
+   * Looks for what makes events get lost or late later on: settings of the broker, queues that nobody reads, a disk that is
+   * nearly full. Must change nothing, and should resolve where a part of it may not be asked.
+   */
+  diagnose?(key: string, group: string, signal: AbortSignal): Promise<readonly DriverFinding[]>;
+  /**
+   * Removes a queue with all that belongs to it: its messages, those of the group, its dead letters, and what the driver
+   * keeps beside them. For keys that exist for a try alone.
+   */
+  dropQueue?(key: string, group: string, signal: AbortSignal): Promise<void>;
   /** Closes what the driver opened, and only that. */
   close(): Promise<void>;
   /** Returns the code of an error that the driver threw. Must not throw. */

@@ -40,6 +40,8 @@ const OPTIONAL_METHODS = [
   "extend",
   "depth",
   "ping",
+  "diagnose",
+  "dropQueue",
   "retryAfterMs",
 ] as const;
 const LIMITS = ["maxBatchMessages", "maxBatchBytes", "maxSettleBatch", "maxWaitMs", "maxDelayMs"] as const;

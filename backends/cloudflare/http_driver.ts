@@ -9,6 +9,7 @@ import { BACKEND_CHECKS, type BackendOptions } from "../../core/context.ts";
 import { type Clock, monotonic, systemClock } from "../../core/util/clock.ts";
 import type {
   DriverDepth,
+  DriverFinding,
   DriverMessage,
   DriverReceiveOptions,
   QueueDriver,
@@ -20,6 +21,7 @@ import { type ErrorCode, QueueError } from "../../core/errors.ts";
 import type { Capabilities, FailureCause } from "../../core/protocol.ts";
 import { CAPABILITIES, LIMITS } from "./platform.ts";
 import { CloudflareClient } from "./client.ts";
+import { diagnoseQueue } from "./diagnose.ts";
 import { deadLettersOf } from "./dead_letters.ts";
 import { Counts } from "./counts.ts";
 import {
@@ -201,6 +203,10 @@ export class HttpDriver implements QueueDriver {
 
   async ping(signal: AbortSignal): Promise<void> {
     await this.#client.ask("?page=1", signal, undefined, { spare: true });
+  }
+
+  async diagnose(key: string, _group: string, signal: AbortSignal): Promise<readonly DriverFinding[]> {
+    return diagnoseQueue(key, await this.#queues.describe(key, signal));
   }
 
   close(): Promise<void> {

@@ -7,9 +7,17 @@ import { QueueError } from "../../core/errors.ts";
 import type { CloudflareClient } from "./client.ts";
 import { type ByKey, lookUp, type QueueAddress } from "./options.ts";
 
+/** What the API tells of a queue. */
 interface Described {
   readonly queue_id?: string | undefined;
-  readonly consumers?: readonly { readonly dead_letter_queue?: string }[];
+  readonly consumers?: readonly { readonly type?: string; readonly dead_letter_queue?: string }[];
+  readonly settings?: { readonly delivery_paused?: boolean; readonly message_retention_period?: number };
+}
+
+/** A key's queue. */
+export interface DescribedQueue extends Described {
+  /** Its name or id. */
+  readonly queue: string;
 }
 
 /** The queue's name for a key where none is given. */
@@ -41,6 +49,21 @@ export class Queues {
       (await this.#describe(queue, signal)).consumers?.find((consumer) => consumer.dead_letter_queue)
         ?.dead_letter_queue;
     return name && `/${await this.#id(name, signal)}`;
+  }
+
+  /**
+   * The key's queue as the API describes it now, with its name or id.
+   *
+   * @throws {QueueError} `"not-found"`.
+   */
+  async describe(key: string, signal: AbortSignal): Promise<DescribedQueue> {
+    const { queue, deadLetters } = this.#address(key);
+    this.#described.delete(queue);
+    await this.#id(queue, signal);
+    const described = await this.#describe(queue, signal);
+    const [first = {}, ...rest] = described.consumers ?? [];
+    if (deadLetters === undefined) return { ...described, queue };
+    return { ...described, queue, consumers: [{ ...first, dead_letter_queue: deadLetters }, ...rest] };
   }
 
   #address(key: string): QueueAddress {

@@ -8,8 +8,10 @@ import { keysFor, type Script } from "../streams/script.ts";
 import { HEALTH } from "../streams/scripts.ts";
 import { helperPrefix, queueKeys } from "../streams/keys.ts";
 import { classifyReply, type StreamsTransport, type WaitState } from "../streams/transport.ts";
+import type { DriverFinding } from "../../core/driver.ts";
 import { databaseOf, type RedisClient, waitingConnection } from "./client.ts";
 import { isReply, RedisConnection } from "./connection.ts";
+import { diagnoseServer } from "./diagnose.ts";
 import { numberOf, WriteGuard } from "./durability.ts";
 import { BlockingReader } from "./reader.ts";
 
@@ -165,6 +167,12 @@ export class RedisTransport implements StreamsTransport {
     ]);
     this.#checkEviction(memory);
     return [...this.#warnings.values()];
+  }
+
+  async diagnose(signal: AbortSignal): Promise<readonly DriverFinding[]> {
+    await this.#connection.ready(signal);
+    const ask = (command: string, args: string[]) => this.#connection.call(command, args, true, () => undefined);
+    return await diagnoseServer(ask, this.#options);
   }
 
   async wait({ keys, streamId, wakeId }: WaitState, ms: number, signal: AbortSignal): Promise<void> {

@@ -9,6 +9,7 @@
 import { type Clock, monotonic } from "../../core/util/clock.ts";
 import type {
   DriverDeadLetters,
+  DriverFinding,
   DriverMessage,
   DriverReceiveOptions,
   QueueDriver,
@@ -19,12 +20,26 @@ import type {
 import { type ErrorCode, QueueError } from "../../core/errors.ts";
 import type { Capabilities, QueueDepth } from "../../core/protocol.ts";
 import { SqlDeadLetters } from "./dead_letters.ts";
+import { diagnoseTables } from "./diagnose.ts";
 import { type GroupIds, Ids } from "./ids.ts";
 import type { SqlOptions } from "./options.ts";
 import { type QueueLimits, readOutcomes, sendList, STEP } from "./outgoing.ts";
 import { bind, type BoundStatement, type Row, type SqlPort, textOf } from "./port.ts";
 import { type Lease, rounds, settledSeqs, settleList } from "./settling.ts";
-import { CLOCK_BACK, DEPTH, EXPIRE, EXTEND, LEASE, PING, PROBE, PROMOTE, PULL, RETURN, TOUCH } from "./statements.ts";
+import {
+  CLOCK_BACK,
+  DEPTH,
+  DROP,
+  EXPIRE,
+  EXTEND,
+  LEASE,
+  PING,
+  PROBE,
+  PROMOTE,
+  PULL,
+  RETURN,
+  TOUCH,
+} from "./statements.ts";
 
 /** What a backend says of itself. */
 export interface SqlDriverOptions extends SqlOptions {
@@ -181,6 +196,18 @@ export class SqlDriver implements QueueDriver {
   /** Reads the version of the tables. */
   async ping(signal: AbortSignal): Promise<void> {
     await this.#port.run(bind(PING, {}), { mode: "read", signal });
+  }
+
+  /** Looks into the tables and at the disk. */
+  async diagnose(key: string, _group: string, signal: AbortSignal): Promise<readonly DriverFinding[]> {
+    const found = await diagnoseTables(this.#port, key, this.#now(), signal);
+    return [...this.#port.diagnose?.() ?? [], ...found];
+  }
+
+  /** Removes a key with everything that belongs to it, all its groups included. */
+  async dropQueue(key: string, _group: string, signal: AbortSignal): Promise<void> {
+    await this.#port.run(bind(DROP, { key }), { mode: "write", signal });
+    this.#ids.forget();
   }
 
   /** Closes what the port opened. */

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import type { DriverFinding } from "../../core/driver.ts";
 import type { ErrorCode } from "../../core/errors.ts";
 
 /** A value that is bound to a parameter. */
@@ -57,6 +58,8 @@ export interface SqlPort {
   ring(): void;
   /** Resolves when `version` is another one, after `ms` milliseconds, or when the signal aborts. */
   wait(version: number, ms: number, signal: AbortSignal): Promise<void>;
+  /** Looks at what the database is on. */
+  diagnose?(): readonly DriverFinding[];
   /** Names an error that `run` threw. */
   classify(error: unknown): ErrorCode;
   /** Closes what was opened. */

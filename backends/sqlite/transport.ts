@@ -10,10 +10,12 @@ import { type BigIntStats, type Stats, statSync } from "node:fs";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { type Clock, monotonic, systemClock } from "../../core/util/clock.ts";
 import { delay } from "../../core/util/async.ts";
+import type { DriverFinding } from "../../core/driver.ts";
 import { type ErrorCode, QueueError } from "../../core/errors.ts";
 import type { BoundStatement, Row, RunOptions, SqlPort } from "../sql/port.ts";
 import { Bell } from "./bell.ts";
 import { damaged, openDatabase, type OpenOptions } from "./database.ts";
+import { diagnoseDisk } from "./diagnose.ts";
 import { codeOf, faultOf } from "./errors.ts";
 import { HostNote, refuseNetwork } from "./host.ts";
 import { checkpoint, giveBack, hasRoom } from "./space.ts";
@@ -110,6 +112,10 @@ export class SqliteTransport implements SqlPort {
       this.#bell.listen();
       this.#lookLater();
     });
+  }
+
+  diagnose(): readonly DriverFinding[] {
+    return diagnoseDisk(this.#options.path);
   }
 
   classify(error: unknown): ErrorCode {

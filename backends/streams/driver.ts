@@ -30,6 +30,7 @@ import { systemClock } from "../../core/util/clock.ts";
 import type {
   DriverDeadLetters,
   DriverDepth,
+  DriverFinding,
   DriverMessage,
   DriverReceiveOptions,
   QueueDriver,
@@ -42,6 +43,7 @@ import { type ErrorCode, QueueError } from "../../core/errors.ts";
 import type { Capabilities } from "../../core/protocol.ts";
 import { StreamsDeadLetters } from "./dead_letters.ts";
 import { readDepth } from "./depth.ts";
+import { diagnoseStream, dropStream } from "./diagnose.ts";
 import { GroupReceiver } from "./group_receiver.ts";
 import { groupKeys } from "./keys.ts";
 import type { Lease } from "./lease_groups.ts";
@@ -208,6 +210,17 @@ export class StreamsDriver implements QueueDriver {
   /** Tries whether the key that was used last could be published to; before the first use, `healthKey`. */
   ping(signal: AbortSignal): Promise<readonly string[]> {
     return this.#transport.ping(this.#recentKey, signal);
+  }
+
+  /** Looks into the stream and at the server. */
+  async diagnose(key: string, _group: string, signal: AbortSignal): Promise<readonly DriverFinding[]> {
+    const server = this.#transport.diagnose?.(signal) ?? [];
+    return (await Promise.all([server, diagnoseStream(this.#transport, key, this.#clock, signal)])).flat();
+  }
+
+  /** Removes a queue with everything that belongs to it and the group. */
+  dropQueue(key: string, group: string, signal: AbortSignal): Promise<void> {
+    return dropStream(this.#transport, { key, group, sent: this.#publisher.sentKeys(key) }, signal);
   }
 
   /** Closes what the transport opened. */

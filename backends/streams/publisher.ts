@@ -6,7 +6,7 @@
 import type { DriverMessage, SendResult } from "../../core/driver.ts";
 import { QueueError } from "../../core/errors.ts";
 import { type Clock, monotonic } from "../../core/util/clock.ts";
-import { type QueueKeys, queueKeys } from "./keys.ts";
+import { type QueueKeys, queueKeys, sentKey } from "./keys.ts";
 import {
   isPlainBatch,
   type OutgoingBatch,
@@ -93,6 +93,11 @@ export class StreamsPublisher {
       queue.inFlight -= 1;
       queue.sent.ended(token, field, unknown, answered);
     }
+  }
+
+  /** The keys in which the batches of a key are remembered. */
+  sentKeys(key: string): string[] {
+    return [...this.#queues.get(key)?.rememberedAt.keys() ?? []].map((publisher) => sentKey(key, publisher));
   }
 
   async #run(queue: Queue, batch: OutgoingBatch, signal: AbortSignal, key: string): Promise<SendResult[]> {

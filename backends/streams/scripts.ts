@@ -155,6 +155,58 @@ local waiting = c('ZCOUNT', delayed, '(' .. int(now), '+inf') + c('ZCOUNT', agai
 return { ready, flying, waiting, c('XLEN', dead), unpack(open or {}) }`,
 };
 
+/** Looks which groups of a stream nobody reads, and whether somebody has trimmed what is unsettled. */
+export const DIAGNOSE: Script = {
+  name: "diagnose",
+  keys: ["stream"],
+  repeatable: true,
+  publishes: false,
+  sha: "117949463ce43edd6ddf82b4cbdd649afa858831",
+  source: `local stream = unpack(KEYS, 1, 1)
+local many = unpack(ARGV, 1, 1)
+local HOLD = 'given-back'
+local clock = redis.call('TIME')
+local found = { clock[1] .. string.format('%03d', math.floor(clock[2] / 1000)), '0', '' }
+if redis.call('TYPE', stream).ok ~= 'stream' then return found end
+local function atOf(id) return string.match(id, '^%d+') end
+local function fieldsOf(flat)
+local fields = {}
+for i = 1, #flat, 2 do fields[flat[i]] = flat[i + 1] end
+return fields
+end
+local first = redis.call('XRANGE', stream, '-', '+', 'COUNT', 1)[1]
+found[2] = tostring(redis.call('XLEN', stream))
+found[3] = first and atOf(first[1]) or ''
+for _, flat in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
+local group = fieldsOf(flat)
+local waits = redis.call('XRANGE', stream, '(' .. group['last-delivered-id'], '+', 'COUNT', 1)[1]
+local idle = ''
+for _, one in ipairs(redis.call('XINFO', 'CONSUMERS', stream, group.name)) do
+local consumer = fieldsOf(one)
+if consumer.name ~= HOLD and (idle == '' or consumer.idle < idle) then idle = consumer.idle end
+end
+local gone = 0
+for _, pending in ipairs(redis.call('XPENDING', stream, group.name, '-', '+', many)) do
+if #redis.call('XRANGE', stream, pending[1], pending[1]) == 0 then gone = gone + 1 end
+end
+for _, text in ipairs({ group.name, waits and atOf(waits[1]) or '', tostring(idle), tostring(gone) }) do
+found[#found + 1] = text
+end
+end
+return found`,
+};
+
+/** Removes a queue with everything that belongs to it. */
+export const DROP: Script = {
+  name: "drop",
+  keys: ["stream"],
+  repeatable: true,
+  publishes: false,
+  sha: "2cf8dc8e02a670c7805430759006f6a2ef3572fd",
+  source: `local stream = unpack(KEYS, 1, 1)
+return redis.call('DEL', unpack(KEYS))`,
+};
+
 /** Makes leases longer. */
 export const EXTEND: Script = {
   name: "extend",

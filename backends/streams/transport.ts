@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { DriverFinding } from "../../core/driver.ts";
 import type { ErrorCode } from "../../core/errors.ts";
 import type { GroupKeys } from "./keys.ts";
 import type { Script } from "./script.ts";
@@ -40,6 +41,8 @@ export interface StreamsTransport {
    * @returns A sentence for each thing that works and is not as safe as it should be.
    */
   ping(key: string, signal: AbortSignal): Promise<readonly string[]>;
+  /** Looks for settings of the server that make events get lost. */
+  diagnose?(signal: AbortSignal): Promise<readonly DriverFinding[]>;
   /** Closes what it opened, and only that. */
   close(): Promise<void>;
   /** Names an error that it threw. */
