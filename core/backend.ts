@@ -30,6 +30,7 @@ import type {
   ReceiveOptions,
 } from "./protocol.ts";
 import type { DriverMessage } from "./driver.ts";
+import { diagnosisOf } from "./receive/diagnosis.ts";
 import { Receiver } from "./receive/receiver.ts";
 
 const NO_OPTIONS = {};
@@ -41,6 +42,10 @@ const NO_OPTIONS = {};
 export class PortableBackend implements LeasingBackend {
   /** The dead letters: list, replay, purge. */
   readonly deadLetters: DeadLetters;
+  /** Looks for what makes events get lost or late later on. Absent where the driver cannot tell. */
+  declare readonly diagnose?: NonNullable<LeasingBackend["diagnose"]>;
+  /** Removes a queue with all that belongs to it. Absent where the driver cannot. */
+  declare readonly dropQueue?: NonNullable<LeasingBackend["dropQueue"]>;
   readonly #context: BackendContext;
   readonly #batcher: PublishBatcher;
   readonly #receiver: Receiver;
@@ -63,6 +68,7 @@ export class PortableBackend implements LeasingBackend {
     this.#receiver = new Receiver(this.#context);
     this.#batcher = new PublishBatcher(this.#context);
     this.deadLetters = this.#receiver.deadLetters;
+    Object.assign(this, diagnosisOf(this.#context));
   }
 
   /** The backend's name, such as `"memory"`. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Capabilities, DeadLetter, FailureCause, JsonObject, QueueDepth } from "./protocol.ts";
+import type { Capabilities, DeadLetter, FailureCause, Finding, JsonObject, QueueDepth } from "./protocol.ts";
 import type { ErrorCode } from "./errors.ts";
 
 /** One validated message to send. */
@@ -127,18 +127,6 @@ export interface DriverDeadLetters {
   replay?(key: string, query: DriverDeadLetterQuery, signal: AbortSignal): Promise<number>;
   /** Removes letters. */
   purge(key: string, query: DriverDeadLetterQuery, signal: AbortSignal): Promise<number>;
-}
-
-/** Something about a broker, or about how it is used, that makes events get lost or late later on. */
-export interface DriverFinding {
-  /** `"error"`: events cannot flow, or will be lost. `"warning"`: they may be late, doubled or lost. */
-  readonly severity: "error" | "warning";
-  /** The variable or the server's setting to change, such as `"REDIS_URL"` or `"maxmemory-policy"`. */
-  readonly setting: string;
-  /** What is wrong, as one sentence with the value that was found. It holds no secret and no payload. */
-  readonly problem: string;
-  /** What to do, as one sentence. */
-  readonly repair: string;
 }
 
 /** The counts of a driver. `blocked` may be left out where `capabilities.orderingKeys` is false. */
@@ -283,7 +271,7 @@ export interface QueueDriver {
    * Looks for what makes events get lost or late later on: settings of the broker, queues that nobody reads, a disk that is
    * nearly full. Must change nothing, and should resolve where a part of it may not be asked.
    */
-  diagnose?(key: string, group: string, signal: AbortSignal): Promise<readonly DriverFinding[]>;
+  diagnose?(key: string, group: string, signal: AbortSignal): Promise<readonly Finding[]>;
   /**
    * Removes a queue with all that belongs to it: its messages, those of the group, its dead letters, and what the driver
    * keeps beside them. For keys that exist for a try alone.

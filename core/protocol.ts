@@ -277,6 +277,30 @@ export interface DeadLetters {
   purge(key: string, query?: DeadLetterQuery): Promise<number>;
 }
 
+/** Something about a broker, or about how it is used, that makes events get lost or late later on. */
+export interface Finding {
+  /** `"error"`: events cannot flow, or will be lost. `"warning"`: they may be late, doubled or lost. */
+  readonly severity: "error" | "warning";
+  /** The variable or the server's setting to change, such as `"REDIS_URL"` or `"maxmemory-policy"`. */
+  readonly setting: string;
+  /** What is wrong, as one sentence with the value that was found. It holds no secret and no payload. */
+  readonly problem: string;
+  /** What to do, as one sentence. */
+  readonly repair: string;
+}
+
+/** Options of a look at one group of a key. */
+export interface GroupOptions {
+  /**
+   * The group.
+   *
+   * @default "slack-mcp"
+   */
+  readonly group?: string | undefined;
+  /** Aborts the call. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** Tells whether the broker can be used now. */
 export interface Health {
   /**
@@ -373,6 +397,18 @@ export interface LeasingBackend extends QueueBackend {
   readonly deadLetters: DeadLetters;
   /** Tells whether the broker can be used now. Publishes nothing. */
   health(options?: { readonly signal?: AbortSignal }): Promise<Health>;
+  /**
+   * Looks for what makes events get lost or late later on: settings of the broker, queues that nobody reads. Changes
+   * nothing. Absent where the backend cannot tell.
+   *
+   * @returns A finding for each, with its repair.
+   */
+  diagnose?(key: string, options?: GroupOptions): Promise<readonly Finding[]>;
+  /**
+   * Removes a queue with all that belongs to it, whatever waits in it. For keys that exist for a try alone. Absent where
+   * the backend cannot.
+   */
+  dropQueue?(key: string, options?: GroupOptions): Promise<void>;
 }
 
 const LEASING_METHODS = ["publish", "consume", "close", "publishBatch", "receive", "depth", "health"] as const;

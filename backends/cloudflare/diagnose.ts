@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { DriverFinding } from "../../core/driver.ts";
+import type { Finding } from "../../core/protocol.ts";
 import { bindingName } from "./platform.ts";
 import type { DescribedQueue } from "./queues.ts";
 
@@ -11,8 +11,8 @@ import type { DescribedQueue } from "./queues.ts";
 const RETENTION_S = 86_400;
 
 /** Looks at a queue. */
-export function diagnoseQueue(key: string, { queue, consumers = [], settings = {} }: DescribedQueue): DriverFinding[] {
-  const found: DriverFinding[] = [];
+export function diagnoseQueue(key: string, { queue, consumers = [], settings = {} }: DescribedQueue): Finding[] {
+  const found: Finding[] = [];
   if (!consumers.some(({ dead_letter_queue }) => dead_letter_queue)) {
     found.push({
       severity: "error",

@@ -9,7 +9,6 @@ import { BACKEND_CHECKS, type BackendOptions } from "../../core/context.ts";
 import { type Clock, monotonic, systemClock } from "../../core/util/clock.ts";
 import type {
   DriverDepth,
-  DriverFinding,
   DriverMessage,
   DriverReceiveOptions,
   QueueDriver,
@@ -18,7 +17,7 @@ import type {
   Settlement,
 } from "../../core/driver.ts";
 import { type ErrorCode, QueueError } from "../../core/errors.ts";
-import type { Capabilities, FailureCause } from "../../core/protocol.ts";
+import type { Capabilities, FailureCause, Finding } from "../../core/protocol.ts";
 import { CAPABILITIES, LIMITS } from "./platform.ts";
 import { CloudflareClient } from "./client.ts";
 import { diagnoseQueue } from "./diagnose.ts";
@@ -205,7 +204,7 @@ export class HttpDriver implements QueueDriver {
     await this.#client.ask("?page=1", signal, undefined, { spare: true });
   }
 
-  async diagnose(key: string, _group: string, signal: AbortSignal): Promise<readonly DriverFinding[]> {
+  async diagnose(key: string, _group: string, signal: AbortSignal): Promise<readonly Finding[]> {
     return diagnoseQueue(key, await this.#queues.describe(key, signal));
   }
 

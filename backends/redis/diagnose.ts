@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { DriverFinding } from "../../core/driver.ts";
+import type { Finding } from "../../core/protocol.ts";
 import { numberOf } from "./durability.ts";
 
 /** Sends a command; resolves with undefined where this user may not. */
@@ -22,7 +22,7 @@ function textOf(info: string, name: string): string {
   return new RegExp(`^${name}:(.*?)\\r?$`, "m").exec(info)?.[1] ?? "";
 }
 
-function* persistence(info: string, save: string | undefined, fsync: string | undefined): Generator<DriverFinding> {
+function* persistence(info: string, save: string | undefined, fsync: string | undefined): Generator<Finding> {
   const file = numberOf(info, "aof_enabled") === 1;
   if (!file && save === "") {
     yield {
@@ -61,7 +61,7 @@ function* persistence(info: string, save: string | undefined, fsync: string | un
   }
 }
 
-function* memory(info: string): Generator<DriverFinding> {
+function* memory(info: string): Generator<Finding> {
   const most = numberOf(info, "maxmemory");
   if (most === 0) return;
   const policy = textOf(info, "maxmemory_policy");
@@ -87,7 +87,7 @@ function* memory(info: string): Generator<DriverFinding> {
   }
 }
 
-function* replication(info: string, { replicas }: Use): Generator<DriverFinding> {
+function* replication(info: string, { replicas }: Use): Generator<Finding> {
   const connected = numberOf(info, "connected_slaves");
   if (connected > 0 && replicas === 0) {
     yield {
@@ -107,7 +107,7 @@ function* replication(info: string, { replicas }: Use): Generator<DriverFinding>
 }
 
 /** Looks at a server's version, disk, memory and replicas. */
-export async function diagnoseServer(ask: Ask, use: Use): Promise<DriverFinding[]> {
+export async function diagnoseServer(ask: Ask, use: Use): Promise<Finding[]> {
   const setting = async (name: string) => (await ask("CONFIG", ["GET", name]) as string[] | undefined)?.[1];
   const sections = ["persistence", "memory", "replication"].map(async (name) => await ask("INFO", [name]));
   const [infos, save, fsync] = await Promise.all([Promise.all(sections), setting("save"), setting("appendfsync")]);

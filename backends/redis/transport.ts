@@ -8,7 +8,7 @@ import { keysFor, type Script } from "../streams/script.ts";
 import { HEALTH } from "../streams/scripts.ts";
 import { helperPrefix, queueKeys } from "../streams/keys.ts";
 import { classifyReply, type StreamsTransport, type WaitState } from "../streams/transport.ts";
-import type { DriverFinding } from "../../core/driver.ts";
+import type { Finding } from "../../core/protocol.ts";
 import { databaseOf, type RedisClient, waitingConnection } from "./client.ts";
 import { isReply, RedisConnection } from "./connection.ts";
 import { diagnoseServer } from "./diagnose.ts";
@@ -169,7 +169,7 @@ export class RedisTransport implements StreamsTransport {
     return [...this.#warnings.values()];
   }
 
-  async diagnose(signal: AbortSignal): Promise<readonly DriverFinding[]> {
+  async diagnose(signal: AbortSignal): Promise<readonly Finding[]> {
     await this.#connection.ready(signal);
     const ask = (command: string, args: string[]) => this.#connection.call(command, args, true, () => undefined);
     return await diagnoseServer(ask, this.#options);

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { DriverFinding } from "../../core/driver.ts";
+import type { Finding } from "../../core/protocol.ts";
 import { bind, type SqlPort, textOf } from "./port.ts";
 import { DIAGNOSE } from "./statements.ts";
 
@@ -16,9 +16,9 @@ export async function diagnoseTables(
   key: string,
   now: number,
   signal: AbortSignal,
-): Promise<DriverFinding[]> {
+): Promise<Finding[]> {
   const [rows] = await port.run(bind(DIAGNOSE, { key, now }), { mode: "read", signal });
-  const found: DriverFinding[] = [];
+  const found: Finding[] = [];
   for (const { name, since, leased } of rows!) {
     if (typeof since !== "number" || now - since <= UNREAD_MS || leased === 1) continue;
     const group = textOf(name);

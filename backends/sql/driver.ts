@@ -9,7 +9,6 @@
 import { type Clock, monotonic } from "../../core/util/clock.ts";
 import type {
   DriverDeadLetters,
-  DriverFinding,
   DriverMessage,
   DriverReceiveOptions,
   QueueDriver,
@@ -18,7 +17,7 @@ import type {
   Settlement,
 } from "../../core/driver.ts";
 import { type ErrorCode, QueueError } from "../../core/errors.ts";
-import type { Capabilities, QueueDepth } from "../../core/protocol.ts";
+import type { Capabilities, Finding, QueueDepth } from "../../core/protocol.ts";
 import { SqlDeadLetters } from "./dead_letters.ts";
 import { diagnoseTables } from "./diagnose.ts";
 import { type GroupIds, Ids } from "./ids.ts";
@@ -199,7 +198,7 @@ export class SqlDriver implements QueueDriver {
   }
 
   /** Looks into the tables and at the disk. */
-  async diagnose(key: string, _group: string, signal: AbortSignal): Promise<readonly DriverFinding[]> {
+  async diagnose(key: string, _group: string, signal: AbortSignal): Promise<readonly Finding[]> {
     const found = await diagnoseTables(this.#port, key, this.#now(), signal);
     return [...this.#port.diagnose?.() ?? [], ...found];
   }

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { DriverFinding } from "../../core/driver.ts";
+import type { Finding } from "../../core/protocol.ts";
 import type { ErrorCode } from "../../core/errors.ts";
 
 /** A value that is bound to a parameter. */
@@ -59,7 +59,7 @@ export interface SqlPort {
   /** Resolves when `version` is another one, after `ms` milliseconds, or when the signal aborts. */
   wait(version: number, ms: number, signal: AbortSignal): Promise<void>;
   /** Looks at what the database is on. */
-  diagnose?(): readonly DriverFinding[];
+  diagnose?(): readonly Finding[];
   /** Names an error that `run` threw. */
   classify(error: unknown): ErrorCode;
   /** Closes what was opened. */

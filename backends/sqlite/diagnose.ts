@@ -5,7 +5,7 @@
  */
 import { statfsSync } from "node:fs";
 import { dirname } from "node:path";
-import type { DriverFinding } from "../../core/driver.ts";
+import type { Finding } from "../../core/protocol.ts";
 
 /** Bytes below which a disk is full to publishes, and bytes below which it soon will be. */
 const BYTES = { full: 1_500_000, scarce: 100_000_000 } as const;
@@ -14,7 +14,7 @@ const BYTES = { full: 1_500_000, scarce: 100_000_000 } as const;
 const SCARCE_PART = 0.05;
 
 /** Looks at the disk of a file. Where this runtime or its permissions do not tell, nothing is found. */
-export function diagnoseDisk(path: string): DriverFinding[] {
+export function diagnoseDisk(path: string): Finding[] {
   let free: number;
   let size: number;
   try {

@@ -10,7 +10,7 @@ import { type BigIntStats, type Stats, statSync } from "node:fs";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { type Clock, monotonic, systemClock } from "../../core/util/clock.ts";
 import { delay } from "../../core/util/async.ts";
-import type { DriverFinding } from "../../core/driver.ts";
+import type { Finding } from "../../core/protocol.ts";
 import { type ErrorCode, QueueError } from "../../core/errors.ts";
 import type { BoundStatement, Row, RunOptions, SqlPort } from "../sql/port.ts";
 import { Bell } from "./bell.ts";
@@ -114,7 +114,7 @@ export class SqliteTransport implements SqlPort {
     });
   }
 
-  diagnose(): readonly DriverFinding[] {
+  diagnose(): readonly Finding[] {
     return diagnoseDisk(this.#options.path);
   }
 

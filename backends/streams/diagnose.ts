@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { DriverFinding } from "../../core/driver.ts";
+import type { Finding } from "../../core/protocol.ts";
 import type { Clock } from "../../core/util/clock.ts";
 import { groupKeys, queueKeys } from "./keys.ts";
 import { keysFor } from "./script.ts";
@@ -58,7 +58,7 @@ function* groupFindings(key: string, { name, waitsSince, idleMs, gone }: GroupSt
         lasting(now - waitsSince)
       }`,
       repair: `start a consumer of that group, or remove it with XGROUP DESTROY ${key} ${name}`,
-    } satisfies DriverFinding;
+    } satisfies Finding;
   }
   if (gone > 0) {
     yield {
@@ -68,7 +68,7 @@ function* groupFindings(key: string, { name, waitsSince, idleMs, gone }: GroupSt
         `${gone} messages of the group ${group} of ${key} are gone before they were settled: another publisher ` +
         "trims the stream",
       repair: "set its MAXLEN (REDIS_STREAM_MAXLEN of a Python server) above the longest backlog, or publish from here",
-    } satisfies DriverFinding;
+    } satisfies Finding;
   }
 }
 
@@ -78,12 +78,12 @@ export async function diagnoseStream(
   key: string,
   clock: Clock,
   signal: AbortSignal,
-): Promise<DriverFinding[]> {
+): Promise<Finding[]> {
   const before = clock.now();
   const answer = await transport.run(DIAGNOSE, keysFor(DIAGNOSE, queueKeys(key)), [PENDING], signal) as unknown[];
   const [time, length, oldest, ...rest] = answer.map(String);
   const now = Number(time);
-  const found: DriverFinding[] = [];
+  const found: Finding[] = [];
   // The server read its clock somewhere between the request and the answer.
   const ahead = Math.max(now - clock.now(), Math.min(0, now - before));
   if (Math.abs(ahead) > CLOCK_MS) {

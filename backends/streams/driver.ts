@@ -30,7 +30,6 @@ import { systemClock } from "../../core/util/clock.ts";
 import type {
   DriverDeadLetters,
   DriverDepth,
-  DriverFinding,
   DriverMessage,
   DriverReceiveOptions,
   QueueDriver,
@@ -40,7 +39,7 @@ import type {
   SettleResult,
 } from "../../core/driver.ts";
 import { type ErrorCode, QueueError } from "../../core/errors.ts";
-import type { Capabilities } from "../../core/protocol.ts";
+import type { Capabilities, Finding } from "../../core/protocol.ts";
 import { StreamsDeadLetters } from "./dead_letters.ts";
 import { readDepth } from "./depth.ts";
 import { diagnoseStream, dropStream } from "./diagnose.ts";
@@ -213,7 +212,7 @@ export class StreamsDriver implements QueueDriver {
   }
 
   /** Looks into the stream and at the server. */
-  async diagnose(key: string, _group: string, signal: AbortSignal): Promise<readonly DriverFinding[]> {
+  async diagnose(key: string, _group: string, signal: AbortSignal): Promise<readonly Finding[]> {
     const server = this.#transport.diagnose?.(signal) ?? [];
     return (await Promise.all([server, diagnoseStream(this.#transport, key, this.#clock, signal)])).flat();
   }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { DriverFinding } from "../../core/driver.ts";
+import type { Finding } from "../../core/protocol.ts";
 import type { ErrorCode } from "../../core/errors.ts";
 import type { GroupKeys } from "./keys.ts";
 import type { Script } from "./script.ts";
@@ -42,7 +42,7 @@ export interface StreamsTransport {
    */
   ping(key: string, signal: AbortSignal): Promise<readonly string[]>;
   /** Looks for settings of the server that make events get lost. */
-  diagnose?(signal: AbortSignal): Promise<readonly DriverFinding[]>;
+  diagnose?(signal: AbortSignal): Promise<readonly Finding[]>;
   /** Closes what it opened, and only that. */
   close(): Promise<void>;
   /** Names an error that it threw. */
