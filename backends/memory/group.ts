@@ -17,6 +17,9 @@ const LENGTHS_KEPT = 4;
 
 /** A lease: one delivery of one message. A redelivery is a new lease, so a late settlement finds its own ended. */
 export class Lease implements RawDelivery {
+  readonly node: Node;
+  readonly attempts: number;
+  readonly blockedMs: number | undefined;
   readonly body: JsonObject | string | undefined;
   until = 0;
   before: Lease | undefined;
@@ -24,7 +27,10 @@ export class Lease implements RawDelivery {
   list: LeaseList | undefined;
 
   /** The n-th delivery of a message. */
-  constructor(readonly node: Node, readonly attempts: number, readonly blockedMs: number | undefined) {
+  constructor(node: Node, attempts: number, blockedMs: number | undefined) {
+    this.node = node;
+    this.attempts = attempts;
+    this.blockedMs = blockedMs;
     const { payload } = node;
     this.body = typeof payload !== "object" ? payload : payload instanceof Uint8Array ? undefined : cloneJson(payload);
   }
