@@ -25,5 +25,11 @@ export * from "./core/consume/consumer.ts";
 export * from "./core/config/registry.ts";
 export type { BackoffOptions } from "./core/util/retry.ts";
 export type { Clock } from "./core/util/clock.ts";
-export type { FailureEvent, QueueMessageEvent, QueueObserver } from "./core/observer.ts";
+export type {
+  ConnectedEvent,
+  DisconnectedEvent,
+  FailureEvent,
+  QueueMessageEvent,
+  QueueObserver,
+} from "./core/observer.ts";
 export { ambientEnv } from "./env.ts";

@@ -17,12 +17,13 @@
  *
  * @module
  */
+import type { FromEnvOptions } from "../core/config/registry.ts";
 import type { LeasingBackend } from "../core/protocol.ts";
 
 /** A module of this package that makes a backend of an environment. */
 export interface LeasingModule {
   /** Makes a backend of an environment: any object with its variables or bindings. */
-  readonly fromEnv: (env: object) => LeasingBackend;
+  readonly fromEnv: (env: object, options?: FromEnvOptions) => LeasingBackend;
 }
 
 /** Every first-party backend by the name that `QUEUE_BACKEND` picks it by. */

@@ -21,6 +21,7 @@ import type {
   DeadLetters,
   Delivery,
   Health,
+  Inspection,
   JsonObject,
   LeasingBackend,
   OutgoingMessage,
@@ -31,6 +32,7 @@ import type {
 } from "./protocol.ts";
 import type { DriverMessage } from "./driver.ts";
 import { diagnosisOf } from "./receive/diagnosis.ts";
+import { inspectionOf } from "./receive/inspection.ts";
 import { Receiver } from "./receive/receiver.ts";
 
 const NO_OPTIONS = {};
@@ -46,6 +48,8 @@ export class PortableBackend implements LeasingBackend {
   declare readonly diagnose?: NonNullable<LeasingBackend["diagnose"]>;
   /** Removes a queue with all that belongs to it. Absent where the driver cannot. */
   declare readonly dropQueue?: NonNullable<LeasingBackend["dropQueue"]>;
+  /** Looks into queues: keys, groups, the oldest, the waiting. Present exactly where `capabilities.inspect` is true. */
+  declare readonly inspect?: Inspection;
   readonly #context: BackendContext;
   readonly #batcher: PublishBatcher;
   readonly #receiver: Receiver;
@@ -69,6 +73,7 @@ export class PortableBackend implements LeasingBackend {
     this.#batcher = new PublishBatcher(this.#context);
     this.deadLetters = this.#receiver.deadLetters;
     Object.assign(this, diagnosisOf(this.#context));
+    if (driver.capabilities.inspect) this.inspect = inspectionOf(this.#context);
   }
 
   /** The backend's name, such as `"memory"`. */
@@ -183,8 +188,10 @@ export class PortableBackend implements LeasingBackend {
         "timeout",
         options.signal,
       );
+      this.#context.answered();
     } catch (cause) {
       error = this.#context.wrap(QueueError, what, cause);
+      if (!options.signal?.aborted) this.#context.failed(error);
       if (error.code === "connection") error = new ConnectionError(error.message, error);
     }
     const latencyMs = monotonic(clock) - startedAt;

@@ -13,7 +13,7 @@ import {
   DEFAULT_TIMEOUT_MS,
   MIN_RETRY_DELAY_MS,
 } from "./defaults.ts";
-import { type Clock, systemClock } from "./util/clock.ts";
+import { type Clock, monotonic, systemClock } from "./util/clock.ts";
 import type { QueueDriver } from "./driver.ts";
 import { ConsumeError, type ErrorCode, QueueError, type QueueErrorOptions } from "./errors.ts";
 import { abortable, microtasks, neverAborts, withDeadline } from "./util/async.ts";
@@ -137,6 +137,8 @@ export class BackendContext {
   declare readonly options: ResolvedOptions;
   declare readonly clock: Clock;
   closed = false;
+  /** Set while the broker is lost: since when, by the monotonic clock, and how many calls have failed. */
+  #outage: { readonly since: number; failures: number } | undefined;
 
   constructor(driver: QueueDriver, options: BackendOptions) {
     checkOptions("backend options", options, BACKEND_CHECKS);
@@ -151,6 +153,12 @@ export class BackendContext {
       maxPayloadBytes: options.maxPayloadBytes ?? driver.capabilities.maxPayloadBytes,
       random: options.random ?? Math.random,
     };
+    if (options.observer) {
+      driver.observeConnection?.({
+        lost: (error) => this.#lost(this.wrap(QueueError, "Cannot keep the connection", error)),
+        back: () => this.answered(),
+      });
+    }
   }
 
   /**
@@ -194,6 +202,28 @@ export class BackendContext {
   /** Reports a failure to the observer. */
   reportFailure(operation: FailureEvent["operation"], key: string, failures: number, error: QueueError): void {
     notify(this.options.observer, "failed", { backend: this.driver.name, key, operation, failures, error });
+    this.failed(error);
+  }
+
+  /** Notes that a call failed, and tells the observer where that shows that the broker is lost. */
+  failed(error: QueueError): void {
+    if (this.#outage) this.#outage.failures += 1;
+    else if (error.code === "connection" || error.code === "timeout") this.#lost(error, 1);
+  }
+
+  /** Notes that the broker has answered, and tells the observer where it was lost. */
+  answered(): void {
+    if (!this.#outage) return;
+    const { since, failures } = this.#outage;
+    this.#outage = undefined;
+    const downMs = monotonic(this.clock) - since;
+    notify(this.options.observer, "connected", { backend: this.driver.name, downMs, failures });
+  }
+
+  #lost(error: QueueError, failures = 0): void {
+    if (this.#outage || this.closed) return;
+    this.#outage = { since: monotonic(this.clock), failures };
+    notify(this.options.observer, "disconnected", { backend: this.driver.name, error });
   }
 
   /** Makes a `QueueError` of anything that a driver threw, without its secrets. */
@@ -201,7 +231,8 @@ export class BackendContext {
     Kind: new (code: ErrorCode, message: string, options: QueueErrorOptions) => QueueError,
     what: string,
     error: unknown,
-    about: { readonly key?: string; readonly id?: string | undefined; readonly hide?: readonly string[] } = {},
+    about: { readonly key?: string | undefined; readonly id?: string | undefined; readonly hide?: readonly string[] } =
+      {},
   ): QueueError {
     if (error instanceof QueueError && error.code === "config") return error;
     const hide = [...this.driver.secrets ?? [], ...about.hide ?? []];
@@ -307,17 +338,21 @@ export async function call<T>(
   context: BackendContext,
   what: string,
   fn: (signal: AbortSignal) => Promise<T>,
-  key: string,
+  key: string | undefined,
   signal: AbortSignal | undefined,
 ): Promise<T> {
   if (context.closed) throw context.closedError(what, key);
   const { clock, options: { timeoutMs, maxRetries, retryDelayMs: baseMs, random } } = context;
   const once = async (): Promise<T> => {
     try {
-      return await context.callWithTimeout(fn, timeoutMs, "timeout", signal);
+      const result = await context.callWithTimeout(fn, timeoutMs, "timeout", signal);
+      context.answered();
+      return result;
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
-      throw context.wrap(ConsumeError, what, error, { key });
+      const wrapped = context.wrap(ConsumeError, what, error, { key });
+      context.failed(wrapped);
+      throw wrapped;
     }
   };
   return await retry(once, { maxRetries, baseMs, random, clock, signal });

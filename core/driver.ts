@@ -3,7 +3,15 @@
  *
  * @module
  */
-import type { Capabilities, DeadLetter, FailureCause, Finding, JsonObject, QueueDepth } from "./protocol.ts";
+import type {
+  Capabilities,
+  DeadLetter,
+  FailureCause,
+  Finding,
+  JsonObject,
+  PeekedMessage,
+  QueueDepth,
+} from "./protocol.ts";
 import type { ErrorCode } from "./errors.ts";
 
 /** One validated message to send. */
@@ -127,6 +135,41 @@ export interface DriverDeadLetters {
   replay?(key: string, query: DriverDeadLetterQuery, signal: AbortSignal): Promise<number>;
   /** Removes letters. */
   purge(key: string, query: DriverDeadLetterQuery, signal: AbortSignal): Promise<number>;
+}
+
+/**
+ * Looks into queues. It must lease nothing and change nothing: no attempt, no order, no lease, no group that was not
+ * there. A member that is absent says that the broker cannot tell.
+ */
+export interface DriverInspection {
+  /** Names the keys that have messages, or had: one page in any order. `cursor` is as in {@link DriverDeadLetters.list}. */
+  keys?(
+    cursor: string | undefined,
+    signal: AbortSignal,
+  ): Promise<{ readonly keys: readonly string[]; readonly cursor: string | undefined }>;
+  /** Names the groups of a key. None where the key does not exist. */
+  groups?(key: string, signal: AbortSignal): Promise<readonly string[]>;
+  /**
+   * Tells when the oldest message was published that the group has not settled: dead letters are settled, delayed ones
+   * are not. A group that does not exist has settled nothing.
+   *
+   * @returns Epoch milliseconds; `undefined`: there is none, or its time is not known.
+   */
+  oldest?(key: string, group: string, signal: AbortSignal): Promise<number | undefined>;
+  /** Reads the oldest messages that a group has not settled, in their order, at most `limit`. It may leave `payload` out. */
+  peek?(
+    key: string,
+    options: { readonly group: string; readonly limit: number },
+    signal: AbortSignal,
+  ): Promise<readonly PeekedMessage[]>;
+}
+
+/** What a driver tells of its connection, beside the outcome of its calls. */
+export interface ConnectionListener {
+  /** The connection is lost. Told again before it is back, it changes nothing. */
+  lost(error: unknown): void;
+  /** The broker has answered. Where it was not lost, it changes nothing. */
+  back(): void;
 }
 
 /** The counts of a driver. `blocked` may be left out where `capabilities.orderingKeys` is false. */
@@ -260,6 +303,15 @@ export interface QueueDriver {
   depth?(key: string, group: string, signal: AbortSignal): Promise<DriverDepth>;
   /** The dead letters, where the broker keeps them. */
   readonly deadLetters?: DriverDeadLetters | undefined;
+  /** Looks into queues; `capabilities.inspect` says that it is there. */
+  readonly inspect?: DriverInspection | undefined;
+  /**
+   * Tells a listener when the connection is lost and when it is back. Called once, before any other method, where the
+   * backend has an observer. For a driver whose client connects again by itself, or whose `receive` waits long: without
+   * it the portable layer knows only by calls that fail and calls that return. Such a driver's `receive` may resolve
+   * with nothing while there is no connection.
+   */
+  observeConnection?(listener: ConnectionListener): void;
   /**
    * Rejects where the broker does not reply, or would refuse a publish now. Must publish nothing. Where it is absent,
    * `health()` says `asked: false`.

@@ -9,7 +9,7 @@ import { kindOf } from "./util/json.ts";
 
 type Flag = Exclude<
   keyof Capabilities,
-  "order" | "consume" | "maxPayloadBytes" | "idleCostPerHour" | "costPerMessage"
+  "inspect" | "order" | "consume" | "maxPayloadBytes" | "idleCostPerHour" | "costPerMessage"
 >;
 
 /** Each capability that is true or false. A record, so that the type checker finds a new one missing here. */
@@ -39,11 +39,13 @@ const OPTIONAL_METHODS = [
   "settle",
   "extend",
   "depth",
+  "observeConnection",
   "ping",
   "diagnose",
   "dropQueue",
   "retryAfterMs",
 ] as const;
+const INSPECTIONS = ["keys", "groups", "oldest", "peek"] as const;
 const LIMITS = ["maxBatchMessages", "maxBatchBytes", "maxSettleBatch", "maxWaitMs", "maxDelayMs"] as const;
 
 function isRecord(value: unknown): value is Record<string, unknown> {
@@ -87,6 +89,9 @@ function* wrongCapabilities(capabilities: Capabilities): Generator<string> {
       yield `capabilities.${name} must be true or false, found ${shown(declared[name])}`;
     }
   }
+  if (declared.inspect !== undefined && typeof declared.inspect !== "boolean") {
+    yield `capabilities.inspect must be true, false or absent, found ${shown(declared.inspect)}`;
+  }
   if (declared.order !== "fifo" && declared.order !== "best-effort") {
     yield `capabilities.order must be "fifo" or "best-effort", found ${shown(declared.order)}`;
   }
@@ -105,7 +110,7 @@ function* wrongCapabilities(capabilities: Capabilities): Generator<string> {
 
 /** Finds capabilities that are declared and that no member of the driver could keep. */
 function* brokenPromises(driver: QueueDriver): Generator<string> {
-  const { capabilities: { consume, extend, depth, deadLetters, replay } } = driver;
+  const { capabilities: { consume, extend, depth, deadLetters, replay, inspect } } = driver;
   if (consume !== "push") {
     for (const name of ["receive", "settle"] as const) {
       if (!driver[name]) yield `capabilities.consume is "${consume}", and the driver has no ${name}()`;
@@ -118,6 +123,9 @@ function* brokenPromises(driver: QueueDriver): Generator<string> {
   }
   if (replay && !driver.deadLetters?.replay) {
     yield "capabilities.replay is true, and the driver has no deadLetters.replay()";
+  }
+  if (inspect && !INSPECTIONS.some((name) => driver.inspect?.[name])) {
+    yield `capabilities.inspect is true, and the driver's inspect has none of ${INSPECTIONS.join(", ")}`;
   }
 }
 

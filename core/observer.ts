@@ -40,6 +40,24 @@ export interface FailureEvent {
   readonly error: QueueError;
 }
 
+/** The broker is lost. */
+export interface DisconnectedEvent {
+  /** The backend's name. */
+  readonly backend: string;
+  /** The error of the call that found it lost, with secrets removed. */
+  readonly error: QueueError;
+}
+
+/** The broker is back. */
+export interface ConnectedEvent {
+  /** The backend's name. */
+  readonly backend: string;
+  /** Milliseconds since the broker was found lost. */
+  readonly downMs: number;
+  /** The number of calls that failed meanwhile. */
+  readonly failures: number;
+}
+
 /**
  * Callbacks for metrics. They are called synchronously; what they throw is ignored, since a metric must not
  * change what is delivered.
@@ -58,10 +76,16 @@ export interface QueueObserver {
   retried?(event: QueueMessageEvent): void;
   /** A message went to the dead letters. */
   deadLettered?(event: QueueMessageEvent): void;
+  /** A message is no payload, and is on its way to the dead letters: `deadLettered` follows when they have it. */
+  unreadable?(event: QueueMessageEvent): void;
   /** A lease ended before the message was settled: another consumer will get it. */
   leaseLost?(event: QueueMessageEvent): void;
   /** An operation failed and is tried again, or was given up. */
   failed?(event: FailureEvent): void;
+  /** The broker cannot be reached: once, at the first call that fails for that reason. A backend reports it. */
+  disconnected?(event: DisconnectedEvent): void;
+  /** The broker can be reached again: once after each `disconnected`. A backend reports it. */
+  connected?(event: ConnectedEvent): void;
 }
 
 /** Calls one method of an observer. What it throws or rejects with is ignored. */

@@ -131,6 +131,14 @@ export interface FailureCause {
   readonly message: string;
 }
 
+/** How a delivery was settled. */
+export interface DeliverySettlement {
+  /** `"release"`: it was given back without counting the attempt. */
+  readonly kind: "ack" | "retry" | "release" | "dead";
+  /** The reason of a retry or a dead letter, where there was one. */
+  readonly cause?: FailureCause | undefined;
+}
+
 /** One message, leased to one consumer. The first settlement counts; later calls return the result of the first. */
 export interface Delivery {
   /** The message's id: the publisher's, where the backend carries it, else the broker's. */
@@ -149,6 +157,8 @@ export interface Delivery {
   readonly publishedAt: Date | undefined;
   /** Aborts when the lease is lost or the backend closes. */
   readonly signal: AbortSignal;
+  /** The first settlement that was asked for; `undefined` while there was none. */
+  readonly settlement?: DeliverySettlement | undefined;
   /**
    * Acknowledges the message: it is done and leaves the queue.
    *
@@ -233,6 +243,72 @@ export interface DeadLetter {
   readonly publishedAt: Date | undefined;
   /** When it died, where that is known. */
   readonly diedAt: Date | undefined;
+}
+
+/** A message that waits or is in flight, as a look into the queue finds it. */
+export interface PeekedMessage {
+  /** The message's id, as its delivery has it. */
+  readonly id: string;
+  /**
+   * `"ready"`: a consumer would get it now. `"inFlight"`: it is leased. `"delayed"`: the delay of its publish or retry is
+   * not over. `"blocked"`: it waits behind another one of its ordering key.
+   */
+  readonly state: "ready" | "inFlight" | "delayed" | "blocked";
+  /** How often it was delivered to the group. */
+  readonly attempts: number;
+  /** The ordering key that it was published with, if any. */
+  readonly orderingKey?: string | undefined;
+  /** Text that travels with the payload. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** When it was published, where that is known. */
+  readonly publishedAt?: Date | undefined;
+  /** The payload; `undefined` where the message cannot be read: see `body`. */
+  readonly payload?: JsonObject | undefined;
+  /** The body as the broker has it: text, or base64 of bytes that are no UTF-8. */
+  readonly body: string;
+  /** `"base64"` where `body` is base64; absent where it is text. */
+  readonly bodyEncoding?: "base64" | undefined;
+}
+
+/** Options of a look into one group of a key. */
+export interface InspectOptions {
+  /**
+   * The group.
+   *
+   * @default "slack-mcp"
+   */
+  readonly group?: string | undefined;
+  /** Aborts the call. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Options of {@link Inspection.peek}. */
+export interface PeekOptions extends InspectOptions {
+  /**
+   * The most messages.
+   *
+   * @default 10
+   */
+  readonly limit?: number | undefined;
+}
+
+/**
+ * Looks into queues without taking part: nothing is leased, no attempt is counted, no group is created. A broker that
+ * cannot tell one of these rejects it with a QueueError `"unsupported"`.
+ */
+export interface Inspection {
+  /** Names the keys of the broker, in any order. */
+  keys(options?: Pick<InspectOptions, "signal">): AsyncIterableIterator<string>;
+  /** Names the groups of a key. */
+  groups(key: string, options?: Pick<InspectOptions, "signal">): Promise<readonly string[]>;
+  /**
+   * Tells when the oldest message was published that a group has not settled.
+   *
+   * @returns `undefined` where there is none, or its time is not known.
+   */
+  oldest(key: string, options?: InspectOptions): Promise<Date | undefined>;
+  /** Reads the oldest messages that a group has not settled, in their order. */
+  peek(key: string, options?: PeekOptions): Promise<readonly PeekedMessage[]>;
 }
 
 /** Selects dead letters. */
@@ -352,6 +428,12 @@ export interface Capabilities {
   readonly maxLength: boolean;
   /** `depth` is supported. */
   readonly depth: boolean;
+  /**
+   * `inspect` is there.
+   *
+   * @default false
+   */
+  readonly inspect?: boolean | undefined;
   /** The order in which one consumer sees messages of one key that never failed. */
   readonly order: "fifo" | "best-effort";
   /** Messages of one ordering key are delivered one at a time, in the order of their acceptance, whatever fails. */
@@ -395,6 +477,8 @@ export interface LeasingBackend extends QueueBackend {
   depth(key: string, options?: { readonly group?: string; readonly signal?: AbortSignal }): Promise<QueueDepth>;
   /** The dead letters. */
   readonly deadLetters: DeadLetters;
+  /** Looks into queues. Present exactly where `capabilities.inspect` is true. */
+  readonly inspect?: Inspection | undefined;
   /** Tells whether the broker can be used now. Publishes nothing. */
   health(options?: { readonly signal?: AbortSignal }): Promise<Health>;
   /**

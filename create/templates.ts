@@ -306,7 +306,7 @@ export class MyQueueDriver implements QueueDriver {
  *
  * @module
  */
-import type { Env } from "@slack-mcp/queue";
+import type { Env, FromEnvOptions } from "@slack-mcp/queue";
 import { checkDriver, PortableBackend } from "@slack-mcp/queue/driver";
 import { MyQueueDriver } from "./driver.ts";
 import { type MyQueueOptions, portableOptions, readOptions } from "./options.ts";
@@ -326,10 +326,12 @@ export class MyQueueBackend extends PortableBackend {
  * Makes the backend that the environment describes. The registry calls it where \`QUEUE_BACKEND\` is \`my_queue\`.
  *
  * @param env Variables such as \`MY_QUEUE_URL\`.
+ * @param options The observer, which the portable layer tells of everything.
+ * @returns The backend.
  * @throws {ConfigError} A variable that is wrong or does not apply.
  */
-export function fromEnv(env: Env): MyQueueBackend {
-  return new MyQueueBackend(readOptions(env));
+export function fromEnv(env: Env, { observer }: FromEnvOptions = {}): MyQueueBackend {
+  return new MyQueueBackend({ ...readOptions(env), observer });
 }
 `,
     "options.ts": `/**
@@ -806,7 +808,7 @@ await backend.close();
  *
  * @module
  */
-import type { Env } from "@slack-mcp/queue";
+import type { Env, FromEnvOptions } from "@slack-mcp/queue";
 import { checkDriver, PortableBackend } from "@slack-mcp/queue/driver";
 import { MyQueueDriver } from "./driver.ts";
 import { type MyQueueOptions, portableOptions, readOptions } from "./options.ts";
@@ -827,10 +829,12 @@ export class MyQueueBackend extends PortableBackend {
  * Makes the backend that the environment describes. The registry calls it where \`QUEUE_BACKEND\` is \`my_queue\`.
  *
  * @param env Variables such as \`MY_QUEUE_URL\`.
+ * @param options The observer, which the portable layer tells of everything.
+ * @returns The backend.
  * @throws {ConfigError} A variable that is wrong or does not apply.
  */
-export function fromEnv(env: Env): MyQueueBackend {
-  return new MyQueueBackend(readOptions(env));
+export function fromEnv(env: Env, { observer }: FromEnvOptions = {}): MyQueueBackend {
+  return new MyQueueBackend({ ...readOptions(env), observer });
 }
 `,
     "options.ts": `/**

@@ -30,6 +30,7 @@ export const capabilityNames: Readonly<Record<CapabilityName, string>> = {
   headers: "headers arrive as they were sent",
   maxLength: "the queue can be bounded",
   depth: "the queue can be counted",
+  inspect: "keys, groups, ages and waiting messages can be looked at",
   orderingKeys: "messages of one ordering key come one at a time, in order",
   fifo: "messages come in the order of their publishing",
   maxPayloadBytes: "payloads up to the declared size arrive whole, larger ones are refused",

@@ -104,6 +104,7 @@
  */
 import { PortableBackend } from "../../core/backend.ts";
 import { EnvReader, readQueueFields } from "../../core/config/env_reader.ts";
+import type { FromEnvOptions } from "../../core/config/registry.ts";
 import { type BackendOptions, backendOptions } from "../../core/context.ts";
 import type { Env } from "../../core/protocol.ts";
 import { CloudflareBackend } from "./binding_backend.ts";
@@ -170,9 +171,15 @@ export function fromBindings(
 /**
  * A backend by the environment: through bindings where `env` has queue bindings, else over HTTP.
  *
+ * @param env The environment: variables, or a Worker's bindings.
+ * @param options The observer.
+ * @returns A backend that asks nothing before it is used.
  * @throws {ConfigError} What is missing or wrong, all at once.
  */
-export function fromEnv(env: object): CloudflareBackend | CloudflareHttpBackend {
+export function fromEnv(
+  env: object,
+  { observer }: FromEnvOptions = {},
+): CloudflareBackend | CloudflareHttpBackend {
   const reader = new EnvReader(env);
   const fields = readQueueFields(reader, "CLOUDFLARE", ["https:", "http:"]);
   const { url: apiUrl, timeoutMs, maxRetries, retryDelayMs } = fields;
@@ -184,7 +191,7 @@ export function fromEnv(env: object): CloudflareBackend | CloudflareHttpBackend 
   if (fields.maxLength !== undefined) {
     reader.problem("CLOUDFLARE_MAX_LENGTH is not offered: Cloudflare bounds no queue");
   }
-  const options = { timeoutMs, maxRetries, retryDelayMs };
+  const options = { timeoutMs, maxRetries, retryDelayMs, observer };
   if (Object.values(env).some(isBinding)) {
     for (const [key, name] of Object.entries(names)) {
       if (!isBinding((env as Env)[name])) {

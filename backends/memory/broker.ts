@@ -134,6 +134,22 @@ export class MemoryBroker {
     return { ready: topic.length - delayed - blocked, inFlight: 0, delayed, blocked, dead: 0 };
   }
 
+  /** The keys that have been used. */
+  get keys(): string[] {
+    return [...this.#topics.keys()];
+  }
+
+  /**
+   * A key's log, brought up to date, where the key has been used.
+   * @internal The driver looks into it.
+   */
+  topic(key: string): { readonly topic: Topic; readonly now: number } | undefined {
+    const topic = this.#topics.get(key);
+    const now = monotonic(this.#clock);
+    topic?.advance(now);
+    return topic && { topic, now };
+  }
+
   /**
    * A group of a key, where both exist.
    * @internal The driver calls it.

@@ -138,6 +138,19 @@ export class Conversations {
     return this.waiting + this.#unread - this.#open;
   }
 
+  /** Yields the messages that wait behind another of their ordering key and that the cursor has passed. */
+  *parked(): Iterable<Parked> {
+    for (const { waiting, first } of this.#conversations.values()) {
+      for (let i = first; i < waiting.length; i++) if (!waiting[i]!.node.removed) yield waiting[i]!;
+    }
+  }
+
+  /** Whether the next message of an ordering key may be delivered: this one, or the first that is not leased. */
+  isFree(node: Node): boolean {
+    const conversation = node.orderingKey === undefined ? undefined : this.#conversations.get(node.orderingKey);
+    return conversation === undefined || conversation.promoted === node || conversation.idle;
+  }
+
   /** Notes a message that became visible and that the cursor has not reached. */
   add(node: Node): void {
     if (node.orderingKey === undefined) return;

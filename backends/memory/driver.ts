@@ -8,6 +8,7 @@ import { checkOptions } from "../../core/util/validate.ts";
 import type {
   DriverDeadLetterQuery,
   DriverDeadLetters,
+  DriverInspection,
   DriverMessage,
   DriverReceiveOptions,
   QueueDriver,
@@ -19,6 +20,7 @@ import type { ErrorCode } from "../../core/errors.ts";
 import type { Capabilities, DeadLetter, QueueDepth } from "../../core/protocol.ts";
 import { MemoryBroker, type QueueLimits } from "./broker.ts";
 import type { Dead, Group } from "./group.ts";
+import { MemoryInspection } from "./inspection.ts";
 import { MEMORY_CHECKS, type MemoryOptions } from "./options.ts";
 
 const CAPABILITIES: Capabilities = Object.freeze<Capabilities>({
@@ -36,6 +38,7 @@ const CAPABILITIES: Capabilities = Object.freeze<Capabilities>({
   headers: true,
   maxLength: true,
   depth: true,
+  inspect: true,
   orderingKeys: true,
   order: "fifo",
   consume: "pull",
@@ -53,6 +56,7 @@ export class MemoryDriver implements QueueDriver {
   readonly structured = true;
   readonly inProcess = true;
   readonly deadLetters: DriverDeadLetters;
+  readonly inspect: DriverInspection;
   readonly #broker: MemoryBroker;
   readonly #intake: QueueLimits;
 
@@ -67,6 +71,7 @@ export class MemoryDriver implements QueueDriver {
       options;
     this.#broker = broker ?? new MemoryBroker({ ...clock && { clock } });
     this.#intake = { maxLength, dropOldest: overflow === "drop-oldest", dedupWindowMs };
+    this.inspect = new MemoryInspection(this.#broker);
     this.deadLetters = {
       list: (key, query, cursor) => Promise.resolve(page(this.#select(key, query), cursor)),
       replay: (key, query) => Promise.resolve(this.#take(key, query, (group, id) => this.#broker.revive(group, id))),

@@ -102,6 +102,19 @@ export interface Dead {
   readonly message: Kept;
 }
 
+/** What a group has not settled, by where it stands. Removed messages may be among them. */
+export interface Unsettled {
+  readonly leased: Iterable<Parked>;
+  readonly redeliverable: Iterable<Parked>;
+  readonly scheduled: Iterable<Parked>;
+  /** Behind another of their ordering key. */
+  readonly parked: Iterable<Parked>;
+  /** The first message that it has not reached. */
+  readonly unread: Node | undefined;
+  /** Whether nothing but a message before it in the order keeps this one from being delivered. */
+  isFree(node: Node): boolean;
+}
+
 /** A group's view of a key. */
 export class Group {
   /** The number of messages of the log that it has not seen. */
@@ -258,6 +271,23 @@ export class Group {
     this.#conversations.add(node);
     this.#redeliverable.push(node.seq, { node, attempts: 0 });
     this.wake();
+  }
+
+  /** Looks at what it has not settled. */
+  unsettled(now: number): Unsettled {
+    this.advance(now);
+    const leased: Parked[] = [];
+    for (const list of this.#leases.values()) {
+      for (let lease = list.first; lease; lease = lease.after) leased.push(lease);
+    }
+    return {
+      leased,
+      redeliverable: this.#redeliverable,
+      scheduled: this.#scheduled,
+      parked: this.#conversations.parked(),
+      unread: this.#cursor.next,
+      isFree: (node) => this.#conversations.isFree(node),
+    };
   }
 
   /** Counts messages by state. */

@@ -55,6 +55,7 @@
  */
 import { PortableBackend } from "../../core/backend.ts";
 import { EnvReader, readQueueFields } from "../../core/config/env_reader.ts";
+import type { FromEnvOptions } from "../../core/config/registry.ts";
 import { backendOptions } from "../../core/context.ts";
 import { MemoryBroker } from "./broker.ts";
 import { MemoryDriver } from "./driver.ts";
@@ -83,13 +84,14 @@ let shared: MemoryBroker | undefined;
  * Creates a backend over the one broker of the process, so that all of them share their queues.
  *
  * @param env The environment with the `MEMORY_…` variables.
- *
+ * @param options The observer.
+ * @returns A backend over the broker of this process.
  * @throws {ConfigError} A `MEMORY_…` variable that is wrong.
  */
-export function fromEnv(env: object): MemoryBackend {
+export function fromEnv(env: object, { observer }: FromEnvOptions = {}): MemoryBackend {
   const reader = new EnvReader(env);
   const { timeoutMs, maxRetries, retryDelayMs, messageTtlMs, maxLength } = readQueueFields(reader, "MEMORY");
   reader.check();
   shared ??= new MemoryBroker();
-  return new MemoryBackend({ broker: shared, timeoutMs, maxRetries, retryDelayMs, messageTtlMs, maxLength });
+  return new MemoryBackend({ broker: shared, timeoutMs, maxRetries, retryDelayMs, messageTtlMs, maxLength, observer });
 }

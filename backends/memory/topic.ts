@@ -81,6 +81,16 @@ export class Topic implements Log {
     return blocked;
   }
 
+  /** The oldest message that is kept and visible. */
+  get first(): Node | undefined {
+    return this.#start.next;
+  }
+
+  /** The messages that are published and not yet visible; removed ones may be among them. */
+  get scheduled(): Iterable<Node> {
+    return this.#delayed;
+  }
+
   /** The number of messages that are published and not yet visible. */
   get delayed(): number {
     return this.#delayed.size - this.#delayedGone;

@@ -108,6 +108,7 @@
  * @module
  */
 import { PortableBackend } from "../../core/backend.ts";
+import type { FromEnvOptions } from "../../core/config/registry.ts";
 import { backendOptions } from "../../core/context.ts";
 import type { AmqpConnection } from "./client.ts";
 import { createDriver } from "./driver.ts";
@@ -133,9 +134,10 @@ export class RabbitMQBackend extends PortableBackend {
  * Makes a backend as the `RABBITMQ_…` variables describe it.
  *
  * @param env The environment.
+ * @param options The observer.
  * @returns A backend that connects when it is first used.
  * @throws {ConfigError} A variable that is missing or wrong.
  */
-export function fromEnv(env: object): RabbitMQBackend {
-  return new RabbitMQBackend(optionsFromEnv(env));
+export function fromEnv(env: object, { observer }: FromEnvOptions = {}): RabbitMQBackend {
+  return new RabbitMQBackend({ ...optionsFromEnv(env), observer });
 }

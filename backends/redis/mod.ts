@@ -109,6 +109,7 @@
  * @module
  */
 import { PortableBackend } from "../../core/backend.ts";
+import type { FromEnvOptions } from "../../core/config/registry.ts";
 import { backendOptions } from "../../core/context.ts";
 import type { StreamsOptions } from "../streams/options.ts";
 import type { RedisClient } from "./client.ts";
@@ -137,8 +138,11 @@ export class RedisBackend extends PortableBackend {
 /**
  * Makes a backend as the `REDIS_…` variables describe it.
  *
+ * @param env The environment.
+ * @param options The observer.
+ * @returns A backend that connects when it is first used.
  * @throws {ConfigError} A variable that is missing or wrong.
  */
-export function fromEnv(env: object): RedisBackend {
-  return new RedisBackend(optionsFromEnv(env));
+export function fromEnv(env: object, { observer }: FromEnvOptions = {}): RedisBackend {
+  return new RedisBackend({ ...optionsFromEnv(env), observer });
 }

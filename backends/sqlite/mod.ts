@@ -90,6 +90,7 @@
  * @module
  */
 import { PortableBackend } from "../../core/backend.ts";
+import type { FromEnvOptions } from "../../core/config/registry.ts";
 import { backendOptions } from "../../core/context.ts";
 import { ConfigError } from "../../core/errors.ts";
 import type { SqlOptions } from "../sql/options.ts";
@@ -117,11 +118,12 @@ export class SqliteBackend extends PortableBackend {
  * at the start.
  *
  * @param env The environment.
+ * @param options The observer.
  * @returns The backend.
  * @throws {ConfigError} A variable that is wrong, or a file that cannot be used.
  */
-export function fromEnv(env: object): SqliteBackend {
-  const options = optionsFromEnv(env);
+export function fromEnv(env: object, { observer }: FromEnvOptions = {}): SqliteBackend {
+  const options = { ...optionsFromEnv(env), observer };
   const transport = createTransport(options);
   try {
     transport.open();

@@ -92,6 +92,7 @@
  * @module
  */
 import { PortableBackend } from "../../core/backend.ts";
+import type { FromEnvOptions } from "../../core/config/registry.ts";
 import { backendOptions } from "../../core/context.ts";
 import type { StreamsOptions } from "../streams/options.ts";
 import type { UpstashClient } from "./client.ts";
@@ -116,8 +117,11 @@ export class UpstashBackend extends PortableBackend {
 /**
  * Makes a backend as the `UPSTASH_…` variables describe it.
  *
+ * @param env The environment.
+ * @param options The observer.
+ * @returns A backend that connects when it is first used.
  * @throws {ConfigError} A variable that is missing or wrong.
  */
-export function fromEnv(env: object): UpstashBackend {
-  return new UpstashBackend(optionsFromEnv(env));
+export function fromEnv(env: object, { observer }: FromEnvOptions = {}): UpstashBackend {
+  return new UpstashBackend({ ...optionsFromEnv(env), observer });
 }

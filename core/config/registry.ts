@@ -7,13 +7,21 @@ import { ConfigError } from "../errors.ts";
 import { isPlainObject, kindOf } from "../util/json.ts";
 import { nearest } from "../util/nearest.ts";
 import { callSafely } from "../util/user_callback.ts";
+import { checkOptions, object, type Validators } from "../util/validate.ts";
 import { misspelt } from "./misspelt.ts";
+import type { QueueObserver } from "../observer.ts";
 import type { Env, QueueBackend } from "../protocol.ts";
+
+/** What a caller of `fromEnv` adds to the environment. */
+export interface FromEnvOptions {
+  /** Is called with every publish, delivery, settlement and failure of the backend, and when its broker is lost and back. */
+  readonly observer?: QueueObserver | undefined;
+}
 
 /** The one export that a backend's module must have. */
 export interface BackendModule {
-  /** Creates a backend as an environment describes it. */
-  readonly fromEnv: (env: Env) => QueueBackend | Promise<QueueBackend>;
+  /** Creates a backend as an environment describes it. One that ignores the options is loaded all the same. */
+  readonly fromEnv: (env: Env, options?: FromEnvOptions) => QueueBackend | Promise<QueueBackend>;
 }
 
 /** A map from names to functions that import a module. */
@@ -21,7 +29,8 @@ export type BackendMap = Readonly<Record<string, () => Promise<unknown>>>;
 
 /** The backend that the modules of a map make; {@link QueueBackend} where one of the modules does not say. */
 export type LoadedBackend<Backends extends BackendMap> = Awaited<ReturnType<Backends[keyof Backends]>> extends
-  { fromEnv(env: never): infer Made } ? Awaited<Made> extends QueueBackend ? Awaited<Made> : QueueBackend
+  { fromEnv(env: never, options?: never): infer Made }
+  ? Awaited<Made> extends QueueBackend ? Awaited<Made> : QueueBackend
   : QueueBackend;
 
 /** The steps from a name to a backend. */
@@ -55,15 +64,18 @@ export interface Registry<Backend extends QueueBackend = QueueBackend> {
    * Selects a module by `QUEUE_BACKEND` (unset: `memory`, with one warning), imports it and calls its `fromEnv`.
    *
    * @param env Variables, or a Worker's bindings: any object.
+   * @param options The observer of the backend.
    * @returns The backend, of the type that the map's modules make. With a module whose type says less than
    * `LeasingBackend`, narrow it by `isLeasing(backend)`.
    * @throws {ConfigError} An unknown name, a module without `fromEnv`, or a variable that `fromEnv` refuses.
    */
-  load(env: object): Promise<Backend>;
+  load(env: object, options?: FromEnvOptions): Promise<Backend>;
 }
 
 /** The backend of an environment without QUEUE_BACKEND. */
 const FALLBACK = "memory";
+
+const LOAD_CHECKS: Validators<FromEnvOptions> = { observer: object };
 
 /**
  * Creates a registry of an explicit map. Nothing scans a file system: every specifier is a literal that the type checker,
@@ -121,13 +133,14 @@ export function defineRegistry<const Backends extends BackendMap>(
     return name;
   }
 
-  async function load(env: object): Promise<LoadedBackend<Backends>> {
+  async function load(env: object, options: FromEnvOptions = {}): Promise<LoadedBackend<Backends>> {
     if (typeof env !== "object" || env === null) throw new TypeError(`env must be an object, found ${kindOf(env)}`);
+    checkOptions("load options", options, LOAD_CHECKS);
     callSafely(onStep, { step: "discovery", names });
     const name = select(env as Env);
     const module = await importModule(name, backends[name]!);
     callSafely(onStep, { step: "instantiation", name });
-    const backend = await module.fromEnv(env as Env);
+    const backend = await module.fromEnv(env as Env, options);
     for (const method of ["publish", "consume", "close"] as const) {
       if (typeof backend?.[method] === "function") continue;
       throw new ConfigError(`Cannot use backend "${name}": the result of its fromEnv(env) has no ${method}()`);

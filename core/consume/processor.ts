@@ -58,6 +58,9 @@ const DEFAULT_BACKOFF: BackoffOptions = {
   maxMs: DEFAULT_MAX_HANDLER_RETRY_DELAY_MS,
 };
 
+/** The outcome of each settlement that a handler can ask for. */
+const OUTCOMES = { ack: "acked", retry: "retried", release: undefined, dead: "deadLettered" } as const;
+
 /** Milliseconds of the longest wait: every backend accepts it as a delay. */
 const LONGEST_WAIT_MS = 86_400_000;
 
@@ -108,6 +111,12 @@ export class DeliveryProcessor {
     this.#tell("delivered", delivery, backend, {});
     const failure = await this.#attempt(delivery, ending, settling.anyAttempt);
     const durationMs = monotonic(this.clock) - startedAt;
+    const { settlement } = delivery;
+    const own = settlement && OUTCOMES[settlement.kind];
+    if (own) { // the handler has settled it by itself: a further settlement resolves as that one did
+      const reason = settlement.cause;
+      return this.#settled(own, await delivery.ack(), delivery, backend, { durationMs, ...reason && { reason } });
+    }
     if (failure === undefined) {
       return this.#settled("acked", await settling.ack(), delivery, backend, { durationMs });
     }
@@ -123,6 +132,13 @@ export class DeliveryProcessor {
     const delayMs = setupMs ?? this.#waitMs(backoff, delivery, error, backend);
     const again = await settling.retry({ delayMs, reason: error });
     return this.#settled("retried", again, delivery, backend, event);
+  }
+
+  /** Moves a message that is no payload to the dead letters. */
+  async giveUpUnreadable(delivery: Delivery, backend: string): Promise<DeliveryOutcome> {
+    const reason = new ConsumeError("malformed", "The body must be a JSON object", { key: delivery.key });
+    this.#tell("unreadable", delivery, backend, { reason });
+    return this.#settled("deadLettered", await delivery.deadLetter(reason), delivery, backend, { reason });
   }
 
   /** Reports to the observer that a function among the consumer's options failed. */
@@ -198,7 +214,7 @@ export class DeliveryProcessor {
   }
 
   #tell(
-    name: "delivered" | "acked" | "retried" | "deadLettered" | "leaseLost",
+    name: "delivered" | "acked" | "retried" | "deadLettered" | "leaseLost" | "unreadable",
     { key, id, attempts }: Delivery,
     backend: string,
     event: Partial<QueueMessageEvent>,

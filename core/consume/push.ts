@@ -13,7 +13,7 @@ import { toCause } from "../cause.ts";
 import { isPlainObject } from "../util/json.ts";
 import type { DeadLetterSink } from "./options.ts";
 import type { SettlementActions } from "./processor.ts";
-import type { Delivery } from "../protocol.ts";
+import type { Delivery, DeliverySettlement } from "../protocol.ts";
 
 /** One message of a pushed batch. The first of `ack` and `retry` wins. */
 export interface PushMessage {
@@ -55,8 +55,6 @@ export interface PushDeliveryOptions {
 export interface PushDelivery extends Delivery, Pick<SettlementActions, "anyAttempt"> {
   /** True where the body is no JSON object: it must not reach a handler, and belongs to the dead letters. */
   readonly malformed: boolean;
-  /** Whether it was settled. */
-  readonly settled: boolean;
 }
 
 /** Milliseconds: the longest delay of a retry. */
@@ -94,12 +92,13 @@ export async function pushDelivery(
 ): Promise<PushDelivery> {
   const { payload, body, ...fields } = await open(parse(message.body));
   let outcome: Promise<boolean> | undefined;
-  const settle = (how: () => void | Promise<void>) =>
+  const settle = (settlement: DeliverySettlement, how: () => void | Promise<void>) =>
     outcome ??= (async () => {
+      delivery.settlement = settlement;
       await how();
       return true;
     })();
-  const delivery: PushDelivery = {
+  const delivery: PushDelivery & { settlement: DeliverySettlement | undefined } = {
     id: fields.id ?? message.id,
     key: key ?? fields.key ?? queue,
     payload: payload ?? {},
@@ -111,17 +110,16 @@ export async function pushDelivery(
     malformed: !payload,
     // The platform bounds deliveries itself. Earlier ones may have met a wrong set-up, which says nothing of the message.
     anyAttempt: !waiting?.has(message.id),
-    get settled() {
-      return outcome !== undefined;
-    },
-    ack: () => settle(() => message.ack()),
+    settlement: undefined,
+    ack: () => settle({ kind: "ack" }, () => message.ack()),
     // async: a delay out of range is a rejection, and settles nothing
-    retry: async ({ delayMs = 0 } = {}) => {
+    retry: async ({ delayMs = 0, reason } = {}) => {
       const delaySeconds = wholeSeconds(delayMs);
-      return await settle(() => message.retry({ delaySeconds }));
+      const cause = reason === undefined ? undefined : toCause(reason);
+      return await settle({ kind: "retry", cause }, () => message.retry({ delaySeconds }));
     },
     deadLetter: (reason) =>
-      settle(async () => {
+      settle({ kind: "dead", cause: toCause(reason) }, async () => {
         // A dead letter that is given up once more stays where it is: the sink may lead back into this very queue.
         if (fields.diedAt !== undefined) return message.retry({ delaySeconds: MAX_DELAY_MS / 1000 });
         if (!deadLetter) return message.retry();

@@ -5,7 +5,7 @@
  */
 import { DEFAULT_BATCH_DEADLINE_MS, DEFAULT_CONCURRENCY } from "../defaults.ts";
 import { checkOptions, positive, text, type Validators } from "../util/validate.ts";
-import { ConsumeError, QueueError } from "../errors.ts";
+import { QueueError } from "../errors.ts";
 import { withDeadline } from "../util/async.ts";
 import { type ConsumerSummary, type Counts, DeliveryProcessor, noCounts, setupDelayMs } from "./processor.ts";
 import type { ConsumerOptions } from "./options.ts";
@@ -87,12 +87,11 @@ export async function handlePushed(
     const ended = new Promise<"retried">((resolve) => signal.addEventListener("abort", () => resolve("retried")));
     const handle = async (delivery: PushDelivery): Promise<keyof Counts> => {
       if (delivery.malformed && !signal.aborted) {
-        await delivery.deadLetter(new ConsumeError("malformed", "The body must be a JSON object"));
-        return "deadLettered";
+        return await processor.giveUpUnreadable(delivery, queue);
       }
       // A handler that outlives the batch must not take the platform's own limit along: its message goes back now.
       const outcome = await (signal.aborted ? ended : Promise.race([processor.process(delivery, queue), ended]));
-      if (!delivery.settled) await delivery.retry();
+      if (!delivery.settlement) await delivery.retry();
       return outcome;
     };
     const rest = messages.values();

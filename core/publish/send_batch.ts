@@ -92,6 +92,7 @@ export async function sendBatch(
       state.phase = "sending";
       const sending = driver.send(key, messages, signal);
       const results = await (driver.inProcess ? sending : abortable(sending, signal, grace));
+      context.answered();
       return messages.map((message, i) => outcomeOf(message, results[i]));
     } catch (cause) {
       const sending = state.phase === "sending";

@@ -42,6 +42,7 @@ export class LeasedDelivery implements Delivery {
   before: LeasedDelivery | undefined;
   after: LeasedDelivery | undefined;
   held = false;
+  settlement: Settlement | undefined;
   readonly #change: ChangeLease;
   #settled: Promise<boolean> | undefined;
   #lost: { readonly reason: unknown } | undefined;
@@ -157,6 +158,9 @@ export class LeasedDelivery implements Delivery {
   }
 
   #settle(settlement: Settlement): Promise<boolean> {
-    return this.#settled ??= this.#change(this, settlement, true);
+    if (this.#settled) return this.#settled;
+    this.#settled = this.#change(this, settlement, true);
+    this.settlement = settlement;
+    return this.#settled;
   }
 }

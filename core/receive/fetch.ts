@@ -54,6 +54,8 @@ export async function fetchDeliveries(
         signal,
         consumer: signal,
       });
+      // A driver that tells of its connection may have waited without one, and any driver stops when it is told to.
+      if (raws.length > 0 || !driver.observeConnection && !signal.aborted) context.answered();
       if (raws.length > 0 || stopWhenEmpty || monotonic(clock) - askedAt >= Math.min(waitMs, IDLE_MS)) return raws;
       // A driver may wake for nothing, but one that never waits must not take all the time there is.
       if (empty > 0) await idle(backoffMs(empty, { baseMs: 10, maxMs: IDLE_MS, jitter: "none" }));

@@ -100,6 +100,7 @@ export class LeaseManager {
         withinMs,
         "unknown-outcome",
       );
+      this.#context.answered();
       for (const [i, delivery] of some.entries()) {
         const ours = replies[i] === true;
         if (ours) delivery.leasedUntil = startedAt + leaseMs;

@@ -112,6 +112,7 @@ export class SettlementBatcher {
           options.timeoutMs,
           "unknown-outcome",
         );
+        this.#context.answered();
         const now = doubt ? monotonic(clock) : 0;
         const refused: Pending[] = [];
         let refusal: unknown;

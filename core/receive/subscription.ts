@@ -240,8 +240,9 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined> {
       const leasedUntil = now + this.#options.leaseMs;
       const delivery = new LeasedDelivery(this.#key, raw, readable ? payload : {}, leasedUntil, this.#change);
       if (!readable) {
-        const message = `Cannot read a message of "${this.#key}": ${payload}`;
-        delivery.deadLetterSoon(new ConsumeError("malformed", message));
+        const reason = new ConsumeError("malformed", `Cannot read a message of "${this.#key}": ${payload}`);
+        notify(this.#context.options.observer, "unreadable", { ...this.#about(delivery), reason });
+        delivery.deadLetterSoon(reason);
       } else if (this.#stopped) {
         this.#giveBack(delivery);
       } else {

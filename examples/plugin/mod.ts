@@ -23,7 +23,7 @@
  *
  * @module
  */
-import type { Env } from "@slack-mcp/queue";
+import type { Env, FromEnvOptions } from "@slack-mcp/queue";
 import { checkDriver, PortableBackend } from "@slack-mcp/queue/driver";
 import { NatsDriver } from "./driver.ts";
 import { type NatsOptions, portableOptions, readOptions } from "./options.ts";
@@ -41,8 +41,11 @@ export class NatsBackend extends PortableBackend {
 /**
  * Makes the backend that the environment describes.
  *
+ * @param env The environment with the `NATS_…` variables.
+ * @param options The observer.
+ * @returns A backend that connects at the first use.
  * @throws {ConfigError} A `NATS_…` variable that is wrong or does not apply.
  */
-export function fromEnv(env: Env): NatsBackend {
-  return new NatsBackend(readOptions(env));
+export function fromEnv(env: Env, { observer }: FromEnvOptions = {}): NatsBackend {
+  return new NatsBackend({ ...readOptions(env), observer });
 }

@@ -4,7 +4,9 @@
  * @module
  */
 import type {
+  ConnectionListener,
   DriverDeadLetters,
+  DriverInspection,
   DriverMessage,
   DriverReceiveOptions,
   QueueDriver,
@@ -47,6 +49,8 @@ export interface Script {
   maxSettleBatch?: number;
   maxDelayMs?: number;
   deadLetters?: DriverDeadLetters;
+  inspect?: DriverInspection;
+  observeConnection?(listener: ConnectionListener): void;
   connect?(signal: AbortSignal): Promise<void> | undefined;
   send?(messages: readonly DriverMessage[], signal: AbortSignal, call: number): Promise<SendResult[]> | SendResult[];
   /** Runs before deliveries are returned: it may throw, or wait. */
@@ -80,6 +84,8 @@ export class ScriptedDriver implements QueueDriver {
   readonly maxDelayMs?: number;
   readonly secrets?: readonly string[];
   readonly deadLetters?: DriverDeadLetters;
+  readonly inspect?: DriverInspection;
+  readonly observeConnection?: (listener: ConnectionListener) => void;
   readonly extend?: NonNullable<QueueDriver["extend"]>;
   readonly depth?: NonNullable<QueueDriver["depth"]>;
   readonly connect?: NonNullable<QueueDriver["connect"]>;
@@ -106,12 +112,15 @@ export class ScriptedDriver implements QueueDriver {
       depth: script.depth !== undefined,
       deadLetters: script.deadLetters !== undefined,
       replay: script.deadLetters?.replay !== undefined,
+      inspect: script.inspect !== undefined,
       ...script.capabilities,
     };
     for (const name of ["secrets", "maxBatchMessages", "maxBatchBytes", "maxSettleBatch", "maxDelayMs"] as const) {
       if (script[name] !== undefined) Object.assign(this, { [name]: script[name] });
     }
     if (script.deadLetters) this.deadLetters = script.deadLetters;
+    if (script.inspect) this.inspect = script.inspect;
+    if (script.observeConnection) this.observeConnection = (listener) => script.observeConnection!(listener);
     const { extend, depth } = script;
     if (script.connect) this.connect = (_key, signal) => script.connect!(signal);
     if (extend !== false) {

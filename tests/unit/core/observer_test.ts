@@ -6,7 +6,10 @@ import { notify, type QueueObserver } from "../../../core/observer.ts";
 import { HandClock, turn } from "../../doubles/hand_clock.ts";
 import { failure, ScriptedDriver } from "../../doubles/scripted_driver.ts";
 
-const EVENTS = ["published", "delivered", "acked", "retried", "deadLettered", "leaseLost", "failed"] as const;
+const EVENTS = [
+  ...["published", "delivered", "acked", "retried", "deadLettered", "unreadable"] as const,
+  ...["leaseLost", "failed", "disconnected", "connected"] as const,
+];
 
 /** An observer that notes each event in a line. */
 function notes(): { lines: string[]; observer: QueueObserver } {
@@ -52,6 +55,9 @@ test("QueueObserver gets no duration for a message that was not handed out", asy
   const dead = lines.filter((line) => line.startsWith("deadLettered"));
   assert.equal(dead.length, 1);
   assert.doesNotMatch(dead[0]!, /durationMs/);
+  const unreadable = lines.filter((line) => line.startsWith("unreadable"));
+  assert.deepEqual(unreadable.map((line) => JSON.parse(line.slice(11)).id), ["not json"]);
+  assert.ok(lines.indexOf(unreadable[0]!) < lines.indexOf(dead[0]!));
 });
 
 test("QueueObserver gets failures with the operation and the number in a row", async () => {

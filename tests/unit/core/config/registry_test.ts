@@ -3,7 +3,12 @@ import assert from "node:assert/strict";
 import { MemoryBackend } from "../../../../backends/memory/mod.ts";
 import { ConfigError } from "../../../../core/errors.ts";
 import { type Env, isLeasing, type LeasingBackend, type QueueBackend } from "../../../../core/protocol.ts";
-import { type BackendMap, defineRegistry, type LifecycleStep } from "../../../../core/config/registry.ts";
+import {
+  type BackendMap,
+  defineRegistry,
+  type FromEnvOptions,
+  type LifecycleStep,
+} from "../../../../core/config/registry.ts";
 
 /** A registry whose steps and warnings are noted; `loaded` says which modules were imported. */
 function setUp(more: BackendMap = {}) {
@@ -189,6 +194,33 @@ test("Registry passes the environment to fromEnv unchanged, bindings included", 
   await registry.load(env);
   assert.equal(seen[0], env);
   await assert.rejects(registry.load(null as unknown as Env), /^TypeError: env must be an object, found null$/);
+});
+
+test("Registry passes the observer to fromEnv, and loads a module that ignores it", async () => {
+  const given: unknown[] = [];
+  const registry = defineRegistry({
+    hears: () =>
+      Promise.resolve({
+        fromEnv: (_env: Env, options?: FromEnvOptions) => (given.push(options), new MemoryBackend()),
+      }),
+    ignores: () => Promise.resolve({ fromEnv: () => new MemoryBackend() }),
+  });
+  const observer = {};
+  await registry.load({ QUEUE_BACKEND: "hears" }, { observer });
+  await registry.load({ QUEUE_BACKEND: "hears" });
+  assert.deepEqual(given, [{ observer }, {}]);
+  await registry.load({ QUEUE_BACKEND: "ignores" }, { observer });
+  await assert.rejects(registry.load({ QUEUE_BACKEND: "hears" }, { observer: 1 as never }), TypeError);
+  await assert.rejects(registry.load({ QUEUE_BACKEND: "hears" }, { clock: {} } as never), TypeError);
+});
+
+test("Registry's backend tells the observer that was given by name", async () => {
+  const told: string[] = [];
+  const registry = defineRegistry({ memory: () => import("../../../../backends/memory/mod.ts") });
+  const observer = { published: ({ id }: { id: string }) => void told.push(id) };
+  await using backend = await registry.load({ QUEUE_BACKEND: "memory" }, { observer });
+  await backend.publish("observed by name", {}, { id: "Ev1" });
+  assert.deepEqual(told, ["Ev1"]);
 });
 
 test("defineRegistry refuses what is no map of functions", () => {

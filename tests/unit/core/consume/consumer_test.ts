@@ -443,7 +443,7 @@ test("Consumer retries at once on a backend without delays", async () => {
     await assert.rejects(delivery.retry({ delayMs: 5 }), (error: ConsumeError) => error.code === "unsupported");
     assert.equal(await delivery.retry({ delayMs: 0 }), true);
   };
-  assert.equal((await consumer({ handler }).drain(backend, "k")).retried, 1);
+  assert.equal((await consumer({ handler }).drain(backend, "k")).retried, 2);
   assert.deepEqual(driver.settled.flat().map((one) => [one.kind, one.kind === "retry" && one.delayMs]), [
     ["retry", 0],
     ["retry", 0],
@@ -508,4 +508,34 @@ test("Consumer refuses wrong options before it fetches", async () => {
   await assert.rejects(good.run(backend, ""), /key must be a non-empty string, found an empty string/);
   await assert.rejects(good.run(backend, "k", { group: "" }), /group must be a non-empty string/);
   assert.deepEqual(driver.asked, []);
+});
+
+test("Consumer counts and tells what its handler has settled by itself", async () => {
+  const { backend, driver, consumer } = setUp();
+  driver.put(...bodies(6));
+  const settle: readonly ((delivery: Delivery) => unknown)[] = [
+    (delivery) => delivery.ack(),
+    (delivery) => delivery.retry({ reason: new Error("soon") }),
+    (delivery) => delivery.deadLetter(new Error("never")),
+    (delivery) => delivery.retry(),
+    (delivery) => delivery.deadLetter("no").then(() => Promise.reject(new Error("thrown afterwards"))),
+    (delivery) => delivery.retry({ delayMs: -1 }).catch(() => undefined), // settles nothing
+  ];
+  const told: string[] = [];
+  const tell = (name: string) => ({ id, reason }: { id: string; reason?: unknown }) => {
+    told.push(`${name} ${JSON.parse(id).n} ${(reason as FailureCause | undefined)?.message ?? "-"}`);
+  };
+  const observer = { acked: tell("acked"), retried: tell("retried"), deadLettered: tell("deadLettered") };
+  const handler = (delivery: Delivery) => settle[Number(delivery.payload.n)]!(delivery);
+  const summary = await consumer({ handler, observer, concurrency: 1 }).drain(backend, "k");
+  assert.deepEqual(summary, { acked: 2, retried: 2, deadLettered: 2, lost: 0 });
+  assert.deepEqual(told, [
+    "acked 0 -",
+    "retried 1 soon",
+    "deadLettered 2 never",
+    "retried 3 -",
+    "deadLettered 4 no",
+    "acked 5 -",
+  ]);
+  assert.deepEqual(driver.settled.flat().map(({ kind }) => kind), ["ack", "retry", "dead", "retry", "dead", "ack"]);
 });

@@ -218,3 +218,23 @@ test("handleBatch leaves a dead letter that fails again in its queue", async () 
   await createConsumer({ handler: ({ key }) => void keys.push(key) }).handleBatch(repaired.batch);
   assert.deepEqual([keys, repaired.settled], [["slack_events"], { m0: ["ack"] }]);
 });
+
+test("handleBatch tells the observer of unreadable messages and of what handlers settle themselves", async () => {
+  const { batch } = batchOf({ body: "no object" }, { body: { n: 1 } });
+  const told: string[] = [];
+  const tell = (name: string) => ({ id, reason }: { id: string; reason?: unknown }) => {
+    told.push(`${name} ${id} ${(reason as Error).message}`);
+  };
+  const consumer = createConsumer({
+    handler: (delivery) => delivery.deadLetter(new Error("no such user")),
+    deadLetter: () => undefined,
+    observer: { unreadable: tell("unreadable"), deadLettered: tell("deadLettered") },
+    concurrency: 1,
+  });
+  assert.deepEqual(await consumer.handleBatch(batch), { acked: 0, retried: 0, deadLettered: 2, lost: 0 });
+  assert.deepEqual(told, [
+    "unreadable m0 The body must be a JSON object",
+    "deadLettered m0 The body must be a JSON object",
+    "deadLettered m1 no such user",
+  ]);
+});

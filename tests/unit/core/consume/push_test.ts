@@ -75,9 +75,9 @@ test("pushDelivery gives the sink a body that is no JSON object, whole", async (
 test("pushDelivery counts the first settlement; later ones return its result", async () => {
   const pushed = message({});
   const delivery = await pushDelivery(pushed, "q", { signal });
-  assert.equal(delivery.settled, false);
+  assert.ok(!delivery.settlement);
   assert.equal(await delivery.ack(), true);
-  assert.equal(delivery.settled, true);
+  assert.deepEqual(delivery.settlement, { kind: "ack" });
   assert.equal(await delivery.retry({ delayMs: 5 }), true);
   assert.equal(await delivery.deadLetter("late"), true);
   assert.equal(await delivery.ack(), true);
@@ -99,7 +99,7 @@ test("pushDelivery refuses a delay out of range, and settles nothing", async () 
     const pushed = message({});
     const delivery = await pushDelivery(pushed, "q", { signal });
     await assert.rejects(delivery.retry({ delayMs }), RangeError);
-    assert.deepEqual([delivery.settled, pushed.calls], [false, []]);
+    assert.deepEqual([delivery.settlement, pushed.calls], [undefined, []]);
     assert.throws(() => wholeSeconds(delayMs), RangeError);
     assert.equal(await delivery.ack(), true);
   }
