@@ -16,6 +16,7 @@ import { dedup } from "./dedup.ts";
 import { delays } from "./delays.ts";
 import { groups } from "./groups.ts";
 import { idle } from "./idle.ts";
+import { inspecting } from "./inspecting.ts";
 import { leases } from "./leases.ts";
 import { ordering } from "./ordering.ts";
 import { model } from "./model.ts";
@@ -48,6 +49,7 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...closing,
   ...reconnecting,
   ...idle,
+  ...inspecting,
   ...secrets,
   ...ordering,
   ...pushing,

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { conformanceCases, runConformance } from "../../testing/mod.ts";
 import { brokenBounds } from "../mutants/bounds.ts";
 import { brokenDelivery } from "../mutants/delivery.ts";
+import { brokenInspecting } from "../mutants/inspecting.ts";
 import { brokenKeeping } from "../mutants/keeping.ts";
 import { brokenLeases } from "../mutants/leases.ts";
 import { brokenTogether } from "../mutants/together.ts";
@@ -16,6 +17,7 @@ const broken = [
   ...brokenDelivery,
   ...brokenLeases,
   ...brokenKeeping,
+  ...brokenInspecting,
   ...brokenFencing,
   ...brokenTogether,
   ...brokenOrdering,

@@ -17,6 +17,7 @@ function lacking(names: readonly string[]): Harness {
     return alterDriver(driver, {
       capabilities: { ...driver.capabilities, ...flags, order },
       ...gone.has("depth") && { depth: undefined },
+      ...gone.has("inspect") && { inspect: undefined },
       ...gone.has("extend") && { extend: undefined },
       ...gone.has("deadLetters") && { deadLetters: undefined },
     });
