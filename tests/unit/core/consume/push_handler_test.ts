@@ -227,7 +227,7 @@ test("handleBatch tells the observer of unreadable messages and of what handlers
   };
   const consumer = createConsumer({
     handler: (delivery) => delivery.deadLetter(new Error("no such user")),
-    deadLetter: () => undefined,
+    deadLetter: () => Promise.resolve(),
     observer: { unreadable: tell("unreadable"), deadLettered: tell("deadLettered") },
     concurrency: 1,
   });
