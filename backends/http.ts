@@ -21,7 +21,7 @@ export interface RequestOptions {
   readonly signal: AbortSignal;
   /** True where sending the request twice does no harm: then a lost answer is no unknown outcome. */
   readonly repeatable: boolean;
-  /** Is told whether the request reached the server. */
+  /** Notes whether the request reached the server. */
   readonly reachability?: Reachability;
 }
 

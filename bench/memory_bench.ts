@@ -56,8 +56,8 @@ async function flow(count: number, batch = messages): Promise<number> {
 }
 
 /**
- * Nanoseconds a message, over many small steps, while so many others wait. The backlog is made once: what is timed is
- * what goes through, not the collection of the backlog before.
+ * Returns nanoseconds per message, over many small steps, while `backlog` others wait. The backlog is made once: only
+ * what passes through is timed, not the collection of the backlog.
  */
 async function withBacklog(backlog: number): Promise<number> {
   await using backend = new MemoryBackend();
@@ -77,7 +77,7 @@ async function withBacklog(backlog: number): Promise<number> {
   return 1e6 / perMs;
 }
 
-/** Bytes of the heap after so many messages have gone through, over those before. */
+/** Returns the bytes of the heap after `count` messages have passed through, divided by those before. */
 async function heapGrowth(count: number): Promise<number> {
   await using backend = new MemoryBackend();
   const collect = (globalThis as { gc?: () => void }).gc ?? (() => {});

@@ -191,7 +191,7 @@ const bullWork: Rate = async (count) => {
   }
 };
 
-/** Nanoseconds a message that is published and consumed while so many others wait; and the heap after over before. */
+/** Returns nanoseconds per message that is published and consumed while `backlog` others wait. */
 async function withBacklog(backlog: number): Promise<number> {
   await filled(backlog);
   const steps = 50_000;

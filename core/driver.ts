@@ -278,8 +278,8 @@ export interface QueueDriver {
    * Settles in one round trip, each settlement for itself: one that the broker refuses must not fail the others.
    *
    * `capabilities.fencing` says that the broker decides whether a lease is lost, when the settlement arrives. A driver
-   * that compares the lease with its own clock should do so all the same, but that is not fencing: a settlement that
-   * leaves in time may arrive late.
+   * that compares the lease with its own clock should still do so, but that is not fencing: a settlement that leaves in
+   * time may arrive late.
    *
    * `release` is sent also where `capabilities.release` is false: the driver gives the message back as soon as it can,
    * and the attempt counts.

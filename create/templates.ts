@@ -468,7 +468,7 @@ export class Store {
     const now = this.#clock.now();
     const next = Math.min(...this.#list(key).map(({ readyAt }) => Math.max(0, readyAt - now)), ms);
     const { promise, resolve } = Promise.withResolvers<void>();
-    // A timer holds 31 bits; whoever wakes for nothing asks again.
+    // A timer holds 31 bits. A receive that wakes too early waits again.
     const timer = this.#clock.setTimeout(resolve, Math.min(next, 2 ** 31 - 1));
     this.#waiting.add(resolve);
     signal.addEventListener("abort", () => resolve(), { once: true });

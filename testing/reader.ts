@@ -11,7 +11,7 @@ export interface ReaderClock {
   settles<T>(promise: PromiseLike<T>, what: string): Promise<T>;
   /** Lets time pass. */
   pass(ms: number): Promise<void>;
-  /** Keeps a rejection for whoever awaits the work. */
+  /** Keeps a rejection until the work is awaited. */
   inBackground<T>(work: Promise<T>): Promise<T>;
 }
 
@@ -61,7 +61,7 @@ export class Reader<T> {
     return step.value;
   }
 
-  /** The next so many, which must come. */
+  /** Resolves with the next `count` deliveries. Fails where one does not come. */
   async take(count: number, what: string): Promise<T[]> {
     const taken: T[] = [];
     while (taken.length < count) taken.push(await this.next(`${what} (${taken.length + 1} of ${count})`));

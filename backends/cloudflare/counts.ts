@@ -46,7 +46,7 @@ export class Counts {
     this.#leases.delete(id);
   }
 
-  /** A message waits for so many milliseconds. */
+  /** Notes that a message waits for `ms` milliseconds. */
   waits(ms: number): void {
     if (ms < 1000) return;
     const until = Math.floor((monotonic(this.#clock) + ms) / 1000) * 1000;

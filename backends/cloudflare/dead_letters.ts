@@ -46,7 +46,7 @@ function bodyFields(body: unknown): Pick<DeadLetter, "body" | "bodyEncoding"> {
   return { body: typeof body === "string" ? body : JSON.stringify(body) };
 }
 
-/** The dead letters of a client's queues; `wake` is told of each key that got messages back. */
+/** Returns the dead letters of a client's queues. `wake` is called with each key that got messages back. */
 export function deadLettersOf(
   client: CloudflareClient,
   queues: Queues,

@@ -275,7 +275,7 @@ async function deliveryOf(message: ApiMessage): Promise<RawDelivery> {
   };
   if (typeof came !== "string" || !mayBeEnvelope(came)) return raw;
   const { payload, id = message.id, headers, body } = await openBody(came);
-  // An envelope without a payload is no message for a handler; text that only looks like one is told as what it is.
+  // An envelope without a payload is not a message for a handler. Text that only looks like an envelope is kept as text.
   return { ...raw, id, headers, body: payload ?? (body === came ? came : undefined) };
 }
 

@@ -43,7 +43,7 @@
  * 13. *Idle cost*: in a Worker none. Over HTTP an empty pull is billed, so the gaps between them double from 0.25 s up
  *     to `maxPollMs` (default 10 s): at most 367 pulls an idle hour, within the free plan's 10,000 operations a day. A
  *     publish or a retry of the same backend wakes its consumer at once. Requests other than pulls and
- *     acknowledgements are kept below the platform's 1,200 in five minutes; publishes that are in the air together
+ *     acknowledgements are kept below the platform's 1,200 in five minutes; publishes that happen at the same time
  *     travel as one.
  * 14. *Secrets*: the token is taken out of every error, and no answer of the API is quoted.
  *

@@ -127,7 +127,7 @@ class KeyBatcher implements BatchOwner {
       const messages = this.#batch.map(({ message }) => message);
       this.#deliver(await sendBatch(this.#context, this.#key, messages, this.#state, this));
     } catch {
-      // Every caller has given up, and was told why.
+      // Every caller's promise is already rejected with the reason.
     }
     this.#finishGivingUp();
     this.#batch = [];

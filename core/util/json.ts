@@ -74,7 +74,7 @@ interface Level {
   name: string | number;
 }
 
-/** Copies a value that is the named member of the object above it, so many levels deep. */
+/** Copies a value that stands at `depth` levels below the payload, as a member of the object `above` it. */
 function copy(value: unknown, above?: Level, depth = 0): JsonValue {
   switch (typeof value) {
     case "string":

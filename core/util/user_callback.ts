@@ -30,8 +30,8 @@ export function ignoreRejection(value: unknown): void {
 }
 
 /**
- * Returns the result of a callback that must not be asynchronous, as it is, after taking its rejection in case it is a
- * promise all the same.
+ * Returns the result of a callback that must not be asynchronous, as it is. If it is a promise after all, its
+ * rejection is ignored.
  */
 export function settled<T>(value: T): T {
   ignoreRejection(value);

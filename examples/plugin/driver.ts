@@ -32,7 +32,7 @@ const CAPABILITIES: Capabilities = {
   groups: false, // a work queue has one consumer
   deadLetters: true,
   replay: true,
-  fencing: false, // the server takes an acknowledgement from whoever has an old reply subject
+  fencing: false, // the server accepts an acknowledgement on an old reply subject
   extend: true,
   release: false, // the server counts every delivery
   attempts: false, // the server's count, but a crash of the server may lose the newest deliveries from it

@@ -107,7 +107,7 @@ export const backpressure: readonly ConformanceCase[] = casesOf(10, [
         },
       });
       const run = t.inBackground(consumer.run(backend, key, { signal: stop.signal }));
-      // By its side a millisecond at a time: longer looks would use the patience up before so many have had their turn.
+      // Check every millisecond: longer waits would use up the patience before all messages are handled.
       for (let passed = 0; seen.length < count; passed++) {
         check(passed < 1_000 * count, `only ${seen.length} of ${count} messages were handled`);
         await Promise.race([run, t.pass(1)]); // a run that fails says why

@@ -1,5 +1,5 @@
 /**
- * What a faulty driver remembers: the faults that wait their turn, the calls in the air, the dead.
+ * The state of a faulty driver: planned faults, calls in flight, and whether its consumer was killed.
  *
  * @module
  */
@@ -8,7 +8,7 @@ export type DriverOperation = "send" | "receive" | "settle" | "extend" | "depth"
 
 /** One fault of one call. */
 export interface PlannedFault {
-  /** What befalls the call. */
+  /** What happens to the call. */
   readonly kind: "none" | "fail" | "lose" | "duplicate";
   /** What it fails with. */
   readonly error?: Error | undefined;
@@ -87,7 +87,7 @@ export class FaultState {
     });
   }
 
-  /** Ends every call in the air with an error. */
+  /** Ends every call in flight with an error. */
   cut(error: (operation: DriverOperation) => Error): void {
     for (const flight of [...this.#flights]) flight.cut(error(flight.operation));
   }

@@ -1,5 +1,5 @@
 /**
- * A driver around a driver that goes wrong when it is told to, or by chance with a seed: {@link faultyDriver}.
+ * A driver around a driver that fails on command, or by chance with a seed: {@link faultyDriver}.
  *
  * @module
  */
@@ -60,7 +60,7 @@ export interface FaultyDriver extends QueueDriver {
   failSomeOfNext(places: readonly number[]): void;
   /** From now on every reply comes `ms` milliseconds late; 0 ends it. */
   delayResponses(ms: number): void;
-  /** Cuts what is in the air: a receive fails with `"connection"`, the rest with `"unknown-outcome"`. */
+  /** Cuts every call in flight: a receive fails with `"connection"`, the rest with `"unknown-outcome"`. */
   dropConnections(): void;
   /** The consumer is gone, as by a SIGKILL: nothing reaches the broker from now on, and nothing comes back. */
   kill(): void;
@@ -104,7 +104,7 @@ export function faultyDriver(driver: QueueDriver, options: FaultOptions = {}): F
   ): Promise<T> {
     state.calls[operation]++;
     if (state.dead) return await state.hang(nothing);
-    // A call draws as many numbers whatever befalls it, so that one fault does not shift those that follow.
+    // Every call draws the same number of random numbers, so that one fault does not shift those that follow.
     const chances = [random.next(), random.next(), random.next(), random.next(), random.next()] as const;
     const fault = state.nextFault(operation) ?? {
       kind: chances[0] < (options.fail ?? 0)

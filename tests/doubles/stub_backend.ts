@@ -1,5 +1,5 @@
 /**
- * The smallest backend for tests of a webhook: it keeps what is published, and resolves or rejects as it is told.
+ * The smallest backend for tests of a webhook: it keeps what is published, and resolves or rejects as a test asks.
  *
  * @module
  */

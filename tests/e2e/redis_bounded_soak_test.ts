@@ -63,7 +63,7 @@ async function soak(server: RedisServer): Promise<string> {
   let over = false;
 
   function disturb(): void {
-    // Faults come by progress, not by the clock: so many, spread over the whole run, however fast the machine is.
+    // Faults come by progress, not by the clock: a fixed number, spread over the whole run on any machine.
     const progress = distinct / MESSAGES;
     if (kills < KILLS && progress > (kills + 0.5) / KILLS) {
       kills += 1;
@@ -91,7 +91,7 @@ async function soak(server: RedisServer): Promise<string> {
       maxAttempts: 1_000_000,
       backoff: () => 2_000,
       handler: ({ payload: { n } }) => {
-        // One message is always late: whatever comes behind it must leave all the same.
+        // One message is always retried late. Those behind it must still leave.
         if (n === 0 && !over) {
           late += 1;
           return Promise.reject(new Error("later"));

@@ -77,7 +77,7 @@ async function soak(server: RedisServer, seed: number): Promise<string> {
     handled += 1;
     seen[n]! += 1;
     if (seen[n] === 1) distinct += 1;
-    // Faults come by progress, not by the clock: so many, spread over the whole run, however fast the machine is.
+    // Faults come by progress, not by the clock: a fixed number, spread over the whole run on any machine.
     const progress = distinct / MESSAGES;
     if (kills < KILLS && progress > (kills + 1) / (KILLS + 1)) {
       kills += 1;

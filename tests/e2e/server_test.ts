@@ -161,7 +161,7 @@ test("a port that is taken ends the start", async () => {
   await server.stop();
 });
 
-test("a server whose queue was closed under it stops all the same, and says why", async () => {
+test("a server whose queue was closed under it stops and says why", async () => {
   const server = await start(new SlackEventRouter());
   await server.backend.close();
   const finished = assert.rejects(server.finished, { code: "closed" });

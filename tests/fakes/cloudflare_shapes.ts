@@ -16,7 +16,7 @@ export interface ApiAnswer {
   readonly text: string;
 }
 
-/** What befalls one request. */
+/** What happens to one request. */
 export type Fault =
   /** The request never arrives: the connection breaks. */
   | { readonly kind: "cut" }

@@ -1,5 +1,5 @@
 /**
- * How the test server for Upstash misbehaves, when it is told to.
+ * The ways in which the test server for Upstash can misbehave on command.
  *
  * @module
  */

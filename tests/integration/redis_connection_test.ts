@@ -179,7 +179,7 @@ test("RedisBackend asks a server that loads its file four times a second whether
   assert.ok(Number(asked) > 4, `asked ${asked} times`);
 });
 
-test("RedisBackend tells its observer the reason that the caller is told when the time is over", async () => {
+test("RedisBackend gives its observer the caller's reason at a deadline", async () => {
   await using redis = await startRedis();
   await using proxy = await startProxy(redis.port);
   const told: QueueError[] = [];

@@ -17,7 +17,7 @@ async function until(server: RedisServer, section: string, what: string): Promis
   while (!String(await server.call("INFO", section)).includes(what)) await new Promise((go) => setTimeout(go, 10));
 }
 
-/** Acknowledges what comes, until so many different numbers have come. */
+/** Acknowledges deliveries until `count` different numbers have come. */
 async function numbersOf(deliveries: AsyncIterator<Delivery>, count: number): Promise<number[]> {
   const seen = new Set<number>();
   while (seen.size < count) {

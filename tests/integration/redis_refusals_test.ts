@@ -12,7 +12,7 @@ const test = requires("redis-server");
 
 const KEY = "slack_events";
 
-/** A backend of a user with these rights, and what its observer is told. */
+/** Creates a backend for a user with these rights, and collects what its observer hears. */
 async function user(
   redis: RedisServer,
   rules: readonly string[],

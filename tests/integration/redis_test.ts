@@ -35,7 +35,7 @@ async function roundTrip(backend: RedisBackend, key = KEY): Promise<void> {
   }
 }
 
-test("redis: each variable that is wrong is told, all in one error, and no secret among them", () => {
+test("redis: one error names every wrong variable and shows no secret", () => {
   const env = {
     REDIS_URL: "redis://user:p4ssw0rd@localhost:6379/abc",
     REDIS_SSL: "perhaps",
@@ -109,7 +109,7 @@ test("redis: credentials that are not accepted are told at once, without them", 
   }
 });
 
-test("redis: a user who may not do a thing is told so, and one who may not use channels publishes all the same", async () => {
+test("redis: a missing permission is named, and channels are not needed to publish", async () => {
   await using redis = await startRedis();
   await redis.call(
     "ACL",

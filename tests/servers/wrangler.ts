@@ -15,7 +15,7 @@ import { freePort } from "./redis_server.ts";
 
 const bin = join(dirname(createRequire(import.meta.url).resolve("wrangler/package.json")), "bin/wrangler.js");
 
-/** Nothing is asked, nothing is told to Cloudflare. */
+/** Wrangler asks no questions and sends nothing to Cloudflare. */
 const quiet = { CI: "true", WRANGLER_SEND_METRICS: "false", WRANGLER_HIDE_BANNER: "true", NO_COLOR: "1" };
 
 /** Runs a command to its end. */

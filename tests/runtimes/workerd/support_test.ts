@@ -86,7 +86,7 @@ test("workerd: queues carry messages, retry them, and give them up to the dead l
       live: { maxBatchTimeout: 0, maxRetries: 1, deadLetterQueue: "dead" },
       dead: { maxBatchTimeout: 0 },
     },
-    serviceBindings: { // a worker's events cannot wait for each other: what happens is told to the test
+    serviceBindings: { // a worker's events cannot wait for each other, so each reports to the test
       TEST: async (request: { json(): Promise<unknown> }) => {
         const line = await request.json() as unknown[];
         seen.push(line);

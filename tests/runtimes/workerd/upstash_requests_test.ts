@@ -12,7 +12,7 @@ const test = requires("redis-server");
 
 test("workerd upstash: requests that meet in one isolate publish each through a backend of its own", async () => {
   await using upstash = await startUpstash();
-  upstash.latencyMs = 50; // requests meet while publishes are in the air
+  upstash.latencyMs = 50; // requests overlap while publishes are in flight
   const code = await bundle({
     code: `
       import { fromEnv } from "@slack-mcp/queue/upstash";

@@ -106,7 +106,7 @@ test("close sends what was published before", async () => {
   });
   const first = backend.publish("k", { n: 1 });
   await turn();
-  const second = backend.publish("k", { n: 2 }); // queued behind the one in the air
+  const second = backend.publish("k", { n: 2 }); // queued behind the one in flight
   const closing = backend.close();
   await rejectsClosed(backend.publish("k", { n: 3 }));
   await turn();

@@ -99,7 +99,7 @@ test("cloudflare api: acks and retries in one call, with counts, delays and warn
   assert.equal((await pull())[0].attempts, 2);
 });
 
-test("cloudflare api: a late ack counts, or not, as the queue is told to be", async () => {
+test("cloudflare api: a late ack counts, or not, as the queue is configured", async () => {
   for (const lateAcks of ["accepted", "refused"] as const) {
     const { api, call, clock } = setup();
     const queue = api.queue("q", { lateAcks });

@@ -18,7 +18,7 @@ export interface Seen {
 
 /** What a payload can ask of its handler. */
 interface Order {
-  /** Fails so many times. */
+  /** The number of failures. */
   readonly fails?: number;
   /** Finds the set-up wrong. */
   readonly config?: boolean;

@@ -13,7 +13,7 @@ function numbers(seed: number): (below: number) => number {
 const SYLLABLES = "ba co di fe gu ha jo ka li me nu po ra si te vu wa xi yo zu sch tr st ein ung keit the ing ed ly"
   .split(" ");
 
-/** So many characters of something like prose: 4,000 words, the frequent ones more often than the others. */
+/** Returns `length` characters like prose: 4,000 words, frequent ones more often than others. */
 export function prose(length: number, seed = 1): string {
   const below = numbers(seed);
   const word = (rank: number) => {
@@ -25,13 +25,13 @@ export function prose(length: number, seed = 1): string {
   return text.slice(0, length);
 }
 
-/** So many characters that no compression makes much shorter: all of printable ASCII. */
+/** Returns `length` characters of printable ASCII that hardly compress. */
 export function noise(length: number, seed = 1): string {
   const below = numbers(seed);
   return Array.from({ length }, () => String.fromCharCode(33 + below(94))).join("");
 }
 
-/** A `message_changed` as Slack sends it: the message twice, each with so many sections and a text of its own. */
+/** Returns a `message_changed` as Slack sends it: the message twice, each with its sections and a text of its own. */
 export function messageChanged(sections: number, text: (seed: number) => string, own = "see blocks"): JsonObject {
   const blocks = Array.from({ length: sections }, (_, n) => ({
     type: "section",

@@ -45,7 +45,7 @@ test("faulty driver: without faults it does what the driver does, and counts", a
   assert.deepEqual([driver.calls.send, driver.calls.receive, driver.calls.settle, driver.calls.ping], [1, 1, 1, 0]);
 });
 
-test("faulty driver: failNext fails so many calls before they reach the broker, each operation on its own", async () => {
+test("faulty driver: failNext fails that many calls of one operation before the broker", async () => {
   const { driver, inner } = setUp();
   driver.failNext("send", "rate-limited", 2);
   driver.failNext("receive", new TypeError("its own"));
@@ -102,7 +102,7 @@ test("faulty driver: late responses come by the clock", async () => {
   await sending;
 });
 
-test("faulty driver: a cut connection ends what is in the air, and a receive that was cut leases nothing", async () => {
+test("faulty driver: a cut connection ends calls in flight, and a cut receive leases nothing", async () => {
   const { driver, inner } = setUp();
   const waiting = driver.receive!("k", asking({ waitMs: 30_000 })).then(() => undefined, (error) => error);
   driver.dropConnections();

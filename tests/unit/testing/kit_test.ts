@@ -19,7 +19,7 @@ import {
   testBackend,
 } from "../../../testing/mod.ts";
 
-/** The memory driver without any power, declaring what it is told to. */
+/** Returns a harness of the memory driver without features, which declares the given capabilities. */
 function bare(capabilities: Partial<Capabilities> = {}): Harness {
   return {
     name: "bare",

@@ -13,7 +13,7 @@ function setUp(script: Script = {}, options: BackendOptions = {}) {
   return { driver, clock, backend: createBackend(driver, { clock, random: () => 0.5, leaseMs: 30_000, ...options }) };
 }
 
-/** Puts so many messages and takes them in hand. */
+/** Puts `count` messages and receives them. */
 async function hold({ backend, driver }: ReturnType<typeof setUp>, count: number): Promise<Delivery[]> {
   driver.put(...Array.from({ length: count }, (_, n) => `{"n":${n}}`));
   const deliveries = backend.receive("k", { prefetch: count });

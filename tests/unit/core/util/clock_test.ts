@@ -5,7 +5,7 @@ import { delay } from "../../../../core/util/async.ts";
 import { countedSignal } from "../../../doubles/counted_signal.ts";
 import { HandClock } from "../../../doubles/hand_clock.ts";
 
-test("delay resolves when its timer fires, after as long as it was told", async () => {
+test("delay resolves when its timer fires, after the given milliseconds", async () => {
   const clock = new HandClock();
   let done = false;
   const waiting = delay(250, clock).then(() => done = true);

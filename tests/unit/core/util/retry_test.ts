@@ -5,7 +5,7 @@ import { backoffMs, retry, type RetryOptions, withRetry } from "../../../../core
 import { countedSignal } from "../../../doubles/counted_signal.ts";
 import { HandClock, turn } from "../../../doubles/hand_clock.ts";
 
-/** Fails so many times; notes how often it was called. */
+/** Returns a function that fails `times` times, and the record of its calls. */
 function failing(times: number, error: unknown = new Error("not yet")) {
   const calls: number[] = [];
   const fn = (attempt: number) => {
