@@ -91,7 +91,7 @@ test("create overwrites nothing, and says what is wrong in one sentence", async 
   assert.equal(readFileSync(join(folder, "twice", "driver.ts"), "utf8"), before);
 });
 
-test("A generated plugin is published, installed, and carries a signed Slack event through the server", {
+test("A generated plugin installs and carries a signed Slack event through the server", {
   timeout: 300_000,
 }, async () => {
   await succeed(folder, ...create, "slack-mail", "--scope", "@acme");

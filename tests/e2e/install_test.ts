@@ -144,7 +144,7 @@ test("The README's first example on memory downloads no npm package", { timeout:
   assert.deepEqual(await npmPackages("readme", example, ["cache"]), []); // it serves until it is ended
 });
 
-test("Every link of the published documents leads into the package or to an absolute address", () => {
+test("Published documents link into the package or to absolute addresses", () => {
   const files = registry.files("@slack-mcp/queue");
   const documents = [...files.keys()].filter((file) => file.endsWith(".md"));
   assert.ok(documents.length >= 4, documents.join(", "));
@@ -160,7 +160,7 @@ test("Every link of the published documents leads into the package or to an abso
   assert.deepEqual(lost, []);
 });
 
-test("deno.json names the repository, and what is published holds no test, example or template folder", () => {
+test("deno.json publishes no test, example or template folder", () => {
   assert.match(config.repository, /^https:\/\//);
   const published = [...registry.files("@slack-mcp/queue").keys()];
   assert.deepEqual(published.filter((file) => /^(tests|examples|bench|templates)\/|_test\.ts$/.test(file)), []);

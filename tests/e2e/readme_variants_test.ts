@@ -126,7 +126,7 @@ for (const { name, command, last } of VARIANTS) {
   });
 }
 
-test("README: the Worker's program bundles, starts, answers a signed event and handles it", async () => {
+test("README's Worker program bundles, answers a signed event and handles it", async () => {
   const folder = await project(await program("worker.ts"));
   try {
     // Miniflare's types do not go with Deno's: it is driven by a program of its own.

@@ -124,7 +124,7 @@ function start(router: SlackEventRouter) {
   return startServer({ ...env, SLACK_EVENTS_TOPIC: crypto.randomUUID() }, { log: quiet, router });
 }
 
-test("stopping waits for the handler that runs, and handles what waits in a queue that is not durable", async () => {
+test("stopping waits for the running handler and drains a queue not durable", async () => {
   const begun = Promise.withResolvers<void>();
   const release = Promise.withResolvers<void>();
   const handled: string[] = [];

@@ -42,7 +42,7 @@ test("the example Worker builds for a deployment, with its queues", async (conte
   }
 });
 
-test("the example Worker under wrangler dev: signed events go through the queue into the router, forged ones do not", async () => {
+test("the example Worker under wrangler dev handles signed events, not forged ones", async () => {
   await using dev = await WranglerDev.start(EXAMPLE, WITH_SECRET);
   const challenge = await fetch(
     await slackRequest(`${dev.url}/slack/events`, {
@@ -63,7 +63,7 @@ test("the example Worker under wrangler dev: signed events go through the queue 
   assert.ok(!dev.lines.some((line) => line.includes("EvForged") || line.includes(SECRET)));
 });
 
-test("the example Worker without a queue answers 500 and names the three commands in its log", async () => {
+test("the example Worker without a queue answers 500 and logs the three commands", async () => {
   const folder = await mkdtemp(join(tmpdir(), "worker-"));
   try {
     const { queues: _queues, main, alias, ...rest } = await settings();
@@ -83,7 +83,7 @@ test("the example Worker without a queue answers 500 and names the three command
   }
 });
 
-test("the example Worker without its secret answers 500 and says in its log what is missing", async () => {
+test("the example Worker without its secret answers 500 and logs what is missing", async () => {
   await using dev = await WranglerDev.start(EXAMPLE, ["--var", "SLACK_SIGNING_SECRET:"]);
   assert.equal(await post(dev.url, envelopeOf(SAMPLES[0]!.event, "Ev1")), 500);
   assert.match(await dev.line("SLACK_SIGNING_SECRET is not set"), /error/i);

@@ -77,7 +77,7 @@ test("RabbitMQBackend gives up a port that takes connections and never answers",
   silent.close();
 });
 
-test("RabbitMQBackend names a wrong password, a missing virtual host and one that is forbidden", async () => {
+test("RabbitMQBackend names a wrong password and a missing or forbidden vhost", async () => {
   const node = await server();
   await node.ctl("add_user", "stranger", PASSWORD);
   const at = `127.0.0.1:${node.port}`;
@@ -224,7 +224,7 @@ test("RabbitMQBackend names the message that is larger than the broker takes", a
   await backend.publish("large", { n: 4 });
 });
 
-test("RabbitMQBackend refuses headers that do not fit, and carries those that AMQP reads otherwise", async () => {
+test("RabbitMQBackend refuses headers that do not fit and carries special names", async () => {
   await using backend = await open("headers");
   const error = await errorOf(backend.publish("headers", { n: 1 }, { headers: { long: "x".repeat(200_000) } }));
   assert.equal(error.code, "too-large");
@@ -249,7 +249,7 @@ test("RabbitMQBackend refuses headers that do not fit, and carries those that AM
   await reader.return!();
 });
 
-test("Subscription takes what foreign publishers send, and buries what is no JSON object", async () => {
+test("Subscription takes foreign messages and dead-letters what is no JSON object", async () => {
   await using backend = await open("foreign");
   await backend.publish("foreign", { n: 0 });
   const bodies = [
@@ -283,7 +283,7 @@ test("Subscription takes what foreign publishers send, and buries what is no JSO
   assert.equal(await backend.deadLetters.purge("foreign"), 3);
 });
 
-test("RabbitMQBackend rejects publishes while the broker is low on memory, and goes on afterwards", async () => {
+test("RabbitMQBackend rejects publishes during a memory alarm and recovers", async () => {
   const node = await server();
   await using backend = await open("alarm");
   await backend.publishBatch("alarm", Array.from({ length: 10 }, (_, n) => ({ payload: { n } })));
@@ -314,7 +314,7 @@ test("RabbitMQBackend rejects publishes while the broker is low on memory, and g
   }
 });
 
-test("RabbitMQBackend drops no message that is delivered more often than a queue's limit", async () => {
+test("RabbitMQBackend drops no message delivered more often than a queue's limit", async () => {
   await withChannel((channel) =>
     channel.assertQueue("limit_slack-mcp", {
       durable: true,

@@ -71,7 +71,7 @@ for (const first of ["ours", "python"] as const) {
   });
 }
 
-test("RabbitMQBackend shares a group with the Python plugin: each message goes to one of them", async () => {
+test("RabbitMQBackend shares a group with the Python plugin, one message to each", async () => {
   const exchange = "shared";
   await using backend = new RabbitMQBackend({
     url: (await server()).url,
@@ -89,7 +89,7 @@ test("RabbitMQBackend shares a group with the Python plugin: each message goes t
   );
 });
 
-test("Delivery retry on a queue that the Python plugin declared comes back with its attempts", async () => {
+test("Delivery.retry counts attempts on a queue that the Python plugin declared", async () => {
   const exchange = "plain";
   await using backend = new RabbitMQBackend({ url: (await server()).url, exchange, timeoutMs: 30_000 });
   await python(["declare", exchange, "slack-mcp"]);

@@ -23,7 +23,7 @@ async function failure(promise: Promise<unknown>): Promise<QueueError> {
   return await promise.then(() => assert.fail("it resolved"), (error) => error);
 }
 
-test("RedisBackend gives up a connection that is accepted and never answered, and publishes over the next", async () => {
+test("RedisBackend replaces a connection that is accepted and never answered", async () => {
   await using redis = await startRedis();
   await using proxy = await startProxy(redis.port);
   proxy.swallowNext(1);
@@ -46,7 +46,7 @@ test("RedisBackend gives up a silent first connection on a client that is handed
   }
 });
 
-test("RedisBackend's waiting connection is made anew when it is accepted and never answered", async () => {
+test("RedisBackend replaces a waiting connection that is never answered", async () => {
   await using redis = await startRedis();
   await using proxy = await startProxy(redis.port);
   await using backend = through(proxy, { timeoutMs: 1_000 });
@@ -67,7 +67,7 @@ test("RedisBackend's waiting connection is made anew when it is accepted and nev
   await (await next).value!.ack();
 });
 
-test("RedisBackend takes arriving bytes for a sign of life, however long a reply is under way", async () => {
+test("RedisBackend takes arriving bytes of a long reply for a sign of life", async () => {
   await using redis = await startRedis();
   await using proxy = await startProxy(redis.port);
   await using near = new RedisBackend({ url: redis.url });
@@ -86,7 +86,7 @@ test("RedisBackend takes arriving bytes for a sign of life, however long a reply
   assert.deepEqual(failures.filter((text) => text.startsWith("receive")), []);
 });
 
-test("RedisBackend refuses a database that does not exist, and publishes nothing to another", async () => {
+test("RedisBackend refuses a missing database and publishes to no other", async () => {
   await using redis = await startRedis();
   for (const options of [{ timeoutMs: 1_000 }, { timeoutMs: 1_000, maxRetries: 0 }]) {
     await using backend = new RedisBackend({ url: `${redis.url}/99`, ...options });
@@ -157,7 +157,7 @@ test("RedisBackend that starts on a demoted server finds the one that took its p
   await (await next).value!.ack();
 });
 
-test("RedisBackend asks a server that loads its file four times a second whether it is ready", async () => {
+test("RedisBackend asks a loading server four times a second whether it is ready", async () => {
   await using redis = await startRedis({
     args: [
       "--enable-debug-command",

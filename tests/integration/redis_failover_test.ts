@@ -28,7 +28,7 @@ async function numbersOf(deliveries: AsyncIterator<Delivery>, count: number): Pr
   return [...seen];
 }
 
-test("redis: behind Sentinel, publisher and consumer follow a killed primary to its replica", async () => {
+test("redis: publisher and consumer follow a failover behind Sentinel", async () => {
   await using primary = await startRedis({ args: ["--repl-diskless-sync-delay", "0"] });
   await using replica = await startRedis({ replicaOf: primary.port });
   await until(replica, "replication", "master_link_status:up");
@@ -66,7 +66,7 @@ test("redis: behind Sentinel, publisher and consumer follow a killed primary to 
   }
 });
 
-test("redis: a publish that must reach a replica is in doubt where it does not, and added once", async () => {
+test("redis: a publish that misses its replica is in doubt and added once", async () => {
   await using primary = await startRedis({ args: ["--repl-diskless-sync-delay", "0"] });
   await using backend = new RedisBackend({ url: primary.url, replicas: 1, timeoutMs: 4_000, maxRetries: 0 });
   await assert.rejects(backend.publish(KEY, { n: 1 }, { id: "Ev1" }), (error: QueueError) => {
@@ -81,7 +81,7 @@ test("redis: a publish that must reach a replica is in doubt where it does not, 
   assert.equal(await replica.call("XLEN", KEY), 2);
 });
 
-test("redis: a server that has become a replica is left for the one that a new connection leads to", async () => {
+test("redis: a demoted server is left for the new primary", async () => {
   await using primary = await startRedis();
   await using other = await startRedis();
   await using proxy = await startProxy(primary.port);

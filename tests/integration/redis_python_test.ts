@@ -36,7 +36,7 @@ async function leaveAllKinds(backend: LeasingBackend): Promise<void> {
 
 const TEXT = 'ünï😀 "\\ \u2028 1700000000.123456';
 
-test("python: what the plugin publishes is consumed, numbers, texts and all, and so are its dead letters", async () => {
+test("python: consumes what the plugin publishes, dead letters included", async () => {
   await using redis = await startRedis();
   await using backend = new RedisBackend({ url: redis.url });
   const sent = Array.from(
@@ -125,7 +125,7 @@ test("python: what the plugin cannot read and what it leaves behind stops nobody
   ]);
 });
 
-test("python: the plugin, a backend over TCP and one over HTTP work on one queue of one database", async () => {
+test("python: the plugin, TCP and HTTP backends share one queue", async () => {
   await using redis = await startRedis();
   await using server = await startUpstash({ redis });
   await using tcp = new RedisBackend({ url: redis.url });
@@ -195,7 +195,7 @@ test("A Python consumer never sees the default key, which its pattern does not m
   assert.deepEqual(await redis.call("KEYS", "slack:*"), [KEY]);
 });
 
-test("fromEnv takes REDIS_STREAM_MAXLEN for what is kept, and refuses nothing because of it", async () => {
+test("fromEnv reads REDIS_STREAM_MAXLEN as keepSettled, never as a limit", async () => {
   await using redis = await startRedis();
   await using backend = fromEnv({ REDIS_URL: redis.url, REDIS_STREAM_MAXLEN: "5" });
   for (let n = 0; n < 20; n++) assert.equal((await backend.publish(KEY, { n })).outcome, "added");

@@ -70,7 +70,7 @@ test("RedisBackend costs a user without CLIENT no more commands while it is idle
   assert.equal(told.filter(({ message }) => message.startsWith("CLIENT ID is refused")).length, 1);
 });
 
-test("RedisBackend looks as often as documented for a user without XREAD, and says so once", async () => {
+test("RedisBackend polls as documented for a user without XREAD and says so once", async () => {
   await using redis = await startRedis();
   await using proxy = await startProxy(redis.port);
   const { backend, told } = await user(redis, ["~*", "&*", "+@all", "-xread"], {}, proxy.port);
@@ -82,7 +82,7 @@ test("RedisBackend looks as often as documented for a user without XREAD, and sa
   assert.match(told[0]!.message, /XREAD is refused/);
 });
 
-test("RedisBackend that may not WAIT for replicas is unauthorized before anything is written", async () => {
+test("RedisBackend without WAIT permission is unauthorized before it writes", async () => {
   await using redis = await startRedis();
   const { backend } = await user(redis, ["~*", "&*", "+@all", "-wait"], { replicas: 1 });
   await using _ = backend;
@@ -90,7 +90,7 @@ test("RedisBackend that may not WAIT for replicas is unauthorized before anythin
   assert.equal(await redis.call("EXISTS", KEY), 0);
 });
 
-test("RedisBackend never takes a refusal after the write for a message that is not there", async () => {
+test("RedisBackend never reports a refusal after the write as not sent", async () => {
   await using redis = await startRedis({ appendonly: "everysec" });
   const { backend } = await user(redis, ["~*", "&*", "+@all"], { maxRetries: 0 });
   await using _ = backend;
@@ -119,7 +119,7 @@ test("RedisBackend refuses a client that changes keys or replies, in one sentenc
   cluster.disconnect();
 });
 
-test("RedisBackend waits on a connection without the time limits of the client that is handed in", async () => {
+test("RedisBackend waits on a connection without an injected client's time limits", async () => {
   for (
     const limit of [{ commandTimeout: 300 }, { socketTimeout: 300 }, { blockingTimeout: 300 }, {
       enableAutoPipelining: true,

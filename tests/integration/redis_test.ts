@@ -151,7 +151,7 @@ test("redis: TLS by scheme and by REDIS_SSL, with the server's certificate check
   await assert.rejects(plain.publish(KEY, { a: 1 }), hasCode("connection"));
 });
 
-test("redis: a server that is down at the start is a connection error, and no more once it is there", async () => {
+test("redis: a server down at the start is a connection error until it is there", async () => {
   const port = await freePort();
   await using backend = new RedisBackend({ url: `redis://127.0.0.1:${port}`, timeoutMs: 1_000, retryDelayMs: 5 });
   await assert.rejects(backend.publish(KEY, { a: 1 }), hasCode("connection"));
@@ -166,7 +166,7 @@ test("redis: a server that is down at the start is a connection error, and no mo
   assert.equal((await backend.publish(KEY, { n: 2 })).outcome, "added");
 });
 
-test("redis: a server that dies in the middle of a batch loses nothing that was confirmed and doubles nothing", async () => {
+test("redis: a server killed within a batch loses and doubles nothing confirmed", async () => {
   await using redis = await startRedis({ appendonly: "always" });
   await using backend = open(redis, { maxRetries: 30 });
   const confirmed = new Set<number>();
@@ -191,7 +191,7 @@ test("redis: a server that dies in the middle of a batch loses nothing that was 
   assert.deepEqual(seen, [...seen].sort((a, b) => Number(a) - Number(b)), "in order");
 });
 
-test("redis: where the file is synced once a second, a publish is confirmed when its write has left the server", async () => {
+test("redis: with appendfsync everysec a publish is confirmed after its write", async () => {
   await using redis = await startRedis({ appendonly: "everysec" });
   await using guarded = open(redis);
   await using trusting = open(redis, { durable: false });
@@ -210,7 +210,7 @@ test("redis: where the file is synced once a second, a publish is confirmed when
   assert.ok(after - between > 1, "nobody looked at the buffer");
 });
 
-test("redis: a server that is out of memory refuses with queue-full, and consumers go on", async () => {
+test("redis: a server out of memory refuses with queue-full, consumers go on", async () => {
   await using redis = await startRedis({ maxmemory: "3mb" });
   await using backend = open(redis);
   const accepted: number[] = [];

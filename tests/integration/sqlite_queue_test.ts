@@ -129,7 +129,7 @@ test("SqlDriver delivers nothing expired to a group while another still holds it
   assert.deepEqual(await queue.settle(held, { kind: "ack" }, "slow"), [true, true]);
 });
 
-test("SqlDriver delivers nothing expired, though more has expired than one step removes", async () => {
+test("SqlDriver delivers nothing expired, even more than one step removes", async () => {
   await using queue = new TestQueue();
   for (let n = 0; n < 3_000; n += 1_000) {
     await queue.send(Array.from({ length: 1_000 }, (_, i) => message(n + i, { ttlMs: 10_000 })));

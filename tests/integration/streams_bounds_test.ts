@@ -62,7 +62,7 @@ test("StreamsDriver.settle removes what the last group has settled, wherever it 
   assert.equal(await redis.call("XLEN", KEY), 1, "the other group has not settled it");
 });
 
-test("StreamsDriver.send finds room behind a waiting message where a foreign group has settled", async () => {
+test("StreamsDriver.send finds room behind a waiting message a foreign group settled", async () => {
   await using redis = await startRedis();
   await using driver = new TestDriver(redis, { maxLength: 5 });
   await driver.put(0, 5);
@@ -98,7 +98,7 @@ test("keepSettled keeps the newest settled messages and never counts them", asyn
   assert.deepEqual(refusals(await driver.send(KEY, [message(50)], NEVER)), ["queue-full"], "they wait for that group");
 });
 
-test("keepSettled keeps what a foreign group settles too, and a reader without a group gets all", async () => {
+test("keepSettled keeps what a foreign group settles, for readers without a group", async () => {
   await using redis = await startRedis();
   await using driver = new TestDriver(redis, { maxLength: 300, keepSettled: 1_000 });
   await redis.call("XGROUP", "CREATE", KEY, "python", "0", "MKSTREAM");

@@ -26,7 +26,7 @@ async function rewrite(redis: RedisServer): Promise<void> {
   }
 }
 
-test("StreamsDriver.depth counts what is unread, however much is on both sides and was removed", async () => {
+test("StreamsDriver.depth counts unread entries between read and removed ones", async () => {
   await using redis = await startRedis({ appendonly: "always" });
   await using driver = new TestDriver(redis);
   await put(driver, 12_000);
@@ -48,7 +48,7 @@ test("StreamsDriver.depth counts what is unread, however much is on both sides a
   await check("somebody has deleted the newest", ready - 100);
 });
 
-test("StreamsDriver.depth is right after a rewrite of the append-only file and a restart", async () => {
+test("StreamsDriver.depth is right after an append-only rewrite and a restart", async () => {
   await using redis = await startRedis({ appendonly: "always" });
   await using driver = new TestDriver(redis);
   await put(driver, 3_000);
@@ -67,7 +67,7 @@ test("StreamsDriver.depth is right after a rewrite of the append-only file and a
   assert.deepEqual(await driver.counts(), [0, 0, 0, 0]);
 });
 
-test("StreamsDriver.depth does not count what has expired, nor what its group was given", async () => {
+test("StreamsDriver.depth counts neither expired nor delivered entries as ready", async () => {
   await using redis = await startRedis();
   await using driver = new TestDriver(redis);
   const count = 3_000;

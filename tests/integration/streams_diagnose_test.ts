@@ -71,7 +71,7 @@ test("RedisBackend.diagnose finds a server whose memory is nearly full", async (
   assert.deepEqual(settings(findings), ["warning maxmemory"]);
 });
 
-test("RedisBackend.diagnose finds replicas that no publish waits for, and too few of them", async () => {
+test("RedisBackend.diagnose finds unawaited replicas, and too few of them", async () => {
   await using redis = await startRedis(SAFE);
   const few = new RedisBackend({ url: `redis://127.0.0.1:${redis.port}`, replicas: 1 });
   assert.match((await few.diagnose!(KEY).finally(() => few.close()))[0]!.problem, /has 0 replicas: no publish/);
@@ -106,7 +106,7 @@ test("StreamsDriver.diagnose finds a key that no group has ever read", async () 
   assert.deepEqual(settings(findings), [`warning key ${KEY}`]);
 });
 
-test("StreamsDriver.diagnose finds messages that a publisher trimmed before they were settled", async () => {
+test("StreamsDriver.diagnose finds messages that were trimmed before settlement", async () => {
   await using redis = await startRedis(SAFE);
   await using driver = new TestDriver(redis);
   await driver.put(0, 10);

@@ -20,7 +20,7 @@ function relieve(redis: RedisServer): Promise<unknown> {
   return redis.call("CONFIG", "SET", "maxmemory", "0");
 }
 
-test("StreamsDriver receives, renews and settles in every way on a server without memory", async () => {
+test("StreamsDriver receives, renews and settles on a server out of memory", async () => {
   await using redis = await startRedis();
   await using driver = new TestDriver(redis);
   await driver.put(0, 6);
@@ -75,7 +75,7 @@ test("StreamsDriver.receive ends an answer before it is too large", async () => 
   assert.deepEqual(seen, Array.from({ length: 12 }, (_, n) => n));
 });
 
-test("StreamsDriver.receive ends an answer of retried and of abandoned messages before it is too large", async () => {
+test("StreamsDriver.receive bounds the bytes of retried and abandoned messages", async () => {
   await using redis = await startRedis();
   await using driver = new TestDriver(redis);
   const text = "x".repeat(700_000);
@@ -120,7 +120,7 @@ test("DriverDeadLetters.list ends a page before it is too large, and misses none
   }
 });
 
-test("StreamsDriver.settle buries, replays and buries again an entry of thousands of fields", async () => {
+test("StreamsDriver.settle dead-letters and replays an entry of thousands of fields", async () => {
   await using redis = await startRedis();
   await using driver = new TestDriver(redis);
   const fields = Array.from({ length: 9_000 }, (_, n) => [`field-${n}`, `ü${n}`]);

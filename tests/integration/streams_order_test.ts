@@ -70,7 +70,7 @@ test("StreamsDriver.settle removes entries with ids beyond 2^53 exactly, and no 
   assert.deepEqual(numbers(await driver.take(4)), [1, 3]);
 });
 
-test("StreamsDriver.send remembers each id for the window of the publisher that sent it", async () => {
+test("StreamsDriver.send remembers each id for its own publisher's window", async () => {
   await using redis = await startRedis();
   await using long = new TestDriver(redis, { dedupWindowMs: 600_000 });
   await using short = new TestDriver(redis, { dedupWindowMs: 1 });

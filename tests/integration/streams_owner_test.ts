@@ -54,7 +54,7 @@ test("StreamsDriver.settle retries, releases and buries what a lost renewal has 
   }
 });
 
-test("StreamsDriver.settle refuses what another consumer took after a lost renewal ran out", () =>
+test("StreamsDriver.settle refuses what was taken after a lost renewal ran out", () =>
   afterLostRenewal(async (held, ours, others, redis) => {
     for (const [i, name] of (await redis.call("ZRANGE", leases, "0", "-1") as string[]).entries()) {
       await redis.call("ZADD", leases, String(i + 1), name);
@@ -68,7 +68,7 @@ test("StreamsDriver.settle refuses what another consumer took after a lost renew
     assert.deepEqual(await others.all(taken), [true, true]);
   }));
 
-test("StreamsDriver.settle refuses what was taken from a lost renewal, though the old lease lasts", () =>
+test("StreamsDriver.settle refuses what was taken while the old lease still lasts", () =>
   afterLostRenewal(async (held, ours, others, redis) => {
     await redis.call("ZADD", leases, "1", await holderOf(redis, held[0]!.id));
     const taken = await others.take(5);
@@ -93,7 +93,7 @@ test("StreamsDriver.settle refuses what a foreign consumer of the group has clai
   assert.deepEqual(pending.map(([, consumer]) => consumer), ["python", "python"]);
 });
 
-test("StreamsDriver.extend starts the idle time anew, which a foreign XAUTOCLAIM goes by", async () => {
+test("StreamsDriver.extend resets the idle time that a foreign XAUTOCLAIM uses", async () => {
   await using redis = await startRedis();
   await using driver = new TestDriver(redis);
   await driver.put(0, 2);
@@ -126,7 +126,7 @@ test("StreamsDriver.settle answers a repetition by what its first run did", asyn
   }
 });
 
-test("StreamsDriver.receive puts no more than 900 entries under one lease, however many ask at once", async () => {
+test("StreamsDriver.receive puts at most 900 entries under one lease", async () => {
   await using redis = await startRedis();
   await using driver = new TestDriver(redis);
   for (let from = 0; from < 5_000; from += 1_000) await driver.put(from, from + 1_000);

@@ -106,7 +106,7 @@ test("an id of a message that was refused is not taken for one that arrived", as
   assert.deepEqual(outcomes(again.slice(1)), ["added", "added"]);
 });
 
-test("unanswered batches are remembered for the window of ids, answered ones leave few traces", async () => {
+test("unanswered batches are kept for the id window, answered ones leave few traces", async () => {
   await using redis = await startRedis();
   await using proxy = await startProxy(redis.port);
   await using driver = new TestDriver(redis, { dedupWindowMs: 600_000 }, proxy.port);

@@ -52,7 +52,7 @@ async function stop({ backend, next }: { backend: UpstashBackend; next: Promise<
   await next;
 }
 
-test("upstash: an hour of an idle consumer costs no more than is declared, and that is within the budget", async () => {
+test("upstash: an idle hour costs no more than declared and budgeted", async () => {
   await using server = await startUpstash();
   const consumer = await idleConsumer(server);
   await server.until(() => server.requests === 3); // a look, the subscription, and the look after it
@@ -65,7 +65,7 @@ test("upstash: an hour of an idle consumer costs no more than is declared, and t
   await stop(consumer);
 });
 
-test("upstash: an idle consumer whose subscription is refused, or breaks every five minutes, stays within it too", async () => {
+test("upstash: an idle hour with a broken subscription stays within the budget", async () => {
   for (const fault of ["refused", "breaks"] as const) {
     await using server = await startUpstash();
     if (fault === "refused") server.refuseSubscriptions();
@@ -100,7 +100,7 @@ test("upstash: a publisher who tells nobody is heard within the time between two
   await consumer.backend.close();
 });
 
-test("upstash: after an hour without a message one wakes the consumer at once, by the subscription alone", async () => {
+test("upstash: after an idle hour a message wakes the consumer by subscription", async () => {
   await using server = await startUpstash();
   const consumer = await idleConsumer(server);
   await server.until(() => server.requests === 3);
@@ -114,7 +114,7 @@ test("upstash: after an hour without a message one wakes the consumer at once, b
   await consumer.backend.close();
 });
 
-test("upstash: a consumer who leaves and soon comes back keeps its subscription, one who stays away ends it", async () => {
+test("upstash: a consumer that soon returns keeps its subscription", async () => {
   await using server = await startUpstash();
   const { backend, clock, deliveries } = await idleConsumer(server);
   await server.until(() => server.subscriptions === 1);

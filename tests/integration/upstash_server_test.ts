@@ -110,7 +110,7 @@ test("requests and commands are counted, a pipeline's one by one", async () => {
   assert.equal(server.requests, 0);
 });
 
-test("faults: a status with headers, a cut before, a cut after, half an answer, a request too large", async () => {
+test("faults: status, cuts before and after, half a reply, too large a request", async () => {
   await using server = await startUpstash({ maxRequestBytes: 1_000 });
   server.failNext({ status: 429, headers: { "retry-after": "7" } });
   const limited = await command(server, "INCR", "n");

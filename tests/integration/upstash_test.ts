@@ -30,7 +30,7 @@ test("upstash: a message goes through, whatever is in it", async () => {
   assert.deepEqual(await backend.depth(KEY), { ready: 0, inFlight: 0, delayed: 0, blocked: 0, dead: 0 });
 });
 
-test("upstash: a batch, a receive and a settlement are one request each, concurrent publishes a few", async () => {
+test("upstash: batch, receive and settlement are one request each", async () => {
   await using server = await startUpstash();
   await using backend = open(server);
   await backend.publishBatch(KEY, Array.from({ length: 1_000 }, (_, n) => ({ payload: { n } })));
@@ -50,7 +50,7 @@ test("upstash: a batch, a receive and a settlement are one request each, concurr
   assert.equal(server.commands, 2);
 });
 
-test("upstash: a consumer who waits is woken by a publish, and by what is given back, delayed or replayed", async () => {
+test("upstash: a waiting consumer is woken by publish, release, delay and replay", async () => {
   await using server = await startUpstash();
   await using backend = open(server);
   await using other = open(server);
@@ -83,7 +83,7 @@ test("upstash: a consumer who waits is woken by a publish, and by what is given 
   await last.ack();
 });
 
-test("upstash: without a subscription a consumer polls, and after one breaks it looks at once", async () => {
+test("upstash: polls without a subscription, at once after one breaks", async () => {
   await using server = await startUpstash();
   await using backend = open(server);
   await using other = open(server);
@@ -104,7 +104,7 @@ test("upstash: without a subscription a consumer polls, and after one breaks it 
   await value!.ack();
 });
 
-test("upstash: a refusal for too many requests is waited out for as long as the server says", async () => {
+test("upstash: waits out a 429 for as long as the server says", async () => {
   await using server = await startUpstash();
   await using backend = open(server);
   await backend.health();
@@ -174,7 +174,7 @@ test("UpstashBackend takes arriving bytes for a sign of life", async () => {
   assert.equal(await value!.ack(), true);
 });
 
-test("UpstashBackend.health tells of a full database and a read-only token, and creates nothing", async () => {
+test("UpstashBackend.health finds a full database and a read-only token", async () => {
   await using server = await startUpstash();
   await using backend = open(server);
   assert.equal((await backend.health()).ok, true);
@@ -210,7 +210,7 @@ test("upstash: a wrong token is a ConfigError at the first use, and is not shown
   }
 });
 
-test("upstash: errors of the server have their codes, and show neither payload nor token", async () => {
+test("upstash: server errors have codes and show neither payload nor token", async () => {
   await using server = await startUpstash({ maxRequestBytes: 20_000 });
   await using backend = open(server);
   await server.redis.call("SET", "text", "x");

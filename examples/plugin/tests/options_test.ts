@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { ConfigError } from "@slack-mcp/queue";
 import { fromEnv } from "@acme/nats-queue";
 
-test("fromEnv names every variable that is wrong or does not apply, and shows no secret", () => {
+test("fromEnv names every wrong or useless variable and shows no secret", () => {
   const env = { NATS_URL: "http://app:hush@host", NATS_MESSAGE_TTL: "60", NATS_ACK_WAIT: "0", NATS_MAX_LENGTH: "many" };
   assert.throws(() => fromEnv(env), (error: unknown) => {
     assert.ok(error instanceof ConfigError);

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { run } from "../../runner/child.ts";
 import { bunProgram } from "./program.ts";
 
-test("testBackend lets a case take longer than Bun's own limit, with bun:test and node:test", {
+test("testBackend lets a case outlast Bun's own limit, with bun:test and node:test", {
   timeout: 60_000,
 }, async () => {
   const file = fileURLToPath(new URL("support/slow_kit.ts", import.meta.url));

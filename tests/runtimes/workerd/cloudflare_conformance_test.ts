@@ -33,7 +33,7 @@ for (const { id, rule, title, status, reason, stack } of report.cases) {
   else test.skip(`${name} (${status.replace("-", " ")}: ${reason})`, () => {});
 }
 
-test("cloudflare push: every case about pushing was run, and what is missing is declared", () => {
+test("cloudflare push: every pushing case ran, and what is missing is declared", () => {
   const pushed = report.cases.filter(({ id }) => id.includes("-push-"));
   assert.ok(pushed.length >= 12, `${pushed.length} cases`);
   assert.deepEqual(pushed.filter(({ status }) => status !== "passed"), []);

@@ -61,7 +61,7 @@ const handled = of("handled");
 const failed = of("failed");
 const dead = of("dead");
 
-test("workerd push: a signed Slack event goes through fetch, the queue and queue() to its handler", async () => {
+test("workerd push: a signed Slack event reaches its handler through the queue", async () => {
   await using worker = await start();
   const envelope = {
     type: "event_callback",
@@ -92,7 +92,7 @@ async function signed(body: unknown): Promise<{ method: string; body: string; he
   return { method: "POST", body: JSON.stringify(body), headers: Object.fromEntries(request.headers) };
 }
 
-test("workerd push: a failing handler is tried again, each attempt counted by the platform, until it succeeds", async () => {
+test("workerd push: a failing handler is retried, attempts counted by the platform", async () => {
   await using worker = await start();
   await worker.publish([{ payload: { n: 1, fails: 2 }, id: "Ev1", headers: { h: "1" } }]);
   const seen = await worker.until((all) => handled(all).length > 0);
@@ -117,7 +117,7 @@ test("workerd push: delays of a publish and of a retry are never early", async (
   assert.ok(retried!.at - failed(seen)[0]!.at >= 1001, `${retried!.at - failed(seen)[0]!.at}`);
 });
 
-test("workerd push: after exactly maxAttempts a message is in the dead letter queue, whole and with its cause", async () => {
+test("workerd push: after exactly maxAttempts a message is dead, with its cause", async () => {
   await using worker = await start();
   await worker.publish([{ payload: { n: 1, fails: 99 }, id: "Ev1", headers: { h: "1" } }]);
   const seen = await worker.until((all) => dead(all).length > 0);
@@ -136,7 +136,7 @@ test("workerd push: after exactly maxAttempts a message is in the dead letter qu
   });
 });
 
-test("workerd push: without the binding the platform gives up by itself after its own max_retries, the message unchanged", async () => {
+test("workerd push: without the binding the platform gives up after its max_retries", async () => {
   await using worker = await start({ sink: false, maxRetries: 1 });
   await worker.publish([{ payload: { n: 1, fails: 99 } }]);
   const seen = await worker.until((all) => dead(all).length > 0);
@@ -161,7 +161,7 @@ test("workerd push: a poison message among good ones holds nothing back", async 
   assert.deepEqual(handled(seen).map(({ body }) => (body as { n: number }).n).sort(), [0, 1, 2, 3, 5, 6, 7, 8, 9]);
 });
 
-test("workerd push: what strangers send is read where it is an object, and else is a dead letter as it came", async () => {
+test("workerd push: foreign objects are payloads, anything else a dead letter", async () => {
   await using worker = await start();
   await worker.raw([
     { body: { n: 1 }, contentType: "json" },
@@ -175,7 +175,7 @@ test("workerd push: what strangers send is read where it is an object, and else 
   assert.deepEqual(bodies.map(({ body, payload }) => [body, payload]), [["no object", undefined], [[3], undefined]]);
 });
 
-test("workerd push: a batch over the platform's limits is split, one message over them is refused before it is sent", async () => {
+test("workerd push: splits a batch over the limits, refuses one message over them", async () => {
   await using worker = await start({ maxBatchSize: 100 });
   const text = "x".repeat(100_000);
   const small = Array.from({ length: 250 }, (_, n) => ({ payload: { n } }));
@@ -188,7 +188,7 @@ test("workerd push: a batch over the platform's limits is split, one message ove
   assert.deepEqual([refused.status, name], [400, "RangeError"]);
 });
 
-test("workerd push: the largest payload that fits arrives whole, and so does one that has to be compressed", async () => {
+test("workerd push: the largest plain and compressed payloads arrive whole", async () => {
   await using worker = await start();
   for (const length of [127_900 - '{"text":""}'.length, 1_048_576 - '{"text":""}'.length]) {
     const payload = { text: "x".repeat(length) };
@@ -198,7 +198,7 @@ test("workerd push: the largest payload that fits arrives whole, and so does one
   }
 });
 
-test("workerd push: a message_changed with 50 sections of 3,000 characters goes from Slack into the handler", async () => {
+test("workerd push: a message_changed of 50 sections reaches the handler", async () => {
   await using worker = await start();
   const envelope = messageChanged(50, (seed) => prose(3_000, seed));
   const answer = await worker.fetch("http://worker/slack/events", await signed(envelope));
@@ -207,7 +207,7 @@ test("workerd push: a message_changed with 50 sections of 3,000 characters goes 
   assert.deepEqual([seen!.kind, seen!.body], ["slack", envelope.event]);
 });
 
-test("workerd push: a large message that dies is whole in the dead letter queue, with its cause", async () => {
+test("workerd push: a large dead message is whole in the dead letter queue", async () => {
   await using worker = await start();
   const payload = { permanent: true, ...messageChanged(50, (seed) => prose(3_000, seed)), type: "other" };
   assert.equal((await worker.publish([{ payload, id: "Ev1" }])).status, 200);
@@ -224,7 +224,7 @@ test("workerd push: bytes, a Map and an Error die with all that they hold", asyn
   assert.deepEqual(texts.sort(), ["TypeError: no such user", "a,1", "a,1,2", "31,139,8,255"].sort());
 });
 
-test("workerd push: a set-up that is wrong keeps messages out of the dead letters, and they are handled once it is right", async () => {
+test("workerd push: messages wait for a wrong set-up to be put right", async () => {
   await using worker = await start({ maxRetries: 3 });
   await worker.publish([{ payload: { n: 1, config: true } }]);
   const seen = await worker.until((all) => all.some(({ kind }) => kind === "failed"));
@@ -235,7 +235,7 @@ test("workerd push: a set-up that is wrong keeps messages out of the dead letter
   assert.deepEqual([failed(after).length, dead(after)], [1, []]);
 });
 
-test("workerd push: a Worker that consumes its own dead letter queue takes each dead letter once", async () => {
+test("workerd push: a Worker on its own dead letter queue takes each letter once", async () => {
   const loop = await bundle({
     code: `
       import { createBatchHandler, PermanentError } from "@slack-mcp/queue";
@@ -277,7 +277,7 @@ test("workerd push: a Worker that consumes its own dead letter queue takes each 
   }
 });
 
-test("workerd push: a backend that all requests of an isolate share keeps none of them waiting for another", async () => {
+test("workerd push: a shared backend keeps no request waiting for another", async () => {
   const shared = await bundle({
     code: `
       import { fromEnv } from "@slack-mcp/queue/cloudflare";

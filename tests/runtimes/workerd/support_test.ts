@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bundle, bundleSuite, fetcher, ROOT, startWorkers } from "../../runner/workerd.ts";
 
-test("workerd: the package is bundled by its own name, and a name that it does not export is refused", async () => {
+test("workerd: bundles the package by its name, refuses names it does not export", async () => {
   const code = 'import { PermanentError } from "@slack-mcp/queue"; export default PermanentError;';
   const plain = await bundle({ code });
   const small = await bundle({ code }, { minify: true });
@@ -61,7 +61,7 @@ test("workerd: passing, failing, skipped and nested tests are each told apart", 
   ]);
 });
 
-test("workerd: queues carry messages, retry them, and give them up to the dead letter queue", async (t) => {
+test("workerd: queues carry messages, retry them and dead-letter them", async (t) => {
   const code = `
     export default {
       async fetch(request, env) {

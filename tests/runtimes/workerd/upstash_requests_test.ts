@@ -10,7 +10,7 @@ import { bundle, fetcher, startWorkers } from "../../runner/workerd.ts";
 
 const test = requires("redis-server");
 
-test("workerd upstash: requests that meet in one isolate publish each through a backend of its own", async () => {
+test("workerd upstash: requests of one isolate publish through backends of their own", async () => {
   await using upstash = await startUpstash();
   upstash.latencyMs = 50; // requests overlap while publishes are in flight
   const code = await bundle({

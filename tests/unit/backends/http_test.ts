@@ -117,7 +117,7 @@ test("requestText reports an unknown outcome where the request left and no reply
   server.close();
 });
 
-test("requestText bounds a request that is not answered, and sends none that was given up", async () => {
+test("requestText bounds an unanswered request and sends no abandoned one", async () => {
   const clock = new HandClock();
   let requests = 0;
   const send = (repeatable: boolean, signal: AbortSignal) =>
@@ -178,7 +178,7 @@ test("retryAfterMs reads seconds and dates, and nothing else", () => {
   assert.equal(retryAfterMs(new Headers(), clock), undefined);
 });
 
-test("Reachability sends a probe ahead of the next publish, and none while requests are answered", async () => {
+test("Reachability probes before the next publish, not while requests are answered", async () => {
   const urls: string[] = [];
   let answer: "refuse" | "hang" | "reply" = "refuse";
   const send = ((input: string, init: RequestInit) => {

@@ -41,7 +41,7 @@ test("pack writes the documented shape", async () => {
   });
 });
 
-test("pack compresses what is larger than the limit, and resolves with nothing where that does not help", async () => {
+test("pack compresses what is over the limit, or returns nothing if that fails", async () => {
   const payload = { text: "x".repeat(200), list: ["x".repeat(200)], ["x".repeat(70)]: "\0" };
   const whole = JSON.stringify(payload).length;
   assert.equal(await pack(payload, {}, whole), JSON.stringify(payload));
@@ -57,7 +57,7 @@ test("pack compresses what is larger than the limit, and resolves with nothing w
   assert.deepEqual(JSON.parse(rest!), { text: "\0" + "0", list: ["\0" + "0"], ["x".repeat(70)]: "\0" + "1" });
 });
 
-test("open returns a payload that looks like an envelope as it was packed, at any depth", async () => {
+test("open returns a payload that looks like an envelope unchanged, at any depth", async () => {
   let payload: JsonObject = { a: 1 };
   for (let depth = 0; depth < 4; depth++) {
     payload = { [ENVELOPE]: { v: 1, id: `forged-${depth}` }, payload };

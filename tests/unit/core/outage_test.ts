@@ -25,7 +25,7 @@ function failing(until: number, code: "connection" | "timeout" | "unavailable" =
   };
 }
 
-test("BackendContext tells once that the broker is lost and once that it is back, whatever fails", async () => {
+test("BackendContext reports a lost broker once and its return once, whatever fails", async () => {
   const away = failing(3);
   const operations: Readonly<Record<string, (run: ReturnType<typeof setUp>) => Promise<unknown>>> = {
     publish: ({ backend }) => backend.publish("k", {}),
@@ -79,7 +79,7 @@ test("BackendContext does not take every failure for a lost broker", async () =>
   await next;
 });
 
-test("BackendContext believes a driver that tells of its connection, before any call returns", async () => {
+test("BackendContext trusts a driver's own connection reports before any call returns", async () => {
   let listener: ConnectionListener | undefined;
   const { backend, clock, lines } = setUp({ observeConnection: (given) => void (listener = given) });
   const next = backend.receive("k").next();

@@ -74,7 +74,7 @@ for (const name of wrongNames) {
   });
 }
 
-test("createPlugin refuses a scope, a transport and a description that are not as described", () => {
+test("createPlugin refuses a wrong scope, transport and description", () => {
   assert.throws(() => createPlugin("my-queue", { scope: "@Acme" }), /^RangeError: scope must be 2 to 20 lower-case/);
   assert.throws(
     () => createPlugin("my-queue", { transport: "poll" as never }),

@@ -66,7 +66,7 @@ test("cloudflare api: json travels in base64, text as it is", async () => {
   assert.equal(result.messages[1].body, "plain ü");
 });
 
-test("cloudflare api: a lease hides a message for its visibility timeout and counts an attempt", async () => {
+test("cloudflare api: a lease hides a message until its timeout, counting an attempt", async () => {
   const { api, call, clock } = setup();
   const queue = api.queue("q");
   await call("POST", `/${queue.id}/messages`, { body: {} });
@@ -114,7 +114,7 @@ test("cloudflare api: a late ack counts, or not, as the queue is configured", as
   }
 });
 
-test("cloudflare api: delays of a message, of a batch and of the queue, the nearest one wins", async () => {
+test("cloudflare api: a message's delay wins over its batch's and its queue's", async () => {
   const { api, call, clock } = setup();
   const queue = api.queue("q", { deliveryDelay: 30 });
   await call("POST", `/${queue.id}/messages/batch`, {
@@ -131,7 +131,7 @@ test("cloudflare api: delays of a message, of a batch and of the queue, the near
   assert.deepEqual(due, [["now"], ["own"], ["batch"], ["queue"]]);
 });
 
-test("cloudflare api: after the last retry a message is in the dead letter queue, or gone", async () => {
+test("cloudflare api: a message out of retries is in the dead letter queue, or gone", async () => {
   const { api, call, clock } = setup();
   const queue = api.queue("q", { maxRetries: 2, deadLetterQueue: "q-dlq" });
   const doomed = api.queue("doomed", { maxRetries: 0 });
@@ -202,7 +202,7 @@ test("cloudflare api: the limits and their codes", async () => {
   assert.equal((await call("POST", `/${id}/messages`, { body: {} }, "wrong")).status, 403);
 });
 
-test("cloudflare api: 1,200 requests in five minutes, pulls and acks not counted, then 429 with Retry-After", async () => {
+test("cloudflare api: 429 with Retry-After after 1,200 requests in five minutes", async () => {
   const { api, call, clock } = setup();
   const { id } = api.queue("q");
   for (let sent = 0; sent < 1200; sent++) assert.equal((await call("GET", `/${id}/metrics`)).status, 200);

@@ -32,7 +32,7 @@ function trackedFiles(): string[] {
     : filesUnder(".").filter((file) => !/^(\.git|coverage)\//.test(file));
 }
 
-test("hygiene: no file names a registry's host, a machine's path or something left undone", () => {
+test("hygiene: no file names a registry's host, a machine's path or a task left", () => {
   const files = trackedFiles();
   assert.ok(files.length > 20);
   const problems = files.flatMap((file) => {
@@ -56,4 +56,12 @@ test("hygiene: each of them would be found", () => {
   for (const line of bad) assert.equal(problemsOf("a.ts", `fine\n${line}\n`).length, 1, line);
   assert.deepEqual(problemsOf("a.ts", "see https://example.com/work/a and ./work/b"), []);
   assert.deepEqual(problemsOf("README.md", `TO${"DO"} lists are an example of a bot`), []);
+});
+
+test("hygiene: the names of tests have at most 80 characters", () => {
+  const long = trackedFiles().filter((file) => file.endsWith("_test.ts")).flatMap((file) => {
+    const names = readFileSync(join(ROOT, file), "utf8").matchAll(/^\s*(?:test|it)\(\s*"([^"\n]+)"/gm);
+    return [...names].map(([, name = ""]) => name).filter((name) => name.length > 80).map((name) => `${file}: ${name}`);
+  });
+  assert.deepEqual(long, []);
 });

@@ -20,7 +20,7 @@ test("Script.sha is the SHA-1 of its source, which a server remembers it by", as
   }
 });
 
-test("readScripts gives each script the names of its header as local variables, and no comments", () => {
+test("readScripts turns a script's header into locals and drops comments", () => {
   for (const { name, keys, source } of readScripts(ROOT)) {
     assert.ok(source.startsWith(`local ${keys.join(", ")} = unpack(KEYS, 1, ${keys.length})\n`), name);
     assert.doesNotMatch(source, /^\s*--|include:/m, name);

@@ -43,7 +43,7 @@ test("publish: what is published is the library and its documents, and nothing e
   assert.equal(config.license, "MIT");
 });
 
-test("publish: the imports of what is published are ranges of npm packages, the same in tests and benchmarks", () => {
+test("publish: published imports are npm ranges, the same in tests and benchmarks", () => {
   for (const [name, specifier] of Object.entries(config.imports)) {
     assert.match(specifier, /^npm:(@[\w-]+\/)?[\w-]+@\^\d+\.\d+\.\d+$/, name);
     for (const file of ["tests/deno.json", "bench/deno.json"]) {

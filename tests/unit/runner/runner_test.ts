@@ -86,7 +86,7 @@ test("suites: every companion belongs to a file that runs inside workerd", () =>
   for (const file of Object.keys(COMPANIONS)) assert.ok(suiteFiles("workerd").includes(file), file);
 });
 
-test("services: every file that starts a server asks for its program, so that without it each test is skipped by name", () => {
+test("services: every file that starts a server requires its program", () => {
   const files = ["tests/unit", "tests/integration", "tests/conformance", "tests/e2e", "tests/runtimes"].flatMap(
     testFiles,
   );
@@ -108,7 +108,7 @@ test("services: a program is found in the path and nowhere else", (t) => {
   assert.equal(findProgram("redis-server", "/nowhere"), undefined);
 });
 
-test("services: what is missing is installed, the lists first, and no server is started by the package", async (t) => {
+test("services: installs what is missing without starting a packaged server", async (t) => {
   const others = SERVICES.filter((service) => service !== "redis-server");
   const folder = folderOf(Object.fromEntries(others.map((service) => [service, "exit 0"])));
   t.after(() => rmSync(folder, { recursive: true }));
@@ -124,7 +124,7 @@ test("services: what is missing is installed, the lists first, and no server is 
   assert.deepEqual(lines, ["Missing: redis-server. Installing redis-server"]);
 });
 
-test("services: without the right to install, or when it fails, what is missing is named", async (t) => {
+test("services: names what is missing where it cannot install", async (t) => {
   const folder = folderOf({ "apt-get": "echo no network >&2; exit 100" });
   t.after(() => rmSync(folder, { recursive: true }));
   const lines: string[] = [];

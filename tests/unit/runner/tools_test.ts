@@ -23,7 +23,7 @@ test("README commands are what .ci/run runs, in one pinned version of Deno", asy
   assert.deepEqual([...new Set(versions)].length, 1, versions.join(", "));
 });
 
-test("installTools announces what it installs for the first time, and names what it cannot", async (t) => {
+test("installTools announces first installs and names what it cannot install", async (t) => {
   const root = mkdtempSync(join(tmpdir(), "queue-tools-"));
   t.after(() => rmSync(root, { recursive: true }));
   const lines: string[] = [];

@@ -96,7 +96,7 @@ async function publishedKey(options: Partial<SlackReceiverOptions>): Promise<str
   assert.fail("nothing was published");
 }
 
-test("createSlackReceiver orders by thread where the backend keeps ordering keys, or as told", async () => {
+test("createSlackReceiver orders by thread by default where ordering keys are kept", async () => {
   assert.equal(await publishedKey({}), "T1:C1:1.0");
   assert.equal(await publishedKey({ ordering: "channel" }), "T1:C1");
   assert.equal(await publishedKey({ ordering: "none" }), undefined);
@@ -104,7 +104,7 @@ test("createSlackReceiver orders by thread where the backend keeps ordering keys
   assert.equal(await publishedKey({ ordering: () => undefined }), undefined);
 });
 
-test("createSlackReceiver orders by thread and reports where the ordering function fails", async () => {
+test("createSlackReceiver orders by thread where the ordering function fails", async () => {
   const wrong: SlackOrdering[] = [
     () => {
       throw new Error("no");

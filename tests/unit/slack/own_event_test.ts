@@ -80,7 +80,7 @@ for (const [what, event] of OTHERS) {
   });
 }
 
-test("SlackEventRouter brings a person's message when the app is installed for that person", async () => {
+test("SlackEventRouter delivers a person's message of an app installed for them", async () => {
   const authorizations = [{ enterprise_id: null, team_id: "T1", user_id: HUMAN, is_bot: false }];
   assert.equal(await isHandled({ ...inEnvelope(message({ user: HUMAN })), authorizations }), true);
 });

@@ -190,7 +190,7 @@ test("createSlackReceiver answers 415 to a form, and says why", async () => {
   assert.equal(backend.published.length, 0);
 });
 
-test("createSlackReceiver answers 405 with Allow to another method, 404 to another path", async () => {
+test("createSlackReceiver answers 405 to another method, 404 to another path", async () => {
   const { backend, receiver } = setUp();
   for (const method of ["GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS"]) {
     const answer = await receiver.fetch(new Request(URL_OF_EVENTS, { method }));

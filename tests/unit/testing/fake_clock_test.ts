@@ -12,7 +12,7 @@ test("fake clock: stands still until it is turned", async () => {
   assert.equal(clock.now(), 1_250);
 });
 
-test("fake clock: timers run in their order, each at its own time, those set on the way included", async () => {
+test("fake clock: timers run in order, those set on the way included", async () => {
   const clock = new FakeClock(0);
   const seen: string[] = [];
   const note = (name: string) => () => void seen.push(`${name} at ${clock.now()}`);
@@ -30,7 +30,7 @@ test("fake clock: timers run in their order, each at its own time, those set on 
   assert.equal(clock.nextAt, 31);
 });
 
-test("fake clock: what a timer starts has run, however many steps it takes, before the next timer runs", async () => {
+test("fake clock: a timer's work has run before the next timer runs", async () => {
   const clock = new FakeClock(0);
   const seen: string[] = [];
   async function long(): Promise<void> {
@@ -43,7 +43,7 @@ test("fake clock: what a timer starts has run, however many steps it takes, befo
   assert.deepEqual(seen, ["all the steps", "next timer"]);
 });
 
-test("fake clock: a timer that was called off does not run, a delay of nothing or of nonsense is due at once", async () => {
+test("fake clock: cleared timers do not run, absent and invalid delays are due now", async () => {
   const clock = new FakeClock(0);
   let rang = 0;
   clock.clearTimeout(clock.setTimeout(() => rang += 100, 1));
@@ -80,7 +80,7 @@ test("fake clock: until rejects as the promise does", async () => {
   await assert.rejects(clock.until(delay(10, clock).then(() => Promise.reject(new Error("its own")))), /its own/);
 });
 
-test("fake clock: until gives up on what no timer can settle, and on what takes longer than it may", async () => {
+test("fake clock: until gives up without timers and past its limit", async () => {
   const clock = new FakeClock(0);
   await assert.rejects(clock.until(new Promise(() => {})), RangeError);
   await assert.rejects(clock.until(delay(2_000, clock), 1_000), /within 1000 ms of the fake clock/);

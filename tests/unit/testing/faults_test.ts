@@ -74,7 +74,7 @@ test("faulty driver: a lost reply leaves what was done", async () => {
   assert.equal(await ready(inner), 1);
 });
 
-test("faulty driver: a duplicated call reaches the broker twice; a duplicated receive brings everything twice", async () => {
+test("faulty driver: duplicated calls and receives happen twice", async () => {
   const { driver, inner } = setUp();
   driver.duplicateNext("send");
   assert.deepEqual(await driver.send("k", [message(1)], never()), [{ outcome: "duplicate" }]);
@@ -83,7 +83,7 @@ test("faulty driver: a duplicated call reaches the broker twice; a duplicated re
   assert.deepEqual((await driver.receive!("k", asking())).map(({ id }) => id), ["id-1", "id-1"]);
 });
 
-test("faulty driver: of a send that fails in part, the others are sent, and each result stands in its place", async () => {
+test("faulty driver: a partly failed send keeps each result in its place", async () => {
   const { driver, inner } = setUp();
   driver.failSomeOfNext([0, 2]);
   const results = await driver.send("k", [1, 2, 3].map(message), never());
@@ -102,7 +102,7 @@ test("faulty driver: late responses come by the clock", async () => {
   await sending;
 });
 
-test("faulty driver: a cut connection ends calls in flight, and a cut receive leases nothing", async () => {
+test("faulty driver: a cut connection ends calls in flight, a cut receive takes none", async () => {
   const { driver, inner } = setUp();
   const waiting = driver.receive!("k", asking({ waitMs: 30_000 })).then(() => undefined, (error) => error);
   driver.dropConnections();
@@ -111,7 +111,7 @@ test("faulty driver: a cut connection ends calls in flight, and a cut receive le
   assert.equal(await ready(inner), 1);
 });
 
-test("faulty driver: a killed consumer sends and gets nothing, until it is buried with empty answers", async () => {
+test("faulty driver: a killed consumer sends and gets nothing", async () => {
   const { driver, inner, clock } = setUp();
   const waiting = driver.receive!("k", asking({ waitMs: 30_000 }));
   driver.kill();
@@ -146,7 +146,7 @@ test("faulty driver: chance depends on the seed and the calls alone", async () =
   for (const mark of ["F", "L", "d", "p", "a"]) assert.ok(first.includes(mark), `${mark} in ${first}`);
 });
 
-test("faulty driver: what the driver does not offer, the wrapper does not offer; what it declares stays", () => {
+test("faulty driver: offers and declares exactly what its driver does", () => {
   const { inner } = setUp();
   const bare = faultyDriver(alterDriver(inner, { extend: undefined, deadLetters: undefined, receive: undefined }));
   assert.deepEqual([bare.extend, bare.deadLetters, bare.receive], [undefined, undefined, undefined]);

@@ -74,7 +74,7 @@ test("kit: a case whose power is lacking is skipped by name with the reason, nev
   ]);
 });
 
-test("kit: where a runner cannot skip, a case that cannot be run is not registered, and the report has it", async () => {
+test("kit: without skip, a case that cannot run is in the report alone", async () => {
   const runner = collector(false);
   let report: ConformanceReport | undefined;
   await testBackend({ test: runner.test, harness: bare(), only: ids, onReport: (made) => void (report = made) });
@@ -96,7 +96,7 @@ test("kit: a case that its runner left out is reported as not run", async () => 
   assert.equal(report?.cases.find(({ id }) => id === "02-retried")?.status, "not-run");
 });
 
-test("kit: what is not declared is tried, never fails a test, and is reported where it works", async () => {
+test("kit: undeclared capabilities are tried, never fail, and are reported", async () => {
   const runner = collector(true);
   const harness = bare({ dedup: false });
   let report: ConformanceReport | undefined;
@@ -113,7 +113,7 @@ test("kit: what is not declared and does not work is reported as not declared", 
   assert.deepEqual(chosen(report).map(({ status }) => status), ["not-declared"]);
 });
 
-test("kit: a declared capability that fails is failed, one without a case that could run is not proven", async () => {
+test("kit: a failing capability is failed, one without a runnable case not proven", async () => {
   const only = ["02-ttl", "02-restarted"];
   const harness = bare({ durable: true });
   const broken: Harness = {
@@ -128,7 +128,7 @@ test("kit: a declared capability that fails is failed, one without a case that c
   assert.deepEqual([counts.failed, counts["not-proven"]], [1, 1]);
 });
 
-test("kit: a failure names the case and the seed, and keeps what went wrong as its cause", async () => {
+test("kit: a failure names the case and the seed, and keeps its cause", async () => {
   const runner = collector(true);
   const harness = bare();
   const failing: Harness = {
@@ -201,7 +201,7 @@ function altered(members: Partial<QueueDriver>): Harness {
   };
 }
 
-test("kit: where receive throws, every case that reads fails by itself, with the reason", async () => {
+test("kit: where receive throws, each reading case fails with the reason", async () => {
   const harness = altered({
     receive: () => Promise.reject(new Error("no such queue")),
     classify: () => "invalid",
@@ -212,7 +212,7 @@ test("kit: where receive throws, every case that reads fails by itself, with the
   for (const { id, reason } of cases) assert.match(reason!, /no such queue/, id);
 });
 
-test("kit: where close, publish or ack reject while nobody awaits them, that case alone fails", async () => {
+test("kit: an unawaited rejection of close, publish or ack fails its case alone", async () => {
   const rejects = () => Promise.reject(new Error("the connection is gone"));
   let closes = 0; // the first is that of the backend which the kit only looks at
   const close = () => closes++ === 0 ? Promise.resolve() : rejects();
@@ -261,7 +261,7 @@ test("kit: a bare backend passes every case about what it lacks", async () => {
   assert.deepEqual(cases.map(({ id, status }) => [id, status]), lacking.map(({ id }) => [id, "passed"]));
 });
 
-test("ConformanceReport has the cases that only leaves out as not-run, and their capabilities as not proven", async () => {
+test("ConformanceReport lists the cases that `only` leaves out as not run", async () => {
   const { cases, capabilities, counts } = await runConformance({ harness: bare(), only: ["02-ttl"] });
   assert.equal(cases.length, conformanceCases.length);
   assert.deepEqual(ran(cases).map(({ id }) => id), ["02-ttl"]);
@@ -278,7 +278,7 @@ test("testBackend and runConformance refuse a case in only that does not exist",
   await assert.rejects(testBackend({ ...options, test: () => undefined }), RangeError);
 });
 
-test("testBackend prints a report on request, whose last line counts tests as the runner does", async () => {
+test("testBackend prints a report whose last line counts tests as the runner does", async () => {
   const runner = collector(true);
   const printed: string[] = [];
   await testBackend({ test: runner.test, harness: bare(), only: ids, print: (text) => void printed.push(text) });
@@ -304,7 +304,7 @@ test("testBackend prints failures as the runner counts them, also that of its on
   assert.match(printed[0]!, /\nTests: 0 passed, 2 failed, 0 skipped$/);
 });
 
-test("ConformanceReport calls fencing not proven where the harness cannot hold requests below the driver", async () => {
+test("ConformanceReport leaves fencing unproven where requests cannot be held", async () => {
   const only = conformanceCases.filter(({ proves }) => proves === "fencing").map(({ id }) => id);
   const late = only.filter((id) => id.includes("arrives-late"));
   assert.equal(late.length, 5);
@@ -319,7 +319,7 @@ function withoutHold(): Harness {
   return { ...whole, open: async () => ({ ...await whole.open(), holdRequests: undefined }) };
 }
 
-test("The case 13-batched measures the declared costPerMessage, 1 where none is declared", async () => {
+test("Case 13-batched measures the declared costPerMessage, 1 by default", async () => {
   const spending = (costPerMessage: number | undefined) =>
     memoryHarness("spending", (driver, { spend }) =>
       alterDriver(driver, {

@@ -34,7 +34,7 @@ async function settle(): Promise<void> {
   for (let i = 0; i < 5; i++) await turn();
 }
 
-test("CloudflareBackend rejects a publish without an answer in time as an unknown outcome, and keeps no timer", async () => {
+test("CloudflareBackend reports an unanswered publish as unknown and keeps no timer", async () => {
   const binding = new SilentBinding();
   const { backend, clock } = setUp(binding);
   const { signal, listeners } = countedSignal();
@@ -46,7 +46,7 @@ test("CloudflareBackend rejects a publish without an answer in time as an unknow
   assert.deepEqual([clock.waits(), listeners(), binding.calls], [[], 0, 1]);
 });
 
-test("CloudflareBackend tries a transient refusal again with growing waits, and tells the observer", async () => {
+test("CloudflareBackend retries a transient refusal with growing waits, observed", async () => {
   const binding = new BindingDouble();
   binding.failures.push(...Array.from({ length: 2 }, () => new Error("Queue is overloaded (10250)")));
   const failures: FailureEvent[] = [];
@@ -72,7 +72,7 @@ test("CloudflareBackend tries a transient refusal again with growing waits, and 
   assert.deepEqual(published, [{ backend: "cloudflare", key: "q", id: "Ev1", durationMs: 150 }]);
 });
 
-test("CloudflareBackend gives a transient refusal up after maxRetries, or at once for good", async () => {
+test("CloudflareBackend gives up transient refusals after maxRetries, others at once", async () => {
   for (const [message, sends, expected] of [["10250", 3, "rate-limited"], ["10104", 1, "not-found"]] as const) {
     const binding = new BindingDouble();
     binding.failures.push(...Array.from({ length: 9 }, () => new Error(`Queue sendBatch failed: ${message}`)));
@@ -98,7 +98,7 @@ test("CloudflareBackend names the refusal when its time is over between two trie
   assert.deepEqual([error.code, /overloaded/.test(error.message)], ["rate-limited", true]);
 });
 
-test("CloudflareBackend rejects with the signal's reason where nothing can be in the queue, else unknown", async () => {
+test("CloudflareBackend rejects with the abort reason only where nothing was sent", async () => {
   const stop = new AbortController();
   const reason = new Error("shutting down");
   const binding = new BindingDouble();
@@ -113,7 +113,7 @@ test("CloudflareBackend rejects with the signal's reason where nothing can be in
   assert.equal((await publishing).code, "unknown-outcome");
 });
 
-test("CloudflareBackend says of a batch that was confirmed in part which messages are in the queue", async () => {
+test("CloudflareBackend names the confirmed messages of a partly confirmed batch", async () => {
   const binding = new BindingDouble();
   const refused = new Error("Queue sendBatch failed: Queue does not exist (10104)");
   const sendBatch = binding.sendBatch.bind(binding);
@@ -127,7 +127,7 @@ test("CloudflareBackend says of a batch that was confirmed in part which message
   assert.deepEqual(await backend.publishBatch("q", []), []);
 });
 
-test("CloudflareBackend closes after the publishes that run, at its deadline without them, and once", async () => {
+test("CloudflareBackend closes once, after running publishes or at its deadline", async () => {
   const done = setUp(new BindingDouble());
   const publishing = done.backend.publish("q", { n: 1 });
   await done.backend.close();
@@ -147,7 +147,7 @@ test("CloudflareBackend closes after the publishes that run, at its deadline wit
   assert.deepEqual(stuck.clock.waits(), []);
 });
 
-test("CloudflareBackend shows no payload in an error, whatever the platform's message quotes", async () => {
+test("CloudflareBackend shows no payload in an error that quotes one", async () => {
   const binding = new BindingDouble();
   const payload = { text: "very private" };
   const quoting = new Error(`Could not send ${JSON.stringify(payload)} as ${JSON.stringify(JSON.stringify(payload))}`);

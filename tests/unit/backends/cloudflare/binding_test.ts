@@ -18,7 +18,7 @@ function opened({ messages }: BindingDouble) {
 
 const code = (expected: string) => (error: unknown) => (error as QueueError).code === expected;
 
-test("cloudflare binding: a key's binding is its name in capitals, or the one that the map names", async () => {
+test("cloudflare binding: a key's binding is its name in capitals or by the map", async () => {
   const env = { SLACK_EVENTS: new BindingDouble(), OTHER: new BindingDouble() };
   const backend = fromEnv({ ...env, CLOUDFLARE_QUEUES: '{"mapped":"OTHER"}' });
   assert.ok(backend instanceof CloudflareBackend);
@@ -76,7 +76,7 @@ test("cloudflare binding: headers and chosen ids count towards a batch's 256 KB"
   assert.deepEqual((await opened(binding)).map(({ payload }) => payload?.n), messages.map(({ payload }) => payload.n));
 });
 
-test("cloudflare binding: what is sent is a copy, whole seconds delay, id and headers in an envelope", async () => {
+test("cloudflare binding: sends copies, delays in seconds, ids in an envelope", async () => {
   const binding = new BindingDouble();
   const backend = new CloudflareBackend({ bindings: { q: binding } });
   const payload = { n: { deep: 1 } };
@@ -112,7 +112,7 @@ test("cloudflare binding: the platform's errors, each by our code", async () => 
   }
 });
 
-test("cloudflare binding: a transient refusal is tried again, an unknown outcome is not", async () => {
+test("cloudflare binding: retries a transient refusal, not an unknown outcome", async () => {
   const binding = new BindingDouble();
   const backend = new CloudflareBackend({ bindings: { q: binding }, retryDelayMs: 1 });
   binding.failures.push(new Error("Queue is overloaded (10250)"));
@@ -122,7 +122,7 @@ test("cloudflare binding: a transient refusal is tried again, an unknown outcome
   assert.deepEqual(binding.messages.map(({ body }) => body), [{ n: 1 }]);
 });
 
-test("cloudflare binding: consuming is the platform's: what is missing is refused, health is well", async () => {
+test("cloudflare binding: refuses to consume, and its health is ok", async () => {
   const backend = new CloudflareBackend({ bindings: { q: new BindingDouble() } });
   assert.equal(backend.capabilities.consume, "push");
   assert.throws(() => backend.receive("q"), code("unsupported"));
@@ -176,7 +176,7 @@ test("cloudflare binding: deadLetterTo keeps the whole message and why it died",
   assert.deepEqual([three!.payload, three!.cause!.name], [large, "TypeError"]);
 });
 
-test("cloudflare: options that are missing or of another type are refused when the backend is made", () => {
+test("cloudflare: missing and mistyped options are refused by the constructor", () => {
   const http = { accountId: "0123456789abcdef0123456789abcdef", apiToken: "token" };
   const made = (options: unknown) => () => new CloudflareHttpBackend(options as typeof http);
   for (
@@ -226,7 +226,7 @@ test("cloudflare env: all problems in one error, without the token", () => {
   }
 });
 
-test("cloudflare env: without bindings the HTTP API carries, by ids and names of the environment", async () => {
+test("cloudflare env: without bindings the HTTP API is used, by configured ids", async () => {
   const asked: string[] = [];
   const env: Record<string, string> = {
     CLOUDFLARE_ACCOUNT_ID: "0123456789abcdef0123456789abcdef",

@@ -35,7 +35,7 @@ async function dieOf(body: unknown): Promise<BindingDouble> {
   return dlq;
 }
 
-test("deadLetterTo keeps pushed bytes that are no UTF-8, readable over HTTP, and replay brings them back", async () => {
+test("deadLetterTo keeps pushed bytes that are no UTF-8, and replay returns them", async () => {
   for (const [name, came] of Object.entries(await bytes())) {
     for (const body of [came, came.buffer, new DataView(came.buffer)]) {
       const [message] = (await dieOf(body)).messages;
@@ -58,7 +58,7 @@ test("deadLetterTo keeps pushed bytes that are no UTF-8, readable over HTTP, and
   }
 });
 
-test("CloudflareHttpBackend keeps pulled bytes that are no UTF-8 out of handlers and whole in the dead letters", async () => {
+test("CloudflareHttpBackend dead-letters pulled bytes that are no UTF-8, whole", async () => {
   for (const [name, came] of Object.entries(await bytes())) {
     for (const type of ["bytes", "v8"] as const) {
       const { backend, connect, queue, dead } = setup();
@@ -78,7 +78,7 @@ test("CloudflareHttpBackend keeps pulled bytes that are no UTF-8 out of handlers
   }
 });
 
-test("What a Worker's v8 body holds is a dead letter with its Map, Set, Error, Date and bytes, nested ones too", async () => {
+test("A Worker's v8 body becomes a dead letter with nested Map, Set, Error and bytes", async () => {
   const bodies: unknown[] = [
     new Map([["a", new Set([1])]]),
     new Set([1, 2]),
@@ -108,7 +108,7 @@ test("What a Worker's v8 body holds is a dead letter with its Map, Set, Error, D
   assert.deepEqual((await open(dlq.messages[0]!.body)).payload, body as unknown as JsonObject);
 });
 
-test("deadLetterTo sends a body without its story where both are too large, with the content type it came with", async () => {
+test("deadLetterTo sends the body alone where it is too large with its story", async () => {
   const text = '"'.repeat(127_000);
   const raw = Uint8Array.from({ length: 127_000 }, (_, n) => n % 256);
   const [asText] = (await dieOf(text)).messages;
@@ -117,7 +117,7 @@ test("deadLetterTo sends a body without its story where both are too large, with
   assert.deepEqual([asBytes!.contentType, asBytes!.body], ["bytes", raw]);
 });
 
-test("CloudflareHttpBackend leaves bytes that its API cannot send where they are, and says so of a replay", async () => {
+test("CloudflareHttpBackend refuses to replay bytes that its API cannot send", async () => {
   const { backend, connect, queue, dead } = setup();
   const raw = Uint8Array.from({ length: 127_000 }, (_, n) => n % 256);
   queue.add({ type: "bytes", text: btoa(Array.from(raw, (byte) => String.fromCharCode(byte)).join("")) }, 0, "worker");
@@ -131,7 +131,7 @@ test("CloudflareHttpBackend leaves bytes that its API cannot send where they are
   assert.deepEqual([queue.size, dead.size], [2, 1]);
 });
 
-test("Pushed text and bytes that spell a JSON object are payloads, a byte order mark aside", async () => {
+test("Pushed text and bytes that spell a JSON object are payloads, BOM or not", async () => {
   const seen: unknown[] = [];
   const handle = createBatchHandler({ handler: ({ payload }) => void seen.push(payload.a) });
   const utf8 = new TextEncoder().encode('{"a":"ü"}');

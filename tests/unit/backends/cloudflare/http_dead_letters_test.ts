@@ -3,7 +3,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { asked, KEY, never, setup } from "../../support/cloudflare_setup.ts";
 
-test("cloudflare http: a dead letter is whole, with cause, attempts, key and times, and its message is gone", async () => {
+test("cloudflare http: a dead letter is whole and its message is gone", async () => {
   const { backend, queue, clock } = setup();
   const publishedAt = clock.now();
   await backend.publish(KEY, { n: 1 }, { id: "Ev1", headers: { h: "1" } });
@@ -34,7 +34,7 @@ test("cloudflare http: a dead letter is whole, with cause, attempts, key and tim
   assert.ok(diedAt!.getTime() >= publishedAt + 1500);
 });
 
-test("cloudflare http: what cannot be read goes to the dead letters as it came, the next message flows", async () => {
+test("cloudflare http: dead-letters the unreadable as it came, the next one flows", async () => {
   const { backend, connect, queue, dead } = setup();
   queue.add({ type: "text", text: "{no json" }, 0, "dash");
   queue.add({ type: "json", text: "[1,2]" }, 0, "dash");
@@ -93,7 +93,7 @@ async function withDead(count: number) {
   return made;
 }
 
-test("cloudflare http: dead letters by id and limit, replayed and purged, hundreds at a time", async () => {
+test("cloudflare http: replays and purges dead letters by id and limit, by hundreds", async () => {
   const { backend, queue, dead } = await withDead(250);
   const listed = await Array.fromAsync(backend.deadLetters.list(KEY));
   assert.deepEqual(listed.map(({ payload }) => payload?.n), Array.from({ length: 100 }, (_, n) => n));
@@ -121,7 +121,7 @@ test("cloudflare http: of a dead letter queue for several keys each lists its ow
   assert.equal(api.queue("slack-events-dlq").size, 1);
 });
 
-test("cloudflare http: without a dead letter queue a dead message stays where it is, and its neighbours are settled", async () => {
+test("cloudflare http: without a dead letter queue a dead message stays in place", async () => {
   const { driver, backend, queue } = setup({ settings: { deadLetterQueue: undefined } });
   await backend.publishBatch(KEY, [{ payload: { n: 1 } }, { payload: { n: 2 } }]);
   const [one, two] = await driver.receive(KEY, asked());
@@ -133,7 +133,7 @@ test("cloudflare http: without a dead letter queue a dead message stays where it
   assert.deepEqual(await Array.fromAsync(backend.deadLetters.list(KEY)), []);
 });
 
-test("cloudflare http: when the dead letter queue cannot be reached the message is not acknowledged", async () => {
+test("cloudflare http: acknowledges nothing while the dead letter queue is away", async () => {
   const { driver, backend, api, queue, dead } = setup();
   await backend.publish(KEY, { n: 1 });
   const [one] = await driver.receive(KEY, asked());

@@ -48,7 +48,7 @@ test("cloudflare http: the platform's errors, each by our code", async () => {
   }
 });
 
-test("cloudflare http: an answer of 200 that says no success, or is no JSON, is no confirmation", async () => {
+test("cloudflare http: a 200 without success or without JSON is no confirmation", async () => {
   for (
     const answer of [
       Response.json({ success: false, errors: [{ code: 10250, message: "busy" }] }),
@@ -66,7 +66,7 @@ test("cloudflare http: an answer of 200 that says no success, or is no JSON, is 
   }
 });
 
-test("cloudflare http: transient refusals are tried again, after as long as Retry-After asks", async () => {
+test("cloudflare http: retries transient refusals after Retry-After", async () => {
   const { backend, api, queue, clock } = setup({ timeoutMs: 60_000 });
   await backend.health();
   const at = clock.now();
@@ -105,7 +105,7 @@ test("cloudflare http: one queue that is overloaded slows no other one down", as
   for (let n = 0; n < 10; n++) await driver.send(KEY, [message({ n })], never());
 });
 
-test("cloudflare http: never more than 1,200 requests in any five minutes, whatever is asked for", async () => {
+test("cloudflare http: never sends more than 1,200 requests in any five minutes", async () => {
   const { driver, api, clock } = setup();
   const until = clock.now() + 900_000;
   while (clock.now() < until) {
@@ -124,7 +124,7 @@ test("cloudflare http: never more than 1,200 requests in any five minutes, whate
   assert.ok(api.requests.every(({ status }) => status === 200));
 });
 
-test("cloudflare http: a reply that is lost after a publish leaves its outcome unknown; before it left it is tried again", async () => {
+test("cloudflare http: a lost reply is unknown, a send that never left is retried", async () => {
   const { backend, api, queue } = setup();
   await backend.publish(KEY, { n: 0 });
   api.fault({ kind: "lost" }, "batch");

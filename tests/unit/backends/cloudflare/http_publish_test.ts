@@ -21,7 +21,7 @@ test("cloudflare http: ids and names by key, an id needs no look-up", async () =
   assert.equal(api.count("list"), 1);
 });
 
-test("cloudflare http: a queue that is missing is named with the command that makes it, and found once it is made", async () => {
+test("cloudflare http: names the command for a missing queue and finds it once made", async () => {
   const { backend, api } = setup();
   await assert.rejects(
     backend.publish("Team.Events", {}),
@@ -70,7 +70,7 @@ test("cloudflare http: in a batch a message that is too large is refused alone",
   assert.deepEqual(queue.messages.map(({ content }) => JSON.parse(content.text)), [{ n: 1 }, { n: 3 }]);
 });
 
-test("cloudflare http: a plain payload is the body; id and headers travel in an envelope and come back", async () => {
+test("cloudflare http: sends a plain payload as body, id and headers in an envelope", async () => {
   const { driver, backend, queue } = setup();
   await backend.publish(KEY, { n: 1 });
   await backend.publish(KEY, { n: 2 }, { id: "Ev1", headers: { team: "T1" } });

@@ -8,7 +8,7 @@ import { asked, code, KEY, message, never, setup } from "../../support/cloudflar
 const bodies = (deliveries: RawDelivery[]) =>
   deliveries.map(({ body }) => typeof body === "string" ? JSON.parse(body) : body);
 
-test("cloudflare http: bodies of every content type and shape are read, what is no object is left as it is", async () => {
+test("cloudflare http: reads bodies of every content type, others stay as they are", async () => {
   const cases: [shown: { body: unknown; type?: string }, expected: unknown][] = [
     [{ body: btoa('{"n":1}'), type: "json" }, { n: 1 }],
     [{ body: btoa('{"n":"\xc3\xbc"}'), type: "json" }, { n: "ü" }],
@@ -42,7 +42,7 @@ test("cloudflare http: bodies of every content type and shape are read, what is 
   }
 });
 
-test("cloudflare http: acks, retries and releases of one round go in one request, warnings answer false", async () => {
+test("cloudflare http: settles a round in one request, warnings return false", async () => {
   const { driver, backend, api, queue, clock } = setup({ settings: { lateAcks: "refused" } });
   await backend.publishBatch(KEY, [1, 2, 3, 4].map((n) => ({ payload: { n } })));
   const leases = (await driver.receive(KEY, asked())).map(({ lease }) => lease);
@@ -58,7 +58,7 @@ test("cloudflare http: acks, retries and releases of one round go in one request
   assert.deepEqual(queue.messages.map(({ visibleAt }) => visibleAt - clock.now()), [3000, 0]);
 });
 
-test("cloudflare http: an idle consumer pulls no more often in an hour than is declared, for any longest gap", async () => {
+test("cloudflare http: an idle consumer pulls no more often than is declared", async () => {
   for (const maxPollMs of [undefined, 1000, 60_000]) {
     const { driver, api, clock } = setup({ maxPollMs });
     const until = clock.now() + 3_600_000;
@@ -71,11 +71,11 @@ test("cloudflare http: an idle consumer pulls no more often in an hour than is d
   }
 });
 
-test("cloudflare http: by default an idle day stays below the free plan's 10,000 operations", () => {
+test("cloudflare http: an idle day stays below the free plan's 10,000 operations", () => {
   assert.ok(setup().driver.capabilities.idleCostPerHour * 24 < 10_000);
 });
 
-test("cloudflare http: an idle consumer is woken by a publish of its own backend, and after a message the gaps are short again", async () => {
+test("cloudflare http: an own publish wakes an idle consumer and shortens its gaps", async () => {
   const { driver, backend, api, clock } = setup();
   for (let turn = 0; turn < 10; turn++) await driver.receive(KEY, asked({ waitMs: 30_000 }));
   const idle = backendReceive();
@@ -93,7 +93,7 @@ test("cloudflare http: an idle consumer is woken by a publish of its own backend
   }
 });
 
-test("cloudflare http: a delayed retry is pulled when it is due, not a gap later, and never earlier", async () => {
+test("cloudflare http: a delayed retry is pulled when due and never earlier", async () => {
   const { driver, backend, clock } = setup();
   await backend.publish(KEY, { n: 1 });
   const [first] = await driver.receive(KEY, asked());
@@ -110,7 +110,7 @@ test("cloudflare http: a delayed retry is pulled when it is due, not a gap later
   assert.equal(clock.now() - at, 15_000);
 });
 
-test("cloudflare http: a retry's delay over 24 hours is refused, not shortened, and settles nothing", async () => {
+test("cloudflare http: refuses a retry delay over 24 hours and settles nothing", async () => {
   const { backend, queue } = setup();
   await backend.publish(KEY, { n: 1 });
   for await (const delivery of backend.receive(KEY)) {
@@ -121,7 +121,7 @@ test("cloudflare http: a retry's delay over 24 hours is refused, not shortened, 
   assert.equal(queue.size, 0);
 });
 
-test("cloudflare http: a wait ends at once when its signal aborts, and nothing is leased afterwards", async () => {
+test("cloudflare http: an aborted wait ends at once and leases nothing", async () => {
   const { driver, backend, api, queue, clock } = setup();
   const stop = new AbortController();
   await driver.receive(KEY, asked());
@@ -135,7 +135,7 @@ test("cloudflare http: a wait ends at once when its signal aborts, and nothing i
   assert.deepEqual([api.count("pull"), queue.messages[0]!.attempts], [pulls, 0]);
 });
 
-test("cloudflare http: a pull that was under way when the consumer stopped gives back at once what it leased", async () => {
+test("cloudflare http: a pull under way at the stop gives back what it leased", async () => {
   const { backend, api, queue, clock } = setup();
   await backend.publish(KEY, {});
   api.fault({ kind: "latency", ms: 1 }, "pull");
@@ -149,7 +149,7 @@ test("cloudflare http: a pull that was under way when the consumer stopped gives
   assert.ok(queue.messages[0]!.visibleAt <= clock.now());
 });
 
-test("cloudflare http: depth tells the platform's one number, less what this backend leased or delayed", async () => {
+test("cloudflare http: depth is the platform's number less own leases and delays", async () => {
   const { backend, queue, clock } = setup();
   await backend.publishBatch(KEY, Array.from({ length: 10 }, (_, n) => ({ payload: { n } })));
   await backend.publish(KEY, { n: 10 }, { delayMs: 60_000 });

@@ -62,7 +62,7 @@ for (const [name, make] of LARGE) {
   });
 }
 
-test("CloudflareBackend sends what fits as plain JSON, for Workers that know nothing of this module", async () => {
+test("CloudflareBackend sends what fits as plain JSON for foreign Workers", async () => {
   const binding = new BindingDouble();
   const backend = new CloudflareBackend({ bindings: { [KEY]: binding } });
   const largest = { text: "x".repeat(127_900 - '{"text":""}'.length) };
@@ -74,7 +74,7 @@ test("CloudflareBackend sends what fits as plain JSON, for Workers that know not
   assert.deepEqual(Object.keys(packed!), ["@slack-mcp/queue", "body"]);
 });
 
-test("CloudflareBackend rejects what does not compress to 128 KB as too large, and sends its neighbours", async () => {
+test("CloudflareBackend refuses what cannot compress to 128 KB and sends the others", async () => {
   const binding = new BindingDouble();
   const backend = new CloudflareBackend({ bindings: { [KEY]: binding } });
   const payload = { text: noise(200_000) };
@@ -93,7 +93,7 @@ test("CloudflareBackend rejects what does not compress to 128 KB as too large, a
   await assert.rejects(backend.publish(KEY, { text: "x".repeat(1_048_577) }), RangeError);
 });
 
-test("Compressed payloads keep texts that look like places, repeated texts and awkward names", async () => {
+test("Compressed payloads keep texts like places, repeated texts and odd names", async () => {
   const text = "\0" + noise(100);
   const payload = JSON.parse(
     JSON.stringify({
@@ -117,7 +117,7 @@ test("Compressed payloads keep texts that look like places, repeated texts and a
   assert.equal(({} as { polluted?: unknown }).polluted, undefined);
 });
 
-test("A dead letter of a large message is whole, with its cause, pushed or pulled, and replay brings it back", async () => {
+test("A large message's dead letter is whole, pushed or pulled, and can be replayed", async () => {
   const payload = messageChanged(50, (seed) => prose(3_000, seed));
   const dlq = new BindingDouble();
   const binding = new BindingDouble();

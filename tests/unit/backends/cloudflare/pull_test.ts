@@ -66,7 +66,7 @@ async function start() {
 const only = (kind: Seen["kind"], seen: readonly Seen[]) => seen.filter((one) => one.kind === kind);
 const numbers = (seen: readonly Seen[]) => new Set(seen.map(({ body }) => (body as { n: number }).n));
 
-test("cloudflare pull: a signed Slack event goes through the webhook, the queue and the pull into its handler", async () => {
+test("cloudflare pull: a signed Slack event reaches its handler", async () => {
   await using here = await start();
   const receiver = createSlackReceiver({ backend: here.backend, key: "events", signingSecret: SECRET });
   for (const [index, { event }] of SAMPLES.entries()) {
@@ -82,7 +82,7 @@ test("cloudflare pull: a signed Slack event goes through the webhook, the queue 
   assert.ok(seen.every(({ kind, attempts }) => kind === "slack" && attempts === 1));
 });
 
-test("cloudflare pull: retries, a delay, a permanent error, exactly maxAttempts and what is unreadable, as when pushed", async () => {
+test("cloudflare pull: retries, delays, limits and the unreadable are as when pushed", async () => {
   await using here = await start();
   here.queue.add({ type: "text", text: "no object" }, 0, "dash");
   await here.backend.publishBatch("events", [
@@ -116,7 +116,7 @@ test("cloudflare pull: retries, a delay, a permanent error, exactly maxAttempts 
   assert.equal(here.queue.size, 0);
 });
 
-test("cloudflare pull: through cut connections, lost replies, refusals and restarts every confirmed message is handled", async () => {
+test("cloudflare pull: every confirmed message is handled through faults and restarts", async () => {
   await using here = await start();
   const { api, server, backend } = here;
   const confirmed = new Set<number>();

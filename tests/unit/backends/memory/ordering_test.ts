@@ -10,7 +10,7 @@ async function publish(bench: MemoryBench, orderingKey: string | undefined, ...n
   await bench.send(...numbers.map((n) => message({ n }, { orderingKey })));
 }
 
-test("MemoryBroker delivers one message of an ordering key at a time, and the next after an ack", async () => {
+test("MemoryBroker delivers one message of an ordering key until it is acknowledged", async () => {
   const bench = new MemoryBench();
   await publish(bench, "a", 1, 2);
   await publish(bench, undefined, 3);
@@ -51,7 +51,7 @@ test("MemoryBroker keeps the place of a head that is retried, released or lost",
   assert.deepEqual(ns(await bench.take()), [2]);
 });
 
-test("MemoryBroker frees a conversation whose head is dead, and a replayed one joins at the end", async () => {
+test("MemoryBroker frees a conversation whose head died and appends a replayed one", async () => {
   const bench = new MemoryBench();
   await publish(bench, "a", 1, 2, 3);
   await bench.settle("dead", await bench.take());
@@ -68,7 +68,7 @@ test("MemoryBroker frees a conversation whose head is dead, and a replayed one j
   }
 });
 
-test("MemoryBroker frees a conversation whose head expires, unless its lease is still out", async () => {
+test("MemoryBroker frees a conversation whose head expires without a lease", async () => {
   const bench = new MemoryBench();
   await bench.send(message({ n: 1 }, { orderingKey: "a", ttlMs: 500 }), message({ n: 2 }, { orderingKey: "a" }));
   await bench.clock.advance(500);
@@ -139,7 +139,7 @@ test("MemoryBroker lets a hot ordering key of 20,000 starve nobody", async () =>
   assert.deepEqual(await bench.depth(), { ready: 0, inFlight: 501, delayed: 0, blocked: 19_999, dead: 0 });
 });
 
-test("MemoryBroker drops the oldest message of a full queue with its ordering key in order", async () => {
+test("MemoryBroker keeps the order of a key whose oldest message is dropped", async () => {
   const bench = new MemoryBench({ maxLength: 3, overflow: "drop-oldest" });
   await publish(bench, "a", 1, 2, 3, 4, 5);
   assert.deepEqual(await bench.depth(), { ready: 1, inFlight: 0, delayed: 0, blocked: 2, dead: 0 });
@@ -198,7 +198,7 @@ function takeTurns(bench: MemoryBench, maxPerOrderingKey: number, max = 100): Pr
   return bench.driver.receive("k", { group: "g", max, leaseMs: 1_000, waitMs: 0, signal, maxPerOrderingKey });
 }
 
-test("MemoryBroker leases a turn of an ordering key together, and nothing more until all of it is settled", async () => {
+test("MemoryBroker leases a whole turn of an ordering key and no more until settled", async () => {
   const bench = new MemoryBench();
   await publish(bench, "a", 1, 2, 3, 4);
   await publish(bench, "b", 5);
@@ -211,7 +211,7 @@ test("MemoryBroker leases a turn of an ordering key together, and nothing more u
   assert.deepEqual(ns(await takeTurns(bench, 3)), [4]);
 });
 
-test("MemoryBroker makes a turn of messages that waited, in their order, and of new ones behind them", async () => {
+test("MemoryBroker fills a turn with waiting messages in order, then with new ones", async () => {
   const bench = new MemoryBench();
   await publish(bench, "a", 1, 2);
   const head = await bench.take();

@@ -39,7 +39,7 @@ function fired(clock: SharedTimers, ms: number): Promise<number> {
   return new Promise((resolve) => clock.setTimeout(() => resolve(performance.now()), ms));
 }
 
-test("timers: they fire in the order in which they are due, never early, those that are called off not at all", async () => {
+test("timers: fire in due order, never early, and not after a clear", async () => {
   const clock = new SharedTimers();
   const startedAt = performance.now();
   const order: number[] = [];
@@ -52,7 +52,7 @@ test("timers: they fire in the order in which they are due, never early, those t
   assert.deepEqual(order.slice(2), [5, 20, 40]);
 });
 
-test("timers: those that are called off cost the platform one timer, or none that stays", async () => {
+test("timers: cleared ones leave at most one platform timer", async () => {
   const platform = counted();
   try {
     const clock = new SharedTimers();
@@ -91,7 +91,7 @@ test("timers: a callback that throws costs no other one its call", async () => {
   }
 });
 
-test("timers: one may set another, and one that is longer than the platform takes does not fire at once", async () => {
+test("timers: one may set another, and one over the platform's limit waits", async () => {
   const clock = new SharedTimers();
   const long = clock.setTimeout(() => assert.fail("it is not due for a year"), 365 * 86_400_000);
   await fired(clock, 1);

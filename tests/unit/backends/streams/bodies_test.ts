@@ -27,7 +27,7 @@ async function check(answer: () => Promise<unknown>): Promise<[bodies: unknown[]
 /** The digest of other bytes. */
 const OTHER = "0".repeat(40);
 
-test("withReadableBodies asks about bodies with U+FFFD alone and takes out the one whose bytes are others", async () => {
+test("withReadableBodies asks about bodies with U+FFFD alone and finds other bytes", async () => {
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-1", new TextEncoder().encode("\ufffd")));
   const own = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
   const [bodies, asked] = await check(() => Promise.resolve([own, OTHER]));

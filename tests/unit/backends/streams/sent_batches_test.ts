@@ -28,7 +28,7 @@ test("madeParts takes apart made ids alone", () => {
   }
 });
 
-test("SentBatches uses a field again only once its batch is answered and some others are", () => {
+test("SentBatches reuses a field only after its batch and some others are answered", () => {
   const batches = new SentBatches("t");
   const lost = batches.field("lost");
   batches.ended("lost", lost, true, false);

@@ -42,7 +42,7 @@ test("clientConnection sends nothing after an abort during the first probe", asy
   assert.deepEqual(scripts, ["return ARGV[1]"]);
 });
 
-test("clientConnection sends nothing for a signal that has aborted, and probes once for all", async () => {
+test("clientConnection sends nothing for an aborted signal and probes once for all", async () => {
   const { connection, scripts, answers } = slowClient();
   assert.equal((await rejected(connection.run(SCRIPT, [], [], AbortSignal.abort()))).code, "timeout");
   const { signal } = new AbortController();

@@ -249,7 +249,7 @@ test("Registry loads the same memory queues twice in one process", async () => {
   }
 });
 
-test("Registry loads from an environment that is an interface, as wrangler types writes it", async () => {
+test("Registry loads from an interface environment, as wrangler types writes it", async () => {
   interface WorkerEnv {
     QUEUE_BACKEND: "memory";
     SLACK_EVENTS: { sendBatch(): Promise<void> };

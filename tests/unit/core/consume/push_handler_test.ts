@@ -130,7 +130,7 @@ test("handleBatch gives deliveries the key of its options, else the queue's name
   assert.deepEqual(keys, ["slack_events", "slack-events"]);
 });
 
-test("handleBatch retries after a ConfigError with a long, growing wait, whatever the attempts, and gives nothing up", async () => {
+test("handleBatch retries a ConfigError with growing waits and gives nothing up", async () => {
   const waits: unknown[] = [];
   for (const attempts of [1, 2, 5, 6, 7, 50]) {
     const reasons: unknown[] = [];
@@ -148,7 +148,7 @@ test("handleBatch retries after a ConfigError with a long, growing wait, whateve
   assert.deepEqual(waits, [900, 1_800, 14_400, 28_800, 57_600, 86_400]);
 });
 
-test("handleBatch runs the handler of a message that a wrong set-up has used up the attempts of", async () => {
+test("handleBatch handles a message whose attempts a wrong set-up used up", async () => {
   const { batch, settled } = pushed([{ body: { n: 0 }, attempts: 9 }, { body: { n: 1 }, attempts: 9 }]);
   const dead: unknown[] = [];
   const consumer = createConsumer({
@@ -162,7 +162,7 @@ test("handleBatch runs the handler of a message that a wrong set-up has used up 
   assert.deepEqual([settled, dead], [{ m0: ["ack"], m1: ["ack"] }, [[1, "poison"]]]);
 });
 
-test("handleBatch does not run the handler again for a message that only the sink has failed to take", async () => {
+test("handleBatch does not repeat a handler whose sink alone failed", async () => {
   let calls = 0;
   let down = true;
   const consumer = createConsumer({
@@ -182,7 +182,7 @@ test("handleBatch does not run the handler again for a message that only the sin
   assert.deepEqual([calls, settled], [1, { a: ["ack"] }]);
 });
 
-test("createBatchHandler retries the whole batch when making its options finds the set-up wrong, and says so", async () => {
+test("createBatchHandler retries the batch when its options report a wrong set-up", async () => {
   let problem: Error | undefined = new ConfigError("SLACK_BOT_TOKEN is not set");
   const handle = createBatchHandler(() => {
     if (problem) throw problem;
@@ -219,7 +219,7 @@ test("handleBatch leaves a dead letter that fails again in its queue", async () 
   assert.deepEqual([keys, repaired.settled], [["slack_events"], { m0: ["ack"] }]);
 });
 
-test("handleBatch tells the observer of unreadable messages and of what handlers settle themselves", async () => {
+test("handleBatch reports unreadable messages and handlers' own settlements", async () => {
   const { batch } = batchOf({ body: "no object" }, { body: { n: 1 } });
   const told: string[] = [];
   const tell = (name: string) => ({ id, reason }: { id: string; reason?: unknown }) => {

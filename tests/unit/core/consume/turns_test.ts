@@ -31,7 +31,7 @@ test("createConsumer with gather hands over what waits of one ordering key toget
   assert.deepEqual(turns.toSorted((a, b) => Number(a[0]) - Number(b[0])), [[1, 2, 3, 7], [4], [5], [6]]);
 });
 
-test("createConsumer with gather makes turns of at most max messages, and each message is in one", async () => {
+test("createConsumer with gather makes turns of at most `max`, each message in one", async () => {
   await using backend = new MemoryBackend();
   await publish(backend, "a", ...Array.from({ length: 25 }, (_, n) => n));
   const turns: number[] = [];
@@ -48,7 +48,7 @@ test("createConsumer with gather makes turns of at most max messages, and each m
   assert.deepEqual(seen, Array.from({ length: 25 }, (_, n) => n));
 });
 
-test("createConsumer with gather puts what arrives while a turn runs into the next turn", async () => {
+test("createConsumer with gather puts late messages into the next turn", async () => {
   await using backend = new MemoryBackend();
   await publish(backend, "a", 1);
   const turns: unknown[][] = [];
@@ -65,7 +65,7 @@ test("createConsumer with gather puts what arrives while a turn runs into the ne
   assert.deepEqual(turns, [[1], [2, 3]]);
 });
 
-test("createConsumer with gather retries a failed turn in its order, but for what its handler settled", async () => {
+test("createConsumer with gather retries a failed turn's unsettled rest in order", async () => {
   await using backend = new MemoryBackend();
   await publish(backend, "a", 1, 2, 3);
   const turns: unknown[][] = [];
@@ -96,7 +96,7 @@ test("createConsumer with gather gives a poison turn up, each message with the c
   assert.deepEqual(causes, ["no such channel", "no such channel"]);
 });
 
-test("createConsumer with gather waits until a conversation is quiet, then hands over all of it", async () => {
+test("createConsumer with gather hands over a conversation once it is quiet", async () => {
   const clock = new FakeClock();
   const broker = new MemoryBroker({ clock });
   await using backend = new MemoryBackend({ broker, clock });
@@ -139,7 +139,7 @@ test("createConsumer with gather gives back what waits for its turn when it is s
   assert.deepEqual(await backend.depth(KEY), { ready: 1, inFlight: 0, delayed: 0, blocked: 1, dead: 0 });
 });
 
-test("createConsumer with gather is unsupported where nothing says what belongs together", async () => {
+test("createConsumer with gather is unsupported without any ordering", async () => {
   await using backend = createBackend(new ListDriver(new ListBroker()));
   const consumer = createConsumer({ gather: {}, handler: () => undefined });
   await assert.rejects(
@@ -153,7 +153,7 @@ test("createConsumer with gather is unsupported where nothing says what belongs 
   );
 });
 
-test("createConsumer with orderBy runs one handler of a text at a time, and others beside it", async () => {
+test("createConsumer with orderBy runs one handler of a key, others beside it", async () => {
   await using backend = new MemoryBackend();
   for (let n = 0; n < 40; n++) await backend.publish(KEY, { n, channel: `C${n % 4}` });
   const running = new Map<string, number>();
@@ -177,7 +177,7 @@ test("createConsumer with orderBy runs one handler of a text at a time, and othe
   for (const numbers of order.values()) assert.deepEqual(numbers, numbers.toSorted((a, b) => a - b));
 });
 
-test("createConsumer with orderBy handles a delivery for which orderBy fails, and reports it", async () => {
+test("createConsumer with orderBy handles and reports a delivery where it fails", async () => {
   await using backend = new MemoryBackend();
   await publish(backend, undefined, 1, 2);
   const failures: string[] = [];

@@ -60,7 +60,7 @@ for (const timeoutMs of [100, 5_000, 60_000]) {
   });
 }
 
-test("PublishBatcher reports an unknown outcome where the driver ignores or echoes the abort", async () => {
+test("PublishBatcher reports unknown-outcome where the driver ignores the abort", async () => {
   const echo = (signal: AbortSignal) =>
     new Promise<never>((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
   const sends: NonNullable<Script["send"]>[] = [
@@ -92,7 +92,7 @@ test("PublishBatcher resolves with a confirmation that comes right after the dea
   assert.equal((await publishing).outcome, "added");
 });
 
-test("PublishBatcher rejects with the signal's reason where an abort comes before anything left", async () => {
+test("PublishBatcher rejects with the abort reason before anything was sent", async () => {
   const wait = waitsForConnection(failure("connection", REFUSED));
   for (const script of [{ send: (_messages, signal) => wait(signal) }, { connect: wait }] as Script[]) {
     const { backend, clock } = setUp(script);
@@ -105,7 +105,7 @@ test("PublishBatcher rejects with the signal's reason where an abort comes befor
   }
 });
 
-test("PublishBatcher keeps an earlier lost answer in doubt when the next attempt cannot connect", async () => {
+test("PublishBatcher keeps a lost answer in doubt when the retry cannot connect", async () => {
   let calls = 0;
   const { backend, clock, driver } = setUp(
     {
@@ -119,7 +119,7 @@ test("PublishBatcher keeps an earlier lost answer in doubt when the next attempt
   assert.equal(driver.sent.length, 1);
 });
 
-test("PublishBatcher lets others wait on when one runs out of time without a connection", async () => {
+test("PublishBatcher lets others wait when one publish times out unconnected", async () => {
   let connected = () => {};
   const { backend, clock, driver } = setUp({
     connect: (signal) =>
@@ -140,7 +140,7 @@ test("PublishBatcher lets others wait on when one runs out of time without a con
   assert.deepEqual(driver.bodies, [[`{"n":1}`]]);
 });
 
-test("PublishBatcher names the cause for a publish that waits behind a batch without a connection", async () => {
+test("PublishBatcher names the cause for a publish queued behind an unsent batch", async () => {
   const { backend, clock, driver } = setUp({ connect: waitsForConnection(failure("unauthorized", "WRONGPASS")) });
   const first = rejected(backend.publish("k", { n: 0 }, { timeoutMs: 1_000 }));
   await turn();
@@ -152,7 +152,7 @@ test("PublishBatcher names the cause for a publish that waits behind a batch wit
   assert.match(error.message, /WRONGPASS/);
 });
 
-test("PublishBatcher waits for a send that travels for others before it reports an unknown outcome", async () => {
+test("PublishBatcher waits for a shared send before it reports unknown-outcome", async () => {
   let refuse = (_error: Error) => {};
   const { backend, clock } = setUp({ send: () => new Promise((_, reject) => refuse = reject) }, { maxRetries: 0 });
   const short = rejected(backend.publish("k", { n: 0 }, { timeoutMs: 1_000 }));
@@ -163,7 +163,7 @@ test("PublishBatcher waits for a send that travels for others before it reports 
   assert.equal((await long).code, "connection");
 });
 
-test("BackendContext reports the driver's own reason when depth or health run out of time", async () => {
+test("BackendContext reports the driver's reason when depth or health time out", async () => {
   const wait = waitsForConnection(failure("connection", REFUSED));
   const { backend, clock } = setUp({ depth: wait, ping: wait }, { maxRetries: 0, timeoutMs: 1_000 });
   const depth = rejected(backend.depth("k"));

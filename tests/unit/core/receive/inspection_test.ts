@@ -50,7 +50,7 @@ test("Inspection.keys follows the cursor to the end and names each key once", as
   assert.deepEqual(await Array.fromAsync(inspect.keys()), ["a", "b", "c"]);
 });
 
-test("Inspection asks for the default group and for ten messages, and for those that are named", async () => {
+test("Inspection defaults to the default group and ten messages", async () => {
   const asked: unknown[] = [];
   const { inspect } = setUp({
     peek: (key, options) => (asked.push([key, options]), Promise.resolve([])),
@@ -88,7 +88,7 @@ test("Inspection.oldest is a date", async () => {
   assert.deepEqual(await inspect.oldest("k"), new Date(1_700_000_000_000));
 });
 
-test("Inspection tries transient failures again, and gives up a broker that does not reply", async () => {
+test("Inspection retries transient failures and times out on a silent broker", async () => {
   let calls = 0;
   const { clock, inspect } = setUp({
     groups: () => calls++ < 2 ? Promise.reject(failure("unavailable")) : Promise.resolve(["bots"]),

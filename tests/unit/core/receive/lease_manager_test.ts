@@ -158,7 +158,7 @@ test("LeaseManager renews a lease after the time of day was set back", async () 
   assert.equal(await held!.ack(), true);
 });
 
-test("LeaseManager loses an unrenewed lease at its end after the time of day was set back", async () => {
+test("LeaseManager ends an unrenewed lease in time after the clock was set back", async () => {
   const setup = setUp({ extend: () => Promise.reject(failure("connection")) });
   const [held] = await hold(setup, 1);
   setup.clock.set(-3_600_000);
