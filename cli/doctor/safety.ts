@@ -1,0 +1,87 @@
+/**
+ * What costs events later on and follows from the variables and the backend's abilities, whatever the broker is.
+ *
+ * @module
+ */
+import { DEFAULT_LEASE_MS } from "../../core/defaults.ts";
+import type { Env, Finding, LeasingBackend, QueueDepth } from "../../core/protocol.ts";
+
+/** Entries that a Python publisher keeps where its own variable names no other number. */
+const PYTHON_MAXLEN = 10_000;
+
+/** The part of it that may wait before it is near. */
+const NEAR = 0.8;
+
+/** Seconds for which RabbitMQ leaves a delivery with a consumer, unless its `consumer_timeout` says otherwise. */
+const RABBITMQ_CONSUMER_TIMEOUT_S = 1_800;
+
+/** What is known of the installation. */
+export interface Installation {
+  readonly backend: LeasingBackend;
+  readonly env: Env;
+  readonly key: string;
+  /** The counts of the key; undefined where they could not be asked for. */
+  readonly depth: QueueDepth | undefined;
+  /** Seconds of the longest handler, where the operator named them. */
+  readonly handlerSeconds: number | undefined;
+}
+
+/** Looks at all of it. */
+export function* unsafe(installation: Installation): Generator<Finding> {
+  yield* durability(installation);
+  yield* trimming(installation);
+  yield* leases(installation);
+}
+
+function* durability({ backend }: Installation): Generator<Finding> {
+  if (backend.capabilities.durable) return;
+  yield {
+    severity: "error",
+    setting: "QUEUE_BACKEND",
+    problem: `${backend.name} keeps events in the process alone: they die with it`,
+    repair: "set QUEUE_BACKEND=sqlite for one computer, or redis, upstash, cloudflare or rabbitmq for several",
+  };
+}
+
+/** A Python publisher trims the stream to so many entries, whatever is unsettled. */
+function* trimming({ backend, env, key, depth }: Installation): Generator<Finding> {
+  const named = Number(env.REDIS_STREAM_MAXLEN);
+  const streams = backend.name === "redis" || backend.name === "upstash";
+  const shared = streams && (named > 0 || key.startsWith("slack:"));
+  if (!shared || depth === undefined) return;
+  const most = named > 0 ? named : PYTHON_MAXLEN;
+  const waiting = depth.ready + depth.inFlight + depth.blocked;
+  if (waiting <= most * NEAR) return;
+  yield {
+    severity: waiting > most ? "error" : "warning",
+    setting: "REDIS_STREAM_MAXLEN",
+    problem: `${waiting} events of ${key} are unsettled, and a Python publisher keeps about ${most} entries ` +
+      "(REDIS_STREAM_MAXLEN): it removes the oldest, settled or not",
+    repair: "raise REDIS_STREAM_MAXLEN of the Python server above the backlog, publish from here, or start consumers",
+  };
+}
+
+function* leases({ backend, handlerSeconds }: Installation): Generator<Finding> {
+  if (handlerSeconds === undefined) return;
+  const lease = DEFAULT_LEASE_MS / 1_000;
+  if (!backend.capabilities.extend && handlerSeconds >= lease) {
+    yield {
+      severity: "error",
+      setting: "lease",
+      problem:
+        `a handler runs for up to ${handlerSeconds} s, and ${backend.name} cannot renew a lease of ${lease} s: ` +
+        "another consumer gets the event meanwhile",
+      repair: "make handlers shorter, such as by a task that the handler only starts, or use another backend",
+    };
+  }
+  if (backend.name === "rabbitmq" && handlerSeconds >= RABBITMQ_CONSUMER_TIMEOUT_S) {
+    yield {
+      severity: "error",
+      setting: "consumer_timeout",
+      problem:
+        `a handler runs for up to ${handlerSeconds} s, and RabbitMQ closes a channel that holds a delivery for ` +
+        `${RABBITMQ_CONSUMER_TIMEOUT_S} s`,
+      repair: "raise consumer_timeout in rabbitmq.conf (milliseconds), or make handlers shorter",
+    };
+  }
+}

@@ -1,0 +1,110 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { test } from "node:test";
+import { Folder } from "../integration/support/sqlite.ts";
+import { BROKEN, fullDisk, MARK, type Ready, SECRET, timeServer, WELL } from "./support/broken.ts";
+import { type CliResult, runCli, RUNTIMES } from "./support/cli.ts";
+
+interface Report {
+  readonly ok: boolean;
+  readonly checks: readonly { readonly name: string; readonly state: string; readonly note?: string }[];
+  readonly findings: readonly { readonly setting: string; readonly problem: string; readonly repair: string }[];
+}
+
+const stack = new AsyncDisposableStack();
+const timeUrl = await timeServer(stack);
+
+function doctor(runtime: readonly string[], { env, args = [] }: Ready, more: readonly string[]): Promise<CliResult> {
+  const time = args.includes("--time-url") ? [] : ["--time-url", timeUrl];
+  return runCli(runtime, ["doctor", ...args, ...time, ...more], { env: { SLACK_SIGNING_SECRET: SECRET, ...env } });
+}
+
+/** Runs doctor twice, for a program and for a person: nothing may be left behind, and no secret shown. */
+async function reportOf(runtime: readonly string[], ready: Ready): Promise<Report> {
+  const before = await ready.holds?.();
+  const [json, text] = await Promise.all([doctor(runtime, ready, ["--json"]), doctor(runtime, ready, [])]);
+  assert.deepEqual(await ready.holds?.(), before, "something was left behind");
+  for (const { out, err } of [json, text]) {
+    assert.ok(!(out + err).includes(MARK) && !(out + err).includes(SECRET), `a secret is shown: ${out}${err}`);
+  }
+  assert.doesNotMatch(json.err + text.err, /^\s+at /m, "a stack is shown");
+  const report: Report = JSON.parse(json.out);
+  for (const result of [json, text]) assert.equal(result.code, report.ok ? 0 : 1, result.out + result.err);
+  for (const { problem, repair } of report.findings) {
+    assert.ok(plain(text.out).includes(plain(problem)), `${problem}\nis not in\n${text.out}`);
+    assert.ok(text.out.includes(`repair: ${repair}`));
+  }
+  return report;
+}
+
+/** Without numbers, which may differ from run to run. */
+function plain(text: string): string {
+  return text.replace(/\d+/g, "N");
+}
+
+function check(report: Report, expected: readonly (readonly [string, RegExp, RegExp])[]): void {
+  assert.deepEqual(report.findings.map(({ setting }) => setting), expected.map(([setting]) => setting));
+  for (const [i, [, problem, repair]] of expected.entries()) {
+    assert.match(report.findings[i]!.problem, problem);
+    assert.match(report.findings[i]!.repair, repair);
+  }
+}
+
+for (const [runtime, command] of RUNTIMES) {
+  for (const [backend, prepare] of Object.entries(WELL)) {
+    test(`doctor on ${runtime} finds nothing wrong with ${backend}`, async () => {
+      await using stack = new AsyncDisposableStack();
+      const report = await reportOf(command, await prepare(stack));
+      assert.deepEqual(report.findings, []);
+      const states = Object.fromEntries(report.checks.map(({ name, state }) => [name, state]));
+      const message = backend === "cloudflare" ? "skipped" : "ok";
+      assert.deepEqual(states, {
+        variables: "ok",
+        connection: "ok",
+        message,
+        settings: "ok",
+        safety: "ok",
+        clock: "ok",
+      });
+    });
+  }
+
+  for (const { what, findings, prepare } of BROKEN) {
+    test(`doctor on ${runtime} finds ${what}`, async () => {
+      await using stack = new AsyncDisposableStack();
+      check(await reportOf(command, await prepare(stack)), findings);
+    });
+  }
+
+  test(`doctor on ${runtime} finds a full disk`, { skip: !mayMount() && "this process may not mount" }, async () => {
+    await using stack = new AsyncDisposableStack();
+    const { findings } = await reportOf(command, fullDisk(stack));
+    assert.ok(findings.some(({ setting, problem }) => setting === "SQLITE_PATH" && /disk .*is full/.test(problem)));
+  });
+}
+
+test("doctor says that the clock could not be compared where nobody answers", async () => {
+  await using stack = new AsyncDisposableStack();
+  const ready = await WELL.sqlite!(stack);
+  const report = await reportOf(RUNTIMES[0]![1], { ...ready, args: ["--time-url", "http://127.0.0.1:1/"] });
+  assert.deepEqual(report.findings, []);
+  const { state, note } = report.checks.find(({ name }) => name === "clock")!;
+  assert.equal(state, "skipped");
+  assert.match(note!, /could not be compared/);
+});
+
+test("doctor --consume-only asks for no Signing Secret", async () => {
+  await using stack = new AsyncDisposableStack();
+  const { env } = await WELL.sqlite!(stack);
+  const ready = { env: { ...env, SLACK_SIGNING_SECRET: "" } };
+  check(await reportOf(RUNTIMES[0]![1], ready), [["SLACK_SIGNING_SECRET", /is not set$/, /App Credentials/]]);
+  check(await reportOf(RUNTIMES[0]![1], { ...ready, args: ["--consume-only"] }), []);
+});
+
+test.after(() => stack.disposeAsync());
+
+function mayMount(): boolean {
+  using folder = new Folder();
+  return spawnSync("mount", ["-t", "tmpfs", "-o", "size=100000", "tmpfs", folder.path]).status === 0 &&
+    spawnSync("umount", [folder.path]).status === 0;
+}

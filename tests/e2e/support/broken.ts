@@ -1,0 +1,314 @@
+/**
+ * Installations that are wrong in one way each, with what `doctor` must say of them.
+ *
+ * @module
+ */
+import { spawnSync } from "node:child_process";
+import { createServer as createHttpServer } from "node:http";
+import { type AddressInfo, createServer as createTcpServer } from "node:net";
+import { CloudflareApi } from "../../fakes/cloudflare_api.ts";
+import { CloudflareApiServer } from "../../fakes/cloudflare_api_server.ts";
+import { startUpstash } from "../../fakes/upstash_server.ts";
+import { Folder } from "../../integration/support/sqlite.ts";
+import { freePort, type RedisServer, type RedisServerOptions, startRedis } from "../../servers/redis_server.ts";
+
+/** What stands in secrets: no output may hold it. */
+export const MARK = "d0not5how";
+
+/** A secret of Slack's form. */
+export const SECRET = "8f742231b10e8888abcd99yyyzzz85a5";
+
+/** An installation that is there. */
+export interface Ready {
+  readonly env: Readonly<Record<string, string>>;
+  /** Options of doctor. */
+  readonly args?: readonly string[] | undefined;
+  /** What the broker holds, to compare before and after. */
+  holds?(): Promise<unknown>;
+}
+
+/** An installation that is wrong. */
+export interface Broken {
+  /** What is wrong with it. */
+  readonly what: string;
+  /** Setting, problem and repair of each finding, in order. */
+  readonly findings: readonly (readonly [setting: string, problem: RegExp, repair: RegExp])[];
+  /** Makes it. What is pushed on `stack` is removed at the end. */
+  prepare(stack: AsyncDisposableStack): Promise<Ready>;
+}
+
+const SAFE = { appendonly: "everysec" } as const;
+
+/** A redis-server with options, and what is done to it first. */
+function redis(
+  options: RedisServerOptions,
+  { prepare, env, args, user }: {
+    readonly prepare?: (server: RedisServer) => Promise<unknown>;
+    readonly env?: Readonly<Record<string, string>>;
+    readonly args?: readonly string[];
+    readonly user?: string;
+  } = {},
+): Broken["prepare"] {
+  return async (stack) => {
+    const server = stack.use(await startRedis(options));
+    await prepare?.(server);
+    const login = user === undefined ? "" : `${user}@`;
+    return {
+      env: { QUEUE_BACKEND: "redis", REDIS_URL: `redis://${login}127.0.0.1:${server.port}/0`, ...env },
+      args,
+      holds: async () => (await server.call("KEYS", "*") as string[]).sort(),
+    };
+  };
+}
+
+/** A port that takes connections and never says a word. */
+async function silentPort(stack: AsyncDisposableStack): Promise<number> {
+  const server = createTcpServer((socket) => socket.on("error", () => undefined));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  stack.defer(() => void server.close());
+  return (server.address() as AddressInfo).port;
+}
+
+/** A server whose clock is so many seconds off. Returns its URL. */
+export async function timeServer(stack: AsyncDisposableStack, offSeconds = 0): Promise<string> {
+  const server = createHttpServer((_request, response) => {
+    response.writeHead(200, { date: new Date(Date.now() + offSeconds * 1_000).toUTCString() });
+    response.end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  stack.defer(() => void server.close());
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+}
+
+async function cloudflare(
+  stack: AsyncDisposableStack,
+  make: (api: CloudflareApi) => void,
+  env: Readonly<Record<string, string>> = {},
+): Promise<Ready> {
+  const api = new CloudflareApi({ accountId: "0".repeat(32), token: MARK });
+  make(api);
+  const server = await new CloudflareApiServer(api).start();
+  stack.defer(() => server.stop());
+  return {
+    env: {
+      QUEUE_BACKEND: "cloudflare",
+      CLOUDFLARE_ACCOUNT_ID: api.accountId,
+      CLOUDFLARE_API_TOKEN: api.token,
+      CLOUDFLARE_URL: server.url,
+      ...env,
+    },
+  };
+}
+
+function folder(stack: AsyncDisposableStack): Folder {
+  return stack.use(new Folder());
+}
+
+/** An installation in which nothing is wrong, for each backend that is here. */
+export const WELL: Readonly<Record<string, Broken["prepare"]>> = {
+  sqlite: (stack) => Promise.resolve({ env: { QUEUE_BACKEND: "sqlite", SQLITE_PATH: folder(stack).file() } }),
+  redis: redis(SAFE),
+  upstash: async (stack) => {
+    const upstash = stack.use(await startUpstash({ token: MARK }));
+    return {
+      env: { QUEUE_BACKEND: "upstash", UPSTASH_REDIS_REST_URL: upstash.url, UPSTASH_REDIS_REST_TOKEN: MARK },
+      holds: async () => (await upstash.redis.call("KEYS", "*") as string[]).sort(),
+    };
+  },
+  cloudflare: (stack) => cloudflare(stack, (api) => api.queue("slack-events", { deadLetterQueue: "slack-events-dlq" })),
+};
+
+const APPEND = /set "appendonly yes"/;
+
+/** The installations, one for each thing that doctor finds. */
+export const BROKEN: readonly Broken[] = [
+  {
+    what: "variables that are missing, wrong and misspelt, all at once",
+    findings: [
+      ["SLACK_SIGNING_SECRET", /must be the app's Signing Secret/, /./],
+      ["PORT", /must be a whole number from 0 to 65535, found "99999"/, /^correct PORT/],
+      ["REDIS_URL", /^REDIS_URL is not set$/, /^set it to redis:\/\/host:port/],
+      ["REDIS_MAXLENGTH", /did you mean REDIS_MAX_LENGTH/, /^rename it to REDIS_MAX_LENGTH$/],
+    ],
+    prepare: () =>
+      Promise.resolve({
+        env: {
+          QUEUE_BACKEND: "redis",
+          REDIS_MAXLENGTH: "5",
+          PORT: "99999",
+          SLACK_SIGNING_SECRET: `xoxb-${MARK}`,
+        },
+      }),
+  },
+  {
+    what: "a backend that does not exist",
+    findings: [["QUEUE_BACKEND", /found "reddis"; did you mean "redis"\?$/, /^set QUEUE_BACKEND=redis$/]],
+    prepare: () => Promise.resolve({ env: { QUEUE_BACKEND: "reddis" } }),
+  },
+  {
+    what: "a queue that dies with the process",
+    findings: [["QUEUE_BACKEND", /memory keeps events in the process alone/, /^set QUEUE_BACKEND=sqlite/]],
+    prepare: () => Promise.resolve({ env: { QUEUE_BACKEND: "memory" } }),
+  },
+  {
+    what: "a Redis that is not there",
+    findings: [["REDIS_URL", /ECONNREFUSED 127\.0\.0\.1:\d+/, /^start the server, and correct host and port/]],
+    prepare: async () => ({
+      env: { QUEUE_BACKEND: "redis", REDIS_URL: `redis://u:${MARK}@127.0.0.1:${await freePort()}/0` },
+    }),
+  },
+  {
+    what: "a Redis that takes connections and never answers",
+    findings: [["REDIS_URL", /no answer|no reply|did not answer/, /^start the server, and correct host and port/]],
+    prepare: async (stack) => ({
+      env: { QUEUE_BACKEND: "redis", REDIS_URL: `redis://u:${MARK}@127.0.0.1:${await silentPort(stack)}/0` },
+    }),
+  },
+  {
+    what: "a wrong password",
+    findings: [["REDIS_PASSWORD", /WRONGPASS/, /^correct REDIS_PASSWORD/]],
+    prepare: redis({ ...SAFE, requirepass: "right" }, { user: `default:${MARK}` }),
+  },
+  {
+    what: "a user who may not write",
+    findings: [[
+      "REDIS_USERNAME",
+      /NOPERM|permission|can't run/i,
+      /ACL SETUSER <user> ~slack_events ~\{slack_events\}:\*/,
+    ]],
+    prepare: redis(SAFE, {
+      user: `app:${MARK}`,
+      prepare: (server) => server.call("ACL", "SETUSER", "app", "on", `>${MARK}`, "~*", "&*", "+@all", "-xadd"),
+    }),
+  },
+  {
+    what: "a Redis that keeps nothing",
+    findings: [["appendonly", /a restart loses every event/, APPEND]],
+    prepare: redis({ args: ["--save", ""] }),
+  },
+  {
+    what: "a Redis that keeps snapshots alone",
+    findings: [["appendonly", /a crash loses what came after the last snapshot/, APPEND]],
+    prepare: redis({ args: ["--save", "3600 1"] }),
+  },
+  {
+    what: "a Redis that evicts",
+    findings: [["maxmemory-policy", /allkeys-lru.*whole queues/, /noeviction/]],
+    prepare: redis({ ...SAFE, args: ["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"] }),
+  },
+  {
+    what: "a Redis that is full",
+    findings: [["maxmemory", /OOM|no memory|memory/, /^give the server more memory/]],
+    prepare: redis(SAFE, {
+      prepare: (server) => server.call("CONFIG", "SET", "maxmemory", "1", "maxmemory-policy", "noeviction"),
+    }),
+  },
+  {
+    what: "a replica that takes no writes",
+    findings: [["REDIS_URL", /read-only replica/, /^point REDIS_URL at the primary/]],
+    prepare: async (stack) => {
+      const primary = stack.use(await startRedis(SAFE));
+      return await redis({ ...SAFE, replicaOf: primary.port }, {
+        prepare: async (server) => {
+          while (!/master_link_status:up/.test(String(await server.call("INFO", "replication")))) {
+            await server.call("PING");
+          }
+        },
+      })(stack);
+    },
+  },
+  {
+    what: "a key that holds something else",
+    findings: [["SLACK_EVENTS_TOPIC", /WRONGTYPE|not a stream/, /^choose another name than slack_events/]],
+    prepare: redis(SAFE, { prepare: (server) => server.call("SET", "slack_events", "1") }),
+  },
+  {
+    what: "a Python publisher's MAXLEN below the backlog",
+    findings: [[
+      "REDIS_STREAM_MAXLEN",
+      /^20 events of slack_events are unsettled.*about 10 entries/,
+      /^raise REDIS_STREAM/,
+    ]],
+    prepare: redis(SAFE, {
+      env: { REDIS_STREAM_MAXLEN: "10" },
+      prepare: async (server) => {
+        for (let n = 0; n < 20; n++) await server.call("XADD", "slack_events", "*", "data", `{"n":${n}}`);
+      },
+    }),
+  },
+  {
+    what: "messages that a publisher trimmed before they were settled",
+    findings: [["REDIS_STREAM_MAXLEN", /^3 messages of the group "slack-mcp".*are gone/, /MAXLEN/]],
+    prepare: redis(SAFE, {
+      prepare: async (server) => {
+        for (let n = 0; n < 5; n++) await server.call("XADD", "slack_events", "*", "data", "{}");
+        await server.call("XGROUP", "CREATE", "slack_events", "slack-mcp", "0");
+        await server.call("XREADGROUP", "GROUP", "slack-mcp", "c", "STREAMS", "slack_events", ">");
+        await server.call("XTRIM", "slack_events", "MAXLEN", "2");
+      },
+    }),
+  },
+  {
+    what: "a group that nobody reads",
+    findings: [[
+      "group bots",
+      /nobody reads the group "bots".*waited for \d+ days/,
+      /XGROUP DESTROY slack_events bots/,
+    ]],
+    prepare: redis(SAFE, {
+      prepare: async (server) => {
+        await server.call("XADD", "slack_events", "1700000000000-0", "data", "{}");
+        await server.call("XGROUP", "CREATE", "slack_events", "bots", "0");
+      },
+    }),
+  },
+  {
+    what: "an Upstash token that is refused",
+    findings: [["UPSTASH_REDIS_REST_TOKEN", /is not accepted/, /^correct UPSTASH_REDIS_REST_TOKEN/]],
+    prepare: async (stack) => {
+      const upstash = stack.use(await startUpstash({ token: "right" }));
+      return { env: { QUEUE_BACKEND: "upstash", UPSTASH_REDIS_REST_URL: upstash.url, UPSTASH_REDIS_REST_TOKEN: MARK } };
+    },
+  },
+  {
+    what: "a Cloudflare queue without a dead letter queue",
+    findings: [[
+      "CLOUDFLARE_QUEUE_SLACK_EVENTS_DLQ",
+      /has no dead letter queue/,
+      /wrangler queues create slack-events-dlq/,
+    ]],
+    prepare: (stack) => cloudflare(stack, (api) => api.queue("slack-events")),
+  },
+  {
+    what: "a Cloudflare queue that does not exist",
+    findings: [["CLOUDFLARE_URL or SLACK_EVENTS_TOPIC", /no queue "slack-events"/, /^create what is missing/]],
+    prepare: (stack) => cloudflare(stack, () => undefined),
+  },
+  {
+    what: "a handler that outlives a lease",
+    findings: [["lease", /runs for up to 60 s, and cloudflare cannot renew a lease of 30 s/, /^make handlers shorter/]],
+    prepare: async (stack) => ({ ...await WELL.cloudflare!(stack), args: ["--handler-seconds", "60"] }),
+  },
+  {
+    what: "a folder for SQLite that is not there",
+    findings: [["SQLITE_PATH", /^Cannot open \S+missing\/queue\.db/, /./]],
+    prepare: (stack) =>
+      Promise.resolve({ env: { QUEUE_BACKEND: "sqlite", SQLITE_PATH: folder(stack).file("missing/queue.db") } }),
+  },
+  {
+    what: "a clock that is ten minutes behind",
+    findings: [["clock", /(599|60\d) s behind 127\.0\.0\.1:\d+: every request of Slack is refused/, /NTP/]],
+    prepare: async (stack) => ({
+      ...await WELL.sqlite!(stack),
+      args: ["--time-url", await timeServer(stack, 600)],
+    }),
+  },
+];
+
+/** A full disk, where this process may mount one. */
+export function fullDisk(stack: AsyncDisposableStack): Ready {
+  const place = folder(stack);
+  spawnSync("mount", ["-t", "tmpfs", "-o", "size=1400000", "tmpfs", place.path]);
+  stack.defer(() => void spawnSync("umount", [place.path]));
+  return { env: { QUEUE_BACKEND: "sqlite", SQLITE_PATH: place.file() } };
+}
