@@ -6,14 +6,16 @@
 import type { DriverDeadLetterQuery, DriverDeadLetters } from "../../core/driver.ts";
 import type { DeadLetter } from "../../core/protocol.ts";
 import { bind, type Row, type SqlPort, type StatementList, textOf } from "./port.ts";
-import { DEAD_LIST, DEAD_PURGE, DEAD_REPLAY } from "./statements.ts";
+import { bodyOfBytes } from "../../core/util/bytes.ts";
+import { bodiesOf } from "./bodies.ts";
+import { DEAD_BODIES, DEAD_LIST, DEAD_PURGE, DEAD_REPLAY } from "./statements.ts";
 import type { Ids } from "./ids.ts";
 import { STEP } from "./outgoing.ts";
 
 /** Dead letters on one page. */
 const PAGE = 100;
 
-function letterOf(row: Row, key: string, group: string): DeadLetter {
+function letterOf(row: Row, body: string | Uint8Array, key: string, group: string): DeadLetter {
   const headers = textOf(row.headers);
   return {
     id: String(row.n),
@@ -21,7 +23,7 @@ function letterOf(row: Row, key: string, group: string): DeadLetter {
     key,
     group,
     payload: undefined,
-    body: textOf(row.body)!,
+    ...typeof body === "string" ? { body } : bodyOfBytes(body),
     headers: headers === undefined ? {} : JSON.parse(headers),
     attempts: Number(row.attempts),
     cause: { name: textOf(row.cause_name)!, message: textOf(row.cause_message)! },
@@ -59,9 +61,11 @@ export class SqlDeadLetters implements DriverDeadLetters {
     const values = { g: found.g, after: Number(cursor ?? 0), ids: numbersOf(ids), limit: Math.min(PAGE, limit) };
     const { generation } = found;
     const [rows] = await this.#port.run(bind(DEAD_LIST, values), { mode: "read", signal, generation });
+    const numberOf = ({ n }: Row) => Number(n);
+    const bodyOf = await bodiesOf(this.#port, rows!, { numberOf, statements: DEAD_BODIES, signal, generation });
     const full = rows!.length === values.limit;
     return {
-      letters: rows!.map((row) => letterOf(row, key, group)),
+      letters: rows!.map((row) => letterOf(row, bodyOf(row), key, group)),
       cursor: full ? String(rows!.at(-1)!.n) : undefined,
     };
   }

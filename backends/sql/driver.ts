@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { decodeUtf8 } from "../../core/util/bytes.ts";
 import { type Clock, monotonic } from "../../core/util/clock.ts";
 import type {
   DriverDeadLetters,
@@ -18,6 +19,7 @@ import type {
 } from "../../core/driver.ts";
 import { type ErrorCode, QueueError } from "../../core/errors.ts";
 import type { Capabilities, Finding, QueueDepth } from "../../core/protocol.ts";
+import { bodiesOf } from "./bodies.ts";
 import { SqlDeadLetters } from "./dead_letters.ts";
 import { diagnoseTables } from "./diagnose.ts";
 import { type GroupIds, Ids } from "./ids.ts";
@@ -32,6 +34,7 @@ import {
   EXPIRE,
   EXTEND,
   LEASE,
+  MESSAGE_BODIES,
   PING,
   PROBE,
   PROMOTE,
@@ -238,7 +241,12 @@ export class SqlDriver implements QueueDriver {
       const lease = bind(LEASE, { k, g, now, until: Math.ceil(now + leaseMs), token, max });
       const answers = await this.#port.run([...chores, ...lease], { mode: "write", signal, generation });
       const rows = answers.at(-1)!;
-      if (rows.length > 0) return rows.map((row) => deliveryOf(row, token));
+      if (rows.length > 0) {
+        const numberOf = ({ seq }: Row) => Number(seq);
+        const options = { numberOf, statements: MESSAGE_BODIES, signal, generation };
+        const bodyOf = await bodiesOf(this.#port, rows, options);
+        return rows.map((row) => deliveryOf(row, token, bodyOf(row)));
+      }
       const moved = answers.at(-2)![0]?.moved;
       // The group is not there any more: its numbers are asked for again.
       if (moved === undefined) this.#ids.forget();
@@ -306,14 +314,14 @@ function earliest({ scheduled, due, expires }: Row): number {
   return Math.min(...[scheduled, due, expires].map((at) => typeof at === "number" ? at : Infinity));
 }
 
-function deliveryOf(row: Row, token: string): RawDelivery {
+function deliveryOf(row: Row, token: string, body: string | Uint8Array): RawDelivery {
   const orderingKey = textOf(row.okey);
   const headers = textOf(row.headers);
   const lease: Lease = { seq: Number(row.seq), token, ordered: orderingKey !== undefined };
   return {
     id: textOf(row.id)!,
     lease,
-    body: textOf(row.body),
+    body: typeof body === "string" ? body : decodeUtf8(body),
     attempts: Number(row.attempts),
     orderingKey,
     blockedMs: typeof row.blocked === "number" ? row.blocked : undefined,

@@ -38,10 +38,18 @@ export const DEAD: StatementList = [
   },
 ];
 
+/** Reads the bodies of dead letters as bytes. */
+export const DEAD_BODIES: StatementList = [
+  {
+    text: "select n as number, cast(body as blob) as body from mq_dead where n in (select value from json_each(?1))",
+    params: ["numbers"],
+  },
+];
+
 /** Reads a page of a group's dead letters, the oldest first. */
 export const DEAD_LIST: StatementList = [
   {
-    text: "select n, at, died, attempts, iif(instr(cause_name, char(0)) > 0, cast(cause_name as blob), cause_name) as cause_name, iif(instr(cause_message, char(0)) > 0, cast(cause_message as blob), cause_message) as cause_message, iif(instr(id, char(0)) > 0, cast(id as blob), id) as id, iif(instr(headers, char(0)) > 0, cast(headers as blob), headers) as headers, iif(instr(body, char(0)) > 0, cast(body as blob), body) as body from mq_dead where g = ?1 and n > ?2 and (?3 is null or n in (select value from json_each(?3))) order by n limit ?4",
+    text: "select n, at, died, attempts, iif(instr(cause_name, char(0)) > 0, cast(cause_name as blob), cause_name) as cause_name, iif(instr(cause_message, char(0)) > 0, cast(cause_message as blob), cause_message) as cause_message, iif(instr(id, char(0)) > 0, cast(id as blob), id) as id, iif(instr(headers, char(0)) > 0, cast(headers as blob), headers) as headers, body, octet_length(body) as bytes from mq_dead where g = ?1 and n > ?2 and (?3 is null or n in (select value from json_each(?3))) order by n limit ?4",
     params: ["g", "after", "ids", "limit"],
   },
 ];
@@ -221,8 +229,16 @@ export const LEASE: StatementList = [
     params: ["g"],
   },
   {
-    text: "select d.seq, d.attempts, m.at, iif(d.attempts = 1 and d.freed > m.visible, d.freed - m.visible, null) as blocked, iif(instr(m.okey, char(0)) > 0, cast(m.okey as blob), m.okey) as okey, iif(instr(m.id, char(0)) > 0, cast(m.id as blob), m.id) as id, m.headers, m.body from mq_delivery d indexed by mq_delivery_due cross join mq_message m on m.seq = d.seq where d.g = ?1 and d.due = ?2 and d.due > 0 and d.lease = ?3 order by d.seq",
+    text: "select d.seq, d.attempts, m.at, iif(d.attempts = 1 and d.freed > m.visible, d.freed - m.visible, null) as blocked, iif(instr(m.okey, char(0)) > 0, cast(m.okey as blob), m.okey) as okey, iif(instr(m.id, char(0)) > 0, cast(m.id as blob), m.id) as id, m.headers, m.body, octet_length(m.body) as bytes from mq_delivery d indexed by mq_delivery_due cross join mq_message m on m.seq = d.seq where d.g = ?1 and d.due = ?2 and d.due > 0 and d.lease = ?3 order by d.seq",
     params: ["g", "until", "token"],
+  },
+];
+
+/** Reads the bodies of messages as bytes. */
+export const MESSAGE_BODIES: StatementList = [
+  {
+    text: "select seq as number, cast(body as blob) as body from mq_message where seq in (select value from json_each(?1))",
+    params: ["numbers"],
   },
 ];
 

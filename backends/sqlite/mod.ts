@@ -18,7 +18,8 @@
  * 4. *Attempts* are counted in the file, per group.
  * 5. *Delays*, of any length, go by the computer's clock and are never early. A clock that is set back by more than a
  *    second is noticed at the next receive, and leases and delays are moved with it.
- * 6. *Dead letters* are kept per group, listed, replayed and purged. A body that is not a JSON object goes there too.
+ * 6. *Dead letters* are kept per group, listed, replayed and purged. A body that is not a JSON object goes there too;
+ *    one that is no UTF-8 keeps its bytes (`bodyEncoding`), also after a replay.
  * 7. *Bounded*: what every group has settled is deleted at once. `maxLength` counts what waits or is in flight; a full
  *    key refuses with `"queue-full"`, or with `overflow: "drop-oldest"` drops the oldest message that is not in flight.
  *    A full disk is `"queue-full"` for a publish. A group that nobody uses any more keeps its messages.

@@ -182,12 +182,14 @@ export const deadLetters: readonly ConformanceCase[] = casesOf(6, [
     async run(t) {
       const backend = await t.connect();
       const key = t.key();
-      // gzip, JSON in Latin-1, every byte there is, and half a character: a lenient decoder makes text of each.
+      // gzip, JSON in Latin-1, every byte there is, half a character, and JSON with more behind a NUL: a lenient decoder
+      // makes text of each.
       const bodies = [
         Uint8Array.of(31, 139, 8, 0, 0, 255),
         Uint8Array.from('{"name":"J\u00fcrgen"}', (char) => char.charCodeAt(0)),
         Uint8Array.from({ length: 256 }, (_, n) => n),
         Uint8Array.of(123, 34, 97, 34, 58, 34, 195),
+        Uint8Array.of(123, 125, 0, 255),
       ];
       const expected = bodies.map((body) => ["base64", toBase64(body)]).toSorted();
       for (const body of bodies) await t.power("injectBytes")(key, body);

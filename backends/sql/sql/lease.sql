@@ -35,7 +35,7 @@ where g = :g and due = -1 and seq in (
 
 select cursor - previous as moved from mq_group where g = :g;
 
-select d.seq, d.attempts, m.at, iif(d.attempts = 1 and d.freed > m.visible, d.freed - m.visible, null) as blocked, text(m.okey) as okey, text(m.id) as id, m.headers, m.body
+select d.seq, d.attempts, m.at, iif(d.attempts = 1 and d.freed > m.visible, d.freed - m.visible, null) as blocked, text(m.okey) as okey, text(m.id) as id, m.headers, m.body, octet_length(m.body) as bytes
 from mq_delivery d indexed by mq_delivery_due cross join mq_message m on m.seq = d.seq
 where d.g = :g and d.due = :until and d.due > 0 and d.lease = :token
 order by d.seq;

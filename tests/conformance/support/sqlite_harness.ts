@@ -16,15 +16,15 @@ import { driverHarness } from "../../../testing/driver_harness.ts";
 import type { Harness } from "../../../testing/harness.ts";
 import { DatabaseSync } from "node:sqlite";
 
-/** Puts a message into a key as a foreign producer would: its body need not be JSON. */
-export function inject(path: string, key: string, body: string): void {
+/** Puts a message into a key as a foreign producer would: its body need not be JSON, nor its bytes text. */
+export function inject(path: string, key: string, body: string | Uint8Array): void {
   const db = new DatabaseSync(path, { timeout: 5_000 });
   try {
     db.exec("begin immediate");
     db.prepare("insert or ignore into mq_queue (name) values (?)").run(key);
     db.exec("update mq_meta set base = next, next = next + 1");
     db.prepare(
-      "insert into mq_message (seq, k, at, visible, id, body) select base, (select k from mq_queue where name = ?1), ?2, ?2, ?3, ?4 from mq_meta",
+      "insert into mq_message (seq, k, at, visible, id, body) select base, (select k from mq_queue where name = ?1), ?2, ?2, ?3, cast(?4 as text) from mq_meta",
     ).run(key, Date.now(), crypto.randomUUID(), body);
     db.exec("update mq_queue set length = length + 1");
     db.exec("commit");
@@ -109,6 +109,10 @@ export function sqliteHarness(): Harness {
           return Promise.resolve();
         },
         inject: (key, body) => {
+          for (const transport of transports) transport.open();
+          inject(path, key, body);
+        },
+        injectBytes: (key, body) => {
           for (const transport of transports) transport.open();
           inject(path, key, body);
         },
