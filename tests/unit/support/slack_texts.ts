@@ -46,3 +46,16 @@ export function messageChanged(sections: number, text: (seed: number) => string,
     event: { type: "message", subtype: "message_changed", channel: "C1", message, previous_message: message },
   };
 }
+
+/** Events of the largest sizes that Slack documents. The parts of a message are bounded, an event as a whole is not. */
+export const LARGE_EVENTS: readonly (readonly [name: string, create: () => JsonObject])[] = [
+  ["22 sections of one character", () => messageChanged(22, () => "x".repeat(3_000))],
+  ["22 sections of prose", () => messageChanged(22, (seed) => prose(3_000, seed))],
+  ["22 sections of noise", () => messageChanged(22, (seed) => noise(3_000, seed))],
+  ["50 sections of prose", () => messageChanged(50, (seed) => prose(3_000, seed))],
+  ["50 sections of Japanese", () => messageChanged(50, (seed) => prose(3_000, seed).replace(/[aeiou]/g, "の"))],
+  [
+    "50 sections of prose and a text of 40,000 characters",
+    () => messageChanged(50, (seed) => prose(3_000, seed), prose(40_000)),
+  ],
+];

@@ -9,25 +9,12 @@ import type { Delivery, JsonObject } from "../../../../core/protocol.ts";
 import { systemClock } from "../../../../core/util/clock.ts";
 import { BindingDouble, pushed } from "../../../doubles/queue_binding.ts";
 import { code, KEY, setup } from "../../support/cloudflare_setup.ts";
-import { messageChanged, noise, prose } from "../../support/slack_texts.ts";
+import { LARGE_EVENTS, messageChanged, noise, prose } from "../../support/slack_texts.ts";
 
 /** Compression takes real time, which a clock that jumps to its next timer would not wait for. */
 const REAL_TIME = { clock: systemClock };
 
 const bytesOf = (payload: JsonObject) => new TextEncoder().encode(JSON.stringify(payload)).length;
-
-/** What Slack may send, each over the platform's 128 KB. */
-const LARGE: readonly [name: string, payload: () => JsonObject][] = [
-  ["22 sections of one character", () => messageChanged(22, () => "x".repeat(3_000))],
-  ["22 sections of prose", () => messageChanged(22, (seed) => prose(3_000, seed))],
-  ["22 sections of noise", () => messageChanged(22, (seed) => noise(3_000, seed))],
-  ["50 sections of prose", () => messageChanged(50, (seed) => prose(3_000, seed))],
-  ["50 sections of Japanese", () => messageChanged(50, (seed) => prose(3_000, seed).replace(/[aeiou]/g, "の"))],
-  [
-    "50 sections of prose and a text of 40,000 characters",
-    () => messageChanged(50, (seed) => prose(3_000, seed), prose(40_000)),
-  ],
-];
 
 async function publishAndPush(payload: JsonObject, binding = new BindingDouble()): Promise<Delivery[]> {
   const backend = new CloudflareBackend({ bindings: { [KEY]: binding } });
@@ -39,7 +26,7 @@ async function publishAndPush(payload: JsonObject, binding = new BindingDouble()
   return seen;
 }
 
-for (const [name, make] of LARGE) {
+for (const [name, make] of LARGE_EVENTS) {
   test(`CloudflareBackend carries a message_changed with ${name} into the handler whole`, async () => {
     const payload = make();
     assert.ok(bytesOf(payload) > 128_000, `${bytesOf(payload)}`);
