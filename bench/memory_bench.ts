@@ -55,6 +55,15 @@ async function flow(count: number, batch = messages): Promise<number> {
   return count / ms * 1_000;
 }
 
+/** Returns messages a second, each published once the one before is confirmed. */
+async function awaited(count: number): Promise<number> {
+  await using backend = new MemoryBackend();
+  const ms = await timed(async () => {
+    for (let i = 0; i < count; i++) await backend.publish("slack_events", payload);
+  });
+  return count / ms * 1_000;
+}
+
 /**
  * Returns nanoseconds per message, over many small steps, while `backlog` others wait. The backlog is made once: only
  * what passes through is timed, not the collection of the backlog.
@@ -97,6 +106,7 @@ async function heapGrowth(count: number): Promise<number> {
 
 const bareRate = await fastest(() => bare(200_000));
 const rate = await fastest(() => flow(500_000));
+const awaitedRate = await fastest(() => awaited(50_000));
 const keyedRate = await fastest(() => flow(200_000, keyed));
 const unkeyedRate = await fastest(() => flow(200_000));
 const short = await withBacklog(1_000);
@@ -110,6 +120,7 @@ function row(name: string, value: string, budget: string, ok: boolean): void {
 }
 const perSecond = (n: number) => `${Math.round(n).toLocaleString("en")}/s`;
 row("publish → consume → ack", perSecond(rate), "≥ 1,000,000/s", rate >= 1_000_000);
+row("one awaited publish after the other", perSecond(awaitedRate), "≥ 500,000/s", awaitedRate >= 500_000);
 row("a bare array and a promise a message", perSecond(bareRate), "(for comparison)", true);
 row("ratio to the bare array", `${(rate / bareRate).toFixed(2)}×`, "", true);
 row(

@@ -59,7 +59,7 @@ export class MemoryBroker {
     const now = monotonic(this.#clock);
     const payload = typeof body === "string" ? body : decodeUtf8(body) ?? body.slice();
     const message = { id: crypto.randomUUID(), orderingKey: undefined, payload, headers: undefined };
-    this.#topic(key).add(new Node({ ...message, publishedAt: this.#dayMs + now }), now, now);
+    this.#topic(key).add(new Node(message, this.#dayMs + now), now, now);
   }
 
   /**
@@ -73,7 +73,8 @@ export class MemoryBroker {
     if (before) return before;
     const topic = this.#topic(key);
     topic.advance(now);
-    const results = messages.map((message) => this.#add(topic, dedup, key, message, intake, now));
+    const batch: Batch = { key, topic, dedup, intake, now, publishedAt: this.#dayMs + now };
+    const results = messages.map((message) => add(message, batch));
     dedup.answer(messages, results);
     return results;
   }
@@ -166,19 +167,6 @@ export class MemoryBroker {
     group.revive(id, monotonic(this.#clock));
   }
 
-  #add(topic: Topic, dedup: Dedup, key: string, message: DriverMessage, intake: QueueLimits, now: number): SendResult {
-    if (message.explicitId && dedup.has(message.id, now)) return { outcome: "duplicate" };
-    if (topic.length >= intake.maxLength) {
-      if (!intake.dropOldest) return { error: full(key, intake.maxLength) };
-      topic.dropOldest();
-    }
-    if (message.explicitId) dedup.add(message.id, now, intake.dedupWindowMs);
-    const { id, orderingKey, payload, headers, ttlMs, delayMs } = message;
-    const kept = { id, orderingKey, payload, headers, publishedAt: this.#dayMs + now };
-    topic.add(new Node(kept, ttlMs && now + ttlMs), now + delayMs, now);
-    return ADDED;
-  }
-
   #topic(key: string): Topic {
     let topic = this.#topics.get(key);
     if (topic === undefined) this.#topics.set(key, topic = new Topic());
@@ -190,6 +178,28 @@ export class MemoryBroker {
     if (dedup === undefined) this.#dedups.set(key, dedup = new Dedup());
     return dedup;
   }
+}
+
+/** What the messages of one send have in common. */
+interface Batch {
+  readonly key: string;
+  readonly topic: Topic;
+  readonly dedup: Dedup;
+  readonly intake: QueueLimits;
+  readonly now: number;
+  readonly publishedAt: number;
+}
+
+function add(message: DriverMessage, { key, topic, dedup, intake, now, publishedAt }: Batch): SendResult {
+  if (message.explicitId && dedup.has(message.id, now)) return { outcome: "duplicate" };
+  if (topic.length >= intake.maxLength) {
+    if (!intake.dropOldest) return { error: full(key, intake.maxLength) };
+    topic.dropOldest();
+  }
+  if (message.explicitId) dedup.add(message.id, now, intake.dedupWindowMs);
+  const { ttlMs, delayMs } = message;
+  topic.add(new Node(message, publishedAt, ttlMs && now + ttlMs), now + delayMs, now);
+  return ADDED;
 }
 
 function full(key: string, maxLength: number): QueueError {

@@ -207,9 +207,10 @@ export class Conversations {
 
   /** Returns the milliseconds that a message waited behind others; undefined where it waited behind none. */
   blockedMs(node: Node): number | undefined {
-    if (node.orderingKey === undefined) return undefined;
-    const { freedAt } = this.#conversations.get(node.orderingKey)!;
-    return freedAt > node.visibleAt ? freedAt - node.visibleAt : undefined;
+    const { orderingKey, visibleAt } = node;
+    if (orderingKey === undefined || visibleAt === undefined) return undefined;
+    const { freedAt } = this.#conversations.get(orderingKey)!;
+    return freedAt > visibleAt ? freedAt - visibleAt : undefined;
   }
 
   /** A lease ended, and its message keeps its place. Returns what may be delivered now. */

@@ -26,8 +26,8 @@ export class Node implements Kept {
   readonly expiresAt: number | undefined;
   /** Its place in the order; 0 until it becomes visible. */
   seq = 0;
-  /** Monotonic milliseconds at which it became visible. */
-  visibleAt = 0;
+  /** Monotonic milliseconds at which it became visible, where it has an ordering key. */
+  visibleAt: number | undefined;
   /** The number of groups that have not settled it. */
   pending = 0;
   /** True once it must not be delivered again: settled by all groups, expired or dropped. */
@@ -36,7 +36,11 @@ export class Node implements Kept {
   next: Node | undefined;
 
   /** A message that is not in the log yet. */
-  constructor({ id, orderingKey, payload, headers, publishedAt }: Kept, expiresAt?: number) {
+  constructor(
+    { id, orderingKey, payload, headers }: Omit<Kept, "publishedAt">,
+    publishedAt?: number,
+    expiresAt?: number,
+  ) {
     this.id = id;
     this.orderingKey = orderingKey;
     this.payload = payload;

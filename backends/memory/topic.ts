@@ -21,7 +21,6 @@ export class Topic implements Log {
     orderingKey: undefined,
     payload: undefined,
     headers: undefined,
-    publishedAt: undefined,
   });
   #last: Node = this.#start;
   #seq = 0;
@@ -61,8 +60,8 @@ export class Topic implements Log {
 
   /** Creates a place outside the log, for a message that one group alone sees again. */
   place(message: Kept, now: number): Node {
-    const node = new Node(message);
-    node.visibleAt = now;
+    const node = new Node(message, message.publishedAt);
+    if (node.orderingKey !== undefined) node.visibleAt = now;
     node.seq = ++this.#seq;
     node.pending = 1;
     this.length += 1;
@@ -151,7 +150,7 @@ export class Topic implements Log {
 
   #append(node: Node, now: number): void {
     node.seq = ++this.#seq;
-    node.visibleAt = now;
+    if (node.orderingKey !== undefined) node.visibleAt = now;
     node.pending = this.groups.size;
     const last = this.#last;
     node.before = last;

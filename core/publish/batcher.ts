@@ -40,7 +40,6 @@ interface Entry {
 class KeyBatcher implements BatchOwner {
   readonly #context: BackendContext;
   readonly #key: string;
-  readonly #onIdle: () => void;
   #waiting: Entry[] = [];
   /** The messages that `#state` is about. */
   #batch: Entry[] = [];
@@ -52,11 +51,14 @@ class KeyBatcher implements BatchOwner {
   #givingUp: BatchedPublish[] = [];
   #endGrace: (() => void) | undefined;
 
-  /** @param onIdle Called when there is nothing left to send. */
-  constructor(context: BackendContext, key: string, onIdle: () => void) {
+  constructor(context: BackendContext, key: string) {
     this.#context = context;
     this.#key = key;
-    this.#onIdle = onIdle;
+  }
+
+  /** True where there is nothing to send. */
+  get isIdle(): boolean {
+    return this.#running === undefined;
   }
 
   /** Sends messages after all earlier ones; resolves when the broker has confirmed every one. */
@@ -101,9 +103,8 @@ class KeyBatcher implements BatchOwner {
       if (this.#batch.length > 0) await this.#send();
     }
     this.#running = undefined;
-    this.#context.clock.clearTimeout(this.#timer);
+    if (this.#timerAt < Infinity) this.#context.clock.clearTimeout(this.#timer);
     this.#timerAt = Infinity;
-    this.#onIdle();
   }
 
   /** Fills the batch. */
@@ -118,7 +119,7 @@ class KeyBatcher implements BatchOwner {
       pending.sent += 1;
       this.#batch.push(entry);
     }
-    this.#waiting = this.#waiting.slice(taken);
+    this.#waiting = taken === this.#waiting.length ? [] : this.#waiting.slice(taken);
   }
 
   async #send(): Promise<void> {
@@ -218,7 +219,10 @@ function isDone({ over, givingUp }: BatchedPublish): boolean {
   return over || givingUp !== undefined;
 }
 
-/** The batchers of a backend, one for each key with something to send. */
+/** The most batchers that are kept while there is nothing to send. */
+const MAX_IDLE = 100;
+
+/** The batchers of a backend, one for each key that was published to of late. */
 export class PublishBatcher {
   readonly #context: BackendContext;
   readonly #batchers: Map<string, KeyBatcher> = new Map();
@@ -231,10 +235,14 @@ export class PublishBatcher {
   add(key: string, messages: readonly DriverMessage[], options: SendOptions): Promise<PublishReceipt[]> {
     let batcher = this.#batchers.get(key);
     if (batcher === undefined) {
-      batcher = new KeyBatcher(this.#context, key, () => this.#batchers.delete(key));
-      this.#batchers.set(key, batcher);
+      if (this.#batchers.size >= MAX_IDLE) this.#removeIdle();
+      this.#batchers.set(key, batcher = new KeyBatcher(this.#context, key));
     }
     return batcher.add(messages, options);
+  }
+
+  #removeIdle(): void {
+    for (const [key, batcher] of this.#batchers) if (batcher.isIdle) this.#batchers.delete(key);
   }
 
   /** Resolves when there is nothing left to send. */

@@ -74,11 +74,6 @@ export async function sendBatch(
   owner: BatchOwner,
 ): Promise<readonly PublishOutcome[]> {
   const { driver, options } = context;
-  const grace = (over: () => void) => context.afterGrace(over);
-  const outcomeOf = (message: DriverMessage, result: SendResult | undefined): PublishOutcome => {
-    if (result && !("error" in result)) return result.id ? result as PublishOutcome : { ...result, id: message.id };
-    return wrapError(context, key, [message], result ? result.error : "the driver returned too few results");
-  };
   for (let failures = 1;;) {
     // A driver in this process returns at once: it needs neither a limit nor what a limit costs.
     const signal = driver.inProcess ? neverAborts() : state.signal;
@@ -86,14 +81,15 @@ export async function sendBatch(
       const connecting = driver.connect?.(key, signal);
       if (connecting) {
         state.phase = "connecting";
-        await abortable(connecting, signal, grace);
+        await abortable(connecting, signal, (over) => context.afterGrace(over));
         signal.throwIfAborted();
       }
       state.phase = "sending";
       const sending = driver.send(key, messages, signal);
-      const results = await (driver.inProcess ? sending : abortable(sending, signal, grace));
+      const results = await (driver.inProcess ? sending : abortable(sending, signal, (over) =>
+        context.afterGrace(over)));
       context.answered();
-      return messages.map((message, i) => outcomeOf(message, results[i]));
+      return messages.map((message, i) => outcomeOf(context, key, message, results[i]));
     } catch (cause) {
       const sending = state.phase === "sending";
       state.phase = "idle";
@@ -121,6 +117,18 @@ export async function sendBatch(
       if (!state.replyLost) messages = owner.wanted();
     }
   }
+}
+
+function outcomeOf(
+  context: BackendContext,
+  key: string,
+  message: DriverMessage,
+  result: SendResult | undefined,
+): PublishOutcome {
+  if (result && !("error" in result)) {
+    return result.id ? result as PublishOutcome : { outcome: result.outcome, id: message.id };
+  }
+  return wrapError(context, key, [message], result ? result.error : "the driver returned too few results");
 }
 
 function wrapError(
