@@ -32,4 +32,11 @@ export type {
   QueueMessageEvent,
   QueueObserver,
 } from "./core/observer.ts";
+export {
+  createMetrics,
+  type Metrics,
+  METRICS_CONTENT_TYPE,
+  type MetricsOptions,
+  type RequestMetric,
+} from "./core/metrics/metrics.ts";
 export { ambientEnv } from "./env.ts";
