@@ -13,8 +13,8 @@
  */
 import { MemoryBackend } from "@slack-mcp/queue/memory";
 import { createSlackReceiver } from "@slack-mcp/queue/slack";
-import { envelopeOf, SAMPLES } from "../examples/server/samples.ts";
-import { slackRequest } from "../examples/server/sign.ts";
+import { envelopeOf, SAMPLES } from "../cli/samples.ts";
+import { slackRequest } from "../cli/sign.ts";
 
 const SECRET = "8f742231b10e8888abcd99yyyzzz85a5";
 const AT_ONCE = 32;

@@ -67,6 +67,7 @@ interface Entry {
 
 /** All commands by their names, in the order of the help. Each is imported when it is asked for. */
 export const COMMANDS: Readonly<Record<string, Entry>> = {
+  serve: { summary: "run the webhook and the consumer", load: () => import("./commands/serve.ts") },
   doctor: { summary: "say what is wrong, and how to repair it", load: () => import("./commands/doctor.ts") },
   version: { summary: "print the version", load: () => import("./commands/version.ts") },
 };

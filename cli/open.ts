@@ -8,6 +8,7 @@ import { pathToFileURL } from "node:url";
 import { backends } from "../backends/mod.ts";
 import { type BackendMap, defineRegistry } from "../core/config/registry.ts";
 import { ConfigError } from "../core/errors.ts";
+import type { QueueObserver } from "../core/observer.ts";
 import { type Env, isLeasing, type LeasingBackend, type QueueBackend } from "../core/protocol.ts";
 import { isPlainObject } from "../core/util/json.ts";
 
@@ -32,6 +33,8 @@ export interface Choice extends OpenOptions {
   readonly backend: string | undefined;
   /** A module with further backends. */
   readonly registry: string | undefined;
+  /** Is handed to the backend. */
+  readonly observer?: QueueObserver | undefined;
   /** Takes a note for the operator: which backend was taken where none was named. */
   note(sentence: string): void;
 }
@@ -51,7 +54,7 @@ export async function openAny(choice: Choice): Promise<QueueBackend> {
     );
   }
   const registry = defineRegistry(await mapOf(choice.registry), { warn: note });
-  const backend = await registry.load(withBackend(env, name));
+  const backend = await registry.load(withBackend(env, name), { observer: choice.observer });
   if (named === "") {
     const path = typeof env.SQLITE_PATH === "string" && env.SQLITE_PATH !== "" ? env.SQLITE_PATH : "queue.db";
     note(`QUEUE_BACKEND is not set: using sqlite, in ${path} of this folder`);

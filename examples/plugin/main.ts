@@ -1,17 +1,11 @@
 /**
- * The example server with this backend: one line in the registry, one in the import map, and no file of the server
- * edited.
+ * The server with this backend: `serve` of the package's command, with the backends of `registry.ts`.
  *
  * @module
  */
 import process from "node:process";
-import { ambientEnv, defineRegistry } from "@slack-mcp/queue";
-import { backends } from "@slack-mcp/queue/backends";
-import { startServer } from "../server/main.ts";
+import { fileURLToPath } from "node:url";
+import { run } from "@slack-mcp/queue/cli";
 
-const registry = defineRegistry({ ...backends, nats: () => import("@acme/nats-queue") });
-const stopping = new AbortController();
-process.on("SIGTERM", () => stopping.abort());
-const server = await startServer(ambientEnv(), { registry, signal: stopping.signal });
-await server.finished;
-process.exit(0);
+const registry = fileURLToPath(new URL("registry.ts", import.meta.url));
+process.exit(await run(["serve", "--registry", registry, ...process.argv.slice(2)]));

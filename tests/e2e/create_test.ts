@@ -2,12 +2,12 @@
 // all through a registry on this machine.
 import { after, before, test } from "node:test";
 import assert from "node:assert/strict";
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import process from "node:process";
-import { envelopeOf, SAMPLES } from "../../examples/server/samples.ts";
-import { slackRequest } from "../../examples/server/sign.ts";
+import { envelopeOf, SAMPLES } from "../../cli/samples.ts";
+import { slackRequest } from "../../cli/sign.ts";
 import { run, type RunResult } from "../runner/child.ts";
 import { ROOT } from "../runner/suites.ts";
 import { bunProgram } from "../runtimes/bun/program.ts";
@@ -99,21 +99,18 @@ test("A generated plugin installs and carries a signed Slack event through the s
   assert.ok(!registry.files("@acme/slack-mail").has("tests/conformance_test.ts"));
 
   const app = join(folder, "app");
-  cpSync(join(ROOT, "examples/server"), join(app, "server"), { recursive: true });
+  mkdirSync(app);
   writeFileSync(join(app, "deno.json"), "{}");
   await succeed(app, "add", "jsr:@slack-mcp/queue", "jsr:@acme/slack-mail");
   writeFileSync(
-    join(app, "main.ts"),
-    `import { ambientEnv, defineRegistry } from "@slack-mcp/queue";
-import { startServer } from "./server/main.ts";
-
-const registry = defineRegistry({ slack_mail: () => import("@acme/slack-mail") });
-const server = await startServer(ambientEnv(), { registry });
-await server.finished;
-`,
+    join(app, "registry.ts"),
+    'export const backends = { slack_mail: () => import("@acme/slack-mail") };\n',
   );
   const env = { ...registry.env, SLACK_SIGNING_SECRET: SECRET, QUEUE_BACKEND: "slack_mail" };
-  await using server = new ServerProcess([deno, "run", "-A"], env, { cwd: app, file: "main.ts" });
+  await using server = new ServerProcess([deno, "run", "-A"], env, {
+    cwd: app,
+    line: ["jsr:@slack-mcp/queue/cli", "serve", "--registry", "registry.ts"],
+  });
   const url = await server.url();
   const { backend } = await server.line("listening");
   assert.equal(backend, "slack_mail");

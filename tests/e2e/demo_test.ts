@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { runDemo } from "../../examples/server/demo.ts";
-import { startServer } from "../../examples/server/main.ts";
+import { runDemo } from "../../examples/demo/main.ts";
+import { startServer } from "../../cli/serve/server.ts";
 import { bunProgram } from "../runtimes/bun/program.ts";
 import { ROOT } from "../runner/suites.ts";
 import { run } from "../runner/child.ts";
@@ -15,7 +15,7 @@ const env = { QUEUE_BACKEND: "", NO_COLOR: "1" };
 
 for (const [name, command] of [["Deno", deno], ["Bun", [bunProgram()]]] as const) {
   test(`the demo ends with 0 on ${name}, with one warning and every line as it must be`, async () => {
-    const [program, ...args] = [...command, "examples/server/demo.ts"];
+    const [program, ...args] = [...command, "examples/demo/main.ts"];
     const { code, stdout, stderr } = await run(program!, args, { cwd: ROOT, env });
     assert.equal(code, 0, stdout + stderr);
     const lines = stdout.split("\n");
@@ -34,7 +34,7 @@ for (const [name, command] of [["Deno", deno], ["Bun", [bunProgram()]]] as const
     `the demo ends with 0 on ${name} over Redis, where the consumer waits before anything is published`,
     async () => {
       await using redis = await startRedis();
-      const [program, ...args] = [...command, "examples/server/demo.ts"];
+      const [program, ...args] = [...command, "examples/demo/main.ts"];
       const more = { QUEUE_BACKEND: "redis", REDIS_URL: redis.url };
       const { code, stdout, stderr } = await run(program!, args, { cwd: ROOT, env: { ...env, ...more } });
       assert.equal(code, 0, stdout + stderr);
@@ -48,7 +48,7 @@ for (const [name, command] of [["Deno", deno], ["Bun", [bunProgram()]]] as const
     `the demo ends with 0 on ${name} over Upstash`,
     async () => {
       await using upstash = await startUpstash();
-      const [program, ...args] = [...command, "examples/server/demo.ts"];
+      const [program, ...args] = [...command, "examples/demo/main.ts"];
       const more = {
         QUEUE_BACKEND: "upstash",
         UPSTASH_REDIS_REST_URL: upstash.url,

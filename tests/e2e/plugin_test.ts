@@ -1,11 +1,11 @@
-// The plugin for NATS, in its own folder with its own deno.json: the conformance suite on Deno and Bun, and the example
+// The plugin for NATS, in its own folder with its own deno.json: the conformance suite on Deno and Bun, and the
 // server with it.
 import { before } from "node:test";
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { type NatsServer, PASSWORD, startNats } from "../../examples/plugin/tests/nats_server.ts";
-import { envelopeOf, SAMPLES } from "../../examples/server/samples.ts";
-import { slackRequest } from "../../examples/server/sign.ts";
+import { envelopeOf, SAMPLES } from "../../cli/samples.ts";
+import { slackRequest } from "../../cli/sign.ts";
 import { run } from "../runner/child.ts";
 import { requires } from "../runner/services.ts";
 import { ROOT } from "../runner/suites.ts";
@@ -45,7 +45,7 @@ const RUNTIMES: readonly [string, readonly [string, ...string[]]][] = [
 ];
 
 for (const [name, command] of RUNTIMES) {
-  test(`The example server on ${name} carries a signed event over NATS, with no file of it edited`, async () => {
+  test(`serve --registry on ${name} carries a signed event over NATS`, async () => {
     await using nats: NatsServer = await startNats();
     await using server = new ServerProcess(command, {
       QUEUE_BACKEND: "nats",
@@ -53,7 +53,7 @@ for (const [name, command] of RUNTIMES) {
       NATS_USERNAME: "app",
       NATS_PASSWORD: PASSWORD,
       SLACK_SIGNING_SECRET: SECRET,
-    }, { cwd: folder, file: "main.ts" });
+    }, { cwd: folder, line: ["main.ts"] });
     const url = await server.url();
     const body = envelopeOf(SAMPLES[0]!.event, "EvNats");
     assert.equal((await fetch(await slackRequest(`${url}/slack/events`, { secret: SECRET, body }))).status, 200);

@@ -5,21 +5,17 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { envelopeOf, SAMPLES } from "../../examples/server/samples.ts";
-import { slackRequest, slackSignature } from "../../examples/server/sign.ts";
+import { envelopeOf, SAMPLES } from "../../cli/samples.ts";
+import { slackRequest, slackSignature } from "../../cli/sign.ts";
 import { CloudflareApi } from "../fakes/cloudflare_api.ts";
 import { CloudflareApiServer } from "../fakes/cloudflare_api_server.ts";
-import { bunProgram } from "../runtimes/bun/program.ts";
 import { run } from "../runner/child.ts";
 import { ROOT } from "../runner/suites.ts";
+import { RUNTIMES } from "./support/runtimes.ts";
 import { ServerProcess } from "../servers/server_process.ts";
 import { exchange, plausibleHead as head, RawConnection } from "./support/raw_http.ts";
 
 const SECRET = "8f742231b10e8888abcd99yyyzzz85a5";
-const RUNTIMES: readonly [string, readonly [string, ...string[]]][] = [
-  ["Deno", [Deno.execPath(), "run", "-A"]],
-  ["Bun", [bunProgram()]],
-];
 const MIB = 1024 * 1024;
 /** The most memory that the server may have used at any time, in MiB. */
 const MOST_MEMORY = 250;

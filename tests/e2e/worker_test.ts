@@ -4,8 +4,8 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { envelopeOf, SAMPLES } from "../../examples/server/samples.ts";
-import { slackRequest } from "../../examples/server/sign.ts";
+import { envelopeOf, SAMPLES } from "../../cli/samples.ts";
+import { slackRequest } from "../../cli/sign.ts";
 import { ROOT } from "../runner/suites.ts";
 import { wrangler, WranglerDev } from "../servers/wrangler.ts";
 

@@ -8,7 +8,7 @@ import { RedisBackend } from "../../backends/redis/mod.ts";
 import { SqliteBackend } from "../../backends/sqlite/mod.ts";
 import { UpstashBackend } from "../../backends/upstash/mod.ts";
 import type { Delivery, JsonObject, LeasingBackend } from "../../core/protocol.ts";
-import { slackRequest } from "../../examples/server/sign.ts";
+import { slackRequest } from "../../cli/sign.ts";
 import { createSlackReceiver } from "../../slack/mod.ts";
 import { startUpstash } from "../fakes/upstash_server.ts";
 import { requires } from "../runner/services.ts";

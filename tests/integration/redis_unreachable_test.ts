@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { RedisBackend, type RedisOptions } from "../../backends/redis/mod.ts";
 import type { ErrorCode, QueueError } from "../../core/errors.ts";
-import { jsonLog } from "../../examples/server/log.ts";
-import { slackRequest } from "../../examples/server/sign.ts";
+import { createLog } from "../../cli/serve/log.ts";
+import { slackRequest } from "../../cli/sign.ts";
 import { createSlackReceiver, type SlackRequestReport } from "../../slack/mod.ts";
 import { requires } from "../runner/services.ts";
 import { startRedis } from "../servers/redis_server.ts";
@@ -146,12 +146,7 @@ test("createSlackReceiver reports a refused connection, and the server logs it",
     assert.match((error as QueueError).message, /ECONNREFUSED/);
   }
   const lines: string[] = [];
-  const { log } = console;
-  console.log = (line: string) => void lines.push(line);
-  try {
-    jsonLog("error", "event not confirmed", { error: reports[0]!.error });
-  } finally {
-    console.log = log;
-  }
+  const log = createLog((line) => void lines.push(line));
+  log("error", "event not confirmed", { error: reports[0]!.error });
   assert.match(lines[0]!, /"code":"connection".*ECONNREFUSED/);
 });

@@ -1,5 +1,5 @@
 /**
- * The example server as a process of its own, and what it logs.
+ * The server as a process of its own, and what it logs.
  *
  * @module
  */
@@ -25,15 +25,15 @@ export class ServerProcess implements AsyncDisposable {
   /** What it wrote to its standard error. */
   stderr = "";
 
-  /** Starts `examples/server/main.ts`, or another file, with a program that runs it, on a free port. */
+  /** Starts `cli/mod.ts serve`, or another command line, with a program that runs it, on a free port. */
   constructor(
     command: readonly [program: string, ...args: string[]],
     env: Readonly<Record<string, string>>,
-    { cwd = ROOT, file = "examples/server/main.ts" }: { readonly cwd?: string; readonly file?: string } = {},
+    { cwd = ROOT, line = ["cli/mod.ts", "serve"] }: { readonly cwd?: string; readonly line?: readonly string[] } = {},
   ) {
     const [program, ...args] = command;
     const { PATH = "", HOME = "" } = process.env;
-    this.#child = spawn(program, [...args, file], {
+    this.#child = spawn(program, [...args, ...line], {
       cwd,
       env: { PATH, HOME, NO_COLOR: "1", HOST: "127.0.0.1", PORT: "0", ...env },
       stdio: ["ignore", "pipe", "pipe"],

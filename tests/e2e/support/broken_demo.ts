@@ -4,8 +4,8 @@
  * @module
  */
 import process from "node:process";
-import { main } from "../../../examples/server/demo.ts";
-import { startServer } from "../../../examples/server/main.ts";
+import { main } from "../../../examples/demo/main.ts";
+import { startServer } from "../../../cli/serve/server.ts";
 
 type Start = typeof startServer;
 
@@ -13,12 +13,10 @@ type Start = typeof startServer;
 const FAULTS: Readonly<Record<string, Start>> = {
   /** Gives up one attempt too early. */
   "gives up early": (env, options) =>
-    startServer(env, { ...options, consumer: { ...options?.consumer, maxAttempts: 2 } }),
+    startServer(env, { ...options, consumer: { ...options.consumer, maxAttempts: 2 } }),
   /** Acknowledges without handling. */
-  "handles nothing": async (env, options) => {
-    const router = { handle: () => Promise.resolve() } as unknown as NonNullable<typeof options>["router"];
-    return await startServer(env, { ...options, router });
-  },
+  "handles nothing": (env, options) =>
+    startServer(env, { ...options, handler: () => Promise.resolve(() => undefined) }),
   /** Takes another secret for Slack's, and so refuses what is genuine. */
   "knows another secret": (env, options) => {
     return startServer(Object.assign(Object.create(env), { SLACK_SIGNING_SECRET: "another" }), options);

@@ -12,7 +12,7 @@ import type { QueueBinding } from "../../../backends/cloudflare/mod.ts";
 import { open } from "../../../core/envelope.ts";
 import type { OutgoingMessage } from "../../../core/protocol.ts";
 import type { PushBatch } from "../../../core/consume/push.ts";
-import { slackRequest } from "../../../examples/server/sign.ts";
+import { slackRequest } from "../../../cli/sign.ts";
 import type { Seen } from "../../unit/support/queue_handler.ts";
 import { messageChanged, prose } from "../../unit/support/slack_texts.ts";
 import { bundle, fetcher, ROOT, startWorkers } from "../../runner/workerd.ts";

@@ -6,7 +6,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { envelopeOf, SAMPLES } from "../../../examples/server/samples.ts";
+import { envelopeOf, SAMPLES } from "../../../cli/samples.ts";
 import { bundle, ROOT, startWorkers } from "../../runner/workerd.ts";
 
 /** What workerd tells of a batch. */

@@ -1,11 +1,10 @@
-// not on node: starts the server, which is for Deno and Bun
 // not on workerd: reads a file and listens
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Env } from "../../../core/protocol.ts";
-import { startServer } from "../../../examples/server/main.ts";
+import { startServer } from "../../../cli/serve/server.ts";
 import { Folder } from "../../integration/support/sqlite.ts";
 import { ROOT } from "../../runner/suites.ts";
 

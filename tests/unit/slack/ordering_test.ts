@@ -10,7 +10,7 @@ import {
   slackOrderingKey,
   type SlackReceiverOptions,
 } from "../../../slack/mod.ts";
-import { slackRequest } from "../../../examples/server/sign.ts";
+import { slackRequest } from "../../../cli/sign.ts";
 import { SECRET, URL_OF_EVENTS } from "./support/webhook.ts";
 
 function envelope(event: JsonObject): JsonObject {

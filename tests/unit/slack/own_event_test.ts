@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Delivery, JsonObject } from "../../../core/protocol.ts";
-import { envelopeOf } from "../../../examples/server/samples.ts";
+import { envelopeOf } from "../../../cli/samples.ts";
 import { type SlackEvent, SlackEventRouter, type SlackEventRouterOptions } from "../../../slack/mod.ts";
 
 /** The app and its bot, as the samples' envelope names them. */

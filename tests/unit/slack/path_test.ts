@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { normalizePath, pathOf } from "../../../slack/path.ts";
-import { slackRequest } from "../../../examples/server/sign.ts";
+import { slackRequest } from "../../../cli/sign.ts";
 import { MENTION, SECRET, setUp, URL_OF_EVENTS } from "./support/webhook.ts";
 
 /** A request as a server makes it: its `url` is put together from the Host header and need not be a URL. */

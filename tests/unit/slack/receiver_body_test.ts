@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { slackRequest } from "../../../examples/server/sign.ts";
+import { slackRequest } from "../../../cli/sign.ts";
 import { readBody, TOO_LARGE } from "../../../slack/body.ts";
 import { HandClock } from "../../doubles/hand_clock.ts";
 import { MENTION, MIB, plausibleHeaders, postStream, SECRET, setUp, URL_OF_EVENTS } from "./support/webhook.ts";

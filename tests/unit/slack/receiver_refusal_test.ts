@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { MemoryBackend } from "../../../backends/memory/mod.ts";
 import { ConfigError, type ErrorCode, PublishError, QueueError } from "../../../core/errors.ts";
 import type { RefusedSlackEvent } from "../../../slack/mod.ts";
-import { slackRequest } from "../../../examples/server/sign.ts";
+import { slackRequest } from "../../../cli/sign.ts";
 import { HandClock } from "../../doubles/hand_clock.ts";
 import { StubBackend } from "../../doubles/stub_backend.ts";
 import { MENTION, MENTION_ID, SECRET, setUp, URL_OF_EVENTS } from "./support/webhook.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PublishError } from "../../../core/errors.ts";
 import type { PublishReceipt } from "../../../core/protocol.ts";
-import { slackRequest, type SlackRequestOptions } from "../../../examples/server/sign.ts";
+import { slackRequest, type SlackRequestOptions } from "../../../cli/sign.ts";
 import { StubBackend } from "../../doubles/stub_backend.ts";
 import { ANOTHER_SECRET, MENTION, MENTION_ID, MIB, SECRET, setUp, URL_OF_EVENTS } from "./support/webhook.ts";
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PublishError } from "../../../core/errors.ts";
 import type { PublishReceipt } from "../../../core/protocol.ts";
-import { slackRequest } from "../../../examples/server/sign.ts";
+import { slackRequest } from "../../../cli/sign.ts";
 import { StubBackend } from "../../doubles/stub_backend.ts";
 import { HandClock } from "../../doubles/hand_clock.ts";
 import { ANOTHER_SECRET, MENTION, postStream, SECRET, setUp, URL_OF_EVENTS } from "./support/webhook.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PermanentError } from "../../../core/errors.ts";
 import type { Delivery, JsonObject } from "../../../core/protocol.ts";
-import { envelopeOf, SAMPLES } from "../../../examples/server/samples.ts";
+import { envelopeOf, SAMPLES } from "../../../cli/samples.ts";
 import type { SlackEvent } from "../../../slack/events.ts";
 import { type SlackEventContext, SlackEventRouter, SlackHandlerError } from "../../../slack/router.ts";
 

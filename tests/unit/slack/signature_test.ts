@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ConfigError } from "../../../core/errors.ts";
-import { slackSignature } from "../../../examples/server/sign.ts";
+import { slackSignature } from "../../../cli/sign.ts";
 import { verifySlackSignature } from "../../../slack/signature.ts";
 
 /** The example that Slack publishes: https://docs.slack.dev/authentication/verifying-requests-from-slack */

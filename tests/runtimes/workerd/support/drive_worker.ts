@@ -1,6 +1,6 @@
 /** Starts a Worker's file with a queue, sends it a signed event and a batch, and prints what it answered. */
-import { envelopeOf, SAMPLES } from "../../../../examples/server/samples.ts";
-import { slackRequest } from "../../../../examples/server/sign.ts";
+import { envelopeOf, SAMPLES } from "../../../../cli/samples.ts";
+import { slackRequest } from "../../../../cli/sign.ts";
 import { bundle, fetcher, startWorkers } from "../../../runner/workerd.ts";
 
 const [file = "", secret = ""] = Deno.args;

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { envelopeOf, SAMPLES } from "../../../../examples/server/samples.ts";
-import { slackRequest, type SlackRequestOptions } from "../../../../examples/server/sign.ts";
+import { envelopeOf, SAMPLES } from "../../../../cli/samples.ts";
+import { slackRequest, type SlackRequestOptions } from "../../../../cli/sign.ts";
 import {
   createSlackReceiver,
   type SlackReceiver,

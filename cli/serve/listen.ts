@@ -1,8 +1,9 @@
 /**
- * The few lines in which Deno and Bun differ.
+ * The lines in which Deno, Bun and Node differ.
  *
  * @module
  */
+import { listenOnNode } from "./node_server.ts";
 
 /** Answers a request. */
 export type FetchHandler = (request: Request) => Promise<Response>;
@@ -15,8 +16,11 @@ export interface Listener {
   stop(): Promise<void>;
 }
 
-interface Address {
+/** Where to listen. */
+export interface Address {
+  /** The port; 0 for a free one. */
   readonly port: number;
+  /** The interface's name or address. */
   readonly hostname: string;
 }
 
@@ -38,18 +42,23 @@ interface Runtimes {
 /** No answer takes longer than this: the receiver's own limit is 2.5 s. */
 const STOP_MS = 3_000;
 
-/** Listens on `port`, 0 for a free one. Throws where it is taken. */
-export function listen({ port, hostname }: Address, handler: FetchHandler): Listener {
+/** Listens on a port. Rejects where it is taken. */
+export async function listen(address: Address, handler: FetchHandler): Promise<Listener> {
+  const { port, stop } = await start(address, handler);
+  return { url: toUrl(address.hostname, port), stop: () => within(STOP_MS, stop()) };
+}
+
+async function start(address: Address, handler: FetchHandler) {
   const { Deno, Bun } = globalThis as Runtimes;
   if (Deno) {
-    const server = Deno.serve({ port, hostname, onListen: () => undefined }, handler);
-    return { url: toUrl(hostname, server.addr.port), stop: () => within(STOP_MS, server.shutdown()) };
+    const server = Deno.serve({ ...address, onListen: () => undefined }, handler);
+    return { port: server.addr.port, stop: () => server.shutdown() };
   }
   if (Bun) {
-    const server = Bun.serve({ port, hostname, fetch: handler });
-    return { url: toUrl(hostname, server.port), stop: () => within(STOP_MS, server.stop()) };
+    const server = Bun.serve({ ...address, fetch: handler });
+    return { port: server.port, stop: () => server.stop() };
   }
-  throw new Error("This server runs on Deno and on Bun; for a Worker see examples/worker");
+  return await listenOnNode(address, handler);
 }
 
 function toUrl(hostname: string, port: number): string {

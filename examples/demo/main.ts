@@ -12,10 +12,10 @@
 import process from "node:process";
 import { ambientEnv } from "@slack-mcp/queue";
 import { type SlackEventContext, SlackEventRouter } from "@slack-mcp/queue/slack";
-import { Probe } from "./demo_probe.ts";
-import { Demo, FLAKY, POISON } from "./demo_steps.ts";
-import { startServer } from "./main.ts";
-import { SAMPLES } from "./samples.ts";
+import { Probe } from "./probe.ts";
+import { Demo, FLAKY, POISON } from "./steps.ts";
+import { startServer } from "../../cli/serve/server.ts";
+import { SAMPLES } from "../../cli/samples.ts";
 
 /** Deliveries after which the poison event is given up. */
 const MAX_ATTEMPTS = 3;
@@ -44,7 +44,7 @@ export async function runDemo(options: DemoOptions = {}): Promise<boolean> {
   const faults = new Map([[FLAKY, 1], [POISON, Infinity]]);
   const server = await start(Object.assign(Object.create(env), settings), {
     log: (level, message) => void (level === "warn" && message.startsWith("QUEUE_BACKEND") && write(`! ${message}`)),
-    router: demoRouter(probe, faults),
+    handler: () => Promise.resolve(demoRouter(probe, faults).handle),
     consumer: { maxAttempts: MAX_ATTEMPTS, backoff: { baseMs: 20, maxMs: 50 }, observer: probe.observer },
   });
   try {

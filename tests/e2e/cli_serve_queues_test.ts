@@ -1,18 +1,14 @@
 import assert from "node:assert/strict";
-import { envelopeOf, SAMPLES } from "../../examples/server/samples.ts";
-import { slackRequest } from "../../examples/server/sign.ts";
-import { bunProgram } from "../runtimes/bun/program.ts";
+import { envelopeOf, SAMPLES } from "../../cli/samples.ts";
+import { slackRequest } from "../../cli/sign.ts";
 import { type RedisServer, startRedis } from "../servers/redis_server.ts";
+import { RUNTIMES } from "./support/runtimes.ts";
 import { ServerProcess } from "../servers/server_process.ts";
 import { requires } from "../runner/services.ts";
 import { startUpstash } from "../fakes/upstash_server.ts";
 
 const test = requires("redis-server");
 const SECRET = "8f742231b10e8888abcd99yyyzzz85a5";
-const RUNTIMES: readonly [string, readonly [string, ...string[]]][] = [
-  ["Deno", [Deno.execPath(), "run", "-A"]],
-  ["Bun", [bunProgram()]],
-];
 
 /** What the server is told, and the redis-server at the end of it. */
 interface Queue extends AsyncDisposable {

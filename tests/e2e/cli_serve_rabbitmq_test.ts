@@ -1,17 +1,13 @@
 import assert from "node:assert/strict";
-import { envelopeOf, SAMPLES } from "../../examples/server/samples.ts";
-import { slackRequest } from "../../examples/server/sign.ts";
-import { bunProgram } from "../runtimes/bun/program.ts";
+import { envelopeOf, SAMPLES } from "../../cli/samples.ts";
+import { slackRequest } from "../../cli/sign.ts";
 import { requires } from "../runner/services.ts";
 import { startRabbitMQ } from "../servers/rabbitmq_server.ts";
+import { RUNTIMES } from "./support/runtimes.ts";
 import { ServerProcess } from "../servers/server_process.ts";
 
 const test = requires("rabbitmq-server");
 const SECRET = "8f742231b10e8888abcd99yyyzzz85a5";
-const RUNTIMES: readonly [string, readonly [string, ...string[]]][] = [
-  ["Deno", [Deno.execPath(), "run", "-A"]],
-  ["Bun", [bunProgram()]],
-];
 
 async function post(url: string, body: unknown): Promise<number> {
   const response = await fetch(await slackRequest(`${url}/slack/events`, { secret: SECRET, body }));

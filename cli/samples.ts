@@ -4,8 +4,8 @@
  *
  * @module
  */
-import type { JsonObject } from "../../core/protocol.ts";
-import type { SlackEnvelope, SlackEvent, SlackEventMap } from "../../slack/events.ts";
+import type { JsonObject } from "../core/protocol.ts";
+import type { SlackEnvelope, SlackEvent, SlackEventMap } from "../slack/events.ts";
 
 /** One sample. */
 export interface Sample {

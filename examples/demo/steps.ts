@@ -5,12 +5,12 @@
  */
 import type { LeasingBackend } from "@slack-mcp/queue";
 import type { SlackEvent, SlackOutcome } from "@slack-mcp/queue/slack";
-import { eventIdOf, type Probe, type Trace } from "./demo_probe.ts";
-import { type Line, Table } from "./demo_table.ts";
-import { surviveKill } from "./demo_sqlite.ts";
-import type { Server } from "./main.ts";
-import { envelopeOf, SAMPLES } from "./samples.ts";
-import { slackRequest, type SlackRequestOptions } from "./sign.ts";
+import { eventIdOf, type Probe, type Trace } from "./probe.ts";
+import { type Line, Table } from "./table.ts";
+import { surviveKill } from "./sqlite.ts";
+import type { Server } from "../../cli/serve/server.ts";
+import { envelopeOf, SAMPLES } from "../../cli/samples.ts";
+import { slackRequest, type SlackRequestOptions } from "../../cli/sign.ts";
 
 /** The text of a mention whose handler fails once. */
 export const FLAKY = "<@U0LAN0Z89> fail once";
@@ -230,7 +230,7 @@ export class Demo {
 
   /** Compares the webhook's counters with what was sent. */
   conclude(): boolean {
-    const { stats } = this.#server.receiver;
+    const { stats } = this.#server.receiver!;
     const counted = Object.entries(stats).filter(([, count]) => count > 0);
     this.#write(`The webhook counted: ${counted.map(([name, count]) => `${name} ${count}`).join(", ")}`);
     const names = Object.keys(stats) as SlackOutcome[];

@@ -41,7 +41,7 @@ export async function surviveKill(): Promise<Survival> {
 }
 
 async function publishUntilKilled(path: string): Promise<number[]> {
-  const script = fileURLToPath(new URL("demo_killed.ts", import.meta.url));
+  const script = fileURLToPath(new URL("killed.ts", import.meta.url));
   const run = "Deno" in globalThis ? ["run", "-A"] : [];
   const child = spawn(process.execPath, [...run, script, path], { stdio: ["ignore", "pipe", "inherit"] });
   const ended = new Promise((resolve) => child.once("close", resolve));

@@ -1,0 +1,73 @@
+/**
+ * What the log tells of the connection to the queue.
+ *
+ * @module
+ */
+import type { ConnectedEvent, DisconnectedEvent } from "../../core/observer.ts";
+import { type Clock, monotonic } from "../../core/util/clock.ts";
+import type { Incidents } from "./incidents.ts";
+import type { Log } from "./log.ts";
+
+/** Milliseconds between two lines of a loss. */
+const INTERVAL_MS = 60_000;
+
+/**
+ * Writes a line when the queue is lost, and one when it is back. One that comes and goes often is told once a minute, and
+ * the last line is always true: a loss that was not told at once is told later, where it lasts.
+ */
+export class ConnectionLog {
+  readonly #log: Log;
+  readonly #incidents: Incidents;
+  readonly #clock: Clock;
+  #toldAt = -Infinity;
+  /** Set while the queue is lost: whether a line has told, and the timer of that line. */
+  #loss: { told: boolean; timer: unknown } | undefined;
+  /** Called when the queue is found lost. */
+  onLoss: (() => void) | undefined;
+
+  /** Creates one that writes to `log`, and tells of short losses through `incidents`. */
+  constructor(log: Log, incidents: Incidents, clock: Clock) {
+    this.#log = log;
+    this.#incidents = incidents;
+    this.#clock = clock;
+  }
+
+  /** True while the queue is lost. */
+  get lost(): boolean {
+    return this.#loss !== undefined;
+  }
+
+  /** The queue is lost. */
+  disconnected({ backend, error }: DisconnectedEvent): void {
+    this.close();
+    const loss = { told: false, timer: undefined as unknown };
+    const since = monotonic(this.#clock);
+    const tell = () => {
+      const now = monotonic(this.#clock);
+      loss.told = true;
+      this.#toldAt = now;
+      const seconds = Math.round((now - since) / 1000);
+      this.#log("error", "the queue cannot be reached", { backend, ...seconds > 0 && { seconds }, error });
+    };
+    const waitMs = this.#toldAt + INTERVAL_MS - since;
+    if (waitMs <= 0) tell();
+    else loss.timer = this.#clock.setTimeout(tell, waitMs);
+    this.#loss = loss;
+    this.onLoss?.();
+  }
+
+  /** The queue is back. */
+  connected({ backend, downMs, failures }: ConnectedEvent): void {
+    const told = this.#loss?.told ?? true;
+    this.close();
+    const details = { backend, seconds: Math.round(downMs / 1000), failures };
+    if (told) this.#log("info", "the queue can be reached again", details);
+    else this.#incidents.report({ level: "warn", message: "the queue was away for a moment", details });
+  }
+
+  /** Stops its timer. */
+  close(): void {
+    this.#clock.clearTimeout(this.#loss?.timer);
+    this.#loss = undefined;
+  }
+}

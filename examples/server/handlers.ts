@@ -1,0 +1,25 @@
+/**
+ * The handlers of a bot: the one file to write for `serve`.
+ *
+ * ```sh
+ * deno run -A jsr:@slack-mcp/queue/cli serve --handlers ./handlers.ts
+ * ```
+ *
+ * An event comes at least once, so a handler must bear to see one twice: `envelope.event_id` stays the same. Resolve is
+ * done, throw is try again, `PermanentError` is give up.
+ *
+ * @module
+ */
+import { SlackEventRouter } from "@slack-mcp/queue/slack";
+
+/** Handles mentions and direct messages; what the app itself wrote is left out. */
+const router: SlackEventRouter = new SlackEventRouter()
+  .on("app_mention", ({ event, envelope }) => {
+    console.log(`mention ${envelope.event_id} in ${event.channel}`);
+  })
+  .on("message.im", ({ event, envelope }) => {
+    if (event.subtype || event.bot_id) return; // an edit, a deletion, another bot
+    console.log(`direct message ${envelope.event_id} from ${event.user}`);
+  });
+
+export default router;
