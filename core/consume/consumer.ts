@@ -151,10 +151,11 @@ export function createConsumer(options: PullConsumerOptions | TurnConsumerOption
   const lanes: LaneSettings | undefined = orderBy || turns
     ? { orderBy, turns, max: gather ? gather.max ?? DEFAULT_TURN_SIZE : 1, quietMs: gather?.quietMs ?? 0 }
     : undefined;
+  const misconfigured = new Set<string>();
   return {
     run: async (backend, key, runOptions = {}) => {
       checkOptions("run options", runOptions, RUN_CHECKS);
-      return await pull(processor, backend, key, runOptions, undefined, lanes);
+      return await pull({ processor, lanes, misconfigured }, backend, key, runOptions);
     },
     drain: async (backend, key, drainOptions = {}) => {
       checkOptions(
@@ -179,7 +180,7 @@ export function createConsumer(options: PullConsumerOptions | TurnConsumerOption
         const total = noCounts();
         do {
           processor.sawOrderingKey = false;
-          const pass = await pull(processor, backend, key, settings, ending.signal, now);
+          const pass = await pull({ processor, lanes: now, misconfigured }, backend, key, settings, ending.signal);
           for (const name of Object.keys(total) as (keyof ConsumerSummary)[]) total[name] += pass[name];
           // What waited behind an ordering key became ready only when the handler before it was done.
         } while (processor.sawOrderingKey && !stopping.signal.aborted);
@@ -199,12 +200,11 @@ export function createConsumer(options: PullConsumerOptions | TurnConsumerOption
 
 /** Pulls until the iteration ends, then lets running handlers finish; or returns at once when `ending` aborts. */
 async function pull(
-  processor: DeliveryProcessor,
+  consumer: Pick<PullRun, "processor" | "lanes" | "misconfigured">,
   backend: QueueBackend,
   key: string,
   options: ReceiveOptions,
   ending?: AbortSignal,
-  lanes?: LaneSettings,
 ): Promise<ConsumerSummary> {
   const counts = noCounts();
   const stopping = new AbortController();
@@ -212,9 +212,9 @@ async function pull(
   const { signal } = options;
   if (signal?.aborted) stop();
   else signal?.addEventListener("abort", stop, { once: true });
-  const { concurrency = DEFAULT_CONCURRENCY } = processor.options;
+  const { concurrency = DEFAULT_CONCURRENCY } = consumer.processor.options;
   const settings = { ...withoutUndefined(options), signal: stopping.signal };
-  const run: PullRun = { processor, concurrency, key, options: settings, stop, counts, ending, lanes };
+  const run: PullRun = { ...consumer, concurrency, key, options: settings, stop, counts, ending };
   const [iterator, work] = hasReceive(backend) ? pullDeliveries(backend, run) : pullPayloads(backend, run);
   try {
     await (ending ? Promise.race([work, aborted(ending)]) : work);

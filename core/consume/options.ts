@@ -11,7 +11,8 @@ import { BACKOFF_CHECKS, type BackoffOptions } from "../util/retry.ts";
 
 /**
  * Handles one delivery. It acknowledges the message by resolving, has it delivered again by throwing, and gives it up by
- * throwing a {@link PermanentError}.
+ * throwing a {@link PermanentError}. A {@link ConfigError} says that the set-up is wrong: the message comes again after 15
+ * minutes or later, and is never given up for that.
  */
 export type Handler = (delivery: Delivery) => unknown;
 

@@ -44,7 +44,7 @@ export interface SettlementActions {
   retry(options: RetryDeliveryOptions): Promise<boolean>;
   /** See {@link Delivery.deadLetter}. Resolves with `undefined` where it could not be kept now and must come again. */
   deadLetter(reason: unknown): Promise<boolean | undefined>;
-  /** True where the handler runs however often the message was delivered before, since the platform has its own bound. */
+  /** True where the handler runs however often the message was delivered before: the count says nothing of the message. */
   readonly anyAttempt?: boolean | undefined;
 }
 
@@ -65,7 +65,13 @@ const OUTCOMES = { ack: "acked", retry: "retried", release: undefined, dead: "de
 const LONGEST_WAIT_MS = 86_400_000;
 
 /** Milliseconds of the first wait after a handler has failed with a `ConfigError`. */
-const SETUP_WAIT_MS = 900_000;
+export const SETUP_WAIT_MS = 900_000;
+
+/** A delivery that can be given back uncounted, as those of the portable layer can. */
+export type Releasable = Delivery & { release?(): Promise<boolean> };
+
+/** Has a message come again after a `ConfigError`, and resolves as a settlement does. */
+export type Postpone = (delivery: Delivery, delayMs: number, reason: unknown) => Promise<boolean>;
 
 /**
  * Returns the milliseconds before a message comes again after a {@link ConfigError}, which is no fault of the message. The
@@ -74,9 +80,11 @@ const SETUP_WAIT_MS = 900_000;
  * @returns `undefined` for any other error.
  */
 export function setupDelayMs(error: unknown, attempts: number): number | undefined {
-  return error instanceof QueueError && error.code === "config"
-    ? Math.min(SETUP_WAIT_MS * 2 ** (attempts - 1), LONGEST_WAIT_MS)
-    : undefined;
+  return isConfigError(error) ? Math.min(SETUP_WAIT_MS * 2 ** (attempts - 1), LONGEST_WAIT_MS) : undefined;
+}
+
+function isConfigError(error: unknown): boolean {
+  return error instanceof QueueError && error.code === "config";
 }
 
 /** Applies a consumer's options to deliveries. */
@@ -105,6 +113,7 @@ export class DeliveryProcessor {
     backend: string,
     ending?: AbortSignal,
     settling: SettlementActions = delivery,
+    postpone?: Postpone,
   ): Promise<DeliveryOutcome> {
     const startedAt = monotonic(this.clock);
     this.sawOrderingKey ||= delivery.orderingKey !== undefined;
@@ -129,8 +138,14 @@ export class DeliveryProcessor {
       if (dead !== undefined) return this.#settled("deadLettered", dead, delivery, backend, event);
       backoff = undefined; // the wait is for the sink, not for the handler
     }
+    if (setupMs !== undefined) {
+      this.reportFailure("Cannot handle a message: the set-up is wrong; it comes again", delivery, backend, error);
+    }
     const delayMs = setupMs ?? this.#waitMs(backoff, delivery, error, backend);
-    const again = await settling.retry({ delayMs, reason: error });
+    const again =
+      await (setupMs !== undefined && postpone
+        ? postpone(delivery, delayMs, error)
+        : settling.retry({ delayMs, reason: error }));
     return this.#settled("retried", again, delivery, backend, event);
   }
 
@@ -143,7 +158,8 @@ export class DeliveryProcessor {
 
   /** Reports to the observer that a function among the consumer's options failed. */
   reportFailure(message: string, { key, id, attempts }: Delivery, backend: string, cause: unknown): void {
-    const error = new ConsumeError("internal", message, { key, id, backend, cause });
+    const code = isConfigError(cause) ? "config" : "internal";
+    const error = new ConsumeError(code, message, { key, id, backend, cause });
     notify(this.options.observer, "failed", { backend, key, operation: "settle", failures: attempts, error });
   }
 

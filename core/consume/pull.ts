@@ -4,9 +4,17 @@
  * @module
  */
 import { toDeadLetterSink } from "./dead_letter_sink.ts";
-import type { Counts, DeliveryProcessor, SettlementActions } from "./processor.ts";
+import {
+  type Counts,
+  type DeliveryProcessor,
+  type Postpone,
+  type Releasable,
+  type SettlementActions,
+  SETUP_WAIT_MS,
+} from "./processor.ts";
 import type { Delivery, LeasingBackend, ReceiveOptions } from "../protocol.ts";
 import { DEFAULT_PREFETCH } from "../defaults.ts";
+import { delay } from "../util/async.ts";
 import { checkGather, type LaneSettings, pullInLanes } from "./pull_lanes.ts";
 
 /** What one run of a consumer works with. */
@@ -23,9 +31,14 @@ export interface PullRun {
   readonly counts: Counts;
   /** Aborts when the run must have ended, whatever handlers still do. */
   readonly ending: AbortSignal | undefined;
+  /** Ids of messages whose handlers failed with a `ConfigError`, where the backend counts each delivery. */
+  readonly misconfigured: Set<string>;
   /** How handlers are ordered; `undefined`: they run side by side. */
   readonly lanes: LaneSettings | undefined;
 }
+
+/** The most ids that are remembered. */
+const MAX_REMEMBERED = 10_000;
 
 /** The iterator that is pulled from, and the work that ends when it does. */
 export type Pulling = [iterator: AsyncIterator<unknown>, work: Promise<void>];
@@ -33,9 +46,10 @@ export type Pulling = [iterator: AsyncIterator<unknown>, work: Promise<void>];
 /** Pulls deliveries and processes each, until the iteration ends. */
 export function pullDeliveries(backend: LeasingBackend, run: PullRun): Pulling {
   const { processor, concurrency, key, options, stop, counts, ending, lanes } = run;
+  const postpone = postponing(backend, run);
   const processOne = async (delivery: Delivery) => {
-    const settling = settlingOf(processor, backend, delivery);
-    counts[await processor.process(delivery, backend.name, ending, settling)] += 1;
+    const settling = settlingOf(run, backend, delivery);
+    counts[await processor.process(delivery, backend.name, ending, settling, postpone)] += 1;
   };
   if (lanes) {
     checkGather(backend, key, lanes);
@@ -58,17 +72,47 @@ export function pullDeliveries(backend: LeasingBackend, run: PullRun): Pulling {
 }
 
 /** Settles as the delivery does. Where the backend keeps no dead letters, the sink gets them; where it has no delays, a retry has none. */
-function settlingOf(processor: DeliveryProcessor, backend: LeasingBackend, delivery: Delivery): SettlementActions {
+function settlingOf(
+  { processor, misconfigured }: PullRun,
+  backend: LeasingBackend,
+  delivery: Delivery,
+): SettlementActions {
   const { deadLetters = true, delay: delays = true } = backend.capabilities ?? {};
   const keepsDead = deadLetters || processor.options.deadLetter === undefined;
-  if (keepsDead && delays) return delivery;
+  const anyAttempt = misconfigured.delete(delivery.id);
+  if (keepsDead && delays && !anyAttempt) return delivery;
   return {
+    anyAttempt,
     ack: () => delivery.ack(),
     retry: ({ delayMs, reason }) => delivery.retry({ delayMs: delays ? delayMs : 0, reason }),
     deadLetter: async (reason) => {
       if (keepsDead) return await delivery.deadLetter(reason);
       return await toDeadLetterSink(processor, delivery, backend.name, reason) ? await delivery.ack() : undefined;
     },
+  };
+}
+
+/**
+ * Postpones messages after a `ConfigError`, which must not use up their attempts: `maxAttempts` would move them to the dead
+ * letters, or the consumer that starts once the set-up is right. So from half of the attempts on, a message is kept under
+ * its lease for the wait, and given back uncounted. Where each delivery counts, this consumer remembers whose attempts say
+ * nothing.
+ */
+function postponing(
+  backend: LeasingBackend,
+  { processor, misconfigured, options: { signal }, ending }: PullRun,
+): Postpone {
+  const { release = false, delay: delays = true } = backend.capabilities ?? {};
+  return async (delivery: Releasable, delayMs, reason) => {
+    if (!release || !delivery.release) {
+      if (misconfigured.size >= MAX_REMEMBERED) misconfigured.clear();
+      misconfigured.add(delivery.id);
+    } else if (!delays || delivery.attempts * 2 > processor.maxAttempts) {
+      const over = AbortSignal.any([signal, delivery.signal, ...ending ? [ending] : []]);
+      await delay(SETUP_WAIT_MS, processor.clock, over).catch(() => undefined); // at the end of the run it goes back at once
+      return await delivery.release();
+    }
+    return await delivery.retry({ delayMs: delays ? delayMs : 0, reason });
   };
 }
 

@@ -7,6 +7,7 @@ import type { Delivery, LeasingBackend } from "../protocol.ts";
 import type { Clock } from "../util/clock.ts";
 import { ConsumeError } from "../errors.ts";
 import { eachInLanes } from "./lanes.ts";
+import type { Releasable } from "./processor.ts";
 import type { Turns } from "./turns.ts";
 
 /** How a consumer orders its handlers. */
@@ -34,9 +35,6 @@ export interface LaneWork {
   /** True once the run was stopped from outside. */
   stopped(): boolean;
 }
-
-/** A delivery that can be given back uncounted, as those of the portable layer can. */
-type Releasable = Delivery & { release?(): Promise<boolean> };
 
 /** The ordering keys whose last message was seen once, at the most, before a turn begins. */
 const MAX_REMEMBERED = 10_000;

@@ -5,7 +5,7 @@
  */
 import { toDeadLetterSink } from "./dead_letter_sink.ts";
 import { ConsumeError } from "../errors.ts";
-import type { SettlementActions } from "./processor.ts";
+import type { Postpone, SettlementActions } from "./processor.ts";
 import { leave, type Pulling, type PullRun } from "./pull.ts";
 import type { Delivery, LeasingBackend, QueueBackend } from "../protocol.ts";
 import { delay } from "../util/async.ts";
@@ -53,18 +53,26 @@ async function handleInPlace(
   name: string,
   message: Pick<Delivery, "id" | "key" | "payload">,
 ): Promise<void> {
+  let anyAttempt = false;
   for (let attempts = 1;; attempts++) {
     const delivery = implicitDelivery(message, attempts, signal);
     let againMs: number | undefined;
+    const retry = ({ delayMs }: { readonly delayMs?: number | undefined }) => {
+      againMs = delayMs;
+      return Promise.resolve(true);
+    };
     const settling: SettlementActions = {
+      anyAttempt,
       ack: () => Promise.resolve(true),
-      retry: ({ delayMs }) => {
-        againMs = delayMs;
-        return Promise.resolve(true);
-      },
+      retry,
       deadLetter: (reason) => toDeadLetterSink(processor, delivery, name, reason),
     };
-    counts[await processor.process(delivery, name, ending, settling)] += 1;
+    anyAttempt = false;
+    const postpone: Postpone = (_delivery, delayMs) => {
+      anyAttempt = true; // a wrong set-up uses up no attempts
+      return retry({ delayMs });
+    };
+    counts[await processor.process(delivery, name, ending, settling, postpone)] += 1;
     if (againMs === undefined) return;
     await delay(againMs, processor.clock, signal);
   }

@@ -130,8 +130,9 @@ test("handleBatch gives deliveries the key of its options, else the queue's name
   assert.deepEqual(keys, ["slack_events", "slack-events"]);
 });
 
-test("handleBatch retries a ConfigError with growing waits and gives nothing up", async () => {
+test("handleBatch retries a ConfigError with growing waits, gives nothing up and tells", async () => {
   const waits: unknown[] = [];
+  const failed: unknown[] = [];
   for (const attempts of [1, 2, 5, 6, 7, 50]) {
     const reasons: unknown[] = [];
     const { batch, settled } = pushed([{ body: { n: 0 }, attempts }]);
@@ -139,13 +140,17 @@ test("handleBatch retries a ConfigError with growing waits and gives nothing up"
       handler: () => Promise.reject(new ConfigError("API_TOKEN is not set")),
       backoff: () => 0,
       deadLetter: () => assert.fail("given up"),
-      observer: { retried: ({ reason }) => void reasons.push((reason as Error).message) },
+      observer: {
+        retried: ({ reason }) => void reasons.push((reason as Error).message),
+        failed: ({ error, failures }) => void failed.push([error.code, failures]),
+      },
     }).handleBatch(batch);
     assert.equal(summary.retried, 1);
     assert.deepEqual(reasons, ["API_TOKEN is not set"]);
     waits.push(...settled.m0!);
   }
   assert.deepEqual(waits, [900, 1_800, 14_400, 28_800, 57_600, 86_400]);
+  assert.deepEqual(failed, [1, 2, 5, 6, 7, 50].map((attempts) => ["config", attempts]));
 });
 
 test("handleBatch handles a message whose attempts a wrong set-up used up", async () => {
