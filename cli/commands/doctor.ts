@@ -26,7 +26,7 @@ export const command: Command = defineCommand({
   options: {
     "webhook-only": { type: "boolean", help: "this installation takes Slack's requests and has no handlers" },
     "consume-only": { type: "boolean", help: "this installation has handlers alone: no Signing Secret is needed" },
-    "handler-seconds": {
+    "handler-timeout": {
       type: "string",
       value: "n",
       help: "how long the longest handler runs, to compare with leases",
@@ -41,7 +41,7 @@ export const command: Command = defineCommand({
     if (!URL.canParse(timeUrl)) {
       throw new UsageError("--time-url must be a URL, such as https://slack.com/api/api.test");
     }
-    const handlerSeconds = numberOption("handler-seconds", values["handler-seconds"], { whole: false });
+    const handlerSeconds = numberOption("handler-timeout", values["handler-timeout"], { whole: false });
     const named = values.backend ?? (typeof io.env.QUEUE_BACKEND === "string" ? io.env.QUEUE_BACKEND.trim() : "");
     const checks = await examine({
       env: io.env,

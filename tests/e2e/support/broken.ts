@@ -287,7 +287,7 @@ export const BROKEN: readonly Broken[] = [
   {
     what: "a handler that outlives a lease",
     findings: [["lease", /runs for up to 60 s, and cloudflare cannot renew a lease of 30 s/, /^make handlers shorter/]],
-    prepare: async (stack) => ({ ...await WELL.cloudflare!(stack), args: ["--handler-seconds", "60"] }),
+    prepare: async (stack) => ({ ...await WELL.cloudflare!(stack), args: ["--handler-timeout", "60"] }),
   },
   {
     what: "a folder for SQLite that is not there",
