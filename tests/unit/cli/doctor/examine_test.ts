@@ -4,11 +4,13 @@ import assert from "node:assert/strict";
 import { examine, type Subject } from "../../../../cli/doctor/examine.ts";
 import { problemFinding } from "../../../../cli/doctor/variables.ts";
 import { failureFinding } from "../../../../cli/doctor/settings.ts";
-import { scratchKey } from "../../../../cli/doctor/round_trip.ts";
+import { unsafe } from "../../../../cli/doctor/safety.ts";
+import { scratchKey, tryMessage } from "../../../../cli/doctor/round_trip.ts";
 import { MemoryBackend } from "../../../../backends/memory/mod.ts";
 import { helperPrefix } from "../../../../backends/streams/keys.ts";
 import { type ErrorCode, QueueError } from "../../../../core/errors.ts";
-import type { LeasingBackend } from "../../../../core/protocol.ts";
+import type { Env, JsonObject, LeasingBackend } from "../../../../core/protocol.ts";
+import { neverAborts } from "../../../../core/util/async.ts";
 import { HandClock } from "../../../doubles/hand_clock.ts";
 
 /** Never settles. */
@@ -135,6 +137,47 @@ for (const [code, message, setting] of failures) {
     assert.ok(finding.repair.length > 10);
   });
 }
+
+test("tryMessage ends its receive before it removes the queue, also where the message is another", async () => {
+  for (const changed of [false, true]) {
+    const calls: string[] = [];
+    let payload: JsonObject = {};
+    const delivery = { ack: () => Promise.resolve(calls.push("ack") > 0) };
+    const backend = {
+      name: "recording",
+      capabilities: new MemoryBackend().capabilities,
+      publish: (_key: string, sent: JsonObject) => {
+        payload = changed ? {} : sent;
+        return Promise.resolve(calls.push("publish"));
+      },
+      receive: () => ({
+        next: () => Promise.resolve({ done: false, value: { ...delivery, payload } }),
+        return: () => Promise.resolve(calls.push("return")),
+      }),
+      dropQueue: () => Promise.resolve(calls.push("drop")),
+    } as unknown as LeasingBackend;
+    const options = { key: "slack_events", group: "slack-mcp", clock: new HandClock(), signal: neverAborts() };
+    const { state } = await tryMessage(backend, options);
+    assert.equal(state, changed ? "wrong" : "ok");
+    assert.deepEqual(calls, ["publish", ...changed ? [] : ["ack"], "return", "drop"]);
+  }
+});
+
+test("unsafe warns of a Python publisher's MAXLEN that is near, and fails where it is passed", () => {
+  const look = (ready: number, env: Env, key = "slack_events", name = "redis") => {
+    const { capabilities } = new MemoryBackend();
+    const backend = { name, capabilities: { ...capabilities, durable: true } } as LeasingBackend;
+    const depth = { ready, inFlight: 1, delayed: 1_000_000, blocked: 1, dead: 1_000_000 };
+    return [...unsafe({ backend, env, key, depth, handlerSeconds: undefined })].map(({ severity }) => severity);
+  };
+  assert.deepEqual(look(78, { REDIS_STREAM_MAXLEN: "100" }), []);
+  assert.deepEqual(look(79, { REDIS_STREAM_MAXLEN: "100" }), ["warning"]);
+  assert.deepEqual(look(98, { REDIS_STREAM_MAXLEN: "100" }), ["warning"]);
+  assert.deepEqual(look(99, { REDIS_STREAM_MAXLEN: "100" }), ["error"]);
+  assert.deepEqual(look(9_999, {}, "slack:events", "upstash"), ["error"], "a key that Python reads");
+  assert.deepEqual(look(9_999, {}), [], "a key that Python never sees");
+  assert.deepEqual(look(9_999, { REDIS_STREAM_MAXLEN: "100" }, "slack_events", "sqlite"), []);
+});
 
 test("scratchKey is covered by the permissions of its key, and by no pattern of a Python consumer", () => {
   const key = scratchKey("slack:events");
