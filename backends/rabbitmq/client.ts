@@ -49,6 +49,8 @@ export interface AmqpPublishOptions extends AmqpProperties {
 export interface AmqpQueueState {
   /** Messages that can be delivered. */
   readonly messageCount: number;
+  /** Consumers that take from it. */
+  readonly consumerCount: number;
 }
 
 /** Arguments of a queue. */
@@ -66,6 +68,8 @@ export interface AmqpChannel {
   checkQueue(name: string): Promise<AmqpQueueState>;
   bindQueue(queue: string, exchange: string, pattern: string): Promise<unknown>;
   purgeQueue(name: string): Promise<{ readonly messageCount: number }>;
+  /** Removes a queue; one that is not there is removed already. */
+  deleteQueue(name: string): Promise<unknown>;
   publish(
     exchange: string,
     routingKey: string,

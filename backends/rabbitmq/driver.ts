@@ -14,7 +14,7 @@ import type {
   SettleResult,
 } from "../../core/driver.ts";
 import { type ErrorCode, QueueError } from "../../core/errors.ts";
-import { type Capabilities, DEFAULT_GROUP } from "../../core/protocol.ts";
+import { type Capabilities, DEFAULT_GROUP, type Finding } from "../../core/protocol.ts";
 import { abortable, withDeadline } from "../../core/util/async.ts";
 import { systemClock } from "../../core/util/clock.ts";
 import { checkOptions } from "../../core/util/validate.ts";
@@ -23,6 +23,7 @@ import { type Connection, Link } from "./connection.ts";
 import { type Held, PushConsumer } from "./consumer.ts";
 import { RabbitMQDeadLetters } from "./dead_letters.ts";
 import { HELD_MS, nextStop, type Stop } from "./delays.ts";
+import { diagnoseQueue, dropQueues } from "./diagnose.ts";
 import { classifyError } from "./errors.ts";
 import {
   attemptsOf,
@@ -286,6 +287,17 @@ export class RabbitMQDriver implements QueueDriver {
   async ping(signal: AbortSignal): Promise<void> {
     const connection = await this.#publisher.connection(signal);
     await abortable(connection.withChannel(() => Promise.resolve()), signal);
+  }
+
+  async diagnose(key: string, group: string, signal: AbortSignal): Promise<readonly Finding[]> {
+    const connection = await this.#publisher.connection(signal);
+    return await abortable(diagnoseQueue(connection, { topology: this.#topology, key, group }), signal);
+  }
+
+  async dropQueue(key: string, group: string, signal: AbortSignal): Promise<void> {
+    const connection = await this.#consuming.open(signal);
+    await abortable(dropQueues(connection, { topology: this.#topology, key, group }), signal);
+    for (const { current } of [this.#publishing, this.#consuming]) if (current) this.#topology.forget(current, key);
   }
 
   async close(): Promise<void> {

@@ -44,6 +44,11 @@ export class Topology {
     return this.#settings.declare === "active";
   }
 
+  /** Whether queues are to be replicated. */
+  get wantsQuorum(): boolean {
+    return this.active && this.#settings.queueType === "quorum";
+  }
+
   /**
    * The queue of a key and group.
    *
