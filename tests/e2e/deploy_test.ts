@@ -45,7 +45,7 @@ for (const [file, image, program] of IMAGES) {
   const all = instructions(file);
   const only = (name: string) => all.filter(([one]) => one === name).map(([, rest]) => rest);
 
-  test(`${file} is pinned, runs as a user without rights, and gets its signals itself`, () => {
+  test(`${file} is pinned, without rights, and gets its signals itself`, () => {
     const [, version] = image.exec(only("FROM")[0]!) ?? assert.fail(only("FROM")[0]);
     const pins = { deno: /deno@([\d.]+)/.exec(readFileSync(join(ROOT, "README.md"), "utf8"))![1] };
     const bun = /npm:bun@([\d.]+)/.exec(readFileSync(join(ROOT, "tests/deno.json"), "utf8"))![1];

@@ -159,7 +159,7 @@ function unitSettings(text: string, name: string): string[] {
   return [...text.matchAll(new RegExp(`^${name}=(.*)$`, "gm"))].map(([, value]) => value!);
 }
 
-test("systemd: the unit sets variables that the server reads, and leaves it time to stop", async () => {
+test("systemd: the unit sets variables that the server reads, and time to stop", async () => {
   const text = textOf(UNIT);
   const [start = ""] = unitSettings(text, "ExecStart");
   const args = start.split(" ").slice(start.split(" ").indexOf("serve"));

@@ -138,7 +138,7 @@ for (const [code, message, setting] of failures) {
   });
 }
 
-test("tryMessage ends its receive before it removes the queue, also where the message is another", async () => {
+test("tryMessage ends its receive before it removes the queue", async () => {
   for (const changed of [false, true]) {
     const calls: string[] = [];
     let payload: JsonObject = {};
@@ -163,7 +163,7 @@ test("tryMessage ends its receive before it removes the queue, also where the me
   }
 });
 
-test("unsafe warns of a Python publisher's MAXLEN that is near, and fails where it is passed", () => {
+test("unsafe finds a Python publisher's MAXLEN that is near or passed", () => {
   const look = (ready: number, env: Env, key = "slack_events", name = "redis") => {
     const { capabilities } = new MemoryBackend();
     const backend = { name, capabilities: { ...capabilities, durable: true } } as LeasingBackend;
@@ -179,7 +179,7 @@ test("unsafe warns of a Python publisher's MAXLEN that is near, and fails where 
   assert.deepEqual(look(9_999, { REDIS_STREAM_MAXLEN: "100" }, "slack_events", "sqlite"), []);
 });
 
-test("scratchKey is covered by the permissions of its key, and by no pattern of a Python consumer", () => {
+test("scratchKey has the permissions of its key, and no pattern of Python finds it", () => {
   const key = scratchKey("slack:events");
   assert.ok(key.startsWith(helperPrefix("slack:events")));
   assert.ok(helperPrefix(key).startsWith(helperPrefix("slack:events")));
