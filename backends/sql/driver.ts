@@ -10,6 +10,7 @@ import { decodeUtf8 } from "../../core/util/bytes.ts";
 import { type Clock, monotonic } from "../../core/util/clock.ts";
 import type {
   DriverDeadLetters,
+  DriverInspection,
   DriverMessage,
   DriverReceiveOptions,
   QueueDriver,
@@ -23,6 +24,7 @@ import { bodiesOf } from "./bodies.ts";
 import { SqlDeadLetters } from "./dead_letters.ts";
 import { diagnoseTables } from "./diagnose.ts";
 import { type GroupIds, Ids } from "./ids.ts";
+import { SqlInspection } from "./inspection.ts";
 import type { SqlOptions } from "./options.ts";
 import { type QueueLimits, readOutcomes, sendList, STEP } from "./outgoing.ts";
 import { bind, type BoundStatement, type Row, type SqlPort, textOf } from "./port.ts";
@@ -82,6 +84,7 @@ export class SqlDriver implements QueueDriver {
   readonly capabilities: Capabilities;
   readonly maxBatchBytes: number = MAX_BATCH_BYTES;
   readonly deadLetters: DriverDeadLetters;
+  readonly inspect: DriverInspection;
   readonly #port: SqlPort;
   readonly #now: () => number;
   readonly #limits: QueueLimits;
@@ -96,6 +99,7 @@ export class SqlDriver implements QueueDriver {
     this.capabilities = capabilitiesOf(options);
     this.#ids = new Ids(port);
     this.deadLetters = new SqlDeadLetters(port, this.#ids, () => this.#now());
+    this.inspect = new SqlInspection(port, this.#ids, () => this.#now());
     this.#port = port;
     this.#now = timeOf(options.clock);
     this.#limits = { maxLength, dropOldest: overflow === "drop-oldest", dedupWindowMs };
@@ -302,6 +306,7 @@ function capabilitiesOf({ maxPayloadBytes, idleCostPerHour }: SqlDriverOptions):
     headers: true,
     maxLength: true,
     depth: true,
+    inspect: true,
     orderingKeys: true,
     order: "fifo",
     consume: "pull",

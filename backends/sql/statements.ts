@@ -202,6 +202,46 @@ export const GROUP: StatementList = [
   },
 ];
 
+/** Names the groups of a key. */
+export const INSPECT_GROUPS: StatementList = [
+  {
+    text: "select iif(instr(name, char(0)) > 0, cast(name as blob), name) as name from mq_group where k = (select k from mq_queue where name = ?1) order by g",
+    params: ["key"],
+  },
+];
+
+/** Names the keys that have been used, in the order of their names. */
+export const INSPECT_KEYS: StatementList = [
+  {
+    text: "select iif(instr(name, char(0)) > 0, cast(name as blob), name) as name from mq_queue where ?1 is null or name > ?1 order by mq_queue.name limit ?2",
+    params: ["after", "limit"],
+  },
+];
+
+/** Finds when the oldest message was published that a group has not settled; a group that does not exist (null) has settled nothing. */
+export const INSPECT_OLDEST: StatementList = [
+  {
+    text: "select min(at) as at from (select m.at from mq_delivery d cross join mq_message m on m.seq = d.seq where d.g = ?1 and (m.expires is null or m.expires > ?2 or d.lease is not null and d.due > ?2) union all select * from (select m.at from mq_message m where m.k = ?3 and m.seq > coalesce((select cursor from mq_group where g = ?1), 0) and (m.only is null or m.only = ?1) and (m.expires is null or m.expires > ?2) order by m.seq limit 1) union all select s.at from mq_scheduled s where s.k = ?3 and (s.expires is null or s.expires > ?2))",
+    params: ["g", "now", "k"],
+  },
+];
+
+/** Reads the first messages that a group has not settled: those that it has reached, those that it has not, and those that are published with a delay; a group that does not exist (null) has reached none. */
+export const INSPECT_PEEK: StatementList = [
+  {
+    text: "select m.seq, d.attempts, iif(d.lease is not null and d.due > ?1, 'inFlight', iif(d.due > ?1, 'delayed', iif(d.due = -1, 'behind', 'ready'))) as state, 1 as held, m.at, iif(instr(m.okey, char(0)) > 0, cast(m.okey as blob), m.okey) as okey, iif(instr(m.id, char(0)) > 0, cast(m.id as blob), m.id) as id, iif(instr(m.headers, char(0)) > 0, cast(m.headers as blob), m.headers) as headers, iif(instr(m.body, char(0)) > 0, cast(m.body as blob), m.body) as body from mq_delivery d cross join mq_message m on m.seq = d.seq where d.g = ?2 and (m.expires is null or m.expires > ?1 or d.lease is not null and d.due > ?1) order by d.seq limit ?3",
+    params: ["now", "g", "limit"],
+  },
+  {
+    text: "select m.seq, 0 as attempts, iif(m.okey is null, 'ready', 'behind') as state, exists (select 1 from mq_delivery d where d.g = ?1 and d.okey = m.okey) as held, m.at, iif(instr(m.okey, char(0)) > 0, cast(m.okey as blob), m.okey) as okey, iif(instr(m.id, char(0)) > 0, cast(m.id as blob), m.id) as id, iif(instr(m.headers, char(0)) > 0, cast(m.headers as blob), m.headers) as headers, iif(instr(m.body, char(0)) > 0, cast(m.body as blob), m.body) as body from mq_message m where m.k = ?2 and m.seq > coalesce((select cursor from mq_group where g = ?1), 0) and (m.only is null or m.only = ?1) and (m.expires is null or m.expires > ?3) order by m.seq limit ?4",
+    params: ["g", "k", "now", "limit"],
+  },
+  {
+    text: "select s.seq, 0 as attempts, iif(s.due > ?1, 'delayed', iif(s.okey is null, 'ready', 'behind')) as state, exists (select 1 from mq_delivery d where d.g = ?2 and d.okey = s.okey) as held, s.at, iif(instr(s.okey, char(0)) > 0, cast(s.okey as blob), s.okey) as okey, iif(instr(s.id, char(0)) > 0, cast(s.id as blob), s.id) as id, iif(instr(s.headers, char(0)) > 0, cast(s.headers as blob), s.headers) as headers, iif(instr(s.body, char(0)) > 0, cast(s.body as blob), s.body) as body from mq_scheduled s where s.k = ?3 and (s.expires is null or s.expires > ?1) order by s.due, s.seq limit ?4",
+    params: ["now", "g", "k", "limit"],
+  },
+];
+
 /** Leases messages of a group: first those that it has seen before, then those that follow its cursor. */
 export const LEASE: StatementList = [
   {

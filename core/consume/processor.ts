@@ -44,6 +44,8 @@ export interface SettlementActions {
   retry(options: RetryDeliveryOptions): Promise<boolean>;
   /** See {@link Delivery.deadLetter}. Resolves with `undefined` where it could not be kept now and must come again. */
   deadLetter(reason: unknown): Promise<boolean | undefined>;
+  /** True where the body is no JSON object: it must not reach the handler, and belongs to the dead letters. */
+  readonly malformed?: boolean | undefined;
   /** True where the handler runs however often the message was delivered before: the count says nothing of the message. */
   readonly anyAttempt?: boolean | undefined;
 }
@@ -117,8 +119,10 @@ export class DeliveryProcessor {
   ): Promise<DeliveryOutcome> {
     const startedAt = monotonic(this.clock);
     this.sawOrderingKey ||= delivery.orderingKey !== undefined;
-    this.#tell("delivered", delivery, backend, {});
-    const failure = await this.#attempt(delivery, ending, settling.anyAttempt);
+    const unreadable = settling.malformed && new ConsumeError("malformed", "The body must be a JSON object");
+    if (unreadable) this.#tell("unreadable", delivery, backend, { reason: unreadable });
+    else this.#tell("delivered", delivery, backend, {});
+    const failure = unreadable ? { error: unreadable } : await this.#attempt(delivery, ending, settling.anyAttempt);
     const durationMs = monotonic(this.clock) - startedAt;
     const { settlement } = delivery;
     const own = settlement && OUTCOMES[settlement.kind];
@@ -133,7 +137,7 @@ export class DeliveryProcessor {
     const event = { durationMs, reason: error };
     let { backoff } = this.options;
     const setupMs = setupDelayMs(error, delivery.attempts);
-    if (setupMs === undefined && this.#isFinal(error, delivery.attempts)) {
+    if (unreadable || setupMs === undefined && this.#isFinal(error, delivery.attempts)) {
       const dead = await settling.deadLetter(error);
       if (dead !== undefined) return this.#settled("deadLettered", dead, delivery, backend, event);
       backoff = undefined; // the wait is for the sink, not for the handler
@@ -147,13 +151,6 @@ export class DeliveryProcessor {
         ? postpone(delivery, delayMs, error)
         : settling.retry({ delayMs, reason: error }));
     return this.#settled("retried", again, delivery, backend, event);
-  }
-
-  /** Moves a message that is no payload to the dead letters. */
-  async giveUpUnreadable(delivery: Delivery, backend: string): Promise<DeliveryOutcome> {
-    const reason = new ConsumeError("malformed", "The body must be a JSON object", { key: delivery.key });
-    this.#tell("unreadable", delivery, backend, { reason });
-    return this.#settled("deadLettered", await delivery.deadLetter(reason), delivery, backend, { reason });
   }
 
   /** Reports to the observer that a function among the consumer's options failed. */

@@ -52,10 +52,7 @@ export interface PushDeliveryOptions {
 }
 
 /** A delivery that the platform pushed. */
-export interface PushDelivery extends Delivery, Pick<SettlementActions, "anyAttempt"> {
-  /** True where the body is no JSON object: it must not reach a handler, and belongs to the dead letters. */
-  readonly malformed: boolean;
-}
+export type PushDelivery = Delivery & Pick<SettlementActions, "anyAttempt" | "malformed">;
 
 /** Milliseconds: the longest delay of a retry. */
 const MAX_DELAY_MS = 86_400_000;

@@ -86,9 +86,6 @@ export async function handlePushed(
   await withDeadline(processor.clock, deadlineMs, late, undefined, async ({ signal }) => {
     const ended = new Promise<"retried">((resolve) => signal.addEventListener("abort", () => resolve("retried")));
     const handle = async (delivery: PushDelivery): Promise<keyof Counts> => {
-      if (delivery.malformed && !signal.aborted) {
-        return await processor.giveUpUnreadable(delivery, queue);
-      }
       // A handler that outlives the batch must not take the platform's own limit along: its message goes back now.
       const outcome = await (signal.aborted ? ended : Promise.race([processor.process(delivery, queue), ended]));
       if (!delivery.settlement) await delivery.retry();
