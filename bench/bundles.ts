@@ -69,7 +69,7 @@ export const BUNDLES: readonly Bundle[] = [
   {
     name: "cloudflare and slack",
     budget: 11 * 1024,
-    ceiling: 12.1 * 1024,
+    ceiling: 12.3 * 1024,
     code: `
       import { createBatchHandler } from "@slack-mcp/queue";
       import { deadLetterTo, fromBindings } from "@slack-mcp/queue/cloudflare";
@@ -85,7 +85,7 @@ export const BUNDLES: readonly Bundle[] = [
   {
     name: "memory and slack",
     budget: 22 * 1024,
-    ceiling: 27.4 * 1024,
+    ceiling: 29 * 1024,
     code: `
       import { createConsumer } from "@slack-mcp/queue";
       import { fromEnv } from "@slack-mcp/queue/memory";

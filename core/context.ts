@@ -202,13 +202,21 @@ export class BackendContext {
   /** Reports a failure to the observer. */
   reportFailure(operation: FailureEvent["operation"], key: string, failures: number, error: QueueError): void {
     notify(this.options.observer, "failed", { backend: this.driver.name, key, operation, failures, error });
-    this.failed(error);
+    // A publish may be in doubt although the broker has answered: not all replicas have it.
+    this.failed(error, operation !== "publish");
   }
 
-  /** Notes that a call failed, and tells the observer where that shows that the broker is lost. */
-  failed(error: QueueError): void {
+  /**
+   * Notes that a call failed, and tells the observer where that shows that the broker is lost.
+   *
+   * @param doubtful Whether an unknown outcome says that no reply came.
+   */
+  failed(error: QueueError, doubtful = false): void {
+    const { code } = error;
     if (this.#outage) this.#outage.failures += 1;
-    else if (error.code === "connection" || error.code === "timeout") this.#lost(error, 1);
+    else if (code === "connection" || code === "timeout" || doubtful && code === "unknown-outcome") {
+      this.#lost(error, 1);
+    }
   }
 
   /** Notes that the broker has answered, and tells the observer where it was lost. */

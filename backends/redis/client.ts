@@ -153,6 +153,15 @@ function duplicate(client: RedisClient): RedisClient {
   return (client as { duplicate(options: typeof WAITING): RedisClient }).duplicate(WAITING);
 }
 
+/** Returns the clients of a cluster's primaries, in the order of their addresses. */
+export function primariesOf(client: RedisClient): RedisClient[] {
+  return [...(client as unknown as ClusterParts).nodes("master")].sort((a, b) => addressOf(a) < addressOf(b) ? -1 : 1);
+}
+
+function addressOf({ options: { host, port } }: ReturnType<ClusterParts["nodes"]>[number]): string {
+  return `${host}:${port}`;
+}
+
 /**
  * Makes a connection that waits for a stream: on a cluster one connection to the node that has it, in place of a
  * further client with connections to all nodes.
@@ -163,9 +172,7 @@ export async function waitingConnection(client: RedisClient, stream: string): Pr
   const { slots } = client as unknown as ClusterParts;
   const slot = Number(await client.call("CLUSTER", ["KEYSLOT", stream]));
   const address = slots[slot]?.[0];
-  const node = (client as unknown as ClusterParts).nodes("master").find(({ options: { host, port } }) =>
-    `${host}:${port}` === address
-  );
+  const node = (client as unknown as ClusterParts).nodes("master").find((one) => addressOf(one) === address);
   if (node === undefined) throw new Error(`no node is known for slot ${slot}`);
   return { client: duplicate(node), unblock: unblockBy(node) };
 }

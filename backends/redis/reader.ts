@@ -115,12 +115,13 @@ export class BlockingReader {
   /** Drops the connection and ends every wait. */
   close(): void {
     this.#closing.abort(new Error("the reader is closed"));
-    this.#leaveAll();
+    this.leaveAll();
     this.#resume?.();
     this.#discard();
   }
 
-  #leaveAll(): void {
+  /** Ends every wait: there may be something to see. */
+  leaveAll(): void {
     for (const waiter of this.#waiters) waiter.leave();
   }
 
@@ -168,7 +169,7 @@ export class BlockingReader {
     await delay(ms, undefined, undefined, promise);
     this.#resume = undefined;
     // The looks that follow meet a server that is down too, and tell of it.
-    this.#leaveAll();
+    this.leaveAll();
   }
 
   async #connected(): Promise<RedisClient> {

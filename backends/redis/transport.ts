@@ -9,7 +9,7 @@ import { HEALTH } from "../streams/scripts.ts";
 import { helperPrefix, queueKeys } from "../streams/keys.ts";
 import { classifyReply, type StreamsTransport, type WaitState } from "../streams/transport.ts";
 import type { Finding } from "../../core/protocol.ts";
-import { databaseOf, type RedisClient, waitingConnection } from "./client.ts";
+import { databaseOf, primariesOf, type RedisClient, waitingConnection } from "./client.ts";
 import { isReply, RedisConnection } from "./connection.ts";
 import { diagnoseServer } from "./diagnose.ts";
 import { numberOf, WriteGuard } from "./durability.ts";
@@ -61,7 +61,11 @@ export class RedisTransport implements StreamsTransport {
     this.#connection = new RedisConnection(client, {
       ...options,
       prepare: () => this.#prepare(),
-      onLost: () => this.#guard?.reset(),
+      onLost: () => {
+        this.#guard?.reset();
+        // A connection that waits and was not made yet would not notice: whoever waits looks, and tells of it.
+        for (const reader of this.#readers.values()) reader.leaveAll();
+      },
       // What silenced this connection may have silenced one that waits, where silence says nothing.
       onGivenUp: () => this.#renewReaders("the connection that sends was silent"),
     });
@@ -77,7 +81,7 @@ export class RedisTransport implements StreamsTransport {
     if (this.#connection.isReady && !signal.aborted && (!script.publishes || (this.#guard?.idle ?? true))) {
       return this.#evaluate(script, rest);
     }
-    return this.#runSlowly(script, keys[0]!, rest, signal);
+    return this.#runSlowly(script, keys[0] ?? this.#key, rest, signal);
   }
 
   async #runSlowly(script: Script, key: string, rest: readonly string[], signal: AbortSignal): Promise<unknown> {
@@ -155,6 +159,12 @@ export class RedisTransport implements StreamsTransport {
     const known = this.#warnings.has(about);
     this.#warnings.set(about, sentence);
     if (!known) this.#options.warn?.(sentence, this.#key);
+  }
+
+  async runOn(place: number, script: Script, args: readonly string[], signal: AbortSignal): Promise<unknown> {
+    if (!this.#client.isCluster) return place === 0 ? await this.run(script, [], args, signal) : undefined;
+    await this.#connection.ready(signal);
+    return await primariesOf(this.#client)[place]?.call("EVAL", [script.source, "0", ...args]);
   }
 
   async ping(key: string, signal: AbortSignal): Promise<readonly string[]> {

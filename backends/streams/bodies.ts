@@ -7,6 +7,7 @@
 import type { RawDelivery } from "../../core/driver.ts";
 import type { DeadLetter } from "../../core/protocol.ts";
 import { bodyOfBytes } from "../../core/util/bytes.ts";
+import type { PeekedEntry } from "./entries.ts";
 import type { GroupKeys } from "./keys.ts";
 import type { Lease } from "./lease_groups.ts";
 import { keysFor } from "./script.ts";
@@ -31,6 +32,11 @@ async function ask(
   return (answer as unknown[]).map(String);
 }
 
+/** Where an entry is: the place of its stream's key, and its id. */
+function placeOf(member: string): string[] {
+  return member.startsWith("r") ? [REPLAY, member.slice(1)] : [STREAM, member];
+}
+
 async function sha1(text: string): Promise<string> {
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-1", new TextEncoder().encode(text)));
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -48,10 +54,7 @@ export async function withReadableBodies(
 ): Promise<readonly RawDelivery[]> {
   const asked = deliveries.filter(({ body }) => typeof body === "string" && body.includes(REPLACEMENT));
   if (asked.length === 0) return deliveries;
-  const entries = asked.flatMap(({ lease }) => {
-    const { member } = lease as Lease;
-    return member.startsWith("r") ? [REPLAY, member.slice(1)] : [STREAM, member];
-  });
+  const entries = asked.flatMap(({ lease }) => placeOf((lease as Lease).member));
   let digests: readonly string[];
   try {
     digests = await ask(transport, keys, "sha1", entries, signal);
@@ -74,10 +77,28 @@ export async function withBytes(
   if (asked.length === 0) return letters;
   const found = await ask(transport, keys, "hex", asked.flatMap(({ id }) => [DEAD, id]), signal);
   const bodies = new Map(asked.map(({ id }, i) => [id, found[i] ?? ""]));
-  return letters.map((letter) => {
-    const hex = bodies.get(letter.id);
-    if (!hex) return letter;
-    const bytes = Uint8Array.from({ length: hex.length / 2 }, (_, i) => parseInt(hex.slice(2 * i, 2 * i + 2), 16));
-    return { ...letter, ...bodyOfBytes(bytes) };
-  });
+  return letters.map((letter) => ({ ...letter, ...bodyOfHex(bodies.get(letter.id)) }));
+}
+
+/** Gives peeked messages whose body is no UTF-8 their bytes, in base64. One that has no place yet is one of ours: text. */
+export async function withPeekedBytes(
+  transport: StreamsTransport,
+  keys: GroupKeys,
+  peeked: readonly PeekedEntry[],
+  signal: AbortSignal,
+): Promise<readonly PeekedEntry[]> {
+  const asked = peeked.filter(({ body, member }) => member !== "" && body.includes(REPLACEMENT));
+  if (asked.length === 0) return peeked;
+  const entries = asked.flatMap(({ member }) => placeOf(member));
+  const found = await ask(transport, keys, "hex", entries, signal);
+  const bodies = new Map(asked.map(({ member }, i) => [member, found[i]]));
+  return peeked.map((entry) => ({ ...entry, ...bodyOfHex(bodies.get(entry.member)) }));
+}
+
+/** The body that bytes in hexadecimal digits are; nothing where there are none. */
+function bodyOfHex(hex: string | undefined): Partial<ReturnType<typeof bodyOfBytes>> {
+  if (!hex) return {};
+  return bodyOfBytes(
+    Uint8Array.from({ length: hex.length / 2 }, (_, i) => parseInt(hex.slice(2 * i, 2 * i + 2), 16)),
+  );
 }

@@ -28,8 +28,10 @@ import { DEFAULT_DEDUP_WINDOW_MS } from "../../core/defaults.ts";
 import type { Clock } from "../../core/util/clock.ts";
 import { systemClock } from "../../core/util/clock.ts";
 import type {
+  ConnectionListener,
   DriverDeadLetters,
   DriverDepth,
+  DriverInspection,
   DriverMessage,
   DriverReceiveOptions,
   QueueDriver,
@@ -44,6 +46,7 @@ import { StreamsDeadLetters } from "./dead_letters.ts";
 import { readDepth } from "./depth.ts";
 import { diagnoseStream, dropStream } from "./diagnose.ts";
 import { GroupReceiver } from "./group_receiver.ts";
+import { StreamsInspection } from "./inspection.ts";
 import { groupKeys } from "./keys.ts";
 import type { Lease } from "./lease_groups.ts";
 import type { StreamsOptions } from "./options.ts";
@@ -80,10 +83,13 @@ export class StreamsDriver implements QueueDriver {
   readonly maxBatchBytes: number;
   readonly maxWaitMs: number;
   readonly deadLetters: DriverDeadLetters;
+  readonly inspect: DriverInspection;
   readonly #transport: StreamsTransport;
   readonly #clock: Clock;
   readonly #publisher: StreamsPublisher;
   readonly #keepSettled: string;
+  #listener: ConnectionListener | undefined;
+  readonly #receiving: ConstructorParameters<typeof GroupReceiver>[2];
   readonly #groups: Map<string, GroupReceiver> = new Map();
   /** The key that was used last. */
   #recentKey: string;
@@ -92,6 +98,7 @@ export class StreamsDriver implements QueueDriver {
   constructor(transport: StreamsTransport, options: StreamsDriverOptions) {
     this.#transport = transport;
     this.#clock = options.clock ?? systemClock;
+    this.#receiving = { clock: this.#clock, onAnswer: () => this.#listener?.back() };
     this.name = options.name;
     this.maxBatchBytes = options.maxBatchBytes;
     this.maxWaitMs = options.maxWaitMs;
@@ -115,6 +122,7 @@ export class StreamsDriver implements QueueDriver {
       headers: true,
       maxLength: true,
       depth: true,
+      inspect: true,
       orderingKeys: false,
       order: "fifo",
       consume: "pull",
@@ -122,6 +130,12 @@ export class StreamsDriver implements QueueDriver {
       idleCostPerHour: options.idleCostPerHour,
     });
     this.deadLetters = new StreamsDeadLetters(transport);
+    this.inspect = new StreamsInspection(transport);
+  }
+
+  /** Tells the listener when the server has answered, since a receive may wait for long afterwards. */
+  observeConnection(listener: ConnectionListener): void {
+    this.#listener = listener;
   }
 
   /** Texts that must never be seen. */
@@ -143,7 +157,7 @@ export class StreamsDriver implements QueueDriver {
   #group(key: string, group: string): GroupReceiver {
     this.#recentKey = key;
     const id = JSON.stringify([key, group]);
-    const receiver = this.#groups.get(id) ?? new GroupReceiver(this.#transport, groupKeys(key, group), this.#clock);
+    const receiver = this.#groups.get(id) ?? new GroupReceiver(this.#transport, groupKeys(key, group), this.#receiving);
     // The group that was used last stands last.
     this.#groups.delete(id);
     this.#groups.set(id, receiver);

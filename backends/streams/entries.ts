@@ -4,7 +4,7 @@
  * @module
  */
 import type { RawDelivery } from "../../core/driver.ts";
-import type { DeadLetter } from "../../core/protocol.ts";
+import type { DeadLetter, PeekedMessage } from "../../core/protocol.ts";
 import { Lease, type LeaseGroup } from "./lease_groups.ts";
 
 /** Of an entry with more fields and values than this, ours has them all in one field, as JSON. */
@@ -125,5 +125,32 @@ export function readDeadLetter(entry: readonly unknown[], key: string, group: st
     cause: { name: own.get("error") ?? "Error", message: own.get("message") ?? "" },
     publishedAt: at === undefined ? undefined : new Date(at),
     diedAt: new Date(died),
+  };
+}
+
+/** A message that was peeked, and where it stands. */
+export interface PeekedEntry extends Omit<PeekedMessage, "state"> {
+  /** The entry's id, with `r` in front where it was replayed; empty where it has no place yet. */
+  readonly member: string;
+  /** As `lua/inspect_peek.lua` has it. */
+  readonly state: string;
+}
+
+/** Reads a peeked message: `[id, state, attempts, field, value, …]`. */
+export function readPeeked(whole: readonly unknown[], now: number): PeekedEntry {
+  const member = String(whole[0]);
+  const replayed = member.startsWith("r");
+  const entryId = replayed ? member.slice(1) : member;
+  const fields = toMap(whole, 3, replayed);
+  const at = publishedAt(fields.get("at") || undefined, entryId, now);
+  return {
+    member,
+    id: fields.get("id") || entryId,
+    state: String(whole[1]),
+    attempts: Number(whole[2]),
+    orderingKey: fields.get("orderingKey") || undefined,
+    headers: toHeaders(fields.get("headers")) ?? {},
+    publishedAt: at === undefined ? undefined : new Date(at),
+    body: fields.get("data") ?? JSON.stringify(Object.fromEntries(fields)),
   };
 }

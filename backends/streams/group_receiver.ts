@@ -37,13 +37,23 @@ export class GroupReceiver {
   readonly leaseGroups: LeaseGroups;
   readonly #transport: StreamsTransport;
   readonly #clock: Clock;
+  readonly #onAnswer: () => void;
   /** How many bytes the next answer may have: fewer after an answer that did not arrive. */
   #bytes = MOST_BYTES;
   /** How many messages fit into that, by the size of the last ones. */
   #step = FIRST_STEP;
 
-  /** A receiver over a transport. */
-  constructor(transport: StreamsTransport, keys: GroupKeys, clock: Clock) {
+  /**
+   * A receiver over a transport.
+   *
+   * @param onAnswer Called when the server has answered, before anything is waited for.
+   */
+  constructor(
+    transport: StreamsTransport,
+    keys: GroupKeys,
+    { clock, onAnswer }: { readonly clock: Clock; readonly onAnswer: () => void },
+  ) {
+    this.#onAnswer = onAnswer;
     this.#transport = transport;
     this.keys = keys;
     this.#clock = clock;
@@ -101,6 +111,7 @@ export class GroupReceiver {
         this.#step = Math.max(1, Math.floor(this.#step / 4));
         throw error;
       }
+      this.#onAnswer();
       if (answer[0] === -1) {
         leaseGroups.end(leaseMs, group);
         continue;

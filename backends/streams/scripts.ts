@@ -303,6 +303,157 @@ redis.call('XADD', probe, 'NOMKSTREAM', '*', 'p', '')
 return 1`,
 };
 
+/** Names the groups of a stream. */
+export const INSPECT_GROUPS: Script = {
+  name: "inspect_groups",
+  keys: ["stream"],
+  repeatable: true,
+  publishes: false,
+  sha: "e6012706307c71da995c3e9ed62ab9d488c4ee09",
+  source: `local stream = unpack(KEYS, 1, 1)
+local names = {}
+local groups = redis.pcall('XINFO', 'GROUPS', stream)
+for _, fields in ipairs(groups.err and {} or groups) do
+for i = 1, #fields, 2 do if fields[i] == 'name' then names[#names + 1] = fields[i + 1] end end
+end
+return names`,
+};
+
+/** Names streams, and sets of delayed messages, among the next keys of a server. */
+export const INSPECT_KEYS: Script = {
+  name: "inspect_keys",
+  keys: [],
+  repeatable: true,
+  publishes: false,
+  sha: "957aefb8889eabf3182df516ad9d827cfe0af0b9",
+  source: `local cursor, count = unpack(ARGV, 1, 2)
+local page = redis.call('SCAN', cursor, 'COUNT', count)
+local found = { page[1] }
+for _, key in ipairs(page[2]) do
+local kind = redis.pcall('TYPE', key).ok
+if kind == 'stream' then
+found[#found + 1] = 's' .. key
+elseif kind == 'zset' and string.find(key, '^{.+}:.*delayed$') then
+found[#found + 1] = 'd' .. key
+end
+end
+return found`,
+};
+
+/** Reads the first messages that a group has not settled, and changes nothing. */
+export const INSPECT_PEEK: Script = {
+  name: "inspect_peek",
+  keys: ["stream", "delayed", "leases", "again", "replay"],
+  repeatable: true,
+  publishes: false,
+  sha: "7a418f2d98b34d6a5b76907246fc0841188db01e",
+  source: `local stream, delayed, leases, again, replay = unpack(KEYS, 1, 5)
+local group, limit, bytes = unpack(ARGV, 1, 3)
+local c = redis.call
+local clock = c('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local function from(ms) return now + 1 + ms end
+local function int(x) return string.format('%.0f', x) end
+local HOLD = 'given-back'
+local function sortable(id)
+local ms, seq = string.match(id, '^(%d+)-(%d+)$')
+return string.rep('0', 20 - #ms) .. ms .. '-' .. string.rep('0', 20 - #seq) .. seq
+end
+local function plain(text)
+local ms, seq = string.match(text, '^0*(%d+)-0*(%d+)$')
+return ms .. '-' .. seq
+end
+local function isBefore(a, b)
+if #a == #b and string.find(a, '-', 1, true) == string.find(b, '-', 1, true) then return a < b end
+return sortable(a) < sortable(b)
+end
+local function pack(order, expires, id, headers, body)
+return order .. '|' .. int(now) .. '|' .. expires .. '|' .. #id .. '|' .. #headers .. '|' .. id .. headers .. body
+end
+local function unpacked(packed)
+local at, expires, nid, nheaders, start = string.match(packed, '^%d+|(%d+)|(%d*)|(%d+)|(%d+)|()')
+local middle = start + nid
+local rest = middle + nheaders
+return at, expires, string.sub(packed, start, middle - 1), string.sub(packed, middle, rest - 1), string.sub(packed, rest)
+end
+limit, bytes = tonumber(limit), tonumber(bytes)
+local STEP = 200
+local out, spent = { now }, 0
+local function isOver(fields)
+for i = 1, #fields, 2 do
+if fields[i] == 'expires' then return (tonumber(fields[i + 1]) or math.huge) <= now end
+end
+return false
+end
+local function show(id, state, attempts, fields)
+local whole = { id, state, attempts }
+for i = 1, #fields do
+whole[i + 3] = fields[i]
+spent = spent + #fields[i]
+end
+if #out == 1 or spent <= bytes then out[#out + 1] = whole end
+end
+local function known(key)
+local groups = redis.pcall('XINFO', 'GROUPS', key)
+for _, fields in ipairs(groups.err and {} or groups) do
+local is = {}
+for i = 1, #fields, 2 do is[fields[i]] = fields[i + 1] end
+if is.name == group then return is end
+end
+end
+local function stateOf(tag, id, consumer)
+if consumer == HOLD then
+local at = c('ZSCORE', again, tag .. sortable(id))
+if not at then return 'held' end
+return tonumber(at) > now and 'delayed' or 'ready'
+end
+local ends = c('ZSCORE', leases, consumer)
+if ends then return tonumber(ends) > now and 'inFlight' or 'ready' end
+return string.sub(consumer, 1, 6) == 'lease:' and 'ready' or 'inFlight'
+end
+local function given(key, tag)
+local from, shown = '-', 0
+repeat
+local rows = c('XPENDING', key, group, from, '+', math.min(STEP, limit))
+for _, row in ipairs(rows) do
+from = '(' .. row[1]
+local entry = c('XRANGE', key, row[1], row[1])[1]
+local state = entry and stateOf(tag, row[1], row[2])
+if entry and shown < limit and spent < bytes and (state == 'inFlight' or not isOver(entry[2])) then
+show(tag .. row[1], state, row[4], entry[2])
+shown = shown + 1
+end
+end
+until #rows < math.min(STEP, limit) or shown >= limit or spent >= bytes
+end
+local function new(key, tag, after)
+local from, shown = after and '(' .. after or '-', 0
+repeat
+local some = c('XRANGE', key, from, '+', 'COUNT', math.min(STEP, limit))
+for _, entry in ipairs(some) do
+from = '(' .. entry[1]
+if shown < limit and spent < bytes and not isOver(entry[2]) then
+show(tag .. entry[1], 'new', 0, entry[2])
+shown = shown + 1
+end
+end
+until #some < math.min(STEP, limit) or shown >= limit or spent >= bytes
+end
+for _, s in ipairs({ { stream, '' }, { replay, 'r' } }) do
+local is = known(s[1])
+if is then given(s[1], s[2]) end
+if is or s[1] == stream then new(s[1], s[2], is and is['last-delivered-id']) end
+end
+local waiting = c('ZRANGE', delayed, 0, limit - 1, 'WITHSCORES')
+for i = 1, #waiting, 2 do
+if spent >= bytes then break end
+local at, expires, id, headers, body, key = unpacked(waiting[i])
+local fields = { 'data', body, 'id', id, 'headers', headers, 'at', at, 'expires', expires, 'orderingKey', key or '' }
+if not isOver(fields) then show('', tonumber(waiting[i + 1]) > now and 'delayed' or 'new', 0, fields) end
+end
+return out`,
+};
+
 /** Lists dead letters, the oldest first. */
 export const LIST: Script = {
   name: "list",

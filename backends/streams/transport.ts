@@ -31,6 +31,13 @@ export interface StreamsTransport {
    * not left when the signal aborts must not leave; an answer that is on its way is waited for, within the transport's bounds.
    */
   run(script: Script, keys: readonly string[], args: readonly string[], signal: AbortSignal): Promise<unknown>;
+  /**
+   * Runs a script without keys on one of the servers that share the keys, by its place among them. Absent where there is
+   * one server.
+   *
+   * @returns `undefined` where there are not so many.
+   */
+  runOn?(place: number, script: Script, args: readonly string[], signal: AbortSignal): Promise<unknown>;
   /** Called before a queue is looked at, so that nothing that comes between the look and the wait is missed. */
   version?(keys: GroupKeys): unknown;
   /** Resolves when something may be new, when `ms` milliseconds have passed, or when the signal aborts; may resolve early. */
