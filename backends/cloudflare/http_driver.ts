@@ -8,6 +8,7 @@ import { checkOptions, checkValue, count, func, positive, text, type Validators 
 import { BACKEND_CHECKS, type BackendOptions } from "../../core/context.ts";
 import { type Clock, monotonic, systemClock } from "../../core/util/clock.ts";
 import type {
+  ConnectionListener,
   DriverDepth,
   DriverMessage,
   DriverReceiveOptions,
@@ -36,6 +37,7 @@ import {
   sendAll,
 } from "./messages.ts";
 import { byKey, type CloudflareHttpOptions } from "./options.ts";
+import { inspectionOf } from "./inspection.ts";
 import { Poll, pullsPerHour } from "./poll.ts";
 import { Queues } from "./queues.ts";
 import { envelope } from "../../core/envelope.ts";
@@ -77,12 +79,14 @@ export class HttpDriver implements QueueDriver {
   readonly maxSettleBatch = 100;
   readonly secrets: readonly string[];
   readonly deadLetters: QueueDriver["deadLetters"];
+  readonly inspect: QueueDriver["inspect"];
   readonly #client: CloudflareClient;
   readonly #queues: Queues;
   readonly #clock: Clock;
   readonly #maxPollMs: number;
   readonly #polls = new Map<string, Poll>();
   readonly #counts = new Map<string, Counts>();
+  #listener: ConnectionListener | undefined;
 
   /** Nothing is opened and nothing asked before it is needed. */
   constructor(options: CloudflareHttpOptions) {
@@ -109,10 +113,16 @@ export class HttpDriver implements QueueDriver {
       deadLetters: true,
       replay: true,
       depth: true,
+      inspect: true,
       consume: "pull",
       idleCostPerHour: pullsPerHour(maxPollMs),
     };
+    this.inspect = inspectionOf(this.#client, this.#queues, options.queues);
     this.deadLetters = deadLettersOf(this.#client, this.#queues, (key) => this.#polls.get(key)?.expect(0));
+  }
+
+  observeConnection(listener: ConnectionListener): void {
+    this.#listener = listener;
   }
 
   connect(key: string, signal: AbortSignal): Promise<void> | undefined {
@@ -147,6 +157,7 @@ export class HttpDriver implements QueueDriver {
       }
       const leasedUntil = monotonic(this.#clock) + leaseMs;
       const messages = await this.#pull(key, body);
+      this.#listener?.back();
       poll.pulled(messages.length);
       for (const { lease_id } of messages) this.#count(key).leased(lease_id!, leasedUntil);
       if (messages.length > 0 || left <= 0) return await Promise.all(messages.map(deliveryOf));
