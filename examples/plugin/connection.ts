@@ -15,6 +15,7 @@ import {
   type StreamConfig,
 } from "@nats-io/jetstream";
 import { connect, nanos, type NatsConnection } from "@nats-io/transport-node";
+import type { ConnectionListener } from "@slack-mcp/queue/driver";
 import { CONSUMER, namesOf, type StreamNames } from "./names.ts";
 import type { NatsOptions } from "./options.ts";
 
@@ -37,10 +38,22 @@ export class Links {
   readonly #prepared: Map<string, Promise<StreamNames>> = new Map();
   readonly #preparedDead: Map<string, Promise<StreamNames>> = new Map();
   #link: Promise<Link> | undefined;
+  #listener: ConnectionListener | undefined;
+  #reconnected = new AbortController();
   #closed = false;
 
   constructor(options: NatsOptions) {
     this.#options = options;
+  }
+
+  /** Tells the listener when the connection is lost and when it is back. */
+  listen(listener: ConnectionListener): void {
+    this.#listener = listener;
+  }
+
+  /** Aborts when the connection is another one than now. */
+  get reconnected(): AbortSignal {
+    return this.#reconnected.signal;
   }
 
   /** Milliseconds after which the server delivers again. */
@@ -91,8 +104,23 @@ export class Links {
       noAsyncTraces: true,
     });
     if (this.#closed) await connection.close();
+    this.#listener?.back();
+    void this.#watch(connection);
     const streams = await jetstreamManager(connection, { timeout: ANSWER_MS, checkAPI: false });
     return { connection, streams, client: jetstream(connection, { timeout: ANSWER_MS }) };
+  }
+
+  /** The client connects again by itself: what it says is all that can be known. */
+  async #watch(connection: NatsConnection): Promise<void> {
+    for await (const { type } of connection.status()) {
+      if (type === "disconnect" && !this.#closed) this.#listener?.lost(new Error("the connection to the server broke"));
+      else if (type === "reconnect") {
+        this.#listener?.back();
+        // Requests that were on their way are lost: whoever waits for an answer asks again.
+        this.#reconnected.abort();
+        this.#reconnected = new AbortController();
+      }
+    }
   }
 
   async #create(key: string): Promise<StreamNames> {

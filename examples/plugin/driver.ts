@@ -6,6 +6,7 @@
 import type { Capabilities, ErrorCode } from "@slack-mcp/queue";
 import {
   type Clock,
+  type ConnectionListener,
   type DriverDeadLetters,
   type DriverMessage,
   type DriverReceiveOptions,
@@ -70,6 +71,11 @@ export class NatsDriver implements QueueDriver {
     this.deadLetters = deadLettersOf(this.#links);
   }
 
+  /** Tells when the connection is lost and when it is back: the client says so by itself. */
+  observeConnection(listener: ConnectionListener): void {
+    this.#links.listen(listener);
+  }
+
   /** Waits for the connection and the streams of a key. */
   async connect(key: string, signal: AbortSignal): Promise<void> {
     const { promise, reject } = Promise.withResolvers<never>();
@@ -105,7 +111,8 @@ export class NatsDriver implements QueueDriver {
 
   /** Pulls what is ready; waits for one message where nothing is. */
   async receive(key: string, options: DriverReceiveOptions): Promise<RawDelivery[]> {
-    const { max, leaseMs, waitMs, signal } = options;
+    const { max, leaseMs, waitMs } = options;
+    const signal = AbortSignal.any([options.signal, this.#links.reconnected]);
     const { connection } = await this.#links.open();
     const { stream } = await this.#links.prepare(key);
     if (signal.aborted) return [];

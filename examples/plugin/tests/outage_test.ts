@@ -1,0 +1,38 @@
+// A server that is away under an idle consumer is told of once, and once more when it is back.
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { fromEnv } from "@acme/nats-queue";
+import { PASSWORD, startNats } from "./nats_server.ts";
+
+test("nats: a server that was killed is told of once, and once when it is back", async () => {
+  await using server = await startNats();
+  const lines: string[] = [];
+  const waiting: (() => void)[] = [];
+  const note = (line: string) => {
+    lines.push(line);
+    for (const wake of waiting.splice(0)) wake();
+  };
+  const until = async (count: number) => {
+    while (lines.length < count) await new Promise<void>((resolve) => waiting.push(resolve));
+  };
+  const env = { NATS_URL: server.url, NATS_USERNAME: "app", NATS_PASSWORD: PASSWORD, NATS_RETRY_DELAY: "0.02" };
+  const observer = {
+    disconnected: ({ backend }: { backend: string }) => note(`lost ${backend}`),
+    connected: ({ backend }: { backend: string }) => note(`back ${backend}`),
+  };
+  await using backend = fromEnv(env, { observer });
+  await backend.publish("slack_events", { n: 1 });
+  const deliveries = backend.receive("slack_events");
+  await (await deliveries.next()).value!.ack();
+  const next = deliveries.next();
+  await server.kill();
+  await until(1);
+  await server.start();
+  await until(2);
+  await backend.publish("slack_events", { n: 2 });
+  const { value: delivery } = await next;
+  assert.deepEqual(delivery?.payload, { n: 2 });
+  await delivery!.ack();
+  await deliveries.return!();
+  assert.deepEqual(lines, ["lost nats", "back nats"]);
+});
