@@ -5,9 +5,11 @@
  */
 import type { DriverInspection } from "../../core/driver.ts";
 import type { PeekedMessage } from "../../core/protocol.ts";
+import { bodyOfBytes } from "../../core/util/bytes.ts";
+import { bodiesOf } from "./bodies.ts";
 import type { Ids } from "./ids.ts";
 import { bind, type Row, type SqlPort, textOf } from "./port.ts";
-import { INSPECT_GROUPS, INSPECT_KEYS, INSPECT_OLDEST, INSPECT_PEEK } from "./statements.ts";
+import { INSPECT_GROUPS, INSPECT_KEYS, INSPECT_OLDEST, INSPECT_PEEK, MESSAGE_BODIES } from "./statements.ts";
 
 /** Keys on one page. */
 const PAGE = 1_000;
@@ -65,13 +67,16 @@ export class SqlInspection implements DriverInspection {
     const list = bind(INSPECT_PEEK, { k, g, now: this.#now(), limit });
     const [reached, unread, scheduled] = await this.#port.run(list, { mode: "read", signal, generation });
     const placed = [...reached!, ...unread!].sort((a, b) => Number(a.seq) - Number(b.seq));
+    const rows = [...placed, ...scheduled!].slice(0, limit);
+    const numberOf = ({ seq }: Row) => Number(seq);
+    const bodyOf = await bodiesOf(this.#port, rows, { numberOf, statements: MESSAGE_BODIES, signal, generation });
     const headed = new Set<string | undefined>();
-    return [...placed, ...scheduled!].slice(0, limit).map((row) => peeked(row, headed));
+    return rows.map((row) => peeked(row, bodyOf(row), headed));
   }
 }
 
 /** Reads a message; `headed` has the ordering keys of those before it. */
-function peeked(row: Row, headed: Set<string | undefined>): PeekedMessage {
+function peeked(row: Row, body: string | Uint8Array, headed: Set<string | undefined>): PeekedMessage {
   const orderingKey = textOf(row.okey);
   const headers = textOf(row.headers);
   const free = row.held === 0 && !headed.has(orderingKey);
@@ -83,6 +88,6 @@ function peeked(row: Row, headed: Set<string | undefined>): PeekedMessage {
     orderingKey,
     headers: headers === undefined ? {} : JSON.parse(headers),
     publishedAt: new Date(Number(row.at)),
-    body: textOf(row.body)!,
+    ...typeof body === "string" ? { body } : bodyOfBytes(body),
   };
 }
