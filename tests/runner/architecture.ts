@@ -22,7 +22,7 @@ export interface Edge {
 }
 
 /** The modules beside itself that a module may import from. All others may import nothing of the house. */
-const LAYERS: Readonly<Record<string, readonly string[]>> = {
+export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   "mod.ts": ["core", "env.ts"],
   "driver.ts": ["core"],
   "env.ts": ["core"],
@@ -38,18 +38,17 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** The only modules that a package may be imported in. */
-const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "ioredis": ["backends/redis"],
   "@upstash/redis": ["backends/upstash"],
-  "@cloudamqp/amqp-client": ["backends/rabbitmq"],
   "amqplib": ["backends/rabbitmq"],
 };
 
 /** The modules that run where `node:` modules are. */
-const WITH_NODE: readonly string[] = ["backends/sqlite", "backends/redis", "backends/rabbitmq", "create", "cli"];
+export const WITH_NODE: readonly string[] = ["backends/sqlite", "backends/redis", "backends/rabbitmq", "create", "cli"];
 
 /** The modules that may reach for what a runtime has of its own. */
-const WITH_RUNTIME: readonly string[] = ["create", "cli"];
+export const WITH_RUNTIME: readonly string[] = ["create", "cli"];
 
 /** The module of a file: `"core"`, `"backends/redis"`, `"mod.ts"`, or the folder of what is not published. */
 export function moduleOf(file: string): string {
@@ -63,7 +62,7 @@ function packageOf(specifier: string): string {
 }
 
 /** The ways of a message through `core/`: they never import one another. */
-const SIDES: readonly string[] = ["publish", "receive", "consume"];
+export const SIDES: readonly string[] = ["publish", "receive", "consume"];
 
 /** Returns the folder of `core/` that a file is in, or `""`. */
 function sideOf(file: string): string {

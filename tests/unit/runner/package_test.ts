@@ -28,7 +28,7 @@ test("publish: every export is a file with a module doc and an example", () => {
   }
 });
 
-test("publish: every backend's room is exported by its name", () => {
+test("publish: every backend's module is exported by its name", () => {
   for (const name of ["memory", "sqlite", "redis", "upstash", "cloudflare", "rabbitmq"]) {
     const path = `./backends/${name}/mod.ts`;
     assert.equal(config.exports[`./${name}`], existsSync(join(ROOT, path)) ? path : undefined, name);
