@@ -6,7 +6,7 @@
 import { type CapabilityName, capabilityNames } from "../../testing/capability.ts";
 import { conformanceCases } from "../../testing/cases/mod.ts";
 import type { CapabilityStatus, ConformanceReport, DeclaredLimits } from "../../testing/report.ts";
-import { formatTable } from "./markdown_table.ts";
+import { markdownTable } from "./table.ts";
 
 /** One backend on one runtime. */
 export interface MatrixRow {
@@ -127,7 +127,7 @@ export function matrixTable(rows: readonly MatrixRow[]): string {
     notes.push(`[^${notes.length + 1}]: \`${name}\` of ${backend}: ${note}.`);
     return `${text} [^${notes.length}]`;
   };
-  const table = formatTable([
+  const table = markdownTable([
     ["", ...backends],
     [
       "proven on",
@@ -143,7 +143,7 @@ export function matrixTable(rows: readonly MatrixRow[]): string {
 /** Every case, by its rule. */
 export function casesTable(): string {
   const ordered = [...conformanceCases].sort((a, b) => a.rule - b.rule);
-  return formatTable([
+  return markdownTable([
     ["rule", "case", "what must be true", "stands for", "needs of the backend", "needs of the harness"],
     ...ordered.map(({ id, rule, title, proves, needs, lacks, features }) => [
       String(rule),

@@ -1,15 +1,8 @@
 // The test server of Cloudflare's API, held to the documented shapes: a wrong stand-in would prove nothing.
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import type { Clock } from "../../../core/util/clock.ts";
+import { HandClock } from "../../doubles/hand_clock.ts";
 import { CloudflareApi, type CloudflareApiOptions, Disconnect } from "../../fakes/cloudflare_api.ts";
-
-class HandClock implements Clock {
-  time = 1_700_000_000_000;
-  now = () => this.time;
-  setTimeout = (callback: () => void) => queueMicrotask(callback);
-  clearTimeout = () => {};
-}
 
 interface Answer {
   readonly status: number;
@@ -51,7 +44,7 @@ test("cloudflare api: a published message is pulled in the documented shape", as
   assert.deepEqual(Object.keys(message).sort(), ["attempts", "body", "id", "lease_id", "metadata", "timestamp_ms"]);
   assert.deepEqual(decode(message.body), { greeting: "hällo" });
   assert.equal(message.attempts, 1);
-  assert.equal(message.timestamp_ms, clock.time);
+  assert.equal(message.timestamp_ms, clock.now());
   assert.equal(message.metadata["CF-Content-Type"], "json");
 });
 
@@ -73,9 +66,9 @@ test("cloudflare api: a lease hides a message until its timeout, counting an att
   const pull = async () =>
     (await call("POST", `/${queue.id}/messages/pull`, { visibility_timeout_ms: 5000 })).result.messages;
   const [first] = await pull();
-  clock.time += 4999;
+  await clock.advance(4999);
   assert.deepEqual(await pull(), []);
-  clock.time += 1;
+  await clock.advance(1);
   const [second] = await pull();
   assert.equal(second.id, first.id);
   assert.equal(second.attempts, 2);
@@ -93,9 +86,9 @@ test("cloudflare api: acks and retries in one call, with counts, delays and warn
   });
   assert.deepEqual([result.ackCount, result.retryCount, Object.keys(result.warnings)], [1, 1, ["nobody's"]]);
   const pull = async () => (await call("POST", `/${queue.id}/messages/pull`, {})).result.messages;
-  clock.time += 59_999;
+  await clock.advance(59_999);
   assert.deepEqual(await pull(), []);
-  clock.time += 1;
+  await clock.advance(1);
   assert.equal((await pull())[0].attempts, 2);
 });
 
@@ -106,7 +99,7 @@ test("cloudflare api: a late ack counts, or not, as the queue is configured", as
     await call("POST", `/${queue.id}/messages`, { body: {} });
     const pull = async () => (await call("POST", `/${queue.id}/messages/pull`, {})).result.messages[0];
     const first = await pull();
-    clock.time += 30_000;
+    await clock.advance(30_000);
     await pull();
     const { result } = await call("POST", `/${queue.id}/messages/ack`, { acks: [{ lease_id: first.lease_id }] });
     assert.equal(result.ackCount, lateAcks === "accepted" ? 1 : 0);
@@ -126,7 +119,7 @@ test("cloudflare api: a message's delay wins over its batch's and its queue's", 
   for (let second = 0; second <= 30; second += 10) {
     const { result } = await call("POST", `/${queue.id}/messages/pull`, { visibility_timeout_ms: 3_600_000 });
     due.push(result.messages.map(({ body }: { body: string }) => decode(body)));
-    clock.time += 10_000;
+    await clock.advance(10_000);
   }
   assert.deepEqual(due, [["now"], ["own"], ["batch"], ["queue"]]);
 });
@@ -145,7 +138,7 @@ test("cloudflare api: a message out of retries is in the dead letter queue, or g
         retries: turn % 2 ? [] : result.messages.map(({ lease_id }: { lease_id: string }) => ({ lease_id })),
       });
     }
-    clock.time += 1000;
+    await clock.advance(1000);
   }
   assert.deepEqual(attempts, [1, 2, 3]);
   assert.deepEqual([queue.size, doomed.size, api.queue("q-dlq").size], [0, 0, 1]);
@@ -206,17 +199,17 @@ test("cloudflare api: 429 with Retry-After after 1,200 requests in five minutes"
   const { api, call, clock } = setup();
   const { id } = api.queue("q");
   for (let sent = 0; sent < 1200; sent++) assert.equal((await call("GET", `/${id}/metrics`)).status, 200);
-  clock.time += 60_000;
+  await clock.advance(60_000);
   const refused = await call("POST", `/${id}/messages`, { body: {} });
   assert.deepEqual([refused.status, codes(refused), refused.headers.get("retry-after")], [429, [971], "240"]);
   assert.equal((await call("POST", `/${id}/messages/pull`, {})).status, 200);
   assert.equal((await call("POST", `/${id}/messages/ack`, { acks: [] })).status, 200);
-  clock.time += 240_000;
+  await clock.advance(240_000);
   assert.equal((await call("POST", `/${id}/messages`, { body: {} })).status, 200);
 });
 
 test("cloudflare api: faults befall one request of the action that they name", async () => {
-  const { api, call } = setup();
+  const { api, call, clock } = setup();
   const queue = api.queue("q");
   api.fault({ kind: "cut" }, "send");
   api.fault({ kind: "lost" }, "send");
@@ -229,7 +222,11 @@ test("cloudflare api: faults befall one request of the action that they name", a
   assert.equal(queue.size, 1);
   const refused = await send();
   assert.deepEqual([refused.status, codes(refused), refused.headers.get("retry-after")], [429, [10250], "2"]);
-  assert.equal((await send()).status, 200);
+  const late = send();
+  await clock.advance(49);
+  assert.equal(queue.size, 1);
+  await clock.advance(1);
+  assert.equal((await late).status, 200);
   assert.deepEqual(api.requests.map(({ action, status }) => [action, status]), [
     ["send", 0],
     ["send", 200],

@@ -9,7 +9,7 @@ import { countByFolder } from "../../runner/coverage.ts";
 import { run } from "../../runner/child.ts";
 import { parseJUnit } from "../../runner/junit.ts";
 import { findProgram, installServices, SERVICES } from "../../runner/services.ts";
-import { formatTable } from "../../runner/table.ts";
+import { formatTable, markdownTable } from "../../runner/table.ts";
 import {
   COMPANIONS,
   excludedFiles,
@@ -169,6 +169,11 @@ test("coverage: lines and branches are counted by folder", () => {
 
 test("table: columns line up", () => {
   assert.equal(formatTable(["name", "n"], [["a", 1], ["longer", 100]]), "name      n\na         1\nlonger  100");
+});
+
+test("markdownTable pads columns to one width, and escapes what ends a cell", () => {
+  const table = markdownTable([["name", "n"], ["a|b", "ü😀"]]);
+  assert.equal(table, "| name | n   |\n| ---- | --- |\n| a\\|b | ü😀  |");
 });
 
 test("runner: an unknown runtime is refused by name", async () => {
