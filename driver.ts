@@ -20,13 +20,8 @@ export * from "./core/driver.ts";
 export { createBackend, PortableBackend } from "./core/backend.ts";
 export { checkDriver } from "./core/driver_checks.ts";
 export type { BackendOptions } from "./core/context.ts";
-export {
-  EnvReader,
-  type NumberBounds,
-  type QueueConfig,
-  readQueueConfig,
-  readQueueFields,
-} from "./core/config/env_reader.ts";
+export { EnvReader, type QueueConfig, readQueueConfig, readQueueFields } from "./core/config/env_reader.ts";
+export { type NumberBounds, type RetryConfig, VariableReader } from "./core/config/variables.ts";
 export { backoffMs, type BackoffOptions, retry, type RetryOptions, withRetry } from "./core/util/retry.ts";
 export { type Clock, systemClock } from "./core/util/clock.ts";
 export { delay } from "./core/util/async.ts";

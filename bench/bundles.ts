@@ -85,7 +85,7 @@ export const BUNDLES: readonly Bundle[] = [
   {
     name: "memory and slack",
     budget: 22 * 1024,
-    ceiling: 29 * 1024,
+    ceiling: 28.5 * 1024,
     code: `
       import { createConsumer } from "@slack-mcp/queue";
       import { fromEnv } from "@slack-mcp/queue/memory";

@@ -54,7 +54,7 @@
  * @module
  */
 import { PortableBackend } from "../../core/backend.ts";
-import { EnvReader, readQueueFields } from "../../core/config/env_reader.ts";
+import { readRetryFields, VariableReader } from "../../core/config/variables.ts";
 import type { FromEnvOptions } from "../../core/config/registry.ts";
 import { backendOptions } from "../../core/context.ts";
 import { MemoryBroker } from "./broker.ts";
@@ -89,9 +89,9 @@ let shared: MemoryBroker | undefined;
  * @throws {ConfigError} A `MEMORY_…` variable that is wrong.
  */
 export function fromEnv(env: object, { observer }: FromEnvOptions = {}): MemoryBackend {
-  const reader = new EnvReader(env);
-  const { timeoutMs, maxRetries, retryDelayMs, messageTtlMs, maxLength } = readQueueFields(reader, "MEMORY");
+  const reader = new VariableReader(env);
+  const settings = readRetryFields(reader, "MEMORY");
   reader.check();
   shared ??= new MemoryBroker();
-  return new MemoryBackend({ broker: shared, timeoutMs, maxRetries, retryDelayMs, messageTtlMs, maxLength, observer });
+  return new MemoryBackend({ broker: shared, ...settings, observer });
 }

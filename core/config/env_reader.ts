@@ -3,14 +3,12 @@
  *
  * @module
  */
-import { DEFAULT_MAX_RETRIES, DEFAULT_RETRY_DELAY_MS, DEFAULT_TIMEOUT_MS } from "../defaults.ts";
 import { ConfigError } from "../errors.ts";
-import type { Env } from "../protocol.ts";
-import { isPlainObject, kindOf } from "../util/json.ts";
-import { misspelt } from "./misspelt.ts";
+import { isPlainObject } from "../util/json.ts";
+import { readRetryFields, type RetryConfig, shown, VariableReader } from "./variables.ts";
 
 /** The settings that every backend has, in milliseconds. */
-export interface QueueConfig {
+export interface QueueConfig extends RetryConfig {
   /**
    * `<PREFIX>_URL`, without user and password, which have their own fields.
    *
@@ -28,57 +26,11 @@ export interface QueueConfig {
    */
   readonly ssl: boolean | undefined;
   /**
-   * `<PREFIX>_TIMEOUT`: seconds in the variable, milliseconds here.
-   *
-   * @default 5_000
-   */
-  readonly timeoutMs: number;
-  /**
-   * `<PREFIX>_MAX_RETRIES`.
-   *
-   * @default 3
-   */
-  readonly maxRetries: number;
-  /**
-   * `<PREFIX>_RETRY_DELAY`, the first wait before trying again: seconds in the variable, milliseconds here.
-   *
-   * @default 100
-   */
-  readonly retryDelayMs: number;
-  /**
    * `<PREFIX>_DURABLE`: whether messages outlive a restart of the broker, where the backend can choose.
    *
    * @default true
    */
   readonly durable: boolean;
-  /**
-   * `<PREFIX>_MESSAGE_TTL`: seconds in the variable, milliseconds here.
-   *
-   * @default messages live until they are settled
-   */
-  readonly messageTtlMs: number | undefined;
-  /**
-   * `<PREFIX>_MAX_LENGTH`: the most messages of a key.
-   *
-   * @default no limit
-   */
-  readonly maxLength: number | undefined;
-}
-
-/** Bounds of a number. */
-export interface NumberBounds {
-  /**
-   * The smallest number allowed.
-   *
-   * @default 0
-   */
-  readonly min?: number | undefined;
-  /**
-   * The largest number allowed.
-   *
-   * @default no bound
-   */
-  readonly max?: number | undefined;
 }
 
 const ENCODE = "percent-encode user and password, such as / as %2F, @ as %40, # as %23, % as %25";
@@ -102,43 +54,7 @@ const FALSE = new Set(["false", "0", "no", "off"]);
  * reader.check(); // throws a ConfigError where something was wrong
  * ```
  */
-export class EnvReader {
-  readonly #env: Env;
-  readonly #problems: string[] = [];
-  readonly #read = new Set<string>();
-  readonly #readLater: string[] = [];
-
-  /**
-   * Creates a reader of an environment.
-   *
-   * @throws {TypeError} Not an object.
-   */
-  constructor(env: object) {
-    if (typeof env !== "object" || env === null) throw new TypeError(`env must be an object, found ${kindOf(env)}`);
-    this.#env = env as Env;
-  }
-
-  /** Adds a problem: one sentence with the variable, the value that was found and the values that are allowed. */
-  problem(sentence: string): void {
-    this.#problems.push(sentence);
-  }
-
-  /** Returns a value as it is: a string, or a platform's binding. */
-  raw(name: string): unknown {
-    this.#read.add(name);
-    const value = this.#env[name];
-    return value === "" ? undefined : value;
-  }
-
-  /** Reads a text. */
-  string(name: string): string | undefined {
-    const value = this.raw(name);
-    if (value === undefined || value === null) return undefined;
-    if (typeof value === "string") return value;
-    this.problem(`${name} must be a string, found ${kindOf(value)}`);
-    return undefined;
-  }
-
+export class EnvReader extends VariableReader {
   /** Reads a text that must be set. */
   required(name: string, hint: string): string {
     const value = this.string(name);
@@ -156,17 +72,6 @@ export class EnvReader {
     if (FALSE.has(value)) return false;
     this.problem(`${name} must be true or false, found ${shown(value)}`);
     return undefined;
-  }
-
-  /** Reads a whole number within bounds. */
-  integer(name: string, bounds: NumberBounds = {}): number | undefined {
-    return this.#number(name, bounds, "a whole number", Number.isSafeInteger);
-  }
-
-  /** Reads seconds, whole or not, and returns milliseconds. */
-  seconds(name: string, bounds: NumberBounds = {}): number | undefined {
-    const value = this.#number(name, bounds, "a number of seconds", Number.isFinite);
-    return value === undefined ? undefined : value * 1_000;
   }
 
   /** Reads one of several texts. */
@@ -256,11 +161,6 @@ export class EnvReader {
     return undefined;
   }
 
-  /** Notes that variables with this prefix, such as `CLOUDFLARE_QUEUE_`, are read later: none of them is misspelt. */
-  readLater(prefix: string): void {
-    this.#readLater.push(prefix);
-  }
-
   /**
    * Runs a part of the start that may throw a `ConfigError`, and adds that error's problems to this reader's own, so
    * that an operator sees the problems of all parts at once.
@@ -274,42 +174,10 @@ export class EnvReader {
       return await part();
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
-      this.#problems.push(...error.problems);
+      for (const problem of error.problems) this.problem(problem);
       return undefined;
     }
   }
-
-  /**
-   * Ends the reading. A variable that was not read but is nearly one that was, such as `REDIS_MAXLENGTH`, is a problem
-   * too: its setting would be ignored in silence.
-   *
-   * @param backend The backend that is configured, for the error. Default: none.
-   * @throws {ConfigError} Every problem.
-   */
-  check(backend?: string): void {
-    const problems = [...this.#problems, ...misspelt(this.#env, this.#read, this.#readLater)];
-    if (problems.length > 0) throw new ConfigError(problems, { backend });
-  }
-
-  #number(
-    name: string,
-    { min = 0, max = Infinity }: NumberBounds,
-    what: string,
-    accept: (value: number) => boolean,
-  ): number | undefined {
-    const value = this.string(name)?.trim();
-    if (value === undefined) return undefined;
-    const number = value === "" ? NaN : Number(value);
-    if (accept(number) && number >= min && number <= max) return number;
-    const bounds = max === Infinity ? `of at least ${min}` : `from ${min} to ${max}`;
-    this.problem(`${name} must be ${what} ${bounds}, found ${shown(value)}`);
-    return undefined;
-  }
-}
-
-/** What was found, short enough to read. Only for variables that hold no secret. */
-function shown(value: string): string {
-  return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
 }
 
 /**
@@ -328,12 +196,8 @@ export function readQueueFields(reader: EnvReader, prefix: string, schemes?: rea
     url: url?.href,
     username,
     ssl: reader.boolean(`${prefix}_SSL`),
-    timeoutMs: reader.seconds(`${prefix}_TIMEOUT`, { min: 0.001 }) ?? DEFAULT_TIMEOUT_MS,
-    maxRetries: reader.integer(`${prefix}_MAX_RETRIES`) ?? DEFAULT_MAX_RETRIES,
-    retryDelayMs: reader.seconds(`${prefix}_RETRY_DELAY`) ?? DEFAULT_RETRY_DELAY_MS,
     durable: reader.boolean(`${prefix}_DURABLE`) ?? true,
-    messageTtlMs: reader.seconds(`${prefix}_MESSAGE_TTL`, { min: 0.001 }),
-    maxLength: reader.integer(`${prefix}_MAX_LENGTH`, { min: 1 }),
+    ...readRetryFields(reader, prefix),
   };
   return Object.defineProperty(config, "password", { value: password, enumerable: false }) as QueueConfig;
 }

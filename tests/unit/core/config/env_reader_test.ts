@@ -91,10 +91,10 @@ test("readQueueConfig reports all problems at once: variable, found, allowed", (
     "R_USERNAME must be a string, found a number",
     "R_PASSWORD must be a string, found an object",
     `R_SSL must be true or false, found "maybe"`,
+    `R_DURABLE must be true or false, found "2"`,
     `R_TIMEOUT must be a number of seconds of at least 0.001, found "0"`,
     `R_MAX_RETRIES must be a whole number of at least 0, found "-1"`,
     `R_RETRY_DELAY must be a number of seconds of at least 0, found "soon"`,
-    `R_DURABLE must be true or false, found "2"`,
     `R_MESSAGE_TTL must be a number of seconds of at least 0.001, found "Infinity"`,
     `R_MAX_LENGTH must be a whole number of at least 1, found "1.5"`,
   ]);
