@@ -19,14 +19,6 @@ export interface GroupQueue {
 /** Looks at the queue of a group. One that is not there yet is declared when it is used first. */
 export async function diagnoseQueue(connection: Connection, { topology, key, group }: GroupQueue): Promise<Finding[]> {
   const found: Finding[] = [];
-  if (connection.blocked !== undefined) {
-    found.push({
-      severity: "error",
-      setting: "vm_memory_high_watermark or disk_free_limit",
-      problem: `the broker takes no messages: ${connection.blocked}`,
-      repair: "give the node more memory or disk, or start consumers; rabbitmqctl status shows which one it is",
-    });
-  }
   const queue = topology.queueOf(key, group);
   const state = await connection.withChannel((channel) => channel.checkQueue(queue)).catch((error: unknown) => {
     if (classifyError(error) === "not-found" && !connection.lost) return undefined;

@@ -8,6 +8,7 @@ import { type Command, defineCommand } from "../command.ts";
 import type { Check } from "../doctor/check.ts";
 import { TIME_URL } from "../doctor/clock.ts";
 import { examine } from "../doctor/examine.ts";
+import { loadHandler } from "../serve/handlers.ts";
 import { columns, printable, writeJson } from "../render.ts";
 
 const DETAILS = `It looks at every variable, reaches the broker with its credentials and permissions, writes a message
@@ -24,6 +25,7 @@ export const command: Command = defineCommand({
   usage: "[options]",
   details: DETAILS,
   options: {
+    handlers: { type: "string", value: "file", help: "as for serve: the module with your handlers, to be loaded" },
     "webhook-only": { type: "boolean", help: "this installation takes Slack's requests and has no handlers" },
     "consume-only": { type: "boolean", help: "this installation has handlers alone: no Signing Secret is needed" },
     "handler-timeout": {
@@ -53,6 +55,7 @@ export const command: Command = defineCommand({
       handlerSeconds: values["webhook-only"] ? undefined : handlerSeconds,
       clock: io.clock,
       signal: io.signal,
+      handlers: async () => values.handlers === undefined ? undefined : await loadHandler(values.handlers),
       open: () => open({ memory: true }),
     });
     const findings = checks.flatMap(({ name, findings }) => findings.map((finding) => ({ check: name, ...finding })));

@@ -14,8 +14,8 @@ import { tryMessage } from "./round_trip.ts";
 import { failureFinding } from "./settings.ts";
 import { readVariables } from "./variables.ts";
 
-/** Milliseconds for everything that is asked of others, and milliseconds for closing afterwards. */
-const LIMIT_MS = { asking: 3_500, closing: 300 } as const;
+/** Milliseconds for everything that is asked of others, for a second look where that was too short, and for closing. */
+const LIMIT_MS = { asking: 3_500, again: 200, closing: 300 } as const;
 
 /** What is looked at. */
 export interface Subject {
@@ -32,6 +32,8 @@ export interface Subject {
   readonly handlerSeconds: number | undefined;
   readonly clock: Clock;
   readonly signal: AbortSignal;
+  /** Loads the handlers, where there are any. */
+  handlers(): Promise<unknown>;
   /** Opens the backend. */
   open(): Promise<LeasingBackend>;
 }
@@ -43,7 +45,13 @@ export async function examine(subject: Subject): Promise<Check[]> {
   return await withDeadline(clock, LIMIT_MS.asking, late, subject.signal, async ({ signal }) => {
     const load = () => abortable(subject.open(), signal);
     const asked = compareClock(subject.timeUrl, clock, signal);
-    const { backend, findings } = await readVariables(env, { key, webhook, backend: subject.backend, load });
+    const { backend, findings } = await readVariables(env, {
+      key,
+      webhook,
+      backend: subject.backend,
+      handlers: () => abortable(subject.handlers(), signal),
+      load,
+    });
     const variables = judged("variables", findings);
     if (backend === undefined) {
       return [variables, skipped("connection", "there is no backend to ask"), await asked];
@@ -63,11 +71,13 @@ function pause(clock: Clock, ms: number): Promise<void> {
 async function examineBackend(subject: Subject, backend: LeasingBackend, signal: AbortSignal): Promise<Check[]> {
   const { key, group, clock } = subject;
   const depth = depthOf(subject, backend, signal);
-  const [connection, message, settings] = await Promise.all([
+  const [first, message, settings] = await Promise.all([
     connectionOf(subject, backend, signal),
     tryMessage(backend, { key, group, clock, signal }),
     settingsOf(subject, backend, signal),
   ]);
+  // A broker that was there and took no message may have said why meanwhile.
+  const connection = first.state === "ok" && signal.aborted ? await lookAgain(subject, backend) : first;
   const found = [...unsafe({ ...subject, backend, depth: await depth })];
   if (connection.state === "wrong") {
     // What follows from the same cause is not told again.
@@ -86,6 +96,12 @@ async function connectionOf({ key }: Subject, backend: LeasingBackend, signal: A
   } catch (error) {
     return judged("connection", [failureFinding(backend.name, key, error)]);
   }
+}
+
+function lookAgain(subject: Subject, backend: LeasingBackend): Promise<Check> {
+  const { clock } = subject;
+  const late = () => new QueueError("timeout", "the broker answered, and then took no message in time");
+  return withDeadline(clock, LIMIT_MS.again, late, undefined, ({ signal }) => connectionOf(subject, backend, signal));
 }
 
 async function settingsOf({ key, group }: Subject, backend: LeasingBackend, signal: AbortSignal): Promise<Check> {

@@ -15,6 +15,8 @@ interface Variables {
   readonly credentials: string;
   /** Who we are there. */
   readonly user: string;
+  /** What bounds how much it holds, and what to do where it is full. */
+  readonly room: readonly [setting: string, repair: string];
   /** How an operator permits what this process may not do. */
   permit(key: string): string;
 }
@@ -24,30 +26,38 @@ const KNOWN: Readonly<Record<string, Variables>> = {
     address: "REDIS_URL",
     credentials: "REDIS_PASSWORD",
     user: "REDIS_USERNAME",
+    room: ["maxmemory", "give the server more memory, or start consumers: it takes no more events"],
     permit: (key) => `permit it on the server: ACL SETUSER <user> ~${key} ~{${key}}:* &{${key}}:* +@all -@admin +info`,
   },
   upstash: {
     address: "UPSTASH_REDIS_REST_URL",
     credentials: "UPSTASH_REDIS_REST_TOKEN",
     user: "UPSTASH_REDIS_REST_TOKEN",
+    room: ["UPSTASH_REDIS_REST_URL", "choose a larger plan for the database, or start consumers"],
     permit: () => "use the database's standard token, not the read-only one",
   },
   cloudflare: {
     address: "CLOUDFLARE_URL",
     credentials: "CLOUDFLARE_API_TOKEN",
     user: "CLOUDFLARE_API_TOKEN",
+    room: ["CLOUDFLARE_URL", "start consumers: the queue takes no more events"],
     permit: () => "use a token with the permission Queues: Edit on this account",
   },
   rabbitmq: {
     address: "RABBITMQ_URL",
     credentials: "RABBITMQ_PASSWORD",
     user: "RABBITMQ_USERNAME",
+    room: [
+      "vm_memory_high_watermark or disk_free_limit",
+      "give the node more memory or disk, or start consumers; rabbitmqctl status shows which one it is",
+    ],
     permit: () => 'permit it: rabbitmqctl set_permissions -p <vhost> <user> "^slack" "^slack" "^slack"',
   },
   sqlite: {
     address: "SQLITE_PATH",
     credentials: "SQLITE_PATH",
     user: "SQLITE_PATH",
+    room: ["SQLITE_PATH", "make room on the disk of that file, or set SQLITE_PATH to a file on another disk"],
     permit: () => "let the user of this process read and write the file and its folder",
   },
 };
@@ -59,6 +69,7 @@ export function variablesOf(backend: string): Variables {
     address: `${prefix}_URL`,
     credentials: `${prefix}_PASSWORD`,
     user: `${prefix}_USERNAME`,
+    room: [`${prefix}_URL`, "give the broker more room, or start consumers"],
     permit: () => `let ${prefix}_USERNAME do it`,
   };
 }
@@ -74,7 +85,7 @@ function remedy(backend: string, key: string, code: string, message: string): re
   }
   switch (code) {
     case "unauthorized":
-      return FORBIDDEN.test(message)
+      return FORBIDDEN.test(message) && !/login was refused/i.test(message)
         ? [variables.user, variables.permit(key)]
         : [variables.credentials, `correct ${variables.credentials}: the server knows another one, or another user`];
     case "config": {
@@ -82,9 +93,7 @@ function remedy(backend: string, key: string, code: string, message: string): re
       return [named, `correct ${named}`];
     }
     case "queue-full":
-      return backend === "sqlite"
-        ? [variables.address, "make room on the disk of that file, or set SQLITE_PATH to a file on another disk"]
-        : ["maxmemory", "give the server more memory, or start consumers: it takes no more events"];
+      return variables.room;
     case "not-found":
       return [`${variables.address} or SLACK_EVENTS_TOPIC`, "create what is missing, or correct its name"];
     case "invalid":

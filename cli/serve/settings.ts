@@ -90,7 +90,8 @@ export async function readSettings(env: object, options: SettingsOptions): Promi
   };
 }
 
-function readToken(reader: EnvReader): string | undefined {
+/** Reads the token of the operator's pages. */
+export function readToken(reader: EnvReader): string | undefined {
   const token = reader.string("METRICS_TOKEN")?.trim();
   if (!token) return undefined;
   if (/^[!-~]+$/.test(token) && token.length >= MIN_TOKEN) return token;

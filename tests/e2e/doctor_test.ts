@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 import { Folder } from "../integration/support/sqlite.ts";
+import { requires } from "../runner/services.ts";
 import { BROKEN, fullDisk, MARK, type Ready, SECRET, timeServer, WELL } from "./support/broken.ts";
 import { type CliResult, runCli, RUNTIMES } from "./support/cli.ts";
 
@@ -51,8 +52,8 @@ function check(report: Report, expected: readonly (readonly [string, RegExp, Reg
 }
 
 for (const [runtime, command] of RUNTIMES) {
-  for (const [backend, prepare] of Object.entries(WELL)) {
-    test(`doctor on ${runtime} finds nothing wrong with ${backend}`, async () => {
+  for (const [backend, { needs = [], prepare }] of Object.entries(WELL)) {
+    requires(...needs)(`doctor on ${runtime} finds nothing wrong with ${backend}`, async () => {
       await using stack = new AsyncDisposableStack();
       const report = await reportOf(command, await prepare(stack));
       assert.deepEqual(report.findings, []);
@@ -69,8 +70,8 @@ for (const [runtime, command] of RUNTIMES) {
     });
   }
 
-  for (const { what, findings, prepare } of BROKEN) {
-    test(`doctor on ${runtime} finds ${what}`, async () => {
+  for (const { what, needs = [], findings, prepare } of BROKEN) {
+    requires(...needs)(`doctor on ${runtime} finds ${what}`, async () => {
       await using stack = new AsyncDisposableStack();
       check(await reportOf(command, await prepare(stack)), findings);
     });
@@ -85,7 +86,7 @@ for (const [runtime, command] of RUNTIMES) {
 
 test("doctor says that the clock could not be compared where nobody answers", async () => {
   await using stack = new AsyncDisposableStack();
-  const ready = await WELL.sqlite!(stack);
+  const ready = await WELL.sqlite!.prepare(stack);
   const report = await reportOf(RUNTIMES[0]![1], { ...ready, args: ["--time-url", "http://127.0.0.1:1/"] });
   assert.deepEqual(report.findings, []);
   const { state, note } = report.checks.find(({ name }) => name === "clock")!;
@@ -95,7 +96,7 @@ test("doctor says that the clock could not be compared where nobody answers", as
 
 test("doctor --consume-only asks for no Signing Secret", async () => {
   await using stack = new AsyncDisposableStack();
-  const { env } = await WELL.sqlite!(stack);
+  const { env } = await WELL.sqlite!.prepare(stack);
   const ready = { env: { ...env, SLACK_SIGNING_SECRET: "" } };
   check(await reportOf(RUNTIMES[0]![1], ready), [["SLACK_SIGNING_SECRET", /is not set$/, /App Credentials/]]);
   check(await reportOf(RUNTIMES[0]![1], { ...ready, args: ["--consume-only"] }), []);

@@ -10,6 +10,7 @@ import { CloudflareApi } from "../../fakes/cloudflare_api.ts";
 import { CloudflareApiServer } from "../../fakes/cloudflare_api_server.ts";
 import { startUpstash } from "../../fakes/upstash_server.ts";
 import { Folder } from "../../integration/support/sqlite.ts";
+import type { Service } from "../../runner/services.ts";
 import { freePort, type RedisServer, type RedisServerOptions, startRedis } from "../../servers/redis_server.ts";
 
 /** What stands in secrets: no output may hold it. */
@@ -31,6 +32,8 @@ export interface Ready {
 export interface Broken {
   /** What is wrong with it. */
   readonly what: string;
+  /** Programs that it takes. Default: none. */
+  readonly needs?: readonly Service[];
   /** Setting, problem and repair of each finding, in order. */
   readonly findings: readonly (readonly [setting: string, problem: RegExp, repair: RegExp])[];
   /** Makes it. What is pushed on `stack` is removed at the end. */
@@ -105,23 +108,41 @@ function folder(stack: AsyncDisposableStack): Folder {
 }
 
 /** An installation in which nothing is wrong, for each backend that is here. */
-export const WELL: Readonly<Record<string, Broken["prepare"]>> = {
-  sqlite: (stack) => Promise.resolve({ env: { QUEUE_BACKEND: "sqlite", SQLITE_PATH: folder(stack).file() } }),
-  redis: redis(SAFE),
-  upstash: async (stack) => {
-    const upstash = stack.use(await startUpstash({ token: MARK }));
-    return {
-      env: { QUEUE_BACKEND: "upstash", UPSTASH_REDIS_REST_URL: upstash.url, UPSTASH_REDIS_REST_TOKEN: MARK },
-      holds: async () => (await upstash.redis.call("KEYS", "*") as string[]).sort(),
-    };
+export const WELL: Readonly<Record<string, Pick<Broken, "needs" | "prepare">>> = {
+  sqlite: {
+    prepare: (stack) => Promise.resolve({ env: { QUEUE_BACKEND: "sqlite", SQLITE_PATH: folder(stack).file() } }),
   },
-  cloudflare: (stack) => cloudflare(stack, (api) => api.queue("slack-events", { deadLetterQueue: "slack-events-dlq" })),
+  redis: { needs: ["redis-server"], prepare: redis(SAFE) },
+  upstash: {
+    needs: ["redis-server"],
+    prepare: async (stack) => {
+      const upstash = stack.use(await startUpstash({ token: MARK }));
+      return {
+        env: { QUEUE_BACKEND: "upstash", UPSTASH_REDIS_REST_URL: upstash.url, UPSTASH_REDIS_REST_TOKEN: MARK },
+        holds: async () => (await upstash.redis.call("KEYS", "*") as string[]).sort(),
+      };
+    },
+  },
+  cloudflare: {
+    prepare: (stack) => cloudflare(stack, (api) => api.queue("slack-events", { deadLetterQueue: "slack-events-dlq" })),
+  },
 };
 
 const APPEND = /set "appendonly yes"/;
 
 /** The installations, one for each thing that doctor finds. */
 export const BROKEN: readonly Broken[] = [
+  {
+    what: "handlers that are not there, and a token that is too short",
+    findings: [
+      ["METRICS_TOKEN", /must have at least 16 characters/, /^correct METRICS_TOKEN/],
+      ["--handlers", /^Cannot import --handlers \.\/missing\.ts/, /./],
+    ],
+    prepare: async (stack) => {
+      const { env } = await WELL.sqlite!.prepare(stack);
+      return { env: { ...env, METRICS_TOKEN: "short" }, args: ["--handlers", "./missing.ts"] };
+    },
+  },
   {
     what: "variables that are missing, wrong and misspelt, all at once",
     findings: [
@@ -166,11 +187,13 @@ export const BROKEN: readonly Broken[] = [
   },
   {
     what: "a wrong password",
+    needs: ["redis-server"],
     findings: [["REDIS_PASSWORD", /WRONGPASS/, /^correct REDIS_PASSWORD/]],
     prepare: redis({ ...SAFE, requirepass: "right" }, { user: `default:${MARK}` }),
   },
   {
     what: "a user who may not write",
+    needs: ["redis-server"],
     findings: [[
       "REDIS_USERNAME",
       /NOPERM|permission|can't run/i,
@@ -183,21 +206,25 @@ export const BROKEN: readonly Broken[] = [
   },
   {
     what: "a Redis that keeps nothing",
+    needs: ["redis-server"],
     findings: [["appendonly", /a restart loses every event/, APPEND]],
     prepare: redis({ args: ["--save", ""] }),
   },
   {
     what: "a Redis that keeps snapshots alone",
+    needs: ["redis-server"],
     findings: [["appendonly", /a crash loses what came after the last snapshot/, APPEND]],
     prepare: redis({ args: ["--save", "3600 1"] }),
   },
   {
     what: "a Redis that evicts",
+    needs: ["redis-server"],
     findings: [["maxmemory-policy", /allkeys-lru.*whole queues/, /noeviction/]],
     prepare: redis({ ...SAFE, args: ["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"] }),
   },
   {
     what: "a Redis that is full",
+    needs: ["redis-server"],
     findings: [["maxmemory", /OOM|no memory|memory/, /^give the server more memory/]],
     prepare: redis(SAFE, {
       prepare: (server) => server.call("CONFIG", "SET", "maxmemory", "1", "maxmemory-policy", "noeviction"),
@@ -205,6 +232,7 @@ export const BROKEN: readonly Broken[] = [
   },
   {
     what: "a replica that takes no writes",
+    needs: ["redis-server"],
     findings: [["REDIS_URL", /read-only replica/, /^point REDIS_URL at the primary/]],
     prepare: async (stack) => {
       const primary = stack.use(await startRedis(SAFE));
@@ -219,11 +247,13 @@ export const BROKEN: readonly Broken[] = [
   },
   {
     what: "a key that holds something else",
+    needs: ["redis-server"],
     findings: [["SLACK_EVENTS_TOPIC", /WRONGTYPE|not a stream/, /^choose another name than slack_events/]],
     prepare: redis(SAFE, { prepare: (server) => server.call("SET", "slack_events", "1") }),
   },
   {
     what: "a Python publisher's MAXLEN below the backlog",
+    needs: ["redis-server"],
     findings: [[
       "REDIS_STREAM_MAXLEN",
       /^20 events of slack_events are unsettled.*about 10 entries/,
@@ -238,6 +268,7 @@ export const BROKEN: readonly Broken[] = [
   },
   {
     what: "messages that a publisher trimmed before they were settled",
+    needs: ["redis-server"],
     findings: [["REDIS_STREAM_MAXLEN", /^3 messages of the group "slack-mcp".*are gone/, /MAXLEN/]],
     prepare: redis(SAFE, {
       prepare: async (server) => {
@@ -250,6 +281,7 @@ export const BROKEN: readonly Broken[] = [
   },
   {
     what: "a group that nobody reads",
+    needs: ["redis-server"],
     findings: [[
       "group bots",
       /nobody reads the group "bots".*waited for \d+ days/,
@@ -264,6 +296,7 @@ export const BROKEN: readonly Broken[] = [
   },
   {
     what: "an Upstash token that is refused",
+    needs: ["redis-server"],
     findings: [["UPSTASH_REDIS_REST_TOKEN", /is not accepted/, /^correct UPSTASH_REDIS_REST_TOKEN/]],
     prepare: async (stack) => {
       const upstash = stack.use(await startUpstash({ token: "right" }));
@@ -287,7 +320,7 @@ export const BROKEN: readonly Broken[] = [
   {
     what: "a handler that outlives a lease",
     findings: [["lease", /runs for up to 60 s, and cloudflare cannot renew a lease of 30 s/, /^make handlers shorter/]],
-    prepare: async (stack) => ({ ...await WELL.cloudflare!(stack), args: ["--handler-timeout", "60"] }),
+    prepare: async (stack) => ({ ...await WELL.cloudflare!.prepare(stack), args: ["--handler-timeout", "60"] }),
   },
   {
     what: "a folder for SQLite that is not there",
@@ -299,7 +332,7 @@ export const BROKEN: readonly Broken[] = [
     what: "a clock that is ten minutes behind",
     findings: [["clock", /(599|60\d) s behind 127\.0\.0\.1:\d+: every request of Slack is refused/, /NTP/]],
     prepare: async (stack) => ({
-      ...await WELL.sqlite!(stack),
+      ...await WELL.sqlite!.prepare(stack),
       args: ["--time-url", await timeServer(stack, 600)],
     }),
   },

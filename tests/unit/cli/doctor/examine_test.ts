@@ -27,6 +27,7 @@ function subject(clock: HandClock, backend: LeasingBackend, members: Partial<Sub
     handlerSeconds: undefined,
     clock,
     signal: new AbortController().signal,
+    handlers: () => Promise.resolve(),
     open: () => Promise.resolve(backend),
     ...members,
   };
