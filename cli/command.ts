@@ -30,7 +30,7 @@ export interface CommandContext<Table extends Options = Options> {
   readonly key: string;
   /** The group: `--group`, else `slack-mcp`. */
   readonly group: string;
-  /** Opens the backend. Whoever opens it closes it: `await using backend = await open()`. */
+  /** Opens the backend. Whoever opens it closes it: see `closing`. */
   open(options?: OpenOptions): Promise<LeasingBackend>;
 }
 
@@ -69,5 +69,23 @@ interface Entry {
 export const COMMANDS: Readonly<Record<string, Entry>> = {
   serve: { summary: "run the webhook and the consumer", load: () => import("./commands/serve.ts") },
   doctor: { summary: "say what is wrong, and how to repair it", load: () => import("./commands/doctor.ts") },
+  depth: { summary: "count the messages of a key, for each group", load: () => import("./commands/depth.ts") },
+  keys: { summary: "name the keys of the broker", load: () => import("./commands/keys.ts") },
+  peek: { summary: "show the oldest messages, without taking them", load: () => import("./commands/peek.ts") },
+  tail: { summary: "show messages as they come, without taking them", load: () => import("./commands/tail.ts") },
+  publish: {
+    summary: "put an event into the queue, or send it to a webhook as Slack would",
+    load: () => import("./commands/publish.ts"),
+  },
+  move: { summary: "move a queue to another backend while both ends run", load: () => import("./commands/move.ts") },
+  "dead list": { summary: "list dead letters, the oldest first", load: () => import("./commands/dead_list.ts") },
+  "dead show": {
+    summary: "show dead letters with all that is known of them",
+    load: () => import("./commands/dead_show.ts"),
+  },
+  "dead replay": { summary: "put dead letters back into the queue", load: () => import("./commands/dead_replay.ts") },
+  "dead purge": { summary: "remove dead letters for good", load: () => import("./commands/dead_purge.ts") },
+  replay: { summary: "put dead letters back into the queue", load: () => import("./commands/dead_replay.ts") },
+  purge: { summary: "remove dead letters for good", load: () => import("./commands/dead_purge.ts") },
   version: { summary: "print the version", load: () => import("./commands/version.ts") },
 };

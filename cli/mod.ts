@@ -91,7 +91,7 @@ async function dispatch(args: readonly string[], io: Io): Promise<number> {
       open({
         ...options,
         env: io.env,
-        backend: values.backend,
+        backend: options?.backend ?? values.backend,
         registry: values.registry,
         note: (sentence) => void io.stderr.write(`${sentence}\n`),
       }),

@@ -17,6 +17,10 @@ const FALLBACK = "sqlite";
 
 /** Options of opening a backend. */
 export interface OpenOptions {
+  /** The backend's name, where the command names it by itself. Default: that of `--backend` or `QUEUE_BACKEND`. */
+  readonly backend?: string | undefined;
+  /** Is handed to the backend. */
+  readonly observer?: QueueObserver | undefined;
   /**
    * True where a queue that lives in this process is of use.
    *
@@ -29,12 +33,8 @@ export interface OpenOptions {
 export interface Choice extends OpenOptions {
   /** The environment. */
   readonly env: Env;
-  /** The name that goes before `QUEUE_BACKEND`. */
-  readonly backend: string | undefined;
   /** A module with further backends. */
   readonly registry: string | undefined;
-  /** Is handed to the backend. */
-  readonly observer?: QueueObserver | undefined;
   /** Takes a note for the operator: which backend was taken where none was named. */
   note(sentence: string): void;
 }
@@ -72,6 +72,19 @@ export async function open(choice: Choice): Promise<LeasingBackend> {
   if (isLeasing(backend)) return backend;
   await backend.close();
   throw new ConfigError("QUEUE_BACKEND must be a backend with leases, found one that only publishes and consumes");
+}
+
+/** Works with a backend that is being opened, and closes it whatever happens. */
+export async function closing<T>(
+  opening: Promise<LeasingBackend>,
+  work: (backend: LeasingBackend) => Promise<T>,
+): Promise<T> {
+  const backend = await opening;
+  try {
+    return await work(backend);
+  } finally {
+    await backend.close();
+  }
 }
 
 /** Returns the environment with another `QUEUE_BACKEND`. Variables are still read when they are asked for. */
