@@ -7,7 +7,7 @@
 import type { DriverDepth } from "../../core/driver.ts";
 import type { GroupKeys } from "./keys.ts";
 import { keysFor } from "./script.ts";
-import { COUNT, DEPTH } from "./scripts.ts";
+import { BLOCKED, COUNT, DEPTH } from "./scripts.ts";
 import type { StreamsTransport } from "./transport.ts";
 
 /** Entries on each side that one call counts. */
@@ -60,6 +60,36 @@ async function countUnread(
   return Math.max(unread.count, lag < 0 ? most : Math.min(lag, most));
 }
 
+/**
+ * Counts unread messages behind others of their ordering keys, further than the first call did.
+ *
+ * @param from The last entry that was looked at, empty where there are no more; and the lanes of those in front.
+ */
+async function countBlocked(
+  transport: StreamsTransport,
+  keys: GroupKeys,
+  [from, lanes]: readonly [string, readonly string[]],
+  signal: AbortSignal,
+): Promise<number> {
+  const free = new Set(lanes);
+  let blocked = 0;
+  for (let seen = PART; from !== "" && seen < MOST; seen += PART) {
+    const args = [keys.group, from, String(PART)];
+    const [count, last, more] = await transport.run(BLOCKED, keysFor(BLOCKED, keys), args, signal) as [
+      number,
+      string,
+      unknown[],
+    ];
+    blocked += Number(count);
+    for (const lane of more.map(String)) {
+      if (free.has(lane)) blocked += 1;
+      else free.add(lane);
+    }
+    from = String(last);
+  }
+  return blocked;
+}
+
 /** Counts the messages of a key as a group sees them. */
 export async function readDepth(
   transport: StreamsTransport,
@@ -67,10 +97,17 @@ export async function readDepth(
   signal: AbortSignal,
 ): Promise<DriverDepth> {
   const answer = await transport.run(DEPTH, keysFor(DEPTH, keys), [keys.group, String(PART)], signal) as unknown[];
-  const [ready, inFlight, delayed, dead] = answer.slice(0, 4).map(Number) as [number, number, number, number];
-  const [last, pending, lag] = answer.slice(4);
+  const [ready, inFlight, delayed, dead, blocked] = answer.slice(0, 5).map(Number) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  const [looked, free, last, pending, lag] = answer.slice(5);
+  const behind = await countBlocked(transport, keys, [String(looked), (free as unknown[]).map(String)], signal);
   const unread = last === undefined
     ? 0
     : await countUnread(transport, keys, [String(last), Number(pending), Number(lag)], signal);
-  return { ready: Math.max(0, ready + unread), inFlight, delayed, dead };
+  return { ready: Math.max(0, ready + unread - behind), inFlight, delayed, blocked: blocked + behind, dead };
 }

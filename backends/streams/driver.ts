@@ -123,7 +123,7 @@ export class StreamsDriver implements QueueDriver {
       maxLength: true,
       depth: true,
       inspect: true,
-      orderingKeys: false,
+      orderingKeys: true,
       order: "fifo",
       consume: "pull",
       maxPayloadBytes: options.maxPayloadBytes,

@@ -62,8 +62,26 @@ function toHeaders(text: string | undefined): Record<string, string> | undefined
   }
 }
 
-/** Reads one delivery of more than id and body: `[id, publisher's id, body]` or `[id, attempts, field, value, …]`. */
+/** Reads `[id, body, ordering key, publisher's id or nothing, milliseconds behind others or nothing]`. */
+function readOrdered(whole: readonly unknown[], group: LeaseGroup, now: number): RawDelivery {
+  const [member, body, orderingKey, id, blocked] = whole.map(String) as [string, string, string, string, string];
+  return {
+    id: id || member,
+    lease: new Lease(member, group, true),
+    body,
+    attempts: 1,
+    orderingKey,
+    blockedMs: blocked === "" ? undefined : Number(blocked),
+    publishedAt: publishedAt(undefined, member, now),
+  };
+}
+
+/**
+ * Reads one delivery of more than id and body: `[id, publisher's id, body]`, five items with an ordering key, or
+ * `[id, attempts, field, value, …]`, where milliseconds behind others may follow the attempts.
+ */
 function readWhole(whole: readonly unknown[], group: LeaseGroup, now: number): RawDelivery {
+  if (whole.length === 5) return readOrdered(whole, group, now);
   const member = String(whole[0]);
   if (whole.length === 3) {
     const at = publishedAt(undefined, member, now);
@@ -74,11 +92,15 @@ function readWhole(whole: readonly unknown[], group: LeaseGroup, now: number): R
   const entryId = replayed ? member.slice(1) : member;
   const fields = toMap(whole, 2, replayed);
   const headers = toHeaders(fields.get("headers"));
+  const orderingKey = fields.get("orderingKey") || undefined;
+  const [attempts, blocked] = String(whole[1]).split(" ");
   return {
     id: fields.get("id") ?? entryId,
-    lease: new Lease(member, group),
+    lease: new Lease(member, group, orderingKey !== undefined),
     body: fields.get("data"),
-    attempts: Number(whole[1]),
+    attempts: Number(attempts),
+    ...orderingKey !== undefined && { orderingKey },
+    ...blocked !== undefined && { blockedMs: Number(blocked) },
     publishedAt: publishedAt(fields.get("at"), entryId, now),
     ...headers && { headers },
   };

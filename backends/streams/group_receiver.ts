@@ -22,6 +22,9 @@ const FEWEST_BYTES = 64 * 1024;
 /** How many messages are read at first, where their size is not known. */
 const FIRST_STEP = 16;
 
+/** There are more messages than one call looks at, and those that it saw wait behind others of their ordering keys. */
+const MORE = -2;
+
 /** An empty queue, and what to wait for. */
 interface Empty {
   /** Milliseconds until something becomes due; negative: nothing will. */
@@ -63,16 +66,17 @@ export class GroupReceiver {
 
   /** Leases what is there; waits for the first where there is nothing. */
   async receive(options: DriverReceiveOptions): Promise<RawDelivery[]> {
-    const { signal, waitMs, leaseMs } = options;
+    const { signal, waitMs } = options;
     const max = Math.min(options.max, MAX_LEASE_GROUP);
     const until = monotonic(this.#clock) + waitMs;
     while (!signal.aborted) {
       const version = this.#transport.version?.(this.keys);
-      const found = await this.#lease(max, leaseMs);
+      const found = await this.#lease(max, options);
       if (Array.isArray(found)) {
         // Not to be called off either: these are leased.
         return [...await withReadableBodies(this.#transport, this.keys, found, new AbortController().signal)];
       }
+      if (found.dueMs === MORE) continue;
       const now = monotonic(this.#clock);
       if (waitMs <= 0 || until <= now) break;
       const left = Math.min(until - now, found.dueMs < 0 ? Infinity : Math.max(found.dueMs, 1));
@@ -81,7 +85,10 @@ export class GroupReceiver {
     return [];
   }
 
-  async #lease(max: number, leaseMs: number): Promise<RawDelivery[] | Empty> {
+  async #lease(
+    max: number,
+    { leaseMs, maxPerOrderingKey = 1 }: DriverReceiveOptions,
+  ): Promise<RawDelivery[] | Empty> {
     const { leaseGroups, keys } = this;
     const now = monotonic(this.#clock);
     const sweep = now - leaseGroups.sweptAt >= leaseMs;
@@ -98,6 +105,7 @@ export class GroupReceiver {
         keys.channel,
         String(this.#bytes),
         String(this.#step),
+        String(maxPerOrderingKey),
       ];
       let answer: unknown[];
       try {

@@ -31,6 +31,10 @@ export interface GroupKeys extends QueueKeys {
   readonly leases: string;
   /** A sorted set of entries that were given back, by the time at which they may be delivered again (0: at once). */
   readonly again: string;
+  /** A sorted set of messages with ordering keys that the group has read and nobody has settled, by key and place. */
+  readonly lanes: string;
+  /** A hash of those that are leased, or in `again`: the others wait behind them. */
+  readonly turns: string;
   /** A stream of what was replayed for this group alone. */
   readonly replay: string;
   /** A stream of dead letters. */
@@ -70,6 +74,8 @@ export function groupKeys(key: string, group: string): GroupKeys {
     group,
     leases: `${prefix}leases`,
     again: `${prefix}again`,
+    lanes: `${prefix}lanes`,
+    turns: `${prefix}turns`,
     replay: `${prefix}replay`,
     dead: `${prefix}dead`,
   };

@@ -36,6 +36,8 @@ export class LeaseGroup {
 export class Lease {
   /** The entry; with `r` in front, one of the replayed. */
   readonly member: string;
+  /** The message has an ordering key: others may wait for it. */
+  readonly ordered: boolean;
   group: LeaseGroup;
   /** Where a renewal that has no answer yet, or whose answer was lost, may have moved the entry. */
   other: LeaseGroup | undefined;
@@ -47,8 +49,9 @@ export class Lease {
   unanswered = false;
 
   /** A lease of an entry within a group. */
-  constructor(member: string, group: LeaseGroup) {
+  constructor(member: string, group: LeaseGroup, ordered = false) {
     this.member = member;
+    this.ordered = ordered;
     this.group = group;
   }
 }

@@ -41,7 +41,8 @@ export interface OutgoingBatch {
 }
 
 function isPlain(message: DriverMessage): boolean {
-  return !message.explicitId && message.delayMs === 0 && message.ttlMs === undefined && message.headers === undefined;
+  return !message.explicitId && message.delayMs === 0 && message.ttlMs === undefined && message.headers === undefined &&
+    message.orderingKey === undefined;
 }
 
 /** Whether a batch has nothing but bodies, and the queue no bound. */
@@ -75,10 +76,11 @@ export function sendCall(keys: QueueKeys, batch: OutgoingBatch, limits: QueueLim
     String(Math.ceil(limits.dedupWindowMs)),
     String(limits.keepSettled),
     batch.trim ? "1" : "0",
+    batch.messages.some(({ orderingKey, delayMs }) => orderingKey !== undefined && delayMs === 0) ? "1" : "0",
   ];
   const origins = new Map<string, string>();
   for (const message of batch.messages) {
-    const { id, explicitId, body, headers, delayMs, ttlMs } = message;
+    const { id, explicitId, body, headers, delayMs, ttlMs, orderingKey = "" } = message;
     // A chosen id that looks like a made one names a message whose first publish may have arrived.
     const made = explicitId ? madeParts(id) : undefined;
     let origin = "";
@@ -95,6 +97,7 @@ export function sendCall(keys: QueueKeys, batch: OutgoingBatch, limits: QueueLim
       ttlMs === undefined ? "" : String(Math.ceil(ttlMs)),
       made?.own ?? (explicitId ? "" : partsOf(id).own),
       origin,
+      orderingKey,
     );
   }
   return { script: SEND, keys: names, args };

@@ -34,6 +34,9 @@ const PARTS = 4;
 /** The answer to a plain batch of which some messages were published again by their ids. */
 const SORT_OUT = "?";
 
+/** The answer where nothing was added yet: delayed messages that are due come first, and are more than one call moves. */
+const MORE_DUE = "~";
+
 function unique(): string {
   return crypto.randomUUID().replaceAll("-", "");
 }
@@ -107,8 +110,9 @@ export class StreamsPublisher {
       if (answer !== SORT_OUT) return readPlainAnswer(answer);
     }
     const { script, keys, args } = sendCall(queue.keys, batch, this.#limits);
-    const answer = await this.#transport.run(script, keys, args, signal);
-    return readAnswer(String(answer), batch.messages, {
+    let answer: string;
+    do answer = String(await this.#transport.run(script, keys, args, signal)); while (answer === MORE_DUE);
+    return readAnswer(answer, batch.messages, {
       backend: this.#backend,
       key,
       maxLength: this.#limits.maxLength,

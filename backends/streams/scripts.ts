@@ -5,6 +5,170 @@
  */
 import type { Script } from "./script.ts";
 
+/** Counts what waits behind others of its ordering key among the entries that a group has not read. */
+export const BLOCKED: Script = {
+  name: "blocked",
+  keys: ["stream", "lanes", "turns"],
+  repeatable: true,
+  publishes: false,
+  sha: "d1c983d47b6d4537d5a3ca2359ca5030d06bc929",
+  source: `local stream, lanes, turns = unpack(KEYS, 1, 3)
+local group, after, most = unpack(ARGV, 1, 3)
+local c = redis.call
+local clock = c('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local function from(ms) return now + 1 + ms end
+local function int(x) return string.format('%.0f', x) end
+local function sortable(id)
+local ms, seq = string.match(id, '^(%d+)-(%d+)$')
+return string.rep('0', 20 - #ms) .. ms .. '-' .. string.rep('0', 20 - #seq) .. seq
+end
+local function plain(text)
+local ms, seq = string.match(text, '^0*(%d+)-0*(%d+)$')
+return ms .. '-' .. seq
+end
+local function isBefore(a, b)
+if #a == #b and string.find(a, '-', 1, true) == string.find(b, '-', 1, true) then return a < b end
+return sortable(a) < sortable(b)
+end
+local PART = 1000
+local function each(command, key, items)
+for i = 1, #items, PART do c(command, key, unpack(items, i, math.min(i + PART - 1, #items))) end
+end
+local LONGEST = 40
+local freed = false
+local function ordering(fields)
+local lane, over, after
+for i = 1, #fields, 2 do
+local name = fields[i]
+if name == 'orderingKey' then
+local text = fields[i + 1]
+if not lane and text ~= '' then
+lane = #text <= LONGEST and 'k' .. #text .. ':' .. text or 's' .. redis.sha1hex(text)
+end
+elseif name == 'expires' then
+if over == nil then over = (tonumber(fields[i + 1]) or math.huge) <= now end
+elseif name == 'after' then
+after = after or string.match(fields[i + 1], '^%d+-%d+$')
+end
+end
+return lane, over, after
+end
+local function memberOf(lane, tag, id, after)
+if tag == '' then return lane .. sortable(id) .. 'a' end
+return lane .. sortable(after or '0-0') .. 'r' .. sortable(id) .. 'r'
+end
+local function gateOf(lane, id, after) return memberOf('g', 'r', id, after) .. lane end
+local function partsOf(member)
+local last, due = string.sub(member, -1), nil
+if last ~= 'a' and last ~= 'r' then
+due = string.match(member, '@(%d+)$')
+member = string.sub(member, 1, -#due - 2)
+last = string.sub(member, -1)
+end
+return string.sub(member, 1, last == 'r' and -85 or -43), last == 'r' and 'r' or '', string.sub(member, -42, -2), member, due
+end
+local function rangeOf(lane) return '[' .. lane, '(' .. lane .. ':' end
+local function groupOf(name, lanes, turns, again)
+return { name = name, lanes = lanes, turns = turns, again = again, touched = {} }
+end
+local function leave(g, names)
+local up, gone = {}, {}
+for from = 1, #names, PART do
+local some = { unpack(names, from, math.min(from + PART - 1, #names)) }
+for i, value in ipairs(c('HMGET', g.turns, unpack(some))) do
+if value then
+local kind, member = string.match(value, '^%d*([|+])(.*)$')
+up[#up + 1], gone[#gone + 1] = some[i], member
+local lane = partsOf(member)
+g.touched[lane] = g.touched[lane] or kind == '+'
+end
+end
+end
+each('HDEL', g.turns, up)
+each('ZREM', g.lanes, gone)
+end
+local function isUp(g, lane)
+local min, max = rangeOf(lane)
+local names = {}
+for _, member in ipairs(c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, PART)) do
+local _, tag, id = partsOf(member)
+names[#names + 1] = tag .. plain(id)
+end
+for _, value in ipairs(#names > 0 and c('HMGET', g.turns, unpack(names)) or {}) do
+if value then return true end
+end
+return false
+end
+local function advance(g)
+local up, due = {}, {}
+for lane, together in pairs(g.touched) do
+local min, max = rangeOf(lane)
+local first = c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, 1)[1]
+if first and not (together and isUp(g, lane)) then
+local _, tag, id, member, at = partsOf(first)
+if at then
+c('ZREM', g.lanes, first)
+c('ZADD', g.lanes, 0, member)
+end
+up[#up + 1] = tag .. plain(id)
+up[#up + 1] = int(now) .. '|' .. member
+due[#due + 1] = at or 0
+due[#due + 1] = tag .. id
+freed = true
+end
+end
+g.touched = {}
+each('HSET', g.turns, up)
+each('ZADD', g.again, due)
+return #up
+end
+local function isBusy(g, lane)
+local min, max = rangeOf(lane)
+return c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, 1)[1]
+end
+local function enter(g, lane, name, member)
+local free = not isBusy(g, lane)
+if free then c('HSET', g.turns, name, '|' .. member) end
+if free or not c('ZRANGEBYLEX', g.lanes, '[' .. member, '(' .. member .. 'A', 'LIMIT', 0, 1)[1] then
+c('ZADD', g.lanes, 0, member)
+end
+return free
+end
+local g = groupOf(group, lanes, turns)
+local AT_EITHER_END = 20
+local seen = {}
+local function mayBeOrdered(id)
+if c('EXISTS', lanes) == 1 then return true end
+for _, command in ipairs({ { 'XRANGE', stream, '(' .. id, '+' }, { 'XREVRANGE', stream, '+', '(' .. id } }) do
+local first, key, from, to = unpack(command)
+for _, entry in ipairs(c(first, key, from, to, 'COUNT', AT_EITHER_END)) do
+if ordering(entry[2]) then return true end
+end
+end
+return false
+end
+local function blockedAfter(key, id, most)
+local blocked, free, looked = 0, {}, 0
+repeat
+local some = c('XRANGE', key, '(' .. id, '+', 'COUNT', 200)
+for _, entry in ipairs(some) do
+local lane, over = ordering(entry[2])
+id = entry[1]
+if lane and not over then
+if seen[lane] or isBusy(g, lane) then blocked = blocked + 1 else free[#free + 1] = lane end
+seen[lane] = true
+end
+end
+looked = looked + #some
+if #some < 200 then return blocked, nil, free end
+until looked >= most
+return blocked, id, free
+end
+local count, id, free = blockedAfter(stream, after, tonumber(most))
+return { count, id or '', free }`,
+};
+
 /** Tells what the bodies of entries are byte by byte: a client decodes text, and would lose what is no UTF-8. */
 export const BYTES: Script = {
   name: "bytes",
@@ -63,11 +227,11 @@ return { n, id or '', redis.call('XLEN', stream) }`,
 /** Counts messages by where they are. */
 export const DEPTH: Script = {
   name: "depth",
-  keys: ["stream", "delayed", "expiring", "leases", "again", "replay", "dead"],
+  keys: ["stream", "delayed", "expiring", "leases", "again", "replay", "dead", "lanes", "turns"],
   repeatable: true,
   publishes: false,
-  sha: "32b7f280dc179b4362251d567cf18bd1f47b2a8d",
-  source: `local stream, delayed, expiring, leases, again, replay, dead = unpack(KEYS, 1, 7)
+  sha: "0f1c45a171adc98b62b2364f9d7f1ceb896f6bc8",
+  source: `local stream, delayed, expiring, leases, again, replay, dead, lanes, turns = unpack(KEYS, 1, 9)
 local group, most = unpack(ARGV, 1, 2)
 local c = redis.call
 local clock = c('TIME')
@@ -99,6 +263,140 @@ end
 until #some < 200 or n > most
 return n, id
 end
+local PART = 1000
+local function each(command, key, items)
+for i = 1, #items, PART do c(command, key, unpack(items, i, math.min(i + PART - 1, #items))) end
+end
+local LONGEST = 40
+local freed = false
+local function ordering(fields)
+local lane, over, after
+for i = 1, #fields, 2 do
+local name = fields[i]
+if name == 'orderingKey' then
+local text = fields[i + 1]
+if not lane and text ~= '' then
+lane = #text <= LONGEST and 'k' .. #text .. ':' .. text or 's' .. redis.sha1hex(text)
+end
+elseif name == 'expires' then
+if over == nil then over = (tonumber(fields[i + 1]) or math.huge) <= now end
+elseif name == 'after' then
+after = after or string.match(fields[i + 1], '^%d+-%d+$')
+end
+end
+return lane, over, after
+end
+local function memberOf(lane, tag, id, after)
+if tag == '' then return lane .. sortable(id) .. 'a' end
+return lane .. sortable(after or '0-0') .. 'r' .. sortable(id) .. 'r'
+end
+local function gateOf(lane, id, after) return memberOf('g', 'r', id, after) .. lane end
+local function partsOf(member)
+local last, due = string.sub(member, -1), nil
+if last ~= 'a' and last ~= 'r' then
+due = string.match(member, '@(%d+)$')
+member = string.sub(member, 1, -#due - 2)
+last = string.sub(member, -1)
+end
+return string.sub(member, 1, last == 'r' and -85 or -43), last == 'r' and 'r' or '', string.sub(member, -42, -2), member, due
+end
+local function rangeOf(lane) return '[' .. lane, '(' .. lane .. ':' end
+local function groupOf(name, lanes, turns, again)
+return { name = name, lanes = lanes, turns = turns, again = again, touched = {} }
+end
+local function leave(g, names)
+local up, gone = {}, {}
+for from = 1, #names, PART do
+local some = { unpack(names, from, math.min(from + PART - 1, #names)) }
+for i, value in ipairs(c('HMGET', g.turns, unpack(some))) do
+if value then
+local kind, member = string.match(value, '^%d*([|+])(.*)$')
+up[#up + 1], gone[#gone + 1] = some[i], member
+local lane = partsOf(member)
+g.touched[lane] = g.touched[lane] or kind == '+'
+end
+end
+end
+each('HDEL', g.turns, up)
+each('ZREM', g.lanes, gone)
+end
+local function isUp(g, lane)
+local min, max = rangeOf(lane)
+local names = {}
+for _, member in ipairs(c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, PART)) do
+local _, tag, id = partsOf(member)
+names[#names + 1] = tag .. plain(id)
+end
+for _, value in ipairs(#names > 0 and c('HMGET', g.turns, unpack(names)) or {}) do
+if value then return true end
+end
+return false
+end
+local function advance(g)
+local up, due = {}, {}
+for lane, together in pairs(g.touched) do
+local min, max = rangeOf(lane)
+local first = c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, 1)[1]
+if first and not (together and isUp(g, lane)) then
+local _, tag, id, member, at = partsOf(first)
+if at then
+c('ZREM', g.lanes, first)
+c('ZADD', g.lanes, 0, member)
+end
+up[#up + 1] = tag .. plain(id)
+up[#up + 1] = int(now) .. '|' .. member
+due[#due + 1] = at or 0
+due[#due + 1] = tag .. id
+freed = true
+end
+end
+g.touched = {}
+each('HSET', g.turns, up)
+each('ZADD', g.again, due)
+return #up
+end
+local function isBusy(g, lane)
+local min, max = rangeOf(lane)
+return c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, 1)[1]
+end
+local function enter(g, lane, name, member)
+local free = not isBusy(g, lane)
+if free then c('HSET', g.turns, name, '|' .. member) end
+if free or not c('ZRANGEBYLEX', g.lanes, '[' .. member, '(' .. member .. 'A', 'LIMIT', 0, 1)[1] then
+c('ZADD', g.lanes, 0, member)
+end
+return free
+end
+local g = groupOf(group, lanes, turns)
+local AT_EITHER_END = 20
+local seen = {}
+local function mayBeOrdered(id)
+if c('EXISTS', lanes) == 1 then return true end
+for _, command in ipairs({ { 'XRANGE', stream, '(' .. id, '+' }, { 'XREVRANGE', stream, '+', '(' .. id } }) do
+local first, key, from, to = unpack(command)
+for _, entry in ipairs(c(first, key, from, to, 'COUNT', AT_EITHER_END)) do
+if ordering(entry[2]) then return true end
+end
+end
+return false
+end
+local function blockedAfter(key, id, most)
+local blocked, free, looked = 0, {}, 0
+repeat
+local some = c('XRANGE', key, '(' .. id, '+', 'COUNT', 200)
+for _, entry in ipairs(some) do
+local lane, over = ordering(entry[2])
+id = entry[1]
+if lane and not over then
+if seen[lane] or isBusy(g, lane) then blocked = blocked + 1 else free[#free + 1] = lane end
+seen[lane] = true
+end
+end
+looked = looked + #some
+if #some < 200 then return blocked, nil, free end
+until looked >= most
+return blocked, id, free
+end
 most = tonumber(most)
 local function known(key)
 local groups = redis.pcall('XINFO', 'GROUPS', key)
@@ -109,6 +407,7 @@ if is.name == group then return is end
 end
 end
 local ready, flying, open = 0, 0, nil
+local blocked, further, free = 0, nil, {}
 local function addUnread(key, is)
 if key == replay then -- of this group alone: what it has settled is not there any more
 ready = ready + c('XLEN', key) - is.pending
@@ -142,8 +441,14 @@ if ended then ready = ready + pending else flying = flying + pending end
 end
 end
 end
+local last = is and is['last-delivered-id'] or '0-0'
+if key == stream and mayBeOrdered(last) then
+blocked, further, free = blockedAfter(stream, last, most)
+elseif key == replay and is and c('EXISTS', lanes) == 1 then
+blocked = blocked + blockedAfter(replay, last, most)
+end
 if key == stream then
-local place = sortable(is and is['last-delivered-id'] or '0-0')
+local place = sortable(last)
 for _, id in ipairs(c('ZRANGEBYSCORE', expiring, '-inf', int(now), 'LIMIT', 0, most)) do
 if sortable(id) > place and c('XRANGE', stream, id, id)[1] then ready = ready - 1 end
 end
@@ -152,7 +457,9 @@ end
 end
 ready = ready + c('ZCOUNT', delayed, '-inf', int(now)) + c('ZCOUNT', again, '-inf', int(now))
 local waiting = c('ZCOUNT', delayed, '(' .. int(now), '+inf') + c('ZCOUNT', again, '(' .. int(now), '+inf')
-return { ready, flying, waiting, c('XLEN', dead), unpack(open or {}) }`,
+ready = ready - blocked
+blocked = blocked + c('ZCARD', lanes) - c('HLEN', turns)
+return { ready, flying, waiting, c('XLEN', dead), blocked, further or '', free, unpack(open or {}) }`,
 };
 
 /** Looks which groups of a stream nobody reads, and whether somebody has trimmed what is unsettled. */
@@ -346,7 +653,7 @@ export const INSPECT_PEEK: Script = {
   keys: ["stream", "delayed", "leases", "again", "replay"],
   repeatable: true,
   publishes: false,
-  sha: "7a418f2d98b34d6a5b76907246fc0841188db01e",
+  sha: "0b9fc15c1573a1f7fb205adb02ed8e3ff1dc9680",
   source: `local stream, delayed, leases, again, replay = unpack(KEYS, 1, 5)
 local group, limit, bytes = unpack(ARGV, 1, 3)
 local c = redis.call
@@ -367,14 +674,17 @@ local function isBefore(a, b)
 if #a == #b and string.find(a, '-', 1, true) == string.find(b, '-', 1, true) then return a < b end
 return sortable(a) < sortable(b)
 end
-local function pack(order, expires, id, headers, body)
-return order .. '|' .. int(now) .. '|' .. expires .. '|' .. #id .. '|' .. #headers .. '|' .. id .. headers .. body
+local function pack(order, expires, id, headers, body, key)
+local lengths = #id .. '|' .. #headers .. (key == '' and '' or ':' .. #key)
+return order .. '|' .. int(now) .. '|' .. expires .. '|' .. lengths .. '|' .. id .. headers .. key .. body
 end
 local function unpacked(packed)
-local at, expires, nid, nheaders, start = string.match(packed, '^%d+|(%d+)|(%d*)|(%d+)|(%d+)|()')
-local middle = start + nid
-local rest = middle + nheaders
-return at, expires, string.sub(packed, start, middle - 1), string.sub(packed, middle, rest - 1), string.sub(packed, rest)
+local at, expires, nid, nheaders, nkey, start = string.match(packed, '^%d+|(%d+)|(%d*)|(%d+)|(%d+):?(%d*)|()')
+local headers = start + nid
+local key = headers + nheaders
+local body = key + (tonumber(nkey) or 0)
+return at, expires, string.sub(packed, start, headers - 1), string.sub(packed, headers, key - 1),
+string.sub(packed, body), string.sub(packed, key, body - 1)
 end
 limit, bytes = tonumber(limit), tonumber(bytes)
 local STEP = 200
@@ -537,12 +847,12 @@ return count`,
 /** Leases messages, and takes over what leases that have ended leave behind. */
 export const RECEIVE: Script = {
   name: "receive",
-  keys: ["stream", "wake", "delayed", "expiring", "leases", "again", "replay", "settled"],
+  keys: ["stream", "wake", "delayed", "expiring", "leases", "again", "replay", "settled", "lanes", "turns"],
   repeatable: false,
   publishes: false,
-  sha: "169cf1913c56de294387d68e191a06e9363969fd",
-  source: `local stream, wake, delayed, expiring, leases, again, replay, settled = unpack(KEYS, 1, 8)
-local group, mine, registered, room, leaseMs, sweeping, channel, bytes, step = unpack(ARGV, 1, 9)
+  sha: "b01642d0b9dedbfc2a6c07809ef1ec77fee975e7",
+  source: `local stream, wake, delayed, expiring, leases, again, replay, settled, lanes, turns = unpack(KEYS, 1, 10)
+local group, mine, registered, room, leaseMs, sweeping, channel, bytes, step, together = unpack(ARGV, 1, 10)
 local c = redis.call
 local clock = c('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -559,16 +869,19 @@ c('XADD', key, 'MAXLEN', '1', '*', 'w', '')
 c('PEXPIRE', key, 120000)
 tell(channel)
 end
-local function pack(order, expires, id, headers, body)
-return order .. '|' .. int(now) .. '|' .. expires .. '|' .. #id .. '|' .. #headers .. '|' .. id .. headers .. body
+local function pack(order, expires, id, headers, body, key)
+local lengths = #id .. '|' .. #headers .. (key == '' and '' or ':' .. #key)
+return order .. '|' .. int(now) .. '|' .. expires .. '|' .. lengths .. '|' .. id .. headers .. key .. body
 end
 local function unpacked(packed)
-local at, expires, nid, nheaders, start = string.match(packed, '^%d+|(%d+)|(%d*)|(%d+)|(%d+)|()')
-local middle = start + nid
-local rest = middle + nheaders
-return at, expires, string.sub(packed, start, middle - 1), string.sub(packed, middle, rest - 1), string.sub(packed, rest)
+local at, expires, nid, nheaders, nkey, start = string.match(packed, '^%d+|(%d+)|(%d*)|(%d+)|(%d+):?(%d*)|()')
+local headers = start + nid
+local key = headers + nheaders
+local body = key + (tonumber(nkey) or 0)
+return at, expires, string.sub(packed, start, headers - 1), string.sub(packed, headers, key - 1),
+string.sub(packed, body), string.sub(packed, key, body - 1)
 end
-local function put(at, expires, id, headers, body)
+local function put(at, expires, id, headers, body, key)
 local entry = { 'XADD', stream, '*', 'data', body }
 local function with(name, value)
 if value ~= '' then
@@ -577,12 +890,21 @@ entry[#entry + 1] = value
 end
 end
 with('id', id)
+with('orderingKey', key)
 with('headers', headers)
 with('at', at)
 with('expires', expires)
 local added = c(unpack(entry))
 if expires ~= '' then c('ZADD', expiring, expires, added) end
 return added
+end
+local function dueNow(most) return c('ZRANGEBYSCORE', delayed, '-inf', int(now), 'LIMIT', 0, most) end
+local function moveIn(due)
+for _, packed in ipairs(due) do
+local at, expires, id, headers, body, key = unpacked(packed)
+if expires == '' or tonumber(expires) > now then put(at, expires, id, headers, body, key) end
+c('ZREM', delayed, packed)
+end
 end
 local HOLD = 'given-back'
 local function sortable(id)
@@ -634,18 +956,140 @@ end
 return false
 end
 local PART = 1000
+local function each(command, key, items)
+for i = 1, #items, PART do c(command, key, unpack(items, i, math.min(i + PART - 1, #items))) end
+end
 local function forgetExpiring(ids)
-if c('EXISTS', expiring) == 0 then return end
-for i = 1, #ids, PART do c('ZREM', expiring, unpack(ids, i, math.min(i + PART - 1, #ids))) end
+if c('EXISTS', expiring) == 1 then each('ZREM', expiring, ids) end
 end
 local function removeEntries(ids)
-for i = 1, #ids, PART do c('XDEL', stream, unpack(ids, i, math.min(i + PART - 1, #ids))) end
+each('XDEL', stream, ids)
 forgetExpiring(ids)
+end
+local LONGEST = 40
+local freed = false
+local function ordering(fields)
+local lane, over, after
+for i = 1, #fields, 2 do
+local name = fields[i]
+if name == 'orderingKey' then
+local text = fields[i + 1]
+if not lane and text ~= '' then
+lane = #text <= LONGEST and 'k' .. #text .. ':' .. text or 's' .. redis.sha1hex(text)
+end
+elseif name == 'expires' then
+if over == nil then over = (tonumber(fields[i + 1]) or math.huge) <= now end
+elseif name == 'after' then
+after = after or string.match(fields[i + 1], '^%d+-%d+$')
+end
+end
+return lane, over, after
+end
+local function memberOf(lane, tag, id, after)
+if tag == '' then return lane .. sortable(id) .. 'a' end
+return lane .. sortable(after or '0-0') .. 'r' .. sortable(id) .. 'r'
+end
+local function gateOf(lane, id, after) return memberOf('g', 'r', id, after) .. lane end
+local function partsOf(member)
+local last, due = string.sub(member, -1), nil
+if last ~= 'a' and last ~= 'r' then
+due = string.match(member, '@(%d+)$')
+member = string.sub(member, 1, -#due - 2)
+last = string.sub(member, -1)
+end
+return string.sub(member, 1, last == 'r' and -85 or -43), last == 'r' and 'r' or '', string.sub(member, -42, -2), member, due
+end
+local function rangeOf(lane) return '[' .. lane, '(' .. lane .. ':' end
+local function groupOf(name, lanes, turns, again)
+return { name = name, lanes = lanes, turns = turns, again = again, touched = {} }
+end
+local function leave(g, names)
+local up, gone = {}, {}
+for from = 1, #names, PART do
+local some = { unpack(names, from, math.min(from + PART - 1, #names)) }
+for i, value in ipairs(c('HMGET', g.turns, unpack(some))) do
+if value then
+local kind, member = string.match(value, '^%d*([|+])(.*)$')
+up[#up + 1], gone[#gone + 1] = some[i], member
+local lane = partsOf(member)
+g.touched[lane] = g.touched[lane] or kind == '+'
+end
+end
+end
+each('HDEL', g.turns, up)
+each('ZREM', g.lanes, gone)
+end
+local function isUp(g, lane)
+local min, max = rangeOf(lane)
+local names = {}
+for _, member in ipairs(c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, PART)) do
+local _, tag, id = partsOf(member)
+names[#names + 1] = tag .. plain(id)
+end
+for _, value in ipairs(#names > 0 and c('HMGET', g.turns, unpack(names)) or {}) do
+if value then return true end
+end
+return false
+end
+local function advance(g)
+local up, due = {}, {}
+for lane, together in pairs(g.touched) do
+local min, max = rangeOf(lane)
+local first = c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, 1)[1]
+if first and not (together and isUp(g, lane)) then
+local _, tag, id, member, at = partsOf(first)
+if at then
+c('ZREM', g.lanes, first)
+c('ZADD', g.lanes, 0, member)
+end
+up[#up + 1] = tag .. plain(id)
+up[#up + 1] = int(now) .. '|' .. member
+due[#due + 1] = at or 0
+due[#due + 1] = tag .. id
+freed = true
+end
+end
+g.touched = {}
+each('HSET', g.turns, up)
+each('ZADD', g.again, due)
+return #up
+end
+local function orderedGroups(groups)
+local found = {}
+for _, is in ipairs(groups) do
+local prefix = string.sub(expiring, 1, -#'expiring' - 1) .. 'group:' .. is.name .. ':'
+if is.pending > 0 and redis.pcall('EXISTS', prefix .. 'lanes') == 1 then
+found[#found + 1] = groupOf(is.name, prefix .. 'lanes', prefix .. 'turns', prefix .. 'again')
+end
+end
+return found
+end
+local function goneFrom(ordered, id)
+local entry = #ordered > 0 and c('XRANGE', stream, id, id)[1]
+local lane = entry and ordering(entry[2])
+if not lane then return end
+local member = memberOf(lane, '', id)
+for _, g in ipairs(ordered) do
+local row = c('XPENDING', stream, g.name, id, id, 1)[1]
+if not row or row[2] == HOLD then
+if c('HEXISTS', g.turns, id) == 1 then
+leave(g, { id })
+else
+each('ZREM', g.lanes, c('ZRANGEBYLEX', g.lanes, '[' .. member, '(' .. member .. 'A', 'LIMIT', 0, 1))
+end
+if row then c('XACK', stream, g.name, id) end
+c('ZREM', g.again, sortable(id))
+end
+end
+end
+local function advanceAll(ordered)
+for _, g in ipairs(ordered) do advance(g) end
 end
 local function expire(most)
 local over = c('ZRANGEBYSCORE', expiring, '-inf', int(now), 'LIMIT', 0, most)
 if #over == 0 then return end
 local groups = groupsOf(stream)
+local ordered = orderedGroups(groups)
 local helpers = string.sub(expiring, 1, -#'expiring' - 1) .. 'group:'
 local function inHandUntil(group, consumer, idle)
 if consumer == HOLD then return 0 end
@@ -671,9 +1115,11 @@ for _, name in ipairs(holders) do
 c('XACK', stream, name, id)
 redis.pcall('ZREM', helpers .. name .. ':again', sortable(id))
 end
+goneFrom(ordered, id)
 gone[#gone + 1] = id
 end
 end
+advanceAll(ordered)
 removeEntries(gone)
 if #gone > 0 and c('EXISTS', settled) == 1 then c('ZREM', settled, unpack(gone)) end
 end
@@ -681,23 +1127,85 @@ local function keepLeases(ms)
 local left = math.ceil(ms * 2 + 10000)
 if c('PTTL', leases) < left then c('PEXPIRE', leases, int(left)) end
 end
+local function backInTurn(g, key, id, due, attempts, name)
+local value = c('HGET', g.turns, name)
+local member = value and string.match(value, '^%d*%+(.*)$')
+if not member then return false end
+c('XCLAIM', key, group, HOLD, 0, id, 'RETRYCOUNT', attempts, 'JUSTID')
+c('HDEL', g.turns, name)
+if due ~= 0 then
+c('ZREM', g.lanes, member)
+c('ZADD', g.lanes, 0, member .. '@' .. due)
+end
+g.touched[partsOf(member)] = true
+return true
+end
 local MOVED = 500
 local ENDED = 16
 local EXPIRED = 100
+local PASSED = 1000
+local PASSED_AT_ONCE = 200
 local FORGOTTEN_MS = 3600000
 local LEASE_PREFIX = 'lease:'
-room, leaseMs, bytes, step = tonumber(room), tonumber(leaseMs), tonumber(bytes), tonumber(step)
+room, leaseMs, bytes, step, together = tonumber(room), tonumber(leaseMs), tonumber(bytes), tonumber(step), tonumber(together)
 if registered == '1' then
 local ends = c('ZSCORE', leases, mine)
 if not ends or tonumber(ends) <= now then return { -1 } end
 end
-local due = c('ZRANGEBYSCORE', delayed, '-inf', int(now), 'LIMIT', 0, MOVED)
+local due = dueNow(MOVED)
 if #due > room and isFull(leases) then due = { unpack(due, 1, room) } end
 makeRoom(leases)
+moveIn(due)
+if #due > 0 then tell(channel) end
 expire(EXPIRED)
+local expiryFreed = freed
 local streams = { { stream, '' } }
 if c('EXISTS', replay) == 1 then streams[2] = { replay, 'r' } end
-local function sweep()
+local g = groupOf(group, lanes, turns, again)
+local function isBusy(g, lane)
+local min, max = rangeOf(lane)
+return c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, 1)[1]
+end
+local function enter(g, lane, name, member)
+local free = not isBusy(g, lane)
+if free then c('HSET', g.turns, name, '|' .. member) end
+if free or not c('ZRANGEBYLEX', g.lanes, '[' .. member, '(' .. member .. 'A', 'LIMIT', 0, 1)[1] then
+c('ZADD', g.lanes, 0, member)
+end
+return free
+end
+local LOOKED_AT = 500
+local function findHeld(g, s)
+local from, rows = '-', nil
+repeat
+rows = redis.pcall('XPENDING', s[1], group, from, '+', 1000, HOLD)
+if rows.err then return end
+for _, row in ipairs(rows) do
+local id, member = row[1], s[2] .. sortable(row[1])
+if not c('ZSCORE', g.again, member) then
+local entry = c('XRANGE', s[1], id, id)[1]
+local lane, _, after = ordering(entry and entry[2] or {})
+local name = s[2] .. id
+local gated = lane and s[2] == 'r' and c('ZSCORE', g.lanes, gateOf(lane, id, after))
+local up = not lane or c('HEXISTS', g.turns, name) == 1
+if not gated and (up or enter(g, lane, name, memberOf(lane, s[2], id, after))) then c('ZADD', g.again, 0, member) end
+end
+from = '(' .. id
+end
+until #rows < 1000
+end
+local function findDone(g)
+local names = c('HLEN', g.turns) > LOOKED_AT and c('HRANDFIELD', g.turns, LOOKED_AT) or c('HKEYS', g.turns)
+local gone = {}
+for _, name in ipairs(names) do
+local replayed = string.sub(name, 1, 1) == 'r'
+local id = replayed and string.sub(name, 2) or name
+if not redis.pcall('XPENDING', replayed and replay or stream, group, id, id, 1)[1] then gone[#gone + 1] = name end
+end
+leave(g, gone)
+advance(g)
+end
+local function sweep(g)
 local held = 0
 for _, s in ipairs(streams) do
 local consumers = redis.pcall('XINFO', 'CONSUMERS', s[1], group)
@@ -716,54 +1224,47 @@ end
 end
 end
 end
-if held <= c('ZCARD', again) then return end
-for _, s in ipairs(streams) do
-local from, rows = '-', nil
-repeat
-rows = redis.pcall('XPENDING', s[1], group, from, '+', 1000, HOLD)
-if rows.err then break end
-for _, row in ipairs(rows) do
-c('ZADD', again, 'NX', 0, s[2] .. sortable(row[1]))
-from = '(' .. row[1]
+local waiting = c('ZCARD', g.lanes) - c('HLEN', g.turns)
+if held > c('ZCARD', again) + waiting then
+for _, s in ipairs(streams) do findHeld(g, s) end
 end
-until #rows < 1000
+findDone(g)
 end
-end
-if sweeping == '1' then sweep() end
-for _, packed in ipairs(due) do
-local at, expires, id, headers, body = unpacked(packed)
-c('ZREM', delayed, packed)
-if expires == '' or tonumber(expires) > now then put(at, expires, id, headers, body) end
-end
-if #due > 0 then tell(channel) end
+if sweeping == '1' then sweep(g) end
+local ordered = c('EXISTS', lanes) == 1
 local out, n, dropped, given, spent = { now }, 1, false, 0, 0
-local function hasRoom() return room > 0 and spent < bytes end
-local function give(key, tag, entry, attempts)
+local function detailsOf(fields)
+local count = #fields
+if count > 4 or count == 4 and fields[3] ~= 'id' then return ordering(fields) end
+end
+local function blockedFor(value, id, attempts)
+local free = value and attempts == 1 and tonumber(string.match(value, '^%d+'))
+local visible = free and tonumber(string.match(id, '^%d+'))
+return visible and visible <= free and visible > free - 31536000000 and int(free - visible) or nil
+end
+local function give(key, tag, entry, attempts, lane, blocked)
 local id, fields = entry[1], entry[2]
 local count = #fields
-if count > 4 or count == 4 and fields[3] ~= 'id' then
-for i = 1, count, 2 do
-if fields[i] == 'expires' and (tonumber(fields[i + 1]) or math.huge) <= now then
-c('XACK', key, group, id)
-dropped = true
-return
-end
-end
-end
 room, given = room - 1, given + 1
 if attempts == 1 and tag == '' and fields[1] == 'data' then
-spent = spent + #fields[2]
 if count == 2 then
+spent = spent + #fields[2]
 out[n + 1], out[n + 2] = id, fields[2]
 n = n + 2
 return
 elseif count == 4 and fields[3] == 'id' then
+spent = spent + #fields[2]
 n = n + 1
 out[n] = { id, fields[4], fields[2] }
 return
+elseif lane and (count == 4 or count == 6 and fields[3] == 'id') then
+spent = spent + #fields[2]
+n = n + 1
+out[n] = { id, fields[2], fields[count], count == 6 and fields[4] or '', blocked or '' }
+return
 end
 end
-local whole = { tag .. id, attempts }
+local whole = { tag .. id, blocked and attempts .. ' ' .. blocked or attempts }
 for i = 1, count do
 whole[i + 2] = fields[i]
 spent = spent + #fields[i]
@@ -771,24 +1272,76 @@ end
 n = n + 1
 out[n] = whole
 end
-local function claim(key, tag, id, attempts)
+local function hasRoom() return room > 0 and spent < bytes end
+local function drop(key, id)
+c('XACK', key, group, id)
+dropped = true
+end
+local inTurn = {}
+local function join(lane, name, value)
+local free, head = string.match(value, '^(%d*)[|+](.*)$')
+local _, max = rangeOf(lane)
+local waiting = c('ZRANGEBYLEX', lanes, '(' .. head, max, 'LIMIT', 0, together - 1)
+local count, open = 1, #waiting < together - 1
+c('HSET', turns, name, free .. '+' .. head)
+for _, found in ipairs(waiting) do
+local _, tag, id, member, at = partsOf(found)
+local key = tag == 'r' and replay or stream
+id = plain(id)
+local held = redis.pcall('XPENDING', key, group, id, id, 1)[1]
+if not hasRoom() or at and tonumber(at) > now or held and held[2] ~= HOLD then
+open = false
+break
+end
+local entry = held and c('XCLAIM', key, group, mine, 0, id)[1]
+local fields = entry and entry[2]
+local over = fields and select(2, ordering(fields))
+if over then drop(key, id) elseif held and not fields then c('XACK', key, group, id) end
+if over or not fields or at then c('ZREM', lanes, found) end
+if fields and not over then
+if at then c('ZADD', lanes, 0, member) end
+c('HSET', turns, tag .. id, int(now) .. '+' .. member)
+give(key, tag, entry, held[4] + 1, lane, blockedFor(int(now) .. '+', id, held[4] + 1))
+count = count + 1
+end
+end
+inTurn[lane] = open and count or nil
+end
+local function claim(key, tag, id, attempts, value)
 local entry = c('XCLAIM', key, group, mine, 0, id)[1]
-if entry and entry[2] then
-give(key, tag, entry, attempts)
+local fields = entry and entry[2]
+local lane, over, after
+if fields then
+lane, over, after = detailsOf(fields)
 else
 c('XACK', key, group, id) -- somebody trimmed the entry away
+end
+if over then drop(key, id) end
+if over or not fields then
+if value then leave(g, { tag .. id }) end
+elseif lane and not value and not enter(g, lane, tag .. id, memberOf(lane, tag, id, after)) then
+c('XCLAIM', key, group, HOLD, 0, id, 'RETRYCOUNT', attempts - 1, 'JUSTID') -- a consumer of another kind had taken it
+else
+give(key, tag, entry, attempts, lane, blockedFor(value, id, attempts))
+if lane and together > 1 then join(lane, tag .. id, value or '|' .. memberOf(lane, tag, id, after)) end
 end
 end
 for _, old in ipairs(c('ZRANGEBYSCORE', leases, '-inf', int(now), 'LIMIT', 0, ENDED)) do
 if not hasRoom() then break end
 local empty = true
 for _, s in ipairs(streams) do
-local held = redis.pcall('XPENDING', s[1], group, '-', '+', room + 1, old)
+local key, tag = s[1], s[2]
+local held = redis.pcall('XPENDING', key, group, '-', '+', room + 1, old)
 for i = 1, #held do
 if not hasRoom() then break end
-claim(s[1], s[2], held[i][1], held[i][4] + 1)
+local id, attempts = held[i][1], held[i][4]
+if not ordered or c('HEXISTS', turns, tag .. id) == 0 then
+claim(key, tag, id, attempts + 1)
+elseif not backInTurn(g, key, id, 0, attempts, tag .. id) then
+giveBack(key, id, 0, attempts)
 end
-if not held.err and redis.pcall('XPENDING', s[1], group, '-', '+', 1, old)[1] then empty = false end
+end
+if not held.err and redis.pcall('XPENDING', key, group, '-', '+', 1, old)[1] then empty = false end
 end
 if empty then
 for _, s in ipairs(streams) do redis.pcall('XGROUP', 'DELCONSUMER', s[1], group, old) end
@@ -797,53 +1350,153 @@ else
 c('ZADD', leases, 0, old) -- it has ended, whatever becomes of the clock
 end
 end
-if hasRoom() then
-for _, member in ipairs(c('ZRANGEBYSCORE', again, '-inf', int(now), 'LIMIT', 0, room)) do
+advance(g)
+local function takeAgain()
+repeat
+local members = hasRoom() and c('ZRANGEBYSCORE', again, '-inf', int(now), 'LIMIT', 0, room) or {}
+local names, values = {}, {}
+for i, member in ipairs(members) do
+local replayed = string.sub(member, 1, 1) == 'r'
+names[i] = replayed and 'r' .. plain(string.sub(member, 2)) or plain(member)
+end
+if ordered and #names > 0 then values = c('HMGET', turns, unpack(names)) end
+for i, member in ipairs(members) do
 if not hasRoom() then break end
-local key, tag, id = stream, '', member
-if string.sub(member, 1, 1) == 'r' then key, tag, id = replay, 'r', string.sub(member, 2) end
-id = plain(id)
+local key, tag, id = stream, '', names[i]
+if string.sub(id, 1, 1) == 'r' then key, tag, id = replay, 'r', string.sub(id, 2) end
 local held = redis.pcall('XPENDING', key, group, id, id, 1)[1]
 c('ZREM', again, member)
-if held and held[2] == HOLD then claim(key, tag, id, held[4] + 1) end
+if held and held[2] == HOLD then
+claim(key, tag, id, held[4] + 1, values[i])
+elseif values[i] then
+leave(g, { names[i] }) -- a consumer of another kind has it, or has settled it
 end
 end
-local returned = false
+until advance(g) == 0
+end
+takeAgain()
+local returned, opened, cut, passed, passedBytes = false, false, false, 0, 0
+local known = {}
+local function hold(key, ids)
+if #ids == 0 then return end
+local claim = { 'XCLAIM', key, group, HOLD, 0, unpack(ids) }
+for _, word in ipairs({ 'RETRYCOUNT', 0, 'JUSTID' }) do claim[#claim + 1] = word end
+c(unpack(claim))
+end
+local function isTaken(lane)
+local taken = known[lane] or ordered and isBusy(g, lane)
+known[lane] = true
+return taken
+end
+local function openGates(max)
+local found, up, due, members = c('ZRANGEBYLEX', lanes, '[g', max), {}, {}, {}
+each('ZREM', lanes, found)
+for i, gate in ipairs(found) do
+local lane, id = string.sub(gate, 86), string.sub(gate, 44, 84)
+local member = lane .. string.sub(gate, 2, 85)
+inTurn[lane] = nil
+if not isTaken(lane) then
+up[#up + 1] = 'r' .. plain(id)
+up[#up + 1] = '|' .. member
+due[#due + 1] = 0
+due[#due + 1] = 'r' .. id
+opened = true
+end
+members[2 * i - 1], members[2 * i] = 0, member
+end
+each('ZADD', lanes, members)
+each('HSET', turns, up)
+each('ZADD', again, due)
+end
+local function firstGate()
+local gate = c('ZRANGEBYLEX', lanes, '[g', '(h', 'LIMIT', 0, 1)[1]
+return gate and string.sub(gate, 2, 42)
+end
 local function read(key, tag)
 local count = math.min(room, step)
-while hasRoom() do
+local gate = tag == '' and streams[2] and firstGate()
+while hasRoom() and passed < PASSED and passedBytes < bytes do
 local new = redis.pcall('XREADGROUP', 'GROUP', group, mine, 'COUNT', count, 'STREAMS', key, '>')
 if new and new.err then
 if key ~= stream then return end
 if not string.find(new.err, 'NOGROUP', 1, true) then return new end
 c('XGROUP', 'CREATE', stream, group, '0', 'MKSTREAM')
-c('DEL', settled) -- whatever is kept, this group has not settled it
+c('DEL', settled, lanes, turns) -- whatever is kept, this group has not settled it, and has nothing in hand
 new = c('XREADGROUP', 'GROUP', group, mine, 'COUNT', count, 'STREAMS', key, '>')
 end
-if not new then return end
-local entries = new[1][2]
+local entries = new and new[1][2] or {}
+local held, up, members, before = {}, {}, {}, given
 for _, entry in ipairs(entries) do
-if spent < bytes then
+local id, lane, over, after = entry[1], detailsOf(entry[2])
+if over then
+drop(key, id)
+elseif not lane then
+if hasRoom() then
 give(key, tag, entry, 1)
 else
-giveBack(key, entry[1], 0, 0)
+giveBack(key, id, 0, 0)
+returned = true
+end
+elseif tag == 'r' then
+held[#held + 1] = id
+members[#members + 1] = 0
+members[#members + 1] = gateOf(lane, id, after)
+else
+if gate and gate < sortable(id) then
+openGates('(g' .. sortable(id))
+gate = firstGate()
+end
+local member, turn = memberOf(lane, tag, id), inTurn[lane]
+members[#members + 1] = 0
+members[#members + 1] = member
+local joins = turn and turn < together and hasRoom()
+if not joins and isTaken(lane) then
+inTurn[lane] = nil
+held[#held + 1] = id
+passedBytes = passedBytes + #entry[2][2]
+else
+up[#up + 1] = id
+if hasRoom() then
+up[#up + 1] = (together > 1 and '+' or '|') .. member
+if together > 1 then inTurn[lane] = (turn or 0) + 1 end
+give(key, tag, entry, 1, lane)
+else
+up[#up + 1] = '|' .. member
+giveBack(key, id, 0, 0)
 returned = true
 end
 end
-if #entries < count then return end
-count = math.min(room, math.max(1, math.floor((bytes - spent) * given / math.max(1, spent))))
 end
+end
+hold(key, held)
+each('ZADD', lanes, members)
+each('HSET', turns, up)
+passed = passed + #held
+if #entries < count then
+if gate then openGates('(h') end
+return
+end
+if given == before then
+count = math.max(count, math.min(PASSED_AT_ONCE, count * 2))
+else
+count = room
+end
+local seen, size = given + passed, math.max(1, spent + passedBytes)
+if seen > 0 then count = math.max(1, math.min(count, math.floor((bytes - spent) * seen / size))) end
+end
+cut = true
 end
 local refused = streams[2] and read(replay, 'r') or read(stream, '')
 if refused then return refused end
-if returned then wakeReaders(wake, channel) end
+if opened then takeAgain() end
+if returned or expiryFreed or freed and not hasRoom() then wakeReaders(wake, channel) end
 if n > 1 then
 c('ZADD', leases, int(from(leaseMs)), mine)
 if registered ~= '1' then keepLeases(leaseMs) end
 return out
 end
-local wait = dropped and 0 or -1
-for _, key in ipairs({ delayed, leases, again }) do
+local wait = cut and -2 or dropped and 0 or -1
+for _, key in ipairs(wait == -1 and { delayed, leases, again } or {}) do
 local first = c('ZRANGE', key, 0, 0, 'WITHSCORES')[2]
 if first then
 local left = math.max(0, tonumber(first) - now)
@@ -860,11 +1513,11 @@ return { now, wait, last(stream), last(wake) }`,
 /** Puts dead letters back, for this group alone. */
 export const REPLAY: Script = {
   name: "replay",
-  keys: ["dead", "replay", "wake"],
+  keys: ["stream", "dead", "replay", "wake"],
   repeatable: false,
   publishes: false,
-  sha: "b11f2129c8334ff6af19121499def5dcaf4335b3",
-  source: `local dead, replay, wake = unpack(KEYS, 1, 3)
+  sha: "e7e3f1aa739a6c736d6176a6d105259b6eccc277",
+  source: `local stream, dead, replay, wake = unpack(KEYS, 1, 4)
 local group, channel, limit = unpack(ARGV, 1, 3)
 local taken = 3
 local c = redis.call
@@ -894,28 +1547,39 @@ for _, text in ipairs(fields) do command[#command + 1] = text end
 return command
 end
 local OWN = 10
-local count = 0
+local count, last = 0, nil
+local function lastId()
+local about = redis.pcall('XINFO', 'STREAM', stream)
+for i = 1, about.err and 0 or #about, 2 do
+if about[i] == 'last-generated-id' then return about[i + 1] end
+end
+return '0-0'
+end
 for _, id in ipairs(ids) do
 local entry = c('XRANGE', dead, id, id)[1]
 if entry then
 if count == 0 then redis.pcall('XGROUP', 'CREATE', replay, group, '0', 'MKSTREAM') end
 local letter, has, fields = entry[2], {}, {}
 local origin = string.match(letter[8], '^r?(.*)$')
+for i = OWN + 1, #letter, 2 do has[letter[i]] = true end
+local ordered = has['orderingKey']
 for i = OWN + 1, #letter, 2 do
-if letter[i] ~= 'expires' then
-has[letter[i]] = true
+if letter[i] ~= 'expires' and not (ordered and letter[i] == 'after') then
 fields[#fields + 1] = letter[i]
 fields[#fields + 1] = letter[i + 1]
 end
 end
 local whole = { 'XADD', replay, '*' }
 local function with(name, value)
-if has[name] then return end
 fields[#fields + 1] = name
 fields[#fields + 1] = value
 end
-with('id', origin)
-with('at', string.match(origin, '^%d+'))
+if not has['id'] then with('id', origin) end
+if not has['at'] then with('at', string.match(origin, '^%d+')) end
+if ordered then
+last = last or lastId()
+with('after', last)
+end
 c(unpack(withFields(whole, fields)))
 c('XDEL', dead, id)
 count = count + 1
@@ -932,10 +1596,10 @@ export const SEND: Script = {
   keys: ["stream", "sent", "delayed", "ids", "expiring", "wake", "settled"],
   repeatable: false,
   publishes: true,
-  sha: "31ce01fc5b3a78265d764cb1ed125878ac43db4b",
+  sha: "a2616bf1d5ef7fec8d2c923c80e845a659456d79",
   source: `local stream, sent, delayed, ids, expiring, wake, settled = unpack(KEYS, 1, 7)
-local token, slot, channel, remember, limit, overflow, window, keep, trimming = unpack(ARGV, 1, 9)
-local taken = 9
+local token, slot, channel, remember, limit, overflow, window, keep, trimming, ordered = unpack(ARGV, 1, 10)
+local taken = 10
 local c = redis.call
 local clock = c('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -960,16 +1624,19 @@ if first == id or last ~= '' and tonumber(first, 36) <= n and n <= tonumber(last
 end
 return false
 end
-local function pack(order, expires, id, headers, body)
-return order .. '|' .. int(now) .. '|' .. expires .. '|' .. #id .. '|' .. #headers .. '|' .. id .. headers .. body
+local function pack(order, expires, id, headers, body, key)
+local lengths = #id .. '|' .. #headers .. (key == '' and '' or ':' .. #key)
+return order .. '|' .. int(now) .. '|' .. expires .. '|' .. lengths .. '|' .. id .. headers .. key .. body
 end
 local function unpacked(packed)
-local at, expires, nid, nheaders, start = string.match(packed, '^%d+|(%d+)|(%d*)|(%d+)|(%d+)|()')
-local middle = start + nid
-local rest = middle + nheaders
-return at, expires, string.sub(packed, start, middle - 1), string.sub(packed, middle, rest - 1), string.sub(packed, rest)
+local at, expires, nid, nheaders, nkey, start = string.match(packed, '^%d+|(%d+)|(%d*)|(%d+)|(%d+):?(%d*)|()')
+local headers = start + nid
+local key = headers + nheaders
+local body = key + (tonumber(nkey) or 0)
+return at, expires, string.sub(packed, start, headers - 1), string.sub(packed, headers, key - 1),
+string.sub(packed, body), string.sub(packed, key, body - 1)
 end
-local function put(at, expires, id, headers, body)
+local function put(at, expires, id, headers, body, key)
 local entry = { 'XADD', stream, '*', 'data', body }
 local function with(name, value)
 if value ~= '' then
@@ -978,12 +1645,21 @@ entry[#entry + 1] = value
 end
 end
 with('id', id)
+with('orderingKey', key)
 with('headers', headers)
 with('at', at)
 with('expires', expires)
 local added = c(unpack(entry))
 if expires ~= '' then c('ZADD', expiring, expires, added) end
 return added
+end
+local function dueNow(most) return c('ZRANGEBYSCORE', delayed, '-inf', int(now), 'LIMIT', 0, most) end
+local function moveIn(due)
+for _, packed in ipairs(due) do
+local at, expires, id, headers, body, key = unpacked(packed)
+if expires == '' or tonumber(expires) > now then put(at, expires, id, headers, body, key) end
+c('ZREM', delayed, packed)
+end
 end
 local function sortable(id)
 local ms, seq = string.match(id, '^(%d+)-(%d+)$')
@@ -1030,12 +1706,14 @@ end
 return false
 end
 local PART = 1000
+local function each(command, key, items)
+for i = 1, #items, PART do c(command, key, unpack(items, i, math.min(i + PART - 1, #items))) end
+end
 local function forgetExpiring(ids)
-if c('EXISTS', expiring) == 0 then return end
-for i = 1, #ids, PART do c('ZREM', expiring, unpack(ids, i, math.min(i + PART - 1, #ids))) end
+if c('EXISTS', expiring) == 1 then each('ZREM', expiring, ids) end
 end
 local function removeEntries(ids)
-for i = 1, #ids, PART do c('XDEL', stream, unpack(ids, i, math.min(i + PART - 1, #ids))) end
+each('XDEL', stream, ids)
 forgetExpiring(ids)
 end
 local function keptSettled()
@@ -1093,10 +1771,130 @@ removeEntries(rest)
 forgetExpiring(passed)
 end
 local HOLD = 'given-back'
+local LONGEST = 40
+local freed = false
+local function ordering(fields)
+local lane, over, after
+for i = 1, #fields, 2 do
+local name = fields[i]
+if name == 'orderingKey' then
+local text = fields[i + 1]
+if not lane and text ~= '' then
+lane = #text <= LONGEST and 'k' .. #text .. ':' .. text or 's' .. redis.sha1hex(text)
+end
+elseif name == 'expires' then
+if over == nil then over = (tonumber(fields[i + 1]) or math.huge) <= now end
+elseif name == 'after' then
+after = after or string.match(fields[i + 1], '^%d+-%d+$')
+end
+end
+return lane, over, after
+end
+local function memberOf(lane, tag, id, after)
+if tag == '' then return lane .. sortable(id) .. 'a' end
+return lane .. sortable(after or '0-0') .. 'r' .. sortable(id) .. 'r'
+end
+local function gateOf(lane, id, after) return memberOf('g', 'r', id, after) .. lane end
+local function partsOf(member)
+local last, due = string.sub(member, -1), nil
+if last ~= 'a' and last ~= 'r' then
+due = string.match(member, '@(%d+)$')
+member = string.sub(member, 1, -#due - 2)
+last = string.sub(member, -1)
+end
+return string.sub(member, 1, last == 'r' and -85 or -43), last == 'r' and 'r' or '', string.sub(member, -42, -2), member, due
+end
+local function rangeOf(lane) return '[' .. lane, '(' .. lane .. ':' end
+local function groupOf(name, lanes, turns, again)
+return { name = name, lanes = lanes, turns = turns, again = again, touched = {} }
+end
+local function leave(g, names)
+local up, gone = {}, {}
+for from = 1, #names, PART do
+local some = { unpack(names, from, math.min(from + PART - 1, #names)) }
+for i, value in ipairs(c('HMGET', g.turns, unpack(some))) do
+if value then
+local kind, member = string.match(value, '^%d*([|+])(.*)$')
+up[#up + 1], gone[#gone + 1] = some[i], member
+local lane = partsOf(member)
+g.touched[lane] = g.touched[lane] or kind == '+'
+end
+end
+end
+each('HDEL', g.turns, up)
+each('ZREM', g.lanes, gone)
+end
+local function isUp(g, lane)
+local min, max = rangeOf(lane)
+local names = {}
+for _, member in ipairs(c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, PART)) do
+local _, tag, id = partsOf(member)
+names[#names + 1] = tag .. plain(id)
+end
+for _, value in ipairs(#names > 0 and c('HMGET', g.turns, unpack(names)) or {}) do
+if value then return true end
+end
+return false
+end
+local function advance(g)
+local up, due = {}, {}
+for lane, together in pairs(g.touched) do
+local min, max = rangeOf(lane)
+local first = c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, 1)[1]
+if first and not (together and isUp(g, lane)) then
+local _, tag, id, member, at = partsOf(first)
+if at then
+c('ZREM', g.lanes, first)
+c('ZADD', g.lanes, 0, member)
+end
+up[#up + 1] = tag .. plain(id)
+up[#up + 1] = int(now) .. '|' .. member
+due[#due + 1] = at or 0
+due[#due + 1] = tag .. id
+freed = true
+end
+end
+g.touched = {}
+each('HSET', g.turns, up)
+each('ZADD', g.again, due)
+return #up
+end
+local function orderedGroups(groups)
+local found = {}
+for _, is in ipairs(groups) do
+local prefix = string.sub(expiring, 1, -#'expiring' - 1) .. 'group:' .. is.name .. ':'
+if is.pending > 0 and redis.pcall('EXISTS', prefix .. 'lanes') == 1 then
+found[#found + 1] = groupOf(is.name, prefix .. 'lanes', prefix .. 'turns', prefix .. 'again')
+end
+end
+return found
+end
+local function goneFrom(ordered, id)
+local entry = #ordered > 0 and c('XRANGE', stream, id, id)[1]
+local lane = entry and ordering(entry[2])
+if not lane then return end
+local member = memberOf(lane, '', id)
+for _, g in ipairs(ordered) do
+local row = c('XPENDING', stream, g.name, id, id, 1)[1]
+if not row or row[2] == HOLD then
+if c('HEXISTS', g.turns, id) == 1 then
+leave(g, { id })
+else
+each('ZREM', g.lanes, c('ZRANGEBYLEX', g.lanes, '[' .. member, '(' .. member .. 'A', 'LIMIT', 0, 1))
+end
+if row then c('XACK', stream, g.name, id) end
+c('ZREM', g.again, sortable(id))
+end
+end
+end
+local function advanceAll(ordered)
+for _, g in ipairs(ordered) do advance(g) end
+end
 local function expire(most)
 local over = c('ZRANGEBYSCORE', expiring, '-inf', int(now), 'LIMIT', 0, most)
 if #over == 0 then return end
 local groups = groupsOf(stream)
+local ordered = orderedGroups(groups)
 local helpers = string.sub(expiring, 1, -#'expiring' - 1) .. 'group:'
 local function inHandUntil(group, consumer, idle)
 if consumer == HOLD then return 0 end
@@ -1122,9 +1920,11 @@ for _, name in ipairs(holders) do
 c('XACK', stream, name, id)
 redis.pcall('ZREM', helpers .. name .. ':again', sortable(id))
 end
+goneFrom(ordered, id)
 gone[#gone + 1] = id
 end
 end
+advanceAll(ordered)
 removeEntries(gone)
 if #gone > 0 and c('EXISTS', settled) == 1 then c('ZREM', settled, unpack(gone)) end
 end
@@ -1134,11 +1934,17 @@ local first = taken + 1
 taken = taken + count
 return unpack(ARGV, first, taken)
 end
+local MOVED = 500
 local before = answered(c('HGET', sent, slot), token)
 if before then return before end
 limit, window, keep = tonumber(limit), tonumber(window), tonumber(keep)
 local function count() return c('XLEN', stream) - keptSettled() + c('ZCARD', delayed) end
 local used = count() -- refuses a key of another type before anything is written
+if ordered == '1' then
+local due = dueNow(MOVED)
+moveIn(due)
+if #due == MOVED then return '~' end
+end
 local late = c('HGET', sent, REPEATED) or ''
 local function expireDelayed(most)
 for _, packed in ipairs(c('ZRANGEBYSCORE', delayed, '-inf', int(now), 'LIMIT', 0, most)) do
@@ -1182,7 +1988,7 @@ end
 for _, old in ipairs(c('ZRANGEBYSCORE', ids, '-inf', int(now), 'LIMIT', 0, #ARGV)) do c('ZREM', ids, old) end
 local words, added, cleared, later, chosen = {}, {}, false, false, false
 while left() do
-local body, id, headers, delay, ttl, own, origin = take(7)
+local body, id, headers, delay, ttl, own, origin, key = take(8)
 local mark, name = string.sub(id, 1, 1), string.sub(id, 2)
 local word
 if mark == '=' then
@@ -1206,19 +2012,19 @@ if mark == '=' then
 c('ZADD', ids, int(now + window), name)
 chosen = true
 if origin ~= '' then
-local key = KEYS[tonumber(origin)]
-c('HSET', key, REPEATED, (c('HGET', key, REPEATED) or '') .. ' ' .. own)
-if c('PTTL', key) < window then c('PEXPIRE', key, int(window)) end
+local publisher = KEYS[tonumber(origin)]
+c('HSET', publisher, REPEATED, (c('HGET', publisher, REPEATED) or '') .. ' ' .. own)
+if c('PTTL', publisher) < window then c('PEXPIRE', publisher, int(window)) end
 end
 else
 added[#added + 1] = own
 end
 local expires = ttl == '' and '' or int(from(ttl))
 if delay == '0' then
-word = put('', expires, name, headers, body)
+word = put('', expires, name, headers, body, key)
 else
 local order = string.format('%016.0f%06d', clock[1] * 1000000 + clock[2], #words)
-c('ZADD', delayed, int(from(delay)), pack(order, expires, name, headers, body))
+c('ZADD', delayed, int(from(delay)), pack(order, expires, name, headers, body, key))
 word, later = '+', true
 end
 used = used + 1
@@ -1226,7 +2032,7 @@ end
 words[#words + 1] = word
 end
 if chosen and c('PTTL', ids) < window then c('PEXPIRE', ids, int(window)) end
-local function dropOldest(from)
+local function dropOldest(from, ordered)
 local packed = c('ZRANGE', delayed, 0, 0)[1]
 local sentAt = packed and tonumber((unpacked(packed)))
 local entry
@@ -1237,19 +2043,21 @@ until not entry or not c('ZSCORE', settled, entry[1])
 if packed and (not entry or sentAt <= tonumber(string.match(entry[1], '^%d+'))) then
 c('ZREM', delayed, packed)
 elseif entry then
+goneFrom(ordered, entry[1])
 removeEntries({ entry[1] })
 return from
 end
 return entry and entry[1] or '-'
 end
 if limit > 0 and overflow == 'drop' and used > limit then
-local from = '-'
-for _ = 1, count() - limit do from = dropOldest(from) end
+local from, groups = '-', orderedGroups(groupsOf(stream))
+for _ = 1, count() - limit do from = dropOldest(from, groups) end
+advanceAll(groups)
 end
 local answer = table.concat(words, ' ')
 c('HSET', sent, slot, token .. '|' .. answer .. '|' .. table.concat(added, ' '))
 if remember ~= '' then c('PEXPIRE', sent, remember) end
-if later then wakeReaders(wake, channel) else tell(channel) end
+if later or freed then wakeReaders(wake, channel) else tell(channel) end
 return answer`,
 };
 
@@ -1313,11 +2121,11 @@ return answer`,
 /** Settles deliveries. */
 export const SETTLE: Script = {
   name: "settle",
-  keys: ["stream", "wake", "leases", "again", "replay", "dead", "expiring", "settled"],
+  keys: ["stream", "wake", "leases", "again", "replay", "dead", "expiring", "settled", "lanes", "turns"],
   repeatable: false,
   publishes: false,
-  sha: "1801da2ade328de436cea6d2a659113ebfd4a34b",
-  source: `local stream, wake, leases, again, replay, dead, expiring, settled = unpack(KEYS, 1, 8)
+  sha: "06309ba2095fe3b8993cf36f4f2d77b53e7f1489",
+  source: `local stream, wake, leases, again, replay, dead, expiring, settled, lanes, turns = unpack(KEYS, 1, 10)
 local group, channel, keep = unpack(ARGV, 1, 3)
 local taken = 3
 local c = redis.call
@@ -1386,12 +2194,14 @@ end
 return false
 end
 local PART = 1000
+local function each(command, key, items)
+for i = 1, #items, PART do c(command, key, unpack(items, i, math.min(i + PART - 1, #items))) end
+end
 local function forgetExpiring(ids)
-if c('EXISTS', expiring) == 0 then return end
-for i = 1, #ids, PART do c('ZREM', expiring, unpack(ids, i, math.min(i + PART - 1, #ids))) end
+if c('EXISTS', expiring) == 1 then each('ZREM', expiring, ids) end
 end
 local function removeEntries(ids)
-for i = 1, #ids, PART do c('XDEL', stream, unpack(ids, i, math.min(i + PART - 1, #ids))) end
+each('XDEL', stream, ids)
 forgetExpiring(ids)
 end
 local function keptSettled()
@@ -1473,6 +2283,107 @@ end
 for _, text in ipairs(fields) do command[#command + 1] = text end
 return command
 end
+local LONGEST = 40
+local freed = false
+local function ordering(fields)
+local lane, over, after
+for i = 1, #fields, 2 do
+local name = fields[i]
+if name == 'orderingKey' then
+local text = fields[i + 1]
+if not lane and text ~= '' then
+lane = #text <= LONGEST and 'k' .. #text .. ':' .. text or 's' .. redis.sha1hex(text)
+end
+elseif name == 'expires' then
+if over == nil then over = (tonumber(fields[i + 1]) or math.huge) <= now end
+elseif name == 'after' then
+after = after or string.match(fields[i + 1], '^%d+-%d+$')
+end
+end
+return lane, over, after
+end
+local function memberOf(lane, tag, id, after)
+if tag == '' then return lane .. sortable(id) .. 'a' end
+return lane .. sortable(after or '0-0') .. 'r' .. sortable(id) .. 'r'
+end
+local function gateOf(lane, id, after) return memberOf('g', 'r', id, after) .. lane end
+local function partsOf(member)
+local last, due = string.sub(member, -1), nil
+if last ~= 'a' and last ~= 'r' then
+due = string.match(member, '@(%d+)$')
+member = string.sub(member, 1, -#due - 2)
+last = string.sub(member, -1)
+end
+return string.sub(member, 1, last == 'r' and -85 or -43), last == 'r' and 'r' or '', string.sub(member, -42, -2), member, due
+end
+local function rangeOf(lane) return '[' .. lane, '(' .. lane .. ':' end
+local function groupOf(name, lanes, turns, again)
+return { name = name, lanes = lanes, turns = turns, again = again, touched = {} }
+end
+local function leave(g, names)
+local up, gone = {}, {}
+for from = 1, #names, PART do
+local some = { unpack(names, from, math.min(from + PART - 1, #names)) }
+for i, value in ipairs(c('HMGET', g.turns, unpack(some))) do
+if value then
+local kind, member = string.match(value, '^%d*([|+])(.*)$')
+up[#up + 1], gone[#gone + 1] = some[i], member
+local lane = partsOf(member)
+g.touched[lane] = g.touched[lane] or kind == '+'
+end
+end
+end
+each('HDEL', g.turns, up)
+each('ZREM', g.lanes, gone)
+end
+local function isUp(g, lane)
+local min, max = rangeOf(lane)
+local names = {}
+for _, member in ipairs(c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, PART)) do
+local _, tag, id = partsOf(member)
+names[#names + 1] = tag .. plain(id)
+end
+for _, value in ipairs(#names > 0 and c('HMGET', g.turns, unpack(names)) or {}) do
+if value then return true end
+end
+return false
+end
+local function advance(g)
+local up, due = {}, {}
+for lane, together in pairs(g.touched) do
+local min, max = rangeOf(lane)
+local first = c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, 1)[1]
+if first and not (together and isUp(g, lane)) then
+local _, tag, id, member, at = partsOf(first)
+if at then
+c('ZREM', g.lanes, first)
+c('ZADD', g.lanes, 0, member)
+end
+up[#up + 1] = tag .. plain(id)
+up[#up + 1] = int(now) .. '|' .. member
+due[#due + 1] = at or 0
+due[#due + 1] = tag .. id
+freed = true
+end
+end
+g.touched = {}
+each('HSET', g.turns, up)
+each('ZADD', g.again, due)
+return #up
+end
+local function backInTurn(g, key, id, due, attempts, name)
+local value = c('HGET', g.turns, name)
+local member = value and string.match(value, '^%d*%+(.*)$')
+if not member then return false end
+c('XCLAIM', key, group, HOLD, 0, id, 'RETRYCOUNT', attempts, 'JUSTID')
+c('HDEL', g.turns, name)
+if due ~= 0 then
+c('ZREM', g.lanes, member)
+c('ZADD', g.lanes, 0, member .. '@' .. due)
+end
+g.touched[partsOf(member)] = true
+return true
+end
 local function left() return taken < #ARGV end
 local function take(count)
 local first = taken + 1
@@ -1495,8 +2406,15 @@ end
 end
 return strangers
 end
-local function done(key, id)
+local g = groupOf(group, lanes, turns, again)
+local ordered
+local function isOrdered()
+if ordered == nil then ordered = c('EXISTS', turns) == 1 end
+return ordered
+end
+local function done(key, id, _, member)
 c('XACK', key, group, id)
+if isOrdered() then leave(g, { member }) end
 if key == replay then
 c('XDEL', key, id)
 replayed = true
@@ -1509,25 +2427,28 @@ return repeatedly and valid and otherLease == '' and not strange()
 end
 local act = {}
 act['ack'] = done
-act['retry'] = function(key, id, attempts, _, delay)
+local function back(key, id, due, attempts, member)
+if not isOrdered() or not backInTurn(g, key, id, due, attempts, member) then giveBack(key, id, due, attempts) end
+given = true
+end
+act['retry'] = function(key, id, attempts, member, delay)
 delay = tonumber(delay)
-giveBack(key, id, delay > 0 and int(from(delay)) or 0, attempts)
-given = true
+back(key, id, delay > 0 and int(from(delay)) or 0, attempts, member)
 end
-act['release'] = function(key, id, attempts)
-giveBack(key, id, 0, attempts - 1)
-given = true
-end
+act['release'] = function(key, id, attempts, member) back(key, id, 0, attempts - 1, member) end
 act['dead'] = function(key, id, attempts, member, name, message)
 local entry = c('XRANGE', key, id, id)[1]
 local letter = { 'XADD', dead, '*', 'error', name, 'message', message, 'attempts', attempts, 'entry', member, 'died', int(now) }
 c(unpack(withFields(letter, entry and entry[2] or {})))
-done(key, id)
+done(key, id, attempts, member)
 end
 local function settle(what, member, ...)
 local key, id = place(member)
 local attempts = owned(key, id)
-if not attempts then return say(wasDone() and '1' or '0') end
+if not attempts then
+if attempts == nil and isOrdered() then leave(g, { member }) end
+return say(wasDone() and '1' or '0')
+end
 local ok, refusal = pcall(act[what], key, id, attempts, member, ...)
 say(ok and '1' or 'x')
 if not ok then reasons[#reasons + 1] = type(refusal) == 'table' and refusal.err or tostring(refusal) end
@@ -1539,11 +2460,12 @@ if what == 'lease' then
 local other, repeated = take(2)
 under(first, other)
 repeatedly = repeated == '1'
-elseif what == 'ack' then
+elseif what == 'ack' or what == 'next' then
 local members = { take(tonumber(first)) }
 if valid and otherLease == '' and string.sub(members[1], 1, 1) ~= 'r' and not strange() then
 c('XACK', stream, group, unpack(members))
 say(string.rep('1', #members))
+if what == 'next' then leave(g, members) end
 if #acked == 0 then acked = members else for _, member in ipairs(members) do acked[#acked + 1] = member end end
 else
 for _, member in ipairs(members) do settle('ack', member) end
@@ -1552,9 +2474,10 @@ else
 settle(what, first, take(details[what]))
 end
 end
+advance(g)
 if #acked > 0 then discard(groupsOf(stream), acked, group, keep) end
 if replayed and c('XLEN', replay) == 0 then c('DEL', replay) end
-if given then wakeReaders(wake, channel) end
+if given or freed then wakeReaders(wake, channel) end
 local text = table.concat(said)
 if #reasons > 0 then return { text, unpack(reasons) } end
 return text`,

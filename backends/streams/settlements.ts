@@ -21,12 +21,16 @@ export function settleArguments(settlements: readonly Settlement[]): SettleArgum
   const leases = settlements.map((settlement) => settlement.lease as Lease);
   for (const { group, other, unanswered, places } of partsOfLeases(leases)) {
     args.push("lease", group.name, other?.name ?? "", unanswered ? "1" : "0");
-    const acks = places.filter((place) => settlements[place]!.kind === "ack");
     // Entries of the stream are acknowledged together, replayed ones each in its own stream.
-    for (const replayed of [false, true]) {
-      const some = acks.filter((place) => leases[place]!.member.startsWith("r") === replayed);
+    const acks: Record<"plain" | "ordered" | "replayed", number[]> = { plain: [], ordered: [], replayed: [] };
+    for (const place of places) {
+      const { member, ordered } = leases[place]!;
+      if (settlements[place]!.kind !== "ack") continue;
+      acks[member.startsWith("r") ? "replayed" : ordered ? "ordered" : "plain"].push(place);
+    }
+    for (const [kind, some] of Object.entries(acks)) {
       if (some.length === 0) continue;
-      args.push("ack", String(some.length));
+      args.push(kind === "ordered" ? "next" : "ack", String(some.length));
       for (const place of some) {
         args.push(leases[place]!.member);
         order.push(place);

@@ -3,16 +3,19 @@
 -- The server's own count of what a group has not read is wrong after a rewrite of the append-only file, a failover, or a
 -- removal: it is counted here, on whichever side of the group's place fewer stand, as far as one call goes.
 --
--- KEYS: stream, delayed, expiring, leases, again, replay, dead
+-- KEYS: stream, delayed, expiring, leases, again, replay, dead, lanes, turns
 -- ARGV: group, most
 --   most: entries on each side that are counted
--- Returns: ready, in flight, delayed, dead; and where more stand on both sides, the id of the last entry that the group
---   was given, its entries that are pending, and what the server says is unread (-1: nothing): ready is without the unread
+-- Returns: ready, in flight, delayed, dead, blocked; where more are to be looked at for such as are blocked, the last entry
+--   that was, else nothing; the lanes of messages that nothing holds up; and where more stand on both sides, the id of the
+--   last entry that the group was given, its entries that are pending, and what the server says is unread (-1: nothing):
+--   ready is without the unread
 -- Traits: repeatable
 -- include: time
 -- include: hold
 -- include: ids
 -- include: span
+-- include: blocked
 most = tonumber(most)
 
 local function known(key)
@@ -24,6 +27,7 @@ local function known(key)
   end
 end
 local ready, flying, open = 0, 0, nil
+local blocked, further, free = 0, nil, {}
 local function addUnread(key, is)
   if key == replay then -- of this group alone: what it has settled is not there any more
     ready = ready + c('XLEN', key) - is.pending
@@ -57,9 +61,15 @@ for _, key in ipairs({ stream, replay }) do
       end
     end
   end
+  local last = is and is['last-delivered-id'] or '0-0'
+  if key == stream and mayBeOrdered(last) then
+    blocked, further, free = blockedAfter(stream, last, most)
+  elseif key == replay and is and c('EXISTS', lanes) == 1 then
+    blocked = blocked + blockedAfter(replay, last, most)
+  end
   if key == stream then
     -- What has expired and is still there is no message any more. It goes with the next publish or receive.
-    local place = sortable(is and is['last-delivered-id'] or '0-0')
+    local place = sortable(last)
     for _, id in ipairs(c('ZRANGEBYSCORE', expiring, '-inf', int(now), 'LIMIT', 0, most)) do
       if sortable(id) > place and c('XRANGE', stream, id, id)[1] then ready = ready - 1 end
     end
@@ -68,4 +78,6 @@ for _, key in ipairs({ stream, replay }) do
 end
 ready = ready + c('ZCOUNT', delayed, '-inf', int(now)) + c('ZCOUNT', again, '-inf', int(now))
 local waiting = c('ZCOUNT', delayed, '(' .. int(now), '+inf') + c('ZCOUNT', again, '(' .. int(now), '+inf')
-return { ready, flying, waiting, c('XLEN', dead), unpack(open or {}) }
+ready = ready - blocked
+blocked = blocked + c('ZCARD', lanes) - c('HLEN', turns)
+return { ready, flying, waiting, c('XLEN', dead), blocked, further or '', free, unpack(open or {}) }

@@ -2,29 +2,38 @@
 --
 -- KEYS: stream, sent, delayed, ids, expiring, wake, settled, ...
 --   then the hashes of publishers whose batches may have brought one of these messages already
--- ARGV: token, slot, channel, remember, limit, overflow, window, keep, trimming, ...
+-- ARGV: token, slot, channel, remember, limit, overflow, window, keep, trimming, ordered, ...
 --   token, slot, remember: as for plain messages; limit: the most messages, 0: any number; overflow: `reject` or `drop`;
 --   window: milliseconds for which ids are remembered; keep: settled entries that stay; trimming: `1` to look for what
---   is settled and has expired. Then for each message: body; id (`=id` chosen by the publisher, `~id` made and to be
---   carried, or nothing); headers; delay; time to live; own, what is its own in an id that was made; and origin, the
---   number of the further key whose publisher made a chosen id, or nothing
--- Returns: one word for each message: `=` a duplicate, `!` full, `+` delayed, else the entry's id
+--   is settled and has expired; ordered: `1` where one that is not delayed has an ordering key. Then for each message: body;
+--   id (`=id` chosen by the publisher, `~id` made and to be carried, or nothing); headers; delay; time to live; own, what is
+--   its own in an id that was made; origin, the number of the further key whose publisher made a chosen id, or nothing; and
+--   the ordering key, or nothing
+-- Returns: one word for each message: `=` a duplicate, `!` full, `+` delayed, else the entry's id. Or `~`: more has become
+--   due than one call moves, and nothing was added: to be run again
 -- Traits: publishes
 -- include: time
 -- include: tell
 -- include: wake
 -- include: remember
--- include: pack
--- include: put
+-- include: due
 -- include: groups
 -- include: settled
 -- include: expire
 -- include: arguments
+-- Messages that have become due which one call moves into the stream.
+local MOVED = 500
 local before = answered(c('HGET', sent, slot), token)
 if before then return before end
 limit, window, keep = tonumber(limit), tonumber(window), tonumber(keep)
 local function count() return c('XLEN', stream) - keptSettled() + c('ZCARD', delayed) end
 local used = count() -- refuses a key of another type before anything is written
+-- What is due stands before what is sent now.
+if ordered == '1' then
+  local due = dueNow(MOVED)
+  moveIn(due)
+  if #due == MOVED then return '~' end
+end
 local late = c('HGET', sent, REPEATED) or ''
 
 -- Expired messages that nobody has moved into the stream yet.
@@ -75,7 +84,7 @@ end
 for _, old in ipairs(c('ZRANGEBYSCORE', ids, '-inf', int(now), 'LIMIT', 0, #ARGV)) do c('ZREM', ids, old) end
 local words, added, cleared, later, chosen = {}, {}, false, false, false
 while left() do
-  local body, id, headers, delay, ttl, own, origin = take(7)
+  local body, id, headers, delay, ttl, own, origin, key = take(8)
   local mark, name = string.sub(id, 1, 1), string.sub(id, 2)
   local word
   if mark == '=' then
@@ -99,19 +108,19 @@ while left() do
       c('ZADD', ids, int(now + window), name)
       chosen = true
       if origin ~= '' then
-        local key = KEYS[tonumber(origin)]
-        c('HSET', key, REPEATED, (c('HGET', key, REPEATED) or '') .. ' ' .. own)
-        if c('PTTL', key) < window then c('PEXPIRE', key, int(window)) end
+        local publisher = KEYS[tonumber(origin)]
+        c('HSET', publisher, REPEATED, (c('HGET', publisher, REPEATED) or '') .. ' ' .. own)
+        if c('PTTL', publisher) < window then c('PEXPIRE', publisher, int(window)) end
       end
     else
       added[#added + 1] = own
     end
     local expires = ttl == '' and '' or int(from(ttl))
     if delay == '0' then
-      word = put('', expires, name, headers, body)
+      word = put('', expires, name, headers, body, key)
     else
       local order = string.format('%016.0f%06d', clock[1] * 1000000 + clock[2], #words)
-      c('ZADD', delayed, int(from(delay)), pack(order, expires, name, headers, body))
+      c('ZADD', delayed, int(from(delay)), pack(order, expires, name, headers, body, key))
       word, later = '+', true
     end
     used = used + 1
@@ -123,7 +132,7 @@ if chosen and c('PTTL', ids) < window then c('PEXPIRE', ids, int(window)) end
 
 -- The oldest goes, whether it waits in the stream or for its time: of the delayed ones, the one that is due first stands
 -- for all. Settled entries that are kept are passed over.
-local function dropOldest(from)
+local function dropOldest(from, ordered)
   local packed = c('ZRANGE', delayed, 0, 0)[1]
   local sentAt = packed and tonumber((unpacked(packed)))
   local entry
@@ -134,17 +143,19 @@ local function dropOldest(from)
   if packed and (not entry or sentAt <= tonumber(string.match(entry[1], '^%d+'))) then
     c('ZREM', delayed, packed)
   elseif entry then
+    goneFrom(ordered, entry[1])
     removeEntries({ entry[1] })
     return from
   end
   return entry and entry[1] or '-'
 end
 if limit > 0 and overflow == 'drop' and used > limit then
-  local from = '-'
-  for _ = 1, count() - limit do from = dropOldest(from) end
+  local from, groups = '-', orderedGroups(groupsOf(stream))
+  for _ = 1, count() - limit do from = dropOldest(from, groups) end
+  advanceAll(groups)
 end
 local answer = table.concat(words, ' ')
 c('HSET', sent, slot, token .. '|' .. answer .. '|' .. table.concat(added, ' '))
 if remember ~= '' then c('PEXPIRE', sent, remember) end
-if later then wakeReaders(wake, channel) else tell(channel) end
+if later or freed then wakeReaders(wake, channel) else tell(channel) end
 return answer

@@ -6,11 +6,15 @@
 -- been, each entry is asked for. Where a settlement is repeated, since its answer was lost, and the entry is not there
 -- although the lease lasts, the first run did it.
 --
--- KEYS: stream, wake, leases, again, replay, dead, expiring, settled
+-- What is done with an ordering key makes room for the next of its key. Of messages that were leased together, one that is
+-- given back takes its place among those that wait, and comes when none of them is leased any more.
+--
+-- KEYS: stream, wake, leases, again, replay, dead, expiring, settled, lanes, turns
 -- ARGV: group, channel, keep, ...
 --   keep: settled entries that stay; then any of `lease NAME OTHER REPEATED` (what follows is under it; OTHER: a lease
 --   that its entries may have moved to, or nothing; REPEATED: `1` where the answer of a first run was lost),
---   `ack N id...`, `retry id MS`, `release id`, `dead id NAME MESSAGE`
+--   `ack N id...`, `next N id...` (an acknowledgement of messages with ordering keys), `retry id MS`, `release id`,
+--   `dead id NAME MESSAGE`
 -- Returns: a text of a `1`, a `0` or, where the server refused it, an `x` for each settlement, in the order of ARGV; where
 --   there is an `x`, an array of that text and a reason for each
 -- include: time
@@ -21,6 +25,7 @@
 -- include: settled
 -- include: owned
 -- include: fields
+-- include: turns
 -- include: arguments
 keep = tonumber(keep)
 makeRoom(leases)
@@ -40,8 +45,16 @@ local function strange()
   end
   return strangers
 end
-local function done(key, id)
+local g = groupOf(group, lanes, turns, again)
+-- Whether the group has messages with ordering keys in hand.
+local ordered
+local function isOrdered()
+  if ordered == nil then ordered = c('EXISTS', turns) == 1 end
+  return ordered
+end
+local function done(key, id, _, member)
   c('XACK', key, group, id)
+  if isOrdered() then leave(g, { member }) end
   if key == replay then
     c('XDEL', key, id)
     replayed = true
@@ -56,25 +69,29 @@ end
 
 local act = {}
 act['ack'] = done
-act['retry'] = function(key, id, attempts, _, delay)
+local function back(key, id, due, attempts, member)
+  if not isOrdered() or not backInTurn(g, key, id, due, attempts, member) then giveBack(key, id, due, attempts) end
+  given = true
+end
+act['retry'] = function(key, id, attempts, member, delay)
   delay = tonumber(delay)
-  giveBack(key, id, delay > 0 and int(from(delay)) or 0, attempts)
-  given = true
+  back(key, id, delay > 0 and int(from(delay)) or 0, attempts, member)
 end
-act['release'] = function(key, id, attempts)
-  giveBack(key, id, 0, attempts - 1)
-  given = true
-end
+act['release'] = function(key, id, attempts, member) back(key, id, 0, attempts - 1, member) end
 act['dead'] = function(key, id, attempts, member, name, message)
   local entry = c('XRANGE', key, id, id)[1]
   local letter = { 'XADD', dead, '*', 'error', name, 'message', message, 'attempts', attempts, 'entry', member, 'died', int(now) }
   c(unpack(withFields(letter, entry and entry[2] or {})))
-  done(key, id)
+  done(key, id, attempts, member)
 end
 local function settle(what, member, ...)
   local key, id = place(member)
   local attempts = owned(key, id)
-  if not attempts then return say(wasDone() and '1' or '0') end
+  if not attempts then
+    -- What is not pending any more, whoever saw to it, must not hold its ordering key up.
+    if attempts == nil and isOrdered() then leave(g, { member }) end
+    return say(wasDone() and '1' or '0')
+  end
   local ok, refusal = pcall(act[what], key, id, attempts, member, ...)
   say(ok and '1' or 'x')
   if not ok then reasons[#reasons + 1] = type(refusal) == 'table' and refusal.err or tostring(refusal) end
@@ -87,11 +104,12 @@ while left() do
     local other, repeated = take(2)
     under(first, other)
     repeatedly = repeated == '1'
-  elseif what == 'ack' then
+  elseif what == 'ack' or what == 'next' then
     local members = { take(tonumber(first)) }
     if valid and otherLease == '' and string.sub(members[1], 1, 1) ~= 'r' and not strange() then
       c('XACK', stream, group, unpack(members))
       say(string.rep('1', #members))
+      if what == 'next' then leave(g, members) end
       if #acked == 0 then acked = members else for _, member in ipairs(members) do acked[#acked + 1] = member end end
     else
       for _, member in ipairs(members) do settle('ack', member) end
@@ -100,9 +118,10 @@ while left() do
     settle(what, first, take(details[what]))
   end
 end
+advance(g)
 if #acked > 0 then discard(groupsOf(stream), acked, group, keep) end
 if replayed and c('XLEN', replay) == 0 then c('DEL', replay) end
-if given then wakeReaders(wake, channel) end
+if given or freed then wakeReaders(wake, channel) end
 local text = table.concat(said)
 if #reasons > 0 then return { text, unpack(reasons) } end
 return text

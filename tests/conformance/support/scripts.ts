@@ -5,6 +5,7 @@
  */
 import type { Script } from "../../../backends/streams/script.ts";
 import {
+  BLOCKED,
   DEPTH,
   EXTEND,
   LIST,
@@ -24,6 +25,6 @@ export const SCRIPTS: Readonly<Record<Exclude<DriverOperation, "ping">, readonly
   receive: [RECEIVE],
   settle: [SETTLE],
   extend: [EXTEND],
-  depth: [DEPTH],
+  depth: [DEPTH, BLOCKED],
   deadLetters: [LIST, PICK, REPLAY, PURGE],
 };

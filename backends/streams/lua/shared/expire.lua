@@ -3,10 +3,12 @@
 -- include: hold
 -- include: groups
 -- include: remove
+-- include: gone
 local function expire(most)
   local over = c('ZRANGEBYSCORE', expiring, '-inf', int(now), 'LIMIT', 0, most)
   if #over == 0 then return end
   local groups = groupsOf(stream)
+  local ordered = orderedGroups(groups)
   local helpers = string.sub(expiring, 1, -#'expiring' - 1) .. 'group:'
   -- Until when an entry is in hand; 0: it is not. The leases of other groups are keys that the script was not given:
   -- where the server refuses that, the careful answer.
@@ -34,9 +36,11 @@ local function expire(most)
         c('XACK', stream, name, id)
         redis.pcall('ZREM', helpers .. name .. ':again', sortable(id))
       end
+      goneFrom(ordered, id)
       gone[#gone + 1] = id
     end
   end
+  advanceAll(ordered)
   removeEntries(gone)
   if #gone > 0 and c('EXISTS', settled) == 1 then c('ZREM', settled, unpack(gone)) end
 end

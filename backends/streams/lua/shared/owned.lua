@@ -2,7 +2,8 @@
 -- name, or empty.
 --
 -- under(name, other): what follows is under this lease. place(member): the stream and the id of an entry; a replayed one
--- has an r in front. owned(key, id): the entry's attempts where the lease, or the other one, holds it; else false.
+-- has an r in front. owned(key, id): the entry's attempts where the lease, or the other one, holds it; false where anybody
+-- else does, and nothing where nobody does.
 local lease, otherLease, valid
 local function under(name, other)
   lease, otherLease = name, other

@@ -1,6 +1,7 @@
--- put(at, expires, id, headers, body): adds a message to the stream, with the fields that it has; returns the entry's id.
+-- put(at, expires, id, headers, body, key): adds a message to the stream, with the fields that it has; returns the entry's
+-- id. key: the ordering key.
 -- include: time
-local function put(at, expires, id, headers, body)
+local function put(at, expires, id, headers, body, key)
   local entry = { 'XADD', stream, '*', 'data', body }
   local function with(name, value)
     if value ~= '' then
@@ -9,6 +10,7 @@ local function put(at, expires, id, headers, body)
     end
   end
   with('id', id)
+  with('orderingKey', key)
   with('headers', headers)
   with('at', at)
   with('expires', expires)

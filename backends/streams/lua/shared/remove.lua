@@ -1,10 +1,9 @@
 -- forgetExpiring(ids): takes entries out of the index of what expires. removeEntries(ids): out of the stream, too.
-local PART = 1000
+-- include: parts
 local function forgetExpiring(ids)
-  if c('EXISTS', expiring) == 0 then return end
-  for i = 1, #ids, PART do c('ZREM', expiring, unpack(ids, i, math.min(i + PART - 1, #ids))) end
+  if c('EXISTS', expiring) == 1 then each('ZREM', expiring, ids) end
 end
 local function removeEntries(ids)
-  for i = 1, #ids, PART do c('XDEL', stream, unpack(ids, i, math.min(i + PART - 1, #ids))) end
+  each('XDEL', stream, ids)
   forgetExpiring(ids)
 end
