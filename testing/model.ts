@@ -10,8 +10,9 @@ import { check, equal } from "./check.ts";
 export interface Entry {
   readonly n: number;
   readonly orderingKey: string | undefined;
-  /** Epoch milliseconds at which it took its place behind others of its ordering key. */
-  place: number;
+  /** Epoch milliseconds between which it took its place behind others of its ordering key. */
+  placedFrom: number;
+  placedBy: number;
   /** True where the order of publishing decides between two of the same millisecond. */
   placedAtOnce: boolean;
   /** Deliveries that counted. */
@@ -38,6 +39,12 @@ export interface ModelRules {
   readonly leaseMs: number;
 }
 
+/** When a call began and when it had its answer, in epoch milliseconds: the broker did it in between. */
+export interface Span {
+  readonly from: number;
+  readonly by: number;
+}
+
 /** The messages of one key, in one group. */
 export class GroupModel {
   /** All but those that are done. */
@@ -53,14 +60,15 @@ export class GroupModel {
   }
 
   /** A message was confirmed. */
-  published(n: number, at: number, delayMs: number, orderingKey?: string): void {
+  published(n: number, { from: at, by }: Span, delayMs: number, orderingKey?: string): void {
     const readyBy = delayMs > 0 ? at + delayMs + this.#rules.leaseMs : at;
     if (delayMs === 0) this.#fresh.add(n);
     this.entries.set(n, {
       n,
       orderingKey,
       // A delayed message takes its place when it is due.
-      place: at + delayMs,
+      placedFrom: at + delayMs - this.#rules.skewMs,
+      placedBy: by + delayMs + this.#rules.skewMs,
       placedAtOnce: delayMs === 0,
       attempts: 0,
       state: "waiting",
@@ -144,10 +152,11 @@ export class GroupModel {
   }
 
   /** All dead letters were put back. */
-  replayed(at: number): void {
+  replayed({ from: at, by }: Span): void {
     for (const entry of this.in("dead")) {
       entry.attempts = 0;
-      entry.place = at;
+      entry.placedFrom = at - this.#rules.skewMs;
+      entry.placedBy = by + this.#rules.skewMs;
       entry.placedAtOnce = false;
       this.back(entry, at, 0, true);
     }
@@ -171,15 +180,15 @@ export class GroupModel {
     if (entry.orderingKey === undefined) return false;
     return [...this.entries.values()].some((other) =>
       other !== entry && other.orderingKey === entry.orderingKey && other.state !== "dead" &&
-      (other.state === "held" || other.place <= entry.place)
+      (other.state === "held" || other.placedFrom <= entry.placedBy)
     );
   }
 
   /** Returns how many visible messages wait behind another of their ordering key. */
   #blocked(at: number): number {
     const keys = new Map<string, number>();
-    for (const { orderingKey, state, place } of this.entries.values()) {
-      if (orderingKey === undefined || state === "dead" || place > at) continue;
+    for (const { orderingKey, state, placedBy } of this.entries.values()) {
+      if (orderingKey === undefined || state === "dead" || placedBy > at) continue;
       keys.set(orderingKey, (keys.get(orderingKey) ?? 0) + 1);
     }
     return [...keys.values()].reduce((sum, count) => sum + count - 1, 0);
@@ -206,6 +215,6 @@ export class GroupModel {
 
 /** Whether one message certainly has its place before another of its ordering key. */
 function isBefore(one: Entry, other: Entry): boolean {
-  if (one.place !== other.place) return one.place < other.place;
-  return one.placedAtOnce && other.placedAtOnce && one.n < other.n;
+  if (one.placedAtOnce && other.placedAtOnce) return one.n < other.n;
+  return one.placedBy < other.placedFrom;
 }

@@ -18,6 +18,9 @@ const PAGE = 100;
 /** Bytes of one page, but for a letter that is larger alone. */
 const PAGE_BYTES = 1024 * 1024;
 
+/** What a replay returns where nothing was put back yet: delayed messages that are due come first. */
+const MORE_DUE = -1;
+
 const ENTRY_ID = /^\d+-\d+$/;
 
 /** The id that follows. */
@@ -105,7 +108,9 @@ export class StreamsDeadLetters implements DriverDeadLetters {
       const step = Math.min(PAGE, (known?.length ?? limit) - from);
       if (step <= 0) return total;
       const some = known?.slice(from, from + step) ?? [];
-      const count = Number(await this.#transport.run(script, names, [group, channel, String(step), ...some], signal));
+      const args = [group, channel, String(step), ...some];
+      let count: number;
+      do count = Number(await this.#transport.run(script, names, args, signal)); while (count === MORE_DUE);
       total += count;
       if (!known && count < step) return total;
     }

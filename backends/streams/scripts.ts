@@ -1513,11 +1513,11 @@ return { now, wait, last(stream), last(wake) }`,
 /** Puts dead letters back, for this group alone. */
 export const REPLAY: Script = {
   name: "replay",
-  keys: ["stream", "dead", "replay", "wake"],
+  keys: ["stream", "dead", "replay", "wake", "delayed", "expiring"],
   repeatable: false,
   publishes: false,
-  sha: "e7e3f1aa739a6c736d6176a6d105259b6eccc277",
-  source: `local stream, dead, replay, wake = unpack(KEYS, 1, 4)
+  sha: "30f5d714659182a2412f8415c73c879eb6cf9426",
+  source: `local stream, dead, replay, wake, delayed, expiring = unpack(KEYS, 1, 6)
 local group, channel, limit = unpack(ARGV, 1, 3)
 local taken = 3
 local c = redis.call
@@ -1546,7 +1546,48 @@ end
 for _, text in ipairs(fields) do command[#command + 1] = text end
 return command
 end
+local function pack(order, expires, id, headers, body, key)
+local lengths = #id .. '|' .. #headers .. (key == '' and '' or ':' .. #key)
+return order .. '|' .. int(now) .. '|' .. expires .. '|' .. lengths .. '|' .. id .. headers .. key .. body
+end
+local function unpacked(packed)
+local at, expires, nid, nheaders, nkey, start = string.match(packed, '^%d+|(%d+)|(%d*)|(%d+)|(%d+):?(%d*)|()')
+local headers = start + nid
+local key = headers + nheaders
+local body = key + (tonumber(nkey) or 0)
+return at, expires, string.sub(packed, start, headers - 1), string.sub(packed, headers, key - 1),
+string.sub(packed, body), string.sub(packed, key, body - 1)
+end
+local function put(at, expires, id, headers, body, key)
+local entry = { 'XADD', stream, '*', 'data', body }
+local function with(name, value)
+if value ~= '' then
+entry[#entry + 1] = name
+entry[#entry + 1] = value
+end
+end
+with('id', id)
+with('orderingKey', key)
+with('headers', headers)
+with('at', at)
+with('expires', expires)
+local added = c(unpack(entry))
+if expires ~= '' then c('ZADD', expiring, expires, added) end
+return added
+end
+local function dueNow(most) return c('ZRANGEBYSCORE', delayed, '-inf', int(now), 'LIMIT', 0, most) end
+local function moveIn(due)
+for _, packed in ipairs(due) do
+local at, expires, id, headers, body, key = unpacked(packed)
+if expires == '' or tonumber(expires) > now then put(at, expires, id, headers, body, key) end
+c('ZREM', delayed, packed)
+end
+end
 local OWN = 10
+local MOVED = 500
+local due = dueNow(MOVED)
+moveIn(due)
+if #due == MOVED then return -1 end
 local count, last = 0, nil
 local function lastId()
 local about = redis.pcall('XINFO', 'STREAM', stream)

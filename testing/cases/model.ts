@@ -133,7 +133,8 @@ class Run {
       ...orderingKey !== undefined && { orderingKey },
     });
     equal(outcome, "added", `the outcome of message ${n}`);
-    for (const model of this.#groups.values()) model.published(n, before, wait, orderingKey);
+    const span = { from: before, by: this.#t.now() };
+    for (const model of this.#groups.values()) model.published(n, span, wait, orderingKey);
     if (backend.capabilities.dedup && this.#t.random.next() < 0.1) {
       equal((await put(this.#t, backend, this.#key, { n: -1 }, { id })).outcome, "duplicate", `message ${n} again`);
     }
@@ -270,9 +271,10 @@ class Run {
     const backend = this.#anyone();
     if (!backend.capabilities.replay) return;
     for (const [group, model] of this.#groups) {
+      const from = this.#t.now();
       const replayed = await this.#t.settles(backend.deadLetters.replay(this.#key, this.#named(group)), "a replay");
       equal(replayed, model.in("dead").length, `how many dead letters of ${group} were replayed`);
-      model.replayed(this.#t.now());
+      model.replayed({ from, by: this.#t.now() });
     }
   }
 
@@ -282,6 +284,8 @@ class Run {
     if (durable && broker.restartBroker && random.next() < 0.3) {
       await this.#t.settles(broker.restartBroker(), "a restart");
     } else await broker.dropConnections?.();
+    // What cannot be repeated, such as a replay, is not to be the first over a broken connection.
+    for (const slot of this.#slots) await this.#t.settles(slot.health(), "a look at the health");
   }
 
   async #open(slot: number): Promise<void> {

@@ -1,17 +1,23 @@
 -- Puts dead letters back, for this group alone. A time to live ended with the message's death. One with an ordering key
--- comes after all that is in the stream now.
+-- comes after all that is in the stream now, or is due.
 --
--- KEYS: stream, dead, replay, wake
+-- KEYS: stream, dead, replay, wake, delayed, expiring
 -- ARGV: group, channel, limit, ...
 --   then ids (none: the oldest)
--- Returns: how many were put back
+-- Returns: how many were put back; -1: more has become due than one call moves, and none was: to be run again
 -- include: time
 -- include: wake
 -- include: chosen
 -- include: fields
+-- include: due
 
 -- The fields and values that a dead letter has of its own, before the message's.
 local OWN = 10
+-- Messages that have become due which one call moves into the stream.
+local MOVED = 500
+local due = dueNow(MOVED)
+moveIn(due)
+if #due == MOVED then return -1 end
 local count, last = 0, nil
 -- The last id that the stream has given out: `after` puts a message behind it.
 local function lastId()
