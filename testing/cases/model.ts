@@ -242,8 +242,13 @@ class Run {
     // What is not renewed ends only after the run: its consumers live.
     if (!this.#t.broker.kill || !this.#renewed) return;
     const slot = this.#t.random.below(SLOTS);
+    const lost = await this.#renewAll(slot);
     await this.#t.kill(this.#backend(slot));
-    for (const { entry, group } of this.#drop(slot)) this.#groups.get(group)!.orphaned(entry, this.#t.now());
+    for (const held of this.#drop(slot)) {
+      const model = this.#groups.get(held.group)!;
+      if (lost.has(held)) model.doubtful(held.entry);
+      else model.orphaned(held.entry, this.#t.now());
+    }
     await this.#open(slot);
   }
 
@@ -253,17 +258,31 @@ class Run {
     await this.#open(slot);
   }
 
+  /** On a busy machine a lease may be about to end. Renews those of a slot; returns the ones that were lost. */
+  async #renewAll(slot: number): Promise<Set<Held>> {
+    const lost = new Set<Held>();
+    if (this.#strict || !this.#renewed) return lost;
+    const all = this.#held.filter((held) => held.slot === slot);
+    const kept = await this.#t.settles(
+      Promise.all(all.map(({ delivery }) => delivery.extend(this.#leaseMs))),
+      "the renewals",
+    );
+    for (const [i, held] of all.entries()) if (!kept[i]) lost.add(held);
+    return lost;
+  }
+
   async #close(slot: number): Promise<void> {
     const backend = this.#backend(slot);
+    const lost = await this.#renewAll(slot);
     const before = this.#t.now();
     await this.#t.settles(backend.close(), "a close");
     // One that took as long as what is left of a lease may have come too late to give anything back.
     const inTime = this.#strict || this.#t.now() - before < this.#leaseMs / 2;
     const certain = backend.capabilities.release && inTime;
-    for (const { entry, group } of this.#drop(slot)) {
-      const model = this.#groups.get(group)!;
-      if (certain) model.back(entry, before, 0, false);
-      else model.doubtful(entry);
+    for (const held of this.#drop(slot)) {
+      const model = this.#groups.get(held.group)!;
+      if (certain && !lost.has(held)) model.back(held.entry, before, 0, false);
+      else model.doubtful(held.entry);
     }
   }
 

@@ -211,13 +211,13 @@ test("upstash: a wrong token is a ConfigError at the first use, and is not shown
 });
 
 test("upstash: server errors have codes and show neither payload nor token", async () => {
-  await using server = await startUpstash({ maxRequestBytes: 20_000 });
+  await using server = await startUpstash({ maxRequestBytes: 50_000 });
   await using backend = open(server);
   await server.redis.call("SET", "text", "x");
   const secret = "confidential";
   const cases: [() => Promise<unknown>, string][] = [
     [() => backend.publish("text", { secret }), "invalid"],
-    [() => backend.publish(KEY, { secret, long: "x".repeat(20_000) }), "too-large"],
+    [() => backend.publish(KEY, { secret, long: "x".repeat(50_000) }), "too-large"],
     [() => backend.receive("text").next(), "invalid"],
   ];
   for (const [use, code] of cases) {
