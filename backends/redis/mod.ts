@@ -3,8 +3,8 @@
  *
  * A key is a stream of that name. Each entry has a field `data` with the payload as JSON, which is what the Python
  * Slack MCP Server writes and reads, so either side can be the other's publisher or consumer. Where there is something to
- * say, an entry also has `id` (the publisher's), `headers` (JSON), `at` (when it was published, where the entry's own id
- * says something later) and `expires` (epoch milliseconds). Everything else that a queue needs is in helper keys that
+ * say, an entry also has `id` (the publisher's), `orderingKey`, `headers` (JSON), `at` (when it was published, where the
+ * entry's own id says something later) and `expires` (epoch milliseconds). Everything else that a queue needs is in helper keys that
  * start with `{key}:`, which no pattern such as `slack:*` finds and which share the key's slot on a cluster.
  *
  * Sharing a Redis with the Python server has conditions: it reads only keys that match `slack:*`, so never the default key
@@ -54,6 +54,12 @@
  *    waits for its key: each looks once, with one script and one read, and one of them gets it.
  * 14. *Secrets*: the password is handed to the client as an option, never as part of a URL, and taken out of every error.
  *    Of a URL that cannot be read nothing behind the scheme is shown.
+ * 15. *Ordering keys*: of one key, group and ordering key one message is leased at a time, or one turn. What waits behind
+ *    it is read once, stays pending in the group, and stands in a sorted set of the group; the script that settles,
+ *    expires or drops the one before brings the next up, in the same call. All of it is on the server: a restart or a
+ *    failover keeps what its file or the replica has. Any publisher that adds the field `orderingKey` takes part. **A
+ *    consumer of another kind in the same group** knows nothing of them: what it reads or claims is in no order, and
+ *    another message of that ordering key may be handled meanwhile. Give it a group of its own.
  *
  * Order: first in, first out per key. What comes again at the same time comes in the order in which it was
  * published. Dedup: a publisher's id is remembered for an hour (`dedupWindowMs`), and so is a batch that was never answered,

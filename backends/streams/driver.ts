@@ -18,9 +18,14 @@
  *   has settled amid waiting messages leaves when the queue is full or the front passes it.
  * - **Expired messages** leave with the next publish or receive of the key, for all groups, but for those in a consumer's
  *   hand.
+ * - **Ordering keys** are in `lua/shared/lanes.lua`. What waits behind another stays pending in the group, so nothing trims
+ *   it. A message that somebody else took away, or settled, frees its ordering key when the group comes to it or looks for
+ *   lost entries, which each consumer does once in the length of a lease.
  * - **A full server** (`maxmemory`) refuses publishes with `"queue-full"`. Consumers go on: they receive, renew and settle.
  * - **Counts** are exact up to 100,000 entries on one side of a group's place in the stream, whatever was removed; where more
- *   stand on both sides, the unread are as many as the server says, within what was counted.
+ *   stand on both sides, the unread are as many as the server says, within what was counted. Of the unread the first
+ *   100,000 are looked through for such as wait behind others of their ordering keys, where the group has any in hand or
+ *   there are some among the twenty at either end.
  *
  * @module
  */

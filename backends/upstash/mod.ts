@@ -44,6 +44,9 @@
  *     is not documented; the scripts run about two commands for each message, and about ten for each look.
  * 14. *Secrets*: the token travels in a header, and is taken out of every error. A token that is not accepted is a
  *     `ConfigError` at the first use.
+ * 15. *Ordering keys*: of one key, group and ordering key one message is leased at a time, or one turn, across HTTP and
+ *     TCP. What waits behind it stays pending in the group; the script that settles, expires or drops the one before brings
+ *     the next up, in the same request. A consumer of another kind in the same group knows nothing of them.
  *
  * **Turn eviction off** in the console: a database that evicts drops whole queues when it is full, whatever was confirmed.
  *
