@@ -14,7 +14,8 @@ import { columns, printable, writeJson } from "../render.ts";
 const DETAILS = `It looks at every variable, reaches the broker with its credentials and permissions, writes a message
 under a key of its own, reads it back and removes it, compares the clock with Slack's five minutes, and looks
 for what costs events later on: a Redis that forgets or evicts, a group that nobody reads, a full disk, a queue
-without dead letters. It ends within five seconds, whatever answers.
+without dead letters. It ends within five seconds, whatever answers. On sqlite it creates the file where there
+is none, as the server does.
 
 Each finding names the variable or the setting, and the repair. Exit code 1 where there is one.`;
 

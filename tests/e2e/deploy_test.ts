@@ -1,13 +1,18 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import process from "node:process";
 import { test } from "node:test";
 import { envelopeOf, SAMPLES } from "../../cli/samples.ts";
 import { slackRequest } from "../../cli/sign.ts";
+import { startUpstash } from "../fakes/upstash_server.ts";
 import { run } from "../runner/child.ts";
+import { requires } from "../runner/services.ts";
 import { ROOT } from "../runner/suites.ts";
 import { bunProgram } from "../runtimes/bun/program.ts";
+import { freePort } from "../servers/redis_server.ts";
 import { ServerProcess } from "../servers/server_process.ts";
 
 const SECRET = "8f742231b10e8888abcd99yyyzzz85a5";
@@ -93,3 +98,41 @@ for (const [file, image, program] of IMAGES) {
     }
   });
 }
+
+test("docs/deploy.md shows the program for Deno Deploy as it is", () => {
+  const [, program] = readFileSync(join(ROOT, "examples/deploy/deno_deploy.ts"), "utf8").split(" */\n");
+  assert.ok(readFileSync(join(ROOT, "docs/deploy.md"), "utf8").includes(program!.trim()));
+});
+
+requires("redis-server")("examples/deploy/deno_deploy.ts puts a signed event into Upstash", async () => {
+  await using upstash = await startUpstash();
+  const env = {
+    SLACK_SIGNING_SECRET: SECRET,
+    UPSTASH_REDIS_REST_URL: upstash.url,
+    UPSTASH_REDIS_REST_TOKEN: upstash.token,
+    PORT: String(await freePort()),
+  };
+  const { PATH = "", HOME = "" } = process.env;
+  const args = ["run", "-A", "--unstable-cron", "examples/deploy/deno_deploy.ts"];
+  const child = spawn(Deno.execPath(), args, { cwd: ROOT, env: { PATH, HOME, ...env }, stdio: "ignore" });
+  const ended = new Promise((resolve) => child.once("close", resolve));
+  try {
+    const post = async () =>
+      await fetch(
+        await slackRequest(`http://127.0.0.1:${env.PORT}/slack/events`, {
+          secret: SECRET,
+          body: envelopeOf(quiet.event, "Ev1"),
+        }),
+      );
+    const status = async () => await post().then((response) => response.status, () => 0);
+    while (await status() === 0) {
+      assert.equal(child.exitCode, null, "it ended");
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    assert.equal(await status(), 200);
+    assert.equal(await upstash.redis.call("XLEN", "slack_events"), 1);
+  } finally {
+    child.kill("SIGTERM");
+    await ended;
+  }
+});
