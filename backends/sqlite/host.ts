@@ -17,8 +17,23 @@ const GONE_MS = 60_000;
 /** Milliseconds between two notes of our use. */
 const NOTE_MS = 5_000;
 
-/** File systems that other computers see too: NFS, and SMB in its three forms. */
-const NETWORK: ReadonlySet<number> = new Set([0x6969, 0x517b, 0xff534d42, 0xfe534d42]);
+/**
+ * File systems that other computers see too, by the number that Linux has for each (`man 2 statfs`). One that runs as a
+ * program of its own (FUSE, such as sshfs) has one number with those on a disk: the note of the other computer tells.
+ */
+const NETWORK: ReadonlyMap<number, string> = new Map([
+  [0x6969, "NFS"],
+  [0x517b, "SMB"],
+  [0xff534d42, "SMB"],
+  [0xfe534d42, "SMB"],
+  [0x00c36400, "Ceph"],
+  [0x5346414f, "AFS"],
+  [0x6b414653, "AFS"],
+  [0x73757245, "Coda"],
+  [0x0bd00bd0, "Lustre"],
+  [0x01161970, "GFS2"],
+  [0x7461636f, "OCFS2"],
+]);
 
 /** What the file says. */
 interface Note {
@@ -37,21 +52,28 @@ export function hostIdentity(): string | undefined {
   }
 }
 
-/**
- * Refuses a folder on a network.
- *
- * @throws {ConfigError} It is one.
- */
-export function refuseNetwork(path: string): void {
-  let type: number;
+/** Returns the number of the file system that a folder is on; undefined where this process may not know. */
+export function fileSystemOf(folder: string): number | undefined {
   try {
-    type = statfsSync(dirname(path)).type >>> 0;
+    return statfsSync(folder).type;
   } catch {
-    return; // this runtime, or its permissions, do not tell
+    return undefined; // this runtime, or its permissions, do not tell
   }
-  if (!NETWORK.has(type)) return;
+}
+
+/**
+ * Refuses a file on a network.
+ *
+ * @param path The file.
+ * @param systemOf Returns the number of a folder's file system.
+ * @throws {ConfigError} It is on one.
+ */
+export function refuseNetwork(path: string, systemOf: typeof fileSystemOf = fileSystemOf): void {
+  const type = systemOf(dirname(path));
+  const name = type !== undefined && NETWORK.get(type >>> 0); // some runtimes read it with a sign
+  if (!name) return;
   throw new ConfigError(
-    `Cannot use ${path}: it is on a network file system, and all users of a SQLite file must run on one computer`,
+    `Cannot use ${path}: it is on a network file system (${name}), and all users of a SQLite file must run on one computer`,
     { backend: "sqlite" },
   );
 }

@@ -15,7 +15,10 @@
  * 2. *At least once*: a lease that ends without a settlement brings the message back.
  * 3. *Leases* are renewed while a message is in hand. Settling is fenced by a token for each receive: a late settlement
  *    returns `false` and changes nothing.
- * 4. *Attempts* are counted in the file, per group.
+ * 4. *Attempts* are counted in the file, per group: the end of a process, however hard, takes none. A power cut may take
+ *    the counts of the last moments with either setting, since what is leased is not waited for: a message then has the
+ *    attempts of its last delivery that had reached the disk. The next publish with `"full"` takes all before it along;
+ *    with `"normal"` they are on the disk once SQLite has worked its log into the file (every 1,000 pages).
  * 5. *Delays*, of any length, go by the computer's clock and are never early. A clock that is set back by more than a
  *    second is noticed at the next receive, and leases and delays are moved with it.
  * 6. *Dead letters* are kept per group, listed, replayed and purged. A body that is not a JSON object goes there too;
@@ -57,8 +60,8 @@
  *
  * A start refuses, with a `ConfigError`, a file that is no database, that is damaged, that belongs to another program or
  * that a newer release has written, and leaves it as it is. Before the tables of an older release are changed, the file
- * is copied beside itself (`queue.db.version-1`). **One computer**: a file on a network file system, or one that another
- * computer used within the last minute, is refused; containers on one computer may share a volume.
+ * is copied beside itself (`queue.db.version-1`). **One computer**: a file on a network file system (NFS, SMB, Ceph, AFS and
+ * others, as Linux names them), or one that another computer used within the last minute, is refused; containers on one computer may share a volume.
  *
  * To copy a database in use: `sqlite3 queue.db ".backup copy.db"`.
  *

@@ -17,7 +17,7 @@ import { Bell } from "./bell.ts";
 import { damaged, openDatabase, type OpenOptions } from "./database.ts";
 import { diagnoseDisk } from "./diagnose.ts";
 import { codeOf, faultOf } from "./errors.ts";
-import { HostNote, refuseNetwork } from "./host.ts";
+import { type fileSystemOf, HostNote, refuseNetwork } from "./host.ts";
 import { checkpoint, giveBack, hasRoom } from "./space.ts";
 
 /** Options of {@link SqliteTransport}. */
@@ -26,6 +26,8 @@ export interface TransportOptions extends OpenOptions {
   readonly clock?: Clock | undefined;
   /** Our use of the file. Default: by this computer's identity. */
   readonly host?: HostNote | undefined;
+  /** Returns the number of a folder's file system. Default: what the platform says. */
+  readonly systemOf?: typeof fileSystemOf | undefined;
 }
 
 /** Milliseconds for which a lock that somebody else holds is tried again. */
@@ -167,7 +169,7 @@ export class SqliteTransport implements SqlPort {
       this.version += 1;
       throw replaced(path);
     }
-    refuseNetwork(path);
+    refuseNetwork(path, this.#options.systemOf);
     this.#host.check();
     this.#db = openDatabase(this.#options);
     this.#sync = this.#options.sync;

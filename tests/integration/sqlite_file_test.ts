@@ -15,8 +15,9 @@ import {
 import process from "node:process";
 import { DatabaseSync } from "node:sqlite";
 import { openDatabase } from "../../backends/sqlite/database.ts";
-import { HostNote } from "../../backends/sqlite/host.ts";
+import { fileSystemOf, HostNote, refuseNetwork } from "../../backends/sqlite/host.ts";
 import { fromEnv, SqliteBackend } from "../../backends/sqlite/mod.ts";
+import { SqliteTransport } from "../../backends/sqlite/transport.ts";
 import { SCHEMA } from "../../backends/sql/statements.ts";
 import { ConfigError, type QueueError } from "../../core/errors.ts";
 import { Connection, Folder, LEASE_MS, message, NEVER, numbers, TestQueue } from "./support/sqlite.ts";
@@ -264,6 +265,46 @@ test("SqliteBackend never says unknown-outcome of a publish that a lock kept out
   assert.deepEqual(delivery.payload, { n: 1 });
   await delivery.ack();
   await reader.return?.();
+});
+
+test("refuseNetwork refuses file systems that other computers see, and no other", () => {
+  const path = "/data/queue.db";
+  const asked: string[] = [];
+  const on = (type: number | undefined) => (folder: string) => {
+    asked.push(folder);
+    return type;
+  };
+  // As Linux numbers them, and as a runtime may read those of more than 31 bits.
+  const network = [0x6969, 0x517b, 0xff534d42, 0xff534d42 | 0, 0xfe534d42 | 0, 0x00c36400, 0x5346414f, 0x0bd00bd0];
+  for (const type of network) {
+    assert.throws(() => refuseNetwork(path, on(type)), (error) => {
+      assert.ok(error instanceof ConfigError);
+      assert.match(
+        error.message,
+        /^Cannot use \/data\/queue\.db: it is on a network file system \(\w+\), and all users/,
+      );
+      return true;
+    });
+  }
+  // ext4, XFS, Btrfs, ZFS, tmpfs, overlayfs of a container, FUSE, and a runtime that does not tell.
+  const local = [0xef53, 0x58465342, 0x9123683e | 0, 0x2fc12fc1, 0x01021994, 0x794c7630, 0x65735546, undefined];
+  for (const type of local) refuseNetwork(path, on(type));
+  assert.deepEqual(new Set(asked), new Set(["/data"]));
+});
+
+test("SqliteTransport opens nothing on a network file system", () => {
+  using folder = new Folder();
+  const options = { path: folder.file(), sync: "full", systemOf: () => 0x6969 } as const;
+  assert.throws(() => new SqliteTransport(options).open(), /network file system \(NFS\)/);
+  assert.deepEqual(readdirSync(folder.path), []);
+});
+
+test("fileSystemOf names the file system that a folder is on", () => {
+  if (process.platform !== "linux") return;
+  using folder = new Folder();
+  assert.equal(typeof fileSystemOf(folder.path), "number");
+  assert.equal(fileSystemOf("/proc"), 0x9fa0);
+  assert.equal(fileSystemOf("/nowhere/at/all"), undefined);
 });
 
 test("HostNote refuses a file that another computer uses, until that is gone", () => {

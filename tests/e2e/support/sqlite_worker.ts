@@ -1,6 +1,6 @@
 /**
- * A process on a SQLite queue, on Deno, Bun or Node: publishes a range of numbers, or consumes and writes each number
- * that it has handled. It is there to be killed.
+ * A process on a SQLite queue, on Deno, Bun or Node: publishes a range of numbers, or consumes and writes when it begins
+ * and ends each of them. It is there to be killed.
  *
  * @module
  */
@@ -48,8 +48,11 @@ if (role === "publish") {
   const consumer = createConsumer({
     concurrency: 50,
     maxAttempts: 1_000, // killed consumers count, and none of these messages is to be given up
-    handler: ({ payload }) => {
-      writeSync(log, `${payload.n}\n`);
+    handler: async ({ payload, signal }) => {
+      const name = `${payload.n} ${process.pid}`;
+      writeSync(log, `begin ${name}\n`);
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 4));
+      writeSync(log, `${signal.aborted ? "lost" : "end"} ${name}\n`);
       tell(`handled ${payload.n}`);
     },
   });
