@@ -51,7 +51,7 @@ test("EventLog: a lost connection is one line, and its return another", () => {
   ]);
 });
 
-test("EventLog: a connection that comes and goes does not flood, and the last line is true", async () => {
+test("EventLog: a connection that comes and goes does not flood the log", async () => {
   const { clock, observer, taken } = setUp();
   for (let n = 0; n < 100; n++) {
     observer.disconnected!({ backend: "redis", error: refused });
@@ -81,7 +81,7 @@ test("EventLog: a loss among many is told a minute later while it lasts", async 
   assert.deepEqual(taken().map((line) => line.message), ["the queue can be reached again"]);
 });
 
-test("EventLog: retries, dead letters, lost leases and failed settlements name event and reason", () => {
+test("EventLog: retries, dead letters and lost leases name event and reason", () => {
   const { observer, taken } = setUp();
   const reason = { name: "TypeError", message: "no channel" };
   observer.retried!(message("Ev1", { reason }));
@@ -121,7 +121,7 @@ test("EventLog: errors of another kind are told although one of the first kind w
   assert.equal(taken().length, 2);
 });
 
-test("EventLog: a message that cannot be read is one line, once the dead letters have it", () => {
+test("EventLog: an unreadable message is one line, once it is a dead letter", () => {
   const { observer, taken } = setUp();
   const reason = { name: "ConsumeError", message: "Cannot read a message: it is not a JSON object" };
   observer.unreadable!(message("7-0", { reason }));

@@ -24,7 +24,7 @@ test("Incidents: the first of a kind is written at once, of another kind too", (
   assert.deepEqual(taken(), ['warn failed {"n":1}', 'warn lost {"n":3}']);
 });
 
-test("Incidents: once a minute one line has the latest, with the count of those left out", async () => {
+test("Incidents: a line a minute has the latest, and the count of those left out", async () => {
   const { clock, report, taken } = setUp();
   for (let n = 1; n <= 5; n++) report("failed", n);
   await clock.advance(59_999);

@@ -115,7 +115,7 @@ function depthBackend() {
 }
 const READY = 'slack_queue_messages{backend="redis",key="k",group="slack-mcp",state="ready"}';
 
-test("createMetrics asks for the depth once in five seconds, however often it is scraped", async () => {
+test("createMetrics asks for the depth once in five seconds", async () => {
   const clock = new FakeClock();
   const metrics = createMetrics({ clock });
   const { asked, backend } = depthBackend();
@@ -130,7 +130,7 @@ test("createMetrics asks for the depth once in five seconds, however often it is
   assert.equal(value(await metrics.render(), READY), 2);
 });
 
-test("createMetrics leaves out a depth that the broker does not tell, and says that it is not up", async () => {
+test("createMetrics leaves out a depth that is not told, and is not up then", async () => {
   const clock = new FakeClock();
   const metrics = createMetrics({ clock });
   const { asked, backend } = depthBackend();
