@@ -8,18 +8,20 @@ import { type Clock, monotonic } from "../../core/util/clock.ts";
 import type { Incidents } from "./incidents.ts";
 import type { Log } from "./log.ts";
 
-/** Milliseconds between two lines of a loss. */
+/** The most losses that are told within {@link INTERVAL_MS}. */
+const MAX_TOLD = 3;
 const INTERVAL_MS = 60_000;
 
 /**
- * Writes a line when the queue is lost, and one when it is back. One that comes and goes often is told once a minute, and
- * the last line is always true: a loss that was not told at once is told later, where it lasts.
+ * Writes a line when the queue is lost, and one when it is back. Of one that comes and goes, three losses a minute are told,
+ * the others are counted. The last line is always true: a loss that was not told at once is told later, where it lasts.
  */
 export class ConnectionLog {
   readonly #log: Log;
   readonly #incidents: Incidents;
   readonly #clock: Clock;
-  #toldAt = -Infinity;
+  /** When the latest losses were told. */
+  readonly #toldAt: number[] = [];
   /** Set while the queue is lost: whether a line has told, and the timer of that line. */
   #loss: { told: boolean; timer: unknown } | undefined;
   /** Called when the queue is found lost. */
@@ -45,11 +47,13 @@ export class ConnectionLog {
     const tell = () => {
       const now = monotonic(this.#clock);
       loss.told = true;
-      this.#toldAt = now;
+      this.#toldAt.push(now);
+      if (this.#toldAt.length > MAX_TOLD) this.#toldAt.shift();
       const seconds = Math.round((now - since) / 1000);
       this.#log("error", "the queue cannot be reached", { backend, ...seconds > 0 && { seconds }, error });
     };
-    const waitMs = this.#toldAt + INTERVAL_MS - since;
+    const oldest = this.#toldAt.length < MAX_TOLD ? -Infinity : this.#toldAt[0]!;
+    const waitMs = oldest + INTERVAL_MS - since;
     if (waitMs <= 0) tell();
     else loss.timer = this.#clock.setTimeout(tell, waitMs);
     this.#loss = loss;

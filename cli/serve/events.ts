@@ -14,8 +14,10 @@ import type { Details, Level, Log } from "./log.ts";
 /** The most ids of unreadable messages that are remembered until the dead letters have them. */
 const MAX_UNREADABLE = 1_000;
 
-/** Codes of failures that a lost connection explains. */
-const BY_CONNECTION: ReadonlySet<string> = new Set(["connection", "timeout", "unavailable", "unknown-outcome"]);
+/** Codes of failures that say that the queue is lost: a backend tells of that by itself. */
+const LOST: ReadonlySet<string> = new Set(["connection", "timeout"]);
+/** Codes of failures that a lost queue explains. */
+const WHILE_LOST: ReadonlySet<string> = new Set(["unavailable", "unknown-outcome"]);
 
 /** What a failed operation means. */
 const FAILED: Readonly<Record<string, string>> = {
@@ -63,7 +65,7 @@ export class EventLog {
     },
     leaseLost: (event) => this.#message("warn", "lease lost: another consumer has the event", event),
     failed: ({ backend, key, operation, failures, error }) => {
-      if (this.connection.lost && BY_CONNECTION.has(error.code)) return;
+      if (LOST.has(error.code) || this.connection.lost && WHILE_LOST.has(error.code)) return;
       const level = operation === "settle" || operation === "extend" ? "error" : "warn";
       this.#report(level, FAILED[operation] ?? `${operation} failed`, { backend, key, failures, error });
     },

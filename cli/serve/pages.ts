@@ -52,7 +52,7 @@ export function createPages(options: PagesOptions): FetchHandler {
         async () => text(200, await metrics.render(), { "content-type": METRICS_CONTENT_TYPE }),
       );
     }
-    if (path === "/health" && /\?(?:[^#]*&)?detail(?:[=&#]|$)/.test(request.url)) {
+    if (path === "/health" && /^[^?#]*\?(?:[^#]*&)?detail(?:[=&#]|$)/.test(request.url)) {
       return await page(request, () => detail(request, options));
     }
     return await otherwise(request);
@@ -62,7 +62,7 @@ export function createPages(options: PagesOptions): FetchHandler {
 /** The plain health check, with what is known of the queue. */
 async function detail(request: Request, { state, about, otherwise }: PagesOptions): Promise<Response> {
   const [plain, known] = await Promise.all([
-    otherwise(new Request(new URL("http://localhost/health"), request)),
+    otherwise(new Request("http://localhost/health", { method: request.method })),
     state?.(),
   ]);
   const { depth, oldestAgeMs, error } = known ?? {};
