@@ -6,15 +6,23 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** The bytes of a body that nobody reads which are still taken, so that its sender gets to see the response. */
-const MAX_DISCARDED = 8 * 1024 * 1024;
+/** The most bytes of a body, read or not. Up to here its sender gets to see the response before the connection closes. */
+const MAX_BYTES = 8 * 1024 * 1024;
+/** Milliseconds in which a request must have arrived as a whole, read or not. */
+const REQUEST_MS = 10_000;
+/** The chunks after which they must have {@link SMALL_BYTES} on average: Node allocates hundreds of bytes for each. */
+const MAX_CHUNKS = 4_096;
+const SMALL_BYTES = 64;
+/** The bytes of a body that are handed on together. */
+const PART_BYTES = 16_384;
 
 /** Listens on a port of Node. Rejects where it is taken. */
 export function listenOnNode(
   { port, hostname }: { readonly port: number; readonly hostname: string },
   handler: (request: Request) => Promise<Response>,
 ): Promise<{ readonly port: number; stop(): Promise<void> }> {
-  const server = createServer((incoming, outgoing) => {
+  const limits = { requestTimeout: REQUEST_MS, connectionsCheckingInterval: REQUEST_MS / 2 };
+  const server = createServer(limits, (incoming, outgoing) => {
     void respond(incoming, outgoing, handler).catch(() => outgoing.destroy()); // the sender is gone
   });
   const stop = () =>
@@ -37,12 +45,11 @@ async function respond(
   handler: (request: Request) => Promise<Response>,
 ): Promise<void> {
   const request = toRequest(incoming);
-  if (!request) return void outgoing.writeHead(405).end();
+  if (!request) return void outgoing.writeHead(405, { "content-length": 0 }).end();
   const response = await handler(request);
   const body = new Uint8Array(await response.arrayBuffer());
-  // What of the request was not read would be taken for the next one.
-  if (!incoming.complete) outgoing.shouldKeepAlive = false;
-  outgoing.writeHead(response.status, Object.fromEntries(response.headers));
+  const headers = { ...Object.fromEntries(response.headers), "content-length": body.byteLength };
+  outgoing.writeHead(response.status, headers);
   outgoing.end(incoming.method === "HEAD" ? undefined : body);
 }
 
@@ -68,37 +75,55 @@ function toRequest(incoming: IncomingMessage): Request | undefined {
 }
 
 /**
- * Returns the body as a stream. Cancelling it does not close the connection, as Node's own conversion does: the response
- * is still to come.
+ * Returns the body as a stream, which is not held back: whoever reads it stops at a limit of its own, and what it has
+ * not read by then is bounded here. Cancelling it does not close the connection, as Node's own conversion does: the
+ * response is still to come.
+ *
+ * Bytes are copied together as they arrive: a body may come in chunks of one byte, each with a buffer of its own, and a
+ * paused request would keep thousands of them.
  */
 function bodyOf(incoming: IncomingMessage): ReadableStream<Uint8Array> {
+  const part = new Uint8Array(PART_BYTES);
+  let length = 0;
+  let chunks = 0;
+  let bytes = 0;
   let over = false;
+
+  /** Returns the bytes that have arrived since the last call. */
+  function take(): Uint8Array {
+    const taken = part.slice(0, length);
+    length = 0;
+    return taken;
+  }
+
   return new ReadableStream<Uint8Array>({
     start(controller) {
-      incoming.on("data", (chunk: Uint8Array) => {
+      const end = (settle: () => void) => {
         if (over) return;
-        controller.enqueue(new Uint8Array(chunk));
-        if ((controller.desiredSize ?? 0) <= 0) incoming.pause();
-      });
-      incoming.once("end", () => {
-        if (!over) controller.close();
         over = true;
+        settle();
+      };
+      const fail = (problem: string) => end(() => controller.error(new Error(problem)));
+      incoming.on("data", (chunk: Uint8Array) => {
+        bytes += chunk.byteLength;
+        if (bytes > MAX_BYTES) incoming.destroy();
+        if (++chunks > MAX_CHUNKS && bytes < chunks * SMALL_BYTES) fail("the body came in too many small chunks");
+        if (over) return;
+        if (length + chunk.byteLength > PART_BYTES) controller.enqueue(take());
+        if (chunk.byteLength > PART_BYTES) return controller.enqueue(new Uint8Array(chunk));
+        part.set(chunk, length);
+        length += chunk.byteLength;
       });
-      incoming.once("close", () => {
-        if (!over) controller.error(new Error("the request broke off"));
-        over = true;
-      });
+      incoming.once("end", () =>
+        end(() => {
+          if (length > 0) controller.enqueue(take());
+          controller.close();
+        }));
+      incoming.once("close", () => fail("the request broke off"));
       incoming.on("error", () => undefined); // "close" follows
     },
-    pull: () => void incoming.resume(),
     cancel() {
       over = true;
-      let discarded = 0;
-      incoming.on("data", (chunk: Uint8Array) => {
-        discarded += chunk.byteLength;
-        if (discarded > MAX_DISCARDED) incoming.destroy();
-      });
-      incoming.resume();
     },
   });
 }
