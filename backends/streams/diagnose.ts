@@ -48,9 +48,9 @@ function lasting(ms: number): string {
   return minutes < 2_880 ? `${Math.floor(minutes / 60)} hours` : `${Math.floor(minutes / 1_440)} days`;
 }
 
-function* groupFindings(key: string, { name, waitsSince, idleMs, gone }: GroupState, now: number) {
+function* groupFindings(key: string, { name, waitsSince, idleMs, gone }: GroupState, now: number, unreadMs: number) {
   const group = JSON.stringify(name);
-  if (waitsSince !== undefined && now - waitsSince > UNREAD_MS && (idleMs ?? Infinity) > UNREAD_MS) {
+  if (waitsSince !== undefined && now - waitsSince > unreadMs && (idleMs ?? Infinity) > unreadMs) {
     yield {
       severity: "warning",
       setting: `group ${name}`,
@@ -72,12 +72,20 @@ function* groupFindings(key: string, { name, waitsSince, idleMs, gone }: GroupSt
   }
 }
 
+/** How a stream is looked into. */
+export interface DiagnoseOptions {
+  /** This computer's clock. */
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  /** Milliseconds for which a message may wait before nobody reads its group. Default: two minutes. */
+  readonly unreadMs?: number | undefined;
+}
+
 /** Looks into the stream of a key. */
 export async function diagnoseStream(
   transport: StreamsTransport,
   key: string,
-  clock: Clock,
-  signal: AbortSignal,
+  { clock, signal, unreadMs = UNREAD_MS }: DiagnoseOptions,
 ): Promise<Finding[]> {
   const before = clock.now();
   const answer = await transport.run(DIAGNOSE, keysFor(DIAGNOSE, queueKeys(key)), [PENDING], signal) as unknown[];
@@ -97,9 +105,9 @@ export async function diagnoseStream(
     });
   }
   const groups = [...groupsIn(rest)];
-  for (const group of groups) found.push(...groupFindings(key, group, now));
+  for (const group of groups) found.push(...groupFindings(key, group, now, unreadMs));
   const since = numberIn(oldest);
-  if (groups.length === 0 && since !== undefined && now - since > UNREAD_MS) {
+  if (groups.length === 0 && since !== undefined && now - since > unreadMs) {
     found.push({
       severity: "warning",
       setting: `key ${key}`,

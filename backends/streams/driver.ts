@@ -233,7 +233,7 @@ export class StreamsDriver implements QueueDriver {
   /** Looks into the stream and at the server. */
   async diagnose(key: string, _group: string, signal: AbortSignal): Promise<readonly Finding[]> {
     const server = this.#transport.diagnose?.(signal) ?? [];
-    return (await Promise.all([server, diagnoseStream(this.#transport, key, this.#clock, signal)])).flat();
+    return (await Promise.all([server, diagnoseStream(this.#transport, key, { clock: this.#clock, signal })])).flat();
   }
 
   /** Removes a queue with everything that belongs to it and the group. */

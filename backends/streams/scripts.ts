@@ -468,7 +468,7 @@ export const DIAGNOSE: Script = {
   keys: ["stream"],
   repeatable: true,
   publishes: false,
-  sha: "117949463ce43edd6ddf82b4cbdd649afa858831",
+  sha: "378163d23d0c091bade693f79c846e6b98dd6207",
   source: `local stream = unpack(KEYS, 1, 1)
 local many = unpack(ARGV, 1, 1)
 local HOLD = 'given-back'
@@ -491,6 +491,9 @@ local idle = ''
 for _, one in ipairs(redis.call('XINFO', 'CONSUMERS', stream, group.name)) do
 local consumer = fieldsOf(one)
 if consumer.name ~= HOLD and (idle == '' or consumer.idle < idle) then idle = consumer.idle end
+if not waits and consumer.name ~= HOLD and consumer.pending > 0 then
+waits = redis.call('XPENDING', stream, group.name, '-', '+', 1, consumer.name)[1]
+end
 end
 local gone = 0
 for _, pending in ipairs(redis.call('XPENDING', stream, group.name, '-', '+', many)) do

@@ -3,9 +3,11 @@ import assert from "node:assert/strict";
 import { createDriver } from "../../backends/redis/driver.ts";
 import { RedisBackend } from "../../backends/redis/mod.ts";
 import type { Finding } from "../../core/protocol.ts";
+import { diagnoseStream } from "../../backends/streams/diagnose.ts";
+import { systemClock } from "../../core/util/clock.ts";
 import { requires } from "../runner/services.ts";
 import { type RedisServer, type RedisServerOptions, startRedis } from "../servers/redis_server.ts";
-import { KEY, NEVER, TestDriver } from "./support/streams.ts";
+import { KEY, NEVER, TestDriver, transportTo } from "./support/streams.ts";
 
 const test = requires("redis-server");
 
@@ -112,6 +114,26 @@ test("StreamsDriver.diagnose finds groups that nobody reads, ours and others'", 
   assert.match(problem, /nobody reads the group "left behind" of slack:events: .* waited for \d+ days$/);
 });
 
+test("diagnoseStream finds what a consumer took and left, and nothing that waits for its time", async () => {
+  await using redis = await startRedis(SAFE);
+  await using driver = new TestDriver(redis);
+  const transport = transportTo(redis.port);
+  try {
+    const look = async () =>
+      settings(await diagnoseStream(transport, KEY, { clock: systemClock, signal: NEVER, unreadMs: -1 }));
+    await driver.put(0, 2);
+    const [first, second] = await driver.take(2);
+    assert.deepEqual(await look(), ["warning group bots"], "both are with a consumer that is gone");
+    const retry = { kind: "retry", lease: first!.lease, delayMs: 600_000, cause: undefined } as const;
+    await driver.settle(KEY, "bots", [retry], NEVER);
+    assert.deepEqual(await look(), ["warning group bots"]);
+    await driver.all([second!]);
+    assert.deepEqual(await look(), [], "what was given back is with nobody until it is due");
+  } finally {
+    await transport.close();
+  }
+});
+
 test("StreamsDriver.diagnose finds a key that no group has ever read", async () => {
   const findings = await found(SAFE, (redis) => redis.call("XADD", KEY, OLD, "data", "{}"));
   assert.deepEqual(settings(findings), [`warning key ${KEY}`]);
@@ -144,16 +166,17 @@ test("StreamsDriver.dropQueue leaves no key behind", async () => {
   await driver.put(0, 5);
   const before = await redis.call("DBSIZE");
   const key = "{slack:events}:doctor:1";
-  const some = { orderingKey: undefined, payload: {}, body: "{}", headers: { a: "b" }, ttlMs: 60_000 };
+  const some = { orderingKey: "C1", payload: {}, body: "{}", headers: { a: "b" }, ttlMs: 60_000 };
   await driver.send(key, [
     { ...some, id: "chosen", explicitId: true, delayMs: 0 },
     { ...some, id: "later", explicitId: true, delayMs: 60_000 },
     { ...some, id: `${crypto.randomUUID()}-1`, explicitId: false, delayMs: 0 },
   ], NEVER);
   const options = { group: "bots", max: 10, leaseMs: 60_000, waitMs: 0, signal: NEVER };
-  const [first, second] = await driver.receive(key, options);
+  const [first] = await driver.receive(key, options);
   const cause = { name: "Error", message: "no", at: 0 } as never;
   await driver.settle(key, "bots", [{ kind: "dead", lease: first!.lease, cause }], NEVER);
+  const [second] = await driver.receive(key, options); // the next of its ordering key
   await driver.settle(key, "bots", [{ kind: "retry", lease: second!.lease, delayMs: 60_000, cause: undefined }], NEVER);
   assert.notEqual(await redis.call("DBSIZE"), before);
   await driver.dropQueue(key, "bots", NEVER);

@@ -27,6 +27,10 @@ for _, flat in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
   for _, one in ipairs(redis.call('XINFO', 'CONSUMERS', stream, group.name)) do
     local consumer = fieldsOf(one)
     if consumer.name ~= HOLD and (idle == '' or consumer.idle < idle) then idle = consumer.idle end
+    -- What somebody has taken and left waits too: a lease that is over is taken by the next who reads.
+    if not waits and consumer.name ~= HOLD and consumer.pending > 0 then
+      waits = redis.call('XPENDING', stream, group.name, '-', '+', 1, consumer.name)[1]
+    end
   end
   local gone = 0
   for _, pending in ipairs(redis.call('XPENDING', stream, group.name, '-', '+', many)) do

@@ -49,23 +49,27 @@ export function numbers(deliveries: readonly RawDelivery[]): unknown[] {
   return deliveries.map(({ body }) => typeof body === "string" ? (JSON.parse(body) as { n: unknown }).n : body);
 }
 
+/** A transport to a server, which the caller closes. */
+export function transportTo(port: number): RedisTransport {
+  const address = { host: "127.0.0.1", port, db: 0, username: undefined, password: undefined };
+  return new RedisTransport(createClient({ ...address, tls: undefined }, 5_000), {
+    injected: false,
+    connectWaitMs: 1_000,
+    replyWaitMs: 5_000,
+    maxConnections: 10,
+    durable: true,
+    replicas: 0,
+    secrets: [],
+  });
+}
+
 /** A driver with shorter ways to call it. */
 export class TestDriver extends StreamsDriver {
   readonly #redis: RedisServer;
 
   constructor(redis: RedisServer, options: Partial<StreamsDriverOptions> = {}, port: number = redis.port) {
-    const address = { host: "127.0.0.1", port, db: 0, username: undefined, password: undefined };
-    const transport = new RedisTransport(createClient({ ...address, tls: undefined }, 5_000), {
-      injected: false,
-      connectWaitMs: 1_000,
-      replyWaitMs: 5_000,
-      maxConnections: 10,
-      durable: true,
-      replicas: 0,
-      secrets: [],
-    });
     const limits = { maxPayloadBytes: 1e6, maxBatchBytes: 1e6, maxWaitMs: 30_000, idleCostPerHour: 240 };
-    super(transport, { name: "streams", ...limits, ...options });
+    super(transportTo(port), { name: "streams", ...limits, ...options });
     this.#redis = redis;
   }
 
