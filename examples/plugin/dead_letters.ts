@@ -3,9 +3,10 @@
  *
  * @module
  */
-import type { DeadLetter, FailureCause } from "@slack-mcp/queue";
+import { type DeadLetter, type FailureCause, QueueError } from "@slack-mcp/queue";
 import type { DriverDeadLetterQuery, DriverDeadLetters } from "@slack-mcp/queue/driver";
 import type { StoredMsg } from "@nats-io/jetstream";
+import { TimeoutError } from "@nats-io/transport-node";
 import type { Links } from "./connection.ts";
 import type { Lease } from "./leases.ts";
 import { fromHeaders, toHeaders } from "./message.ts";
@@ -87,6 +88,35 @@ export function deadLettersOf(links: Links): Required<DriverDeadLetters> {
     return await streams.streams.deleteMessage(dead, seq, false);
   }
 
+  /** A call that may be made again: a reply that did not come leaves nothing in doubt, so the portable layer repeats it. */
+  async function repeatable<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (cause) {
+      throw cause instanceof TimeoutError ? new QueueError("timeout", cause.message, { cause }) : cause;
+    }
+  }
+
+  async function replay(key: string, query: DriverDeadLetterQuery): Promise<number> {
+    const { client } = await links.open();
+    const { subject } = await links.prepare(key);
+    let count = 0;
+    for await (const message of chosen(key, query, 0)) {
+      const headers = toHeaders(toReplay(message));
+      // Another id than the publisher's, which the server still knows; the same one if this is done twice.
+      const msgID = `replay-${message.seq}-${message.time.getTime()}`;
+      await client.publish(subject, message.data, { headers, msgID });
+      if (await remove(key, message.seq)) count++;
+    }
+    return count;
+  }
+
+  async function purge(key: string, query: DriverDeadLetterQuery): Promise<number> {
+    let count = 0;
+    for await (const { seq } of chosen(key, query, 0)) if (await remove(key, seq)) count++;
+    return count;
+  }
+
   return {
     async list(key, query, cursor) {
       const letters: DeadLetter[] = [];
@@ -97,26 +127,8 @@ export function deadLettersOf(links: Links): Required<DriverDeadLetters> {
       }
       return { letters, cursor: letters.length === PAGE ? String(last + 1) : undefined };
     },
-    async replay(key, query) {
-      const { client } = await links.open();
-      const { subject } = await links.prepare(key);
-      let count = 0;
-      for await (const message of chosen(key, query, 0)) {
-        const headers = toHeaders(toReplay(message));
-        // Another id than the publisher's, which the server still knows; the same one if this is done twice.
-        await client.publish(subject, message.data, {
-          headers,
-          msgID: `replay-${message.seq}-${message.time.getTime()}`,
-        });
-        if (await remove(key, message.seq)) count++;
-      }
-      return count;
-    },
-    async purge(key, query) {
-      let count = 0;
-      for await (const { seq } of chosen(key, query, 0)) if (await remove(key, seq)) count++;
-      return count;
-    },
+    replay: (key, query) => repeatable(replay(key, query)),
+    purge: (key, query) => repeatable(purge(key, query)),
   };
 }
 

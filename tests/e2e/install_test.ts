@@ -125,6 +125,7 @@ const OWN: Readonly<Record<string, readonly string[]>> = {
   "@slack-mcp/queue/rabbitmq": ["@cloudamqp/amqp-client", "amqplib"],
   // The map of all: Deno fetches what a literal import() names, before it runs.
   "@slack-mcp/queue/backends": ["ioredis", "@cloudamqp/amqp-client", "amqplib"],
+  "@slack-mcp/queue/cli": ["ioredis", "@cloudamqp/amqp-client", "amqplib"],
 };
 
 for (const specifier of specifiers) {
