@@ -10,7 +10,7 @@ import { abortable } from "../../core/util/async.ts";
 import type { AmqpChannel, AmqpMessage } from "./client.ts";
 import type { Connection, Link } from "./connection.ts";
 import { classifyError } from "./errors.ts";
-import { letterIdOf, replayOptions, toDeadLetter } from "./messages.ts";
+import { letterIdOf, replayOptions, toDeadLetter } from "./copies.ts";
 import { deadNameOf } from "./names.ts";
 import type { Publisher } from "./publisher.ts";
 import type { Topology } from "./topology.ts";

@@ -15,33 +15,23 @@ import type {
 } from "../../core/driver.ts";
 import { type ErrorCode, QueueError } from "../../core/errors.ts";
 import { type Capabilities, DEFAULT_GROUP, type Finding } from "../../core/protocol.ts";
-import { abortable, withDeadline } from "../../core/util/async.ts";
-import { systemClock } from "../../core/util/clock.ts";
+import { abortable } from "../../core/util/async.ts";
 import { checkOptions } from "../../core/util/validate.ts";
-import { type AmqpMessage, openConnection } from "./client.ts";
+import { openConnection } from "./client.ts";
 import { type Connection, Link } from "./connection.ts";
-import { type Held, PushConsumer } from "./consumer.ts";
+import { PushConsumer } from "./consumer.ts";
 import { RabbitMQDeadLetters } from "./dead_letters.ts";
-import { HELD_MS, nextStop, type Stop } from "./delays.ts";
+import { nextStop } from "./delays.ts";
 import { diagnoseQueue, dropQueues } from "./diagnose.ts";
 import { classifyError } from "./errors.ts";
-import {
-  attemptsOf,
-  bodyOf,
-  copyOptions,
-  destinationOf,
-  headerProblem,
-  headersOf,
-  idOf,
-  movedOptions,
-  publishedAtOf,
-  toAmqp,
-  waitOf,
-} from "./messages.ts";
-import { Mover } from "./mover.ts";
+import { headerProblem, headersOf } from "./headers.ts";
+import type { Held } from "./held.ts";
+import { attemptsOf, bodyOf, idOf, publishedAtOf, toAmqp } from "./messages.ts";
 import { deadNameOf } from "./names.ts";
 import { addressOf, DEFAULT_EXCHANGE, RABBITMQ_CHECKS, type RabbitMQOptions } from "./options.ts";
 import { type Confirmation, type Outgoing, Publisher } from "./publisher.ts";
+import { DelayScheduler } from "./scheduler.ts";
+import { Settler } from "./settlements.ts";
 import { Topology } from "./topology.ts";
 
 /** Bytes of the largest payload: what RabbitMQ 4 takes by default. */
@@ -52,12 +42,6 @@ const MAX_WAIT_MS = 30_000;
 
 /** Milliseconds that the broker has at most to answer a goodbye. */
 const MAX_CLOSE_MS = 1_000;
-
-/** One copy of a message that is held: where it goes and how it is counted. */
-interface Copy {
-  readonly held: Held;
-  readonly settlement: Settlement | { readonly kind: "release" };
-}
 
 /** Queues on RabbitMQ. */
 export class RabbitMQDriver implements QueueDriver {
@@ -70,6 +54,8 @@ export class RabbitMQDriver implements QueueDriver {
   readonly #publishing: Link;
   readonly #consuming: Link;
   readonly #publisher: Publisher;
+  readonly #scheduler: DelayScheduler;
+  readonly #settler: Settler;
   readonly #topology: Topology;
   readonly #persistent: boolean;
   readonly #timeoutMs: number;
@@ -77,7 +63,6 @@ export class RabbitMQDriver implements QueueDriver {
   readonly #consumers: Map<AbortSignal, Promise<PushConsumer>> = new Map();
   readonly #open: Set<PushConsumer> = new Set();
   readonly #ending: Set<Promise<void>> = new Set();
-  readonly #movers: Set<Mover> = new Set();
 
   /**
    * A driver that connects when it is first used.
@@ -106,12 +91,10 @@ export class RabbitMQDriver implements QueueDriver {
     });
     this.#persistent = durable;
     this.#timeoutMs = timeoutMs;
-    this.deadLetters = new RabbitMQDeadLetters({
-      link: this.#consuming,
-      publisher: this.#publisher,
-      topology: this.#topology,
-      persistent: durable,
-    });
+    const parts = { publisher: this.#publisher, topology: this.#topology, persistent: durable, timeoutMs };
+    this.#scheduler = new DelayScheduler(parts);
+    this.#settler = new Settler({ ...parts, scheduler: this.#scheduler });
+    this.deadLetters = new RabbitMQDeadLetters({ ...parts, link: this.#consuming });
     const password = address?.password;
     this.secrets = password === undefined || password === "guest" ? [] : [password, encodeURIComponent(password)];
     this.capabilities = {
@@ -147,10 +130,10 @@ export class RabbitMQDriver implements QueueDriver {
     const connection = await this.#prepare(key, signal);
     const schedule = this.#topology.scheduleOf(key);
     const stops = messages.map(({ delayMs }) => delayMs > 0 ? nextStop(delayMs) : undefined);
-    await this.#declareStops(connection, schedule, stops, signal);
+    await this.#scheduler.declareStops(connection, { name: schedule, stops, signal });
     if (stops.some((stop) => stop !== undefined)) {
       // There may be no consumer that moves what has waited.
-      await abortable(this.#move(await this.#consuming.open(signal)), signal);
+      await abortable(this.#scheduler.move(await this.#consuming.open(signal)), signal);
     }
     const to = { name: schedule, ...this.#topology.addressOf(key) };
     const problems = messages.map(headerProblem);
@@ -193,7 +176,7 @@ export class RabbitMQDriver implements QueueDriver {
       return (await consumer.receive({ max, leaseMs, waitMs, signal })).map(toDelivery);
     } catch (error) {
       if (classifyError(error) !== "not-found" || !this.#topology.active) throw error;
-      throw this.#gone(this.#consuming, consumer.queue);
+      throw this.#topology.gone(this.#consuming.current, consumer.queue);
     } finally {
       // The next call subscribes anew; what this one has handed out can still be settled, where its channel lives.
       if (consumer.lost && this.#consumers.get(of) === opening) {
@@ -215,42 +198,7 @@ export class RabbitMQDriver implements QueueDriver {
     settlements: readonly Settlement[],
     signal: AbortSignal,
   ): Promise<SettleResult[]> {
-    const open = settlements.map((settlement) => ({ held: settlement.lease as Held, settlement }))
-      .filter(({ held }) => held.state === "leased");
-    const failures = new Map<Held, QueueError>();
-    for (const { held } of open) held.settling = true;
-    try {
-      const copies = open.filter(({ settlement }) => settlement.kind !== "ack");
-      const released = copies.filter(({ settlement }) => settlement.kind === "release");
-      // Else the broker would bring the copies back at once.
-      await Promise.all([...new Set(released.map(({ held }) => held.consumer))].map((consumer) => consumer.pause()));
-      const acks = open.filter(({ settlement }) => settlement.kind === "ack").map(({ held }) => held);
-      // A copy that is not confirmed in time must not hold up what is done.
-      const [confirmations] = await Promise.all([
-        copies.length > 0 ? this.#copy(key, group, copies, signal) : [],
-        acknowledge(acks),
-      ]);
-      for (const [i, { held, settlement }] of copies.entries()) {
-        const confirmation = confirmations[i]!;
-        if (confirmation === "confirmed") continue;
-        if (settlement.kind === "release") held.consumer.requeue([held]);
-        else if (confirmation !== "unroutable") failures.set(held, confirmation);
-        else failures.set(held, this.#gone(this.#publishing, held.consumer.queue));
-      }
-      await acknowledge(
-        copies.map(({ held }) => held).filter((held) => !failures.has(held) && held.state === "leased"),
-      );
-      // What is tried again is the whole: those that are settled answer so.
-      for (const error of failures.values()) if (error.retryable || error.code === "unknown-outcome") throw error;
-    } finally {
-      for (const { held } of open) held.settling = false;
-    }
-    return settlements.map(({ lease, kind }): SettleResult => {
-      const held = lease as Held;
-      const error = failures.get(held);
-      if (error) return { error };
-      return held.state === "settled" || kind === "release" && held.state === "lost";
-    });
+    return await this.#settler.settle(key, group, settlements, signal);
   }
 
   extend(_key: string, _group: string, leases: readonly unknown[], leaseMs: number): Promise<boolean[]> {
@@ -268,7 +216,7 @@ export class RabbitMQDriver implements QueueDriver {
     const chains = names.map(async (name) => {
       const { first, rest } = this.#topology.waitingIn(name);
       const found = await count(first);
-      const held = [...this.#movers].reduce((sum, mover) => sum + mover.heldFor(name), 0);
+      const held = this.#scheduler.heldFor(name);
       const counts = found === undefined ? [] : await Promise.all(rest.map(count));
       return counts.reduce<number>((sum, one) => sum + (one ?? 0), (found ?? 0) + held);
     });
@@ -305,7 +253,7 @@ export class RabbitMQDriver implements QueueDriver {
     await Promise.allSettled(this.#consumers.values());
     await Promise.allSettled(this.#ending);
     await Promise.allSettled([...this.#open].map((consumer) => consumer.close()));
-    for (const mover of this.#movers) mover.close();
+    this.#scheduler.close();
     const closeMs = Math.min(this.#timeoutMs / 4, MAX_CLOSE_MS);
     await Promise.all([this.#publishing.close(closeMs), this.#consuming.close(closeMs)]);
   }
@@ -319,10 +267,10 @@ export class RabbitMQDriver implements QueueDriver {
     const queue = this.#topology.queueOf(key, group);
     await Promise.all([
       this.#topology.group(connection, key, group),
-      this.#move(connection),
+      this.#scheduler.move(connection),
     ]);
     const consumer = await PushConsumer.open(connection, queue, {
-      release: (held) => this.#release(key, group, held),
+      release: (held) => this.#settler.release(key, group, held),
       onGone: () => this.#topology.forgetQueue(connection, queue),
       onClosed: (closed) => this.#open.delete(closed),
     });
@@ -348,115 +296,6 @@ export class RabbitMQDriver implements QueueDriver {
     return ending;
   }
 
-  /** Gives back what was not handed out: as it was before where the broker takes the copies, else counted. */
-  async #release(key: string, group: string, held: readonly Held[]): Promise<void> {
-    try {
-      const copies = held.map((one): Copy => ({ held: one, settlement: { kind: "release" } }));
-      const confirmations = await withDeadline(
-        systemClock,
-        this.#timeoutMs,
-        lateError,
-        undefined,
-        ({ signal }) => abortable(this.#copy(key, group, copies, signal), signal),
-      );
-      await acknowledge(held.filter((_, i) => confirmations[i] === "confirmed"));
-    } catch {
-      // No copies: the broker counts the delivery then.
-    }
-    for (const one of held) one.consumer.requeue([one]);
-  }
-
-  /** Copies messages to where their settlements send them. */
-  async #copy(key: string, group: string, copies: readonly Copy[], signal: AbortSignal): Promise<Confirmation[]> {
-    const connection = await this.#publisher.connection(signal);
-    await abortable(this.#topology.group(connection, key, group), signal);
-    const outgoing: Outgoing[] = [];
-    for (const { held: { message, consumer: { queue } }, settlement } of copies) {
-      const attempts = attemptsOf(message) - (settlement.kind === "release" ? 1 : 0);
-      const now = Date.now();
-      const delayMs = settlement.kind === "retry" ? settlement.delayMs : 0;
-      const stop = delayMs > 0 ? nextStop(delayMs) : undefined;
-      const letter = settlement.kind === "dead" ? { cause: settlement.cause, key, group, diedAt: now } : undefined;
-      const options = copyOptions(message, { attempts, letter }, {
-        now,
-        persistent: this.#persistent,
-        delayed: stop && { to: { name: queue, exchange: "", routingKey: queue }, waitMs: stop.restMs },
-      });
-      const { content } = message;
-      if (letter) await abortable(this.#topology.dead(connection, queue), signal);
-      if (stop) await this.#declareStops(connection, queue, [stop], signal);
-      const to = letter
-        ? { exchange: "", routingKey: deadNameOf(queue) }
-        : stop
-        ? this.#topology.stopOf(queue, stop.level)
-        : { exchange: "", routingKey: queue };
-      outgoing.push({ ...to, content, options });
-    }
-    return await this.#publisher.publish(outgoing, signal);
-  }
-
-  async #declareStops(
-    connection: Connection,
-    name: string,
-    stops: readonly (Stop | undefined)[],
-    signal: AbortSignal,
-  ): Promise<void> {
-    for (const stop of stops) {
-      if (stop === undefined) continue;
-      const { level } = stop;
-      const declared = level === undefined
-        ? this.#topology.declareDue(connection)
-        : this.#topology.delay(connection, name, level);
-      await abortable(declared, signal);
-    }
-  }
-
-  /** Moves what has waited to where it belongs, for as long as the connection lives. */
-  #move(connection: Connection): Promise<void> {
-    return connection.once("mover", async () => {
-      try {
-        await this.#topology.declareDue(connection);
-      } catch (error) {
-        const code = classifyError(error);
-        if (code !== "not-found" && code !== "unauthorized" || connection.lost) throw error;
-        return; // nothing can have been delayed, and we may not declare a queue for it
-      }
-      const mover: Mover = await Mover.open(
-        connection,
-        this.#topology.due,
-        (messages) => this.#forward(messages),
-        () => {
-          connection.declared.delete("mover");
-          for (const one of this.#movers) if (one.closed) this.#movers.delete(one);
-        },
-      );
-      this.#movers.add(mover);
-    });
-  }
-
-  async #forward(messages: readonly AmqpMessage[]): Promise<boolean[]> {
-    return await withDeadline(systemClock, this.#timeoutMs, lateError, undefined, async ({ signal }) => {
-      const connection = await this.#publisher.connection(signal);
-      const now = Date.now();
-      const outgoing: (Outgoing | undefined)[] = [];
-      for (const message of messages) {
-        const to = destinationOf(message);
-        const waitMs = waitOf(message);
-        const stop = waitMs < HELD_MS ? undefined : nextStop(waitMs);
-        if (to && stop) await this.#declareStops(connection, to.name, [stop], signal);
-        const delayed = to && stop && { to, waitMs: stop.restMs };
-        const options = movedOptions(message, delayed, { now, persistent: this.#persistent });
-        const address = to && stop ? this.#topology.stopOf(to.name, stop.level) : to;
-        outgoing.push(address && { ...address, content: message.content, options });
-      }
-      const sent = outgoing.filter((one) => one !== undefined);
-      const confirmations = await abortable(this.#publisher.publish(sent, signal), signal);
-      // A foreign message that has come here is nobody's, and stays.
-      let next = 0;
-      return outgoing.map((one) => one !== undefined && confirmations[next++] === "confirmed");
-    });
-  }
-
   /** Rejects a batch of which nothing can be on a queue, or of which nothing is known. */
   #checkSent(connection: Connection, key: string, confirmations: readonly Confirmation[]): void {
     const [first] = confirmations;
@@ -473,17 +312,6 @@ export class RabbitMQDriver implements QueueDriver {
   #noQueue(key: string): string {
     return `no queue is bound to the exchange ${this.#topology.exchange} for the key ${JSON.stringify(key)}`;
   }
-
-  /** A queue that was declared is no longer there: the next try declares it anew, where it may. */
-  #gone(link: Link, queue: string): QueueError {
-    if (link.current) this.#topology.forgetQueue(link.current, queue);
-    const code = this.#topology.active ? "unavailable" : "not-found";
-    return new QueueError(code, `the queue ${queue} or one beside it is gone`);
-  }
-}
-
-function lateError(): QueueError {
-  return new QueueError("timeout", "no answer came in time");
 }
 
 function toDelivery(held: Held): RawDelivery {
@@ -498,16 +326,6 @@ function toDelivery(held: Held): RawDelivery {
     ...headers && { headers },
     ...publishedAt !== undefined && { publishedAt },
   };
-}
-
-/** Acknowledges messages of several consumers. */
-async function acknowledge(held: readonly Held[]): Promise<void> {
-  const consumers = new Set(held.map(({ consumer }) => consumer));
-  await Promise.all(
-    [...consumers].map((consumer) =>
-      consumer.acknowledge(consumers.size === 1 ? held : held.filter((one) => one.consumer === consumer))
-    ),
-  );
 }
 
 /** Messages that are ready in a queue; `undefined` where there is none of that name. */

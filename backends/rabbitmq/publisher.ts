@@ -60,6 +60,11 @@ export class Publisher {
     return connection;
   }
 
+  /** The connection, where there is one now. */
+  get current(): Connection | undefined {
+    return this.#link.current;
+  }
+
   /** Whether a message could leave at once. */
   get ready(): boolean {
     const { current } = this.#link;

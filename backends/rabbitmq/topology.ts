@@ -103,6 +103,12 @@ export class Topology {
     }
   }
 
+  /** Returns the error for a queue that was declared and is no longer there: the next try declares it anew, where it may. */
+  gone(connection: Connection | undefined, queue: string): QueueError {
+    if (connection) this.forgetQueue(connection, queue);
+    return new QueueError(this.active ? "unavailable" : "not-found", `the queue ${queue} or one beside it is gone`);
+  }
+
   /** The queue of the dead letters of a queue. */
   dead(connection: Connection, queue: string): Promise<void> {
     const { queueType } = this.#settings;
