@@ -31,6 +31,8 @@ export interface AmqpMessage {
     readonly deliveryTag: number;
     readonly redelivered: boolean;
     readonly routingKey: string;
+    /** Messages behind it, where it was asked for. */
+    readonly messageCount?: number | undefined;
   };
   readonly properties: AmqpProperties;
 }
@@ -83,6 +85,8 @@ export interface AmqpChannel {
     onMessage: (message: AmqpMessage | null) => void,
     options: { readonly noAck: boolean },
   ): Promise<{ readonly consumerTag: string }>;
+  /** Asks for one message; `false`: the queue is empty. */
+  get(queue: string, options: { readonly noAck: boolean }): Promise<AmqpMessage | false>;
   cancel(consumerTag: string): Promise<unknown>;
   /** Says who gets the messages of a consumer. amqplib forgets it at `cancel`, though the broker may still send some. */
   registerConsumer?(consumerTag: string, onMessage: (message: AmqpMessage | null) => void): void;

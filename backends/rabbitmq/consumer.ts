@@ -21,6 +21,12 @@ const MAX_LOOKS = 25;
 /** Milliseconds after which a consumer that nobody asks takes no more, and gives back what it has not handed out. */
 const IDLE_MS = 100;
 
+/** The most messages that are asked for by name; more are worth a subscription. */
+const MAX_GETS = 16;
+
+/** The subscription of a message that was asked for. */
+const NO_SUBSCRIPTION = -1;
+
 /** What a consumer asks of the driver. */
 export interface ConsumerActions {
   /** Copies these to the end of the queue, uncounted, and settles them here; what cannot be copied is requeued. */
@@ -48,6 +54,8 @@ export class PushConsumer implements Holder {
   #buffer: Held[] = [];
   /** Calls that wait for messages. */
   #asking = 0;
+  /** The queue was long when it was last asked. */
+  #deep = false;
   #idleTimer: ReturnType<typeof setTimeout> | undefined;
   #ending: Promise<void> | undefined;
   #closed = false;
@@ -109,7 +117,12 @@ export class PushConsumer implements Holder {
         const taken = this.#take(max, leaseMs);
         if (taken.length > 0) return taken;
         if (this.lost) throw this.lost;
+        if (waitMs === 0 && !subscription.active && !this.#deep) {
+          if (!await this.#get(max)) return [];
+          continue;
+        }
         if (!subscription.serves(max)) {
+          this.#deep = false;
           await this.#subscribe(max);
           continue;
         }
@@ -220,6 +233,25 @@ export class PushConsumer implements Holder {
     const rest = this.#buffer;
     this.#buffer = [];
     if (!this.#closed && rest.length > 0) await this.#actions.release(rest);
+  }
+
+  /**
+   * Asks for up to `max` messages; false: there is none. A subscription in its place could be given a message in the moment
+   * in which it ends, which the broker would count.
+   */
+  async #get(max: number): Promise<boolean> {
+    const first = await this.#getOne();
+    if (!first) return false;
+    const more = Math.min(max - 1, first.fields.messageCount ?? 0);
+    if (more > MAX_GETS) this.#deep = true;
+    else await Promise.all(Array.from({ length: more }, () => this.#getOne()));
+    return true;
+  }
+
+  async #getOne(): Promise<AmqpMessage | false> {
+    const message = await this.#channel.get(this.queue, { noAck: false });
+    if (message) this.#onMessage(message, NO_SUBSCRIPTION);
+    return message;
   }
 
   #subscribe(max: number, anew = false): Promise<void> {

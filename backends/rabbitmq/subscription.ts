@@ -48,6 +48,11 @@ export class QueueSubscription {
     this.#events = events;
   }
 
+  /** There is one. */
+  get active(): boolean {
+    return this.#tag !== undefined;
+  }
+
   /** The broker has pushed all that it may until something is settled. */
   get full(): boolean {
     return this.#unsettled >= this.#prefetch;
