@@ -1,6 +1,6 @@
 /**
- * A real RabbitMQ node for a test: on a free loopback port, with a directory, a name and a cookie of its own, to be
- * killed and brought back at will. A start takes some seconds: share one among the tests of a file.
+ * A real RabbitMQ node for a test: on a free loopback port, with a directory, a name, a cookie and a name server of its
+ * own, to be killed and brought back at will. A start takes some seconds: share one among the tests of a file.
  *
  * ```ts
  * await using rabbitmq = await startRabbitMQ();
@@ -13,7 +13,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { createServer } from "node:net";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -35,6 +35,24 @@ function programOf(name: string): string {
   return existsSync(own) ? own : name;
 }
 
+/** Characters of a node's output that are kept for the message of a failure. */
+const MAX_LOG = 4_000;
+
+/**
+ * Runs the node until it ends, or until the pipe to its standard input is closed: with the process that started it, however
+ * that ended. A thousand queues need more files than some systems allow; one that does not give more starts it as it is.
+ */
+const GUARDED = `
+ulimit -n 65536 2>/dev/null
+exec 3<&0
+epmd -address 127.0.0.1 -port "$ERL_EPMD_PORT" </dev/null >/dev/null 2>&1 &
+"$1" </dev/null &
+node=$!
+(cat <&3 >/dev/null; kill -9 0) &
+wait $node
+echo "ended with $?"
+kill -9 0`;
+
 /** Milliseconds that a start may take on a busy machine. */
 const START_MS = 120_000;
 
@@ -53,11 +71,6 @@ async function quietPort(): Promise<number> {
   }
 }
 
-const running = new Set<RabbitMQServer>();
-process.on("exit", () => {
-  for (const server of running) server.killNow();
-});
-
 /** A node. */
 export class RabbitMQServer implements AsyncDisposable {
   /** Its port, the same over restarts. */
@@ -67,22 +80,22 @@ export class RabbitMQServer implements AsyncDisposable {
   /** With the user `guest`, without a virtual host. */
   readonly url: string;
   readonly #distPort: number;
+  readonly #epmdPort: number;
   readonly #options: RabbitMQServerOptions;
   #child: ChildProcess | undefined;
-  #pid: number | undefined;
 
   /** Not started yet. */
-  constructor(port: number, distPort: number, dir: string, options: RabbitMQServerOptions) {
+  constructor(
+    [port, distPort, epmdPort]: readonly [number, number, number],
+    dir: string,
+    options: RabbitMQServerOptions,
+  ) {
     this.port = port;
     this.dir = dir;
     this.url = `amqp://guest:guest@127.0.0.1:${port}`;
     this.#distPort = distPort;
+    this.#epmdPort = epmdPort;
     this.#options = options;
-  }
-
-  /** The broker's process, while it runs. */
-  get pid(): number | undefined {
-    return this.#pid;
   }
 
   #env(): Record<string, string> {
@@ -94,6 +107,10 @@ export class RabbitMQServer implements AsyncDisposable {
       RABBITMQ_NODE_IP_ADDRESS: "127.0.0.1",
       RABBITMQ_NODE_PORT: String(this.port),
       RABBITMQ_DIST_PORT: String(this.#distPort),
+      // One name server for all nodes would be started, and might be ended, with any of them.
+      ERL_EPMD_PORT: String(this.#epmdPort),
+      ERL_EPMD_ADDRESS: "127.0.0.1",
+      RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: "-kernel inet_dist_use_interface {127,0,0,1}",
       RABBITMQ_MNESIA_BASE: join(this.dir, "data"),
       RABBITMQ_LOG_BASE: join(this.dir, "log"),
       RABBITMQ_PID_FILE: join(this.dir, "pid"),
@@ -107,23 +124,23 @@ export class RabbitMQServer implements AsyncDisposable {
   async restart(): Promise<void> {
     if (this.#child) await this.kill();
     const { config = [], advanced } = this.#options;
-    // A machine's disk is not the test's: only what a test asks for may raise an alarm.
-    await writeFile(
-      join(this.dir, "rabbitmq.conf"),
-      ["disk_free_limit.absolute = 1MB", ...config].map((line) => `${line}\n`).join(""),
-    );
+    // A machine's disk is not the test's: only what a test asks for may raise an alarm. What quorum queues write is in memory
+    // until there is so much of it: by default half a gigabyte for each node.
+    const lines = ["disk_free_limit.absolute = 1MB", "raft.wal_max_size_bytes = 33554432", ...config];
+    await writeFile(join(this.dir, "rabbitmq.conf"), lines.map((line) => `${line}\n`).join(""));
     await writeFile(join(this.dir, "advanced.config"), `[${advanced ?? ""}].\n`);
-    // A thousand queues need more files than some systems allow; a system that does not give more starts it as it is.
-    const command = `ulimit -n 65536 2>/dev/null; exec "${programOf("rabbitmq-server")}"`;
-    const child = spawn("sh", ["-c", command], { env: this.#env(), stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn("sh", ["-c", GUARDED, "sh", programOf("rabbitmq-server")], {
+      env: this.#env(),
+      stdio: ["pipe", "pipe", "pipe"],
+      detached: true,
+    });
     this.#child = child;
-    running.add(this);
     let log = "";
     let timer: ReturnType<typeof setTimeout> | undefined;
     try {
       await new Promise<void>((resolve, reject) => {
         const onData = (chunk: Uint8Array) => {
-          log += new TextDecoder().decode(chunk);
+          log = (log + new TextDecoder().decode(chunk)).slice(-MAX_LOG);
           if (log.includes("Starting broker... completed")) resolve();
         };
         child.stdout?.on("data", onData);
@@ -131,14 +148,16 @@ export class RabbitMQServer implements AsyncDisposable {
         child.once("error", (error: Error) => reject(new Error("Cannot start rabbitmq-server", { cause: error })));
         child.once(
           "exit",
-          (code: number | null) =>
-            reject(new Error(`rabbitmq-server ended with ${code} before it was ready: ${log.slice(-1_000)}`)),
+          (code: number | null, signal: string | null) => {
+            const ended = `rabbitmq-server ended by itself with ${code ?? signal}: ${log}`;
+            reject(new Error(ended));
+            if (this.#child === child) console.error(ended);
+          },
         );
-        timer = setTimeout(() => reject(new Error(`rabbitmq-server is not ready: ${log.slice(-1_000)}`)), START_MS);
+        timer = setTimeout(() => reject(new Error(`rabbitmq-server is not ready: ${log}`)), START_MS);
       });
     } finally {
       clearTimeout(timer);
-      this.#pid = await readFile(join(this.dir, "pid"), "utf8").then(Number, () => undefined);
     }
   }
 
@@ -159,33 +178,18 @@ export class RabbitMQServer implements AsyncDisposable {
     return `${this.url}/${encodeURIComponent(name)}`;
   }
 
-  /** SIGKILL, to the broker itself, without waiting. */
-  killNow(): void {
-    try {
-      if (this.#pid) process.kill(this.#pid, "SIGKILL");
-    } catch {
-      // it has ended already
-    }
-    this.#child?.kill("SIGKILL");
-  }
-
   /** SIGKILL: what is not on the disk is gone. */
   async kill(): Promise<void> {
     const child = this.#child;
     this.#child = undefined;
-    if (!child) return;
-    const gone = child.exitCode !== null || child.signalCode !== null
-      ? Promise.resolve()
-      : new Promise<void>((resolve) => child.once("exit", () => resolve()));
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = new Promise<void>((resolve) => child.once("exit", () => resolve()));
     try {
-      if (this.#pid) process.kill(this.#pid, "SIGKILL");
-      else child.kill("SIGKILL");
+      process.kill(-child.pid!, "SIGKILL"); // it leads a process group: the node and what it started
     } catch {
-      child.kill("SIGKILL"); // the broker has ended already, and what started it ends with it
+      // it has ended meanwhile
     }
     await gone;
-    this.#pid = undefined;
-    running.delete(this);
   }
 
   /** Ends it and removes its directory. */
@@ -198,7 +202,8 @@ export class RabbitMQServer implements AsyncDisposable {
 /** Starts one. */
 export async function startRabbitMQ(options: RabbitMQServerOptions = {}): Promise<RabbitMQServer> {
   const dir = await mkdtemp(join(tmpdir(), "queue-rabbitmq-"));
-  const server = new RabbitMQServer(await quietPort(), await quietPort(), dir, options);
+  const ports = [await quietPort(), await quietPort(), await quietPort()] as const;
+  const server = new RabbitMQServer(ports, dir, options);
   try {
     await server.restart();
     return server;
