@@ -6,7 +6,7 @@
 import type { DeadLetter, FailureCause } from "../../core/protocol.ts";
 import type { AmqpMessage, AmqpPublishOptions } from "./client.ts";
 import { BROKERS, headersOf, numberOf, OWN, textOf } from "./headers.ts";
-import { type Delayed, delayHeaders, expiryOf, idOf, publishedAtOf } from "./messages.ts";
+import { bodyOf, type Delayed, delayHeaders, expiryOf, idOf, publishedAtOf } from "./messages.ts";
 
 /** The properties of a message on its way to its next stop, or out of its delay where `delayed` is `undefined`. */
 export function movedOptions(
@@ -23,6 +23,24 @@ export function movedOptions(
     persistent,
     headers: delayed ? { ...headers, ...delayHeaders(delayed) } : headers,
     ...expires < Infinity && !delayed && { expiration: String(Math.max(1, Math.ceil(expires - now))) },
+  };
+}
+
+/** The properties of a dead letter of what has waited and belongs nowhere. */
+export function strayOptions(
+  message: AmqpMessage,
+  { now, persistent, reason }: { readonly now: number; readonly persistent: boolean; readonly reason: string },
+): AmqpPublishOptions {
+  const { expiration: _expiration, ...moved } = movedOptions(message, undefined, { now, persistent });
+  return {
+    ...moved,
+    headers: {
+      ...moved.headers,
+      [OWN.letter]: crypto.randomUUID(),
+      [OWN.error]: "Error",
+      [OWN.reason]: reason,
+      [OWN.diedAt]: now,
+    },
   };
 }
 
@@ -117,13 +135,15 @@ export function toDeadLetter(message: AmqpMessage, key: string, group: string): 
   const { headers } = message.properties;
   const publishedAt = publishedAtOf(message);
   const diedAt = numberOf(headers, OWN.diedAt);
+  const text = bodyOf(message);
   return {
     id: letterIdOf(message),
     messageId: idOf(message),
     key: textOf(headers, OWN.key) ?? key,
     group: textOf(headers, OWN.group) ?? group,
     payload: undefined,
-    body: message.content.toString("utf8"),
+    body: text ?? message.content.toString("base64"),
+    ...text === undefined && { bodyEncoding: "base64" as const },
     headers: headersOf(message) ?? {},
     attempts: numberOf(headers, OWN.attempts) ?? 0,
     cause: { name: textOf(headers, OWN.error) ?? "Error", message: textOf(headers, OWN.reason) ?? "" },

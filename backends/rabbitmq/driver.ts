@@ -15,7 +15,8 @@ import type {
 } from "../../core/driver.ts";
 import { type ErrorCode, QueueError } from "../../core/errors.ts";
 import { type Capabilities, DEFAULT_GROUP, type Finding } from "../../core/protocol.ts";
-import { abortable } from "../../core/util/async.ts";
+import { abortable, withDeadline } from "../../core/util/async.ts";
+import { systemClock } from "../../core/util/clock.ts";
 import { checkOptions } from "../../core/util/validate.ts";
 import { openConnection } from "./client.ts";
 import { type Connection, Link } from "./connection.ts";
@@ -32,7 +33,7 @@ import { addressOf, DEFAULT_EXCHANGE, RABBITMQ_CHECKS, type RabbitMQOptions } fr
 import { type Confirmation, type Outgoing, Publisher } from "./publisher.ts";
 import { DelayScheduler } from "./scheduler.ts";
 import { Settler } from "./settlements.ts";
-import { Topology } from "./topology.ts";
+import { Topology, type TopologySettings } from "./topology.ts";
 
 /** Bytes of the largest payload: what RabbitMQ 4 takes by default. */
 const MAX_PAYLOAD = 16 * 1024 * 1024;
@@ -67,10 +68,12 @@ export class RabbitMQDriver implements QueueDriver {
   /**
    * A driver that connects when it is first used.
    *
+   * @param options The backend's options.
+   * @param settings For tests that kill no broker: `registeredMs` 0 lets them use a new queue at once.
    * @throws {TypeError | RangeError} An option that is not as described.
    * @throws {ConfigError} A URL that is not of RabbitMQ.
    */
-  constructor(options: RabbitMQOptions) {
+  constructor(options: RabbitMQOptions, { registeredMs }: Pick<TopologySettings, "registeredMs"> = {}) {
     checkOptions("rabbitmq options", options, RABBITMQ_CHECKS);
     const { timeoutMs = 5_000, maxRetries = 3, heartbeatMs = 10_000, queueType = "quorum", durable = true } = options;
     const { groups = [DEFAULT_GROUP], exchange = DEFAULT_EXCHANGE, queue, declare = "active" } = options;
@@ -88,6 +91,7 @@ export class RabbitMQDriver implements QueueDriver {
       queueType,
       declare,
       groupsOf: typeof groups === "function" ? groups : () => groups,
+      registeredMs,
     });
     this.#persistent = durable;
     this.#timeoutMs = timeoutMs;
@@ -253,8 +257,16 @@ export class RabbitMQDriver implements QueueDriver {
     await Promise.allSettled(this.#consumers.values());
     await Promise.allSettled(this.#ending);
     await Promise.allSettled([...this.#open].map((consumer) => consumer.close()));
-    this.#scheduler.close();
     const closeMs = Math.min(this.#timeoutMs / 4, MAX_CLOSE_MS);
+    const late = () => new QueueError("timeout", "what was due was not moved in time");
+    await withDeadline(
+      systemClock,
+      closeMs,
+      late,
+      undefined,
+      ({ signal }) => abortable(this.#scheduler.close(), signal),
+    )
+      .catch(() => undefined); // it comes again
     await Promise.all([this.#publishing.close(closeMs), this.#consuming.close(closeMs)]);
   }
 

@@ -14,6 +14,7 @@
  * | `<queue>.delay.<n>` | retries that wait for 2ⁿ ms |
  * | `<exchange>:<key>.delay.<n>` | delayed publishes of a key, for all of its groups |
  * | `<exchange>.due` | what has waited; a process of ours moves it to where it belongs, or to wait on |
+ * | `<exchange>.due.dead` | what has waited and belongs nowhere: nothing is bound for its key, or it is not ours |
  *
  * ## Delivery semantics
  *
@@ -29,10 +30,13 @@
  *    settlements answer `false`. A delivery that is held for longer than the broker's `consumer_timeout` (30 minutes) is lost,
  *    and with it all of its channel: its signal aborts at the next renewal.
  * 4. *Attempts* are a header of the copies and the broker's own count. A classic queue only knows whether it has delivered a
- *    message before, so there a second kill in a row does not count. A message that arrives in the moment in which its
- *    consumer leaves may count once more.
+ *    message before, so there a second kill in a row does not count. RabbitMQ counts a message
+ *    that it assigns to a consumer in the moment in which that one leaves, though it never sends it: such a message may be
+ *    at its second attempt when somebody gets it. Consumers that wait are exposed to that. One that does not wait
+ *    (`stopWhenEmpty`, `drain`) asks for each message and leaves nothing assigned, unless the queue is long.
  * 5. *Delays*, of any length, are never early and wait behind no longer one. The broker keeps them; the last step needs any
- *    process of ours that consumes, or that delayed something, to be there.
+ *    process of ours that consumes, or that delayed something, to be there. It is a copy too, so a process that dies in it
+ *    leaves the message twice. What waits for a queue that is deleted meanwhile becomes a dead letter of that queue.
  * 6. *Dead letters* have all that the message had, with cause, attempts, key, group and times. Listing takes them and gives
  *    them back, so two who list at the same time see a part each.
  * 7. *Bounded* by the broker: a policy with `max-length` and `overflow: reject-publish` bounds a queue and disturbs nobody's

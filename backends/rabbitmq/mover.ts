@@ -15,39 +15,50 @@ const PREFETCH = 500;
 /** Milliseconds before a message is tried again that could not be moved. */
 const RETRY_MS = 1_000;
 
-/** Publishes messages where they belong, or to the queue where they wait on; resolves with those that arrived. */
-export type Forward = (messages: readonly AmqpMessage[]) => Promise<readonly boolean[]>;
+/** What a mover asks of the scheduler. */
+export interface MoverActions {
+  /** Publishes messages where they belong, or to the queue where they wait on; resolves with those that arrived. */
+  forward(messages: readonly AmqpMessage[]): Promise<readonly boolean[]>;
+  /** The due queue is gone: it must be declared anew. */
+  onGone(): void;
+  /** The channel is closed, by whomever. */
+  onClosed(): void;
+}
 
 /** A consumer of the due queue. */
 export class Mover {
   readonly #channel: AmqpChannel;
-  readonly #forward: Forward;
+  readonly #actions: MoverActions;
   readonly #timers: Set<ReturnType<typeof setTimeout>> = new Set();
   #pending: AmqpMessage[] = [];
   /** By the name of their destination. */
   readonly #held: Map<string, number> = new Map();
-  #moving = false;
+  #moving: Promise<void> | undefined;
+  /** Takes no more. */
+  #ending = false;
   #closed = false;
 
-  private constructor(channel: AmqpChannel, forward: Forward, onClosed: () => void) {
+  private constructor(channel: AmqpChannel, actions: MoverActions) {
     this.#channel = channel;
-    this.#forward = forward;
+    this.#actions = actions;
     channel.on("close", () => {
       this.#stop();
-      onClosed();
+      this.#closed = true;
+      this.#held.clear();
+      actions.onClosed();
     });
   }
 
   /** Subscribes to the due queue. */
-  static async open(connection: Connection, queue: string, forward: Forward, onClosed: () => void): Promise<Mover> {
+  static async open(connection: Connection, queue: string, actions: MoverActions): Promise<Mover> {
     const channel = await connection.openChannel();
-    const mover = new Mover(channel, forward, onClosed);
-    await Promise.all([
-      channel.prefetch(PREFETCH),
-      channel.consume(queue, (message) => message === null ? mover.close() : mover.#onMessage(message), {
-        noAck: false,
-      }),
-    ]);
+    const mover = new Mover(channel, actions);
+    const onMessage = (message: AmqpMessage | null) => {
+      if (message) return mover.#onMessage(message);
+      actions.onGone();
+      void mover.close();
+    };
+    await Promise.all([channel.prefetch(PREFETCH), channel.consume(queue, onMessage, { noAck: false })]);
     return mover;
   }
 
@@ -61,23 +72,22 @@ export class Mover {
     return this.#held.get(name) ?? 0;
   }
 
-  /** Gives back what it holds. */
-  close(): void {
-    if (this.#closed) return;
+  /** Takes no more, waits for what is being moved, which would else come twice, and gives back the rest. */
+  async close(): Promise<void> {
     this.#stop();
-    void Promise.resolve().then(() => this.#channel.close()).catch(() => undefined); // it is closed with its connection
+    await this.#moving;
+    if (!this.#closed) await Promise.resolve().then(() => this.#channel.close()).catch(() => undefined); // with its connection
   }
 
   #stop(): void {
-    this.#closed = true;
+    this.#ending = true;
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
     this.#pending = [];
-    this.#held.clear();
   }
 
   #onMessage(message: AmqpMessage): void {
-    if (this.#closed) return;
+    if (this.#ending) return;
     this.#count(message, 1);
     const waitMs = waitOf(message);
     if (expiryOf(message) <= Date.now()) this.#acknowledge(message);
@@ -86,6 +96,7 @@ export class Mover {
   }
 
   #later(message: AmqpMessage, ms: number): void {
+    if (this.#ending) return;
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
       this.#move(message);
@@ -95,9 +106,7 @@ export class Mover {
 
   #move(message: AmqpMessage): void {
     this.#pending.push(message);
-    if (this.#moving) return;
-    this.#moving = true;
-    void this.#run();
+    this.#moving ??= this.#run().finally(() => this.#moving = undefined);
   }
 
   async #run(): Promise<void> {
@@ -105,14 +114,12 @@ export class Mover {
     while (this.#pending.length > 0) {
       const batch = this.#pending;
       this.#pending = [];
-      const arrived = await this.#forward(batch).catch((): readonly boolean[] => []); // tried again below
-      if (this.#closed) break;
+      const arrived = await this.#actions.forward(batch).catch((): readonly boolean[] => []); // tried again below
       for (const [i, message] of batch.entries()) {
         if (arrived[i]) this.#acknowledge(message);
         else this.#later(message, RETRY_MS);
       }
     }
-    this.#moving = false;
   }
 
   #count(message: AmqpMessage, by: number): void {

@@ -8,13 +8,17 @@ import { abortable, withDeadline } from "../../core/util/async.ts";
 import { systemClock } from "../../core/util/clock.ts";
 import type { AmqpMessage } from "./client.ts";
 import type { Connection } from "./connection.ts";
-import { movedOptions } from "./copies.ts";
+import { movedOptions, strayOptions } from "./copies.ts";
 import { HELD_MS, nextStop, type Stop } from "./delays.ts";
 import { classifyError } from "./errors.ts";
-import { destinationOf, waitOf } from "./messages.ts";
+import { type Destination, destinationOf, waitOf } from "./messages.ts";
 import { Mover } from "./mover.ts";
+import { deadNameOf } from "./names.ts";
 import type { Outgoing, Publisher } from "./publisher.ts";
 import type { Topology } from "./topology.ts";
+
+/** Milliseconds before a mover is opened anew whose channel was closed. */
+const REOPEN_MS = 1_000;
 
 /** What it needs of the driver. */
 export interface SchedulerParts {
@@ -29,6 +33,8 @@ export interface SchedulerParts {
 export class DelayScheduler {
   readonly #parts: SchedulerParts;
   readonly #movers: Set<Mover> = new Set();
+  readonly #timers: Set<ReturnType<typeof setTimeout>> = new Set();
+  #closed = false;
 
   /** With these parts of the driver. */
   constructor(parts: SchedulerParts) {
@@ -64,17 +70,27 @@ export class DelayScheduler {
         if (code !== "not-found" && code !== "unauthorized" || connection.lost) throw error;
         return; // nothing can have been delayed, and we may not declare a queue for it
       }
-      const mover: Mover = await Mover.open(
-        connection,
-        topology.due,
-        (messages) => this.#forward(messages),
-        () => {
+      const mover: Mover = await Mover.open(connection, topology.due, {
+        forward: (messages) => this.#forward(messages),
+        onGone: () => topology.forgetQueue(connection, topology.due),
+        onClosed: () => {
           connection.declared.delete("mover");
           for (const one of this.#movers) if (one.closed) this.#movers.delete(one);
+          this.#moveAgain(connection);
         },
-      );
+      });
       this.#movers.add(mover);
     });
+  }
+
+  /** What waits must not stay behind where the broker has closed the channel alone, or somebody deleted the queue. */
+  #moveAgain(connection: Connection): void {
+    if (this.#closed) return;
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      if (connection.lost === undefined) this.move(connection).catch(() => this.#moveAgain(connection));
+    }, REOPEN_MS);
+    this.#timers.add(timer);
   }
 
   /** Returns how many messages for a queue or a schedule are in hand between two queues. */
@@ -82,9 +98,11 @@ export class DelayScheduler {
     return [...this.#movers].reduce((sum, mover) => sum + mover.heldFor(name), 0);
   }
 
-  /** Moves nothing any more, and gives back what is in hand. */
-  close(): void {
-    for (const mover of this.#movers) mover.close();
+  /** Moves nothing any more, and gives back what is in hand. What is being moved is waited for. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const timer of this.#timers) clearTimeout(timer);
+    await Promise.all([...this.#movers].map((mover) => mover.close()));
   }
 
   async #forward(messages: readonly AmqpMessage[]): Promise<boolean[]> {
@@ -106,9 +124,36 @@ export class DelayScheduler {
       }
       const sent = outgoing.filter((one) => one !== undefined);
       const confirmations = await abortable(publisher.publish(sent, signal), signal);
-      // A foreign message that has come here is nobody's, and stays.
       let next = 0;
-      return outgoing.map((one) => one !== undefined && confirmations[next++] === "confirmed");
+      const found = outgoing.map((one) => one === undefined ? "unroutable" : confirmations[next++]!);
+      const strays = messages.filter((_, i) => found[i] === "unroutable");
+      const buried = strays.length > 0 ? await this.#bury(strays, signal) : [];
+      let stray = 0;
+      return found.map((one) => one === "unroutable" ? buried[stray++]! : one === "confirmed");
     });
   }
+
+  /**
+   * Makes dead letters of what belongs nowhere: of the queue that it waited for, where that was deleted, else of the due
+   * queue. Resolves with those that arrived.
+   */
+  async #bury(messages: readonly AmqpMessage[], signal: AbortSignal): Promise<boolean[]> {
+    const { publisher, topology, persistent } = this.#parts;
+    const connection = await publisher.connection(signal);
+    const outgoing: Outgoing[] = [];
+    for (const message of messages) {
+      const to = destinationOf(message);
+      const queue = to?.exchange === "" ? to.routingKey : topology.due;
+      await abortable(topology.dead(connection, queue), signal);
+      const options = strayOptions(message, { now: Date.now(), persistent, reason: strayReason(to) });
+      outgoing.push({ exchange: "", routingKey: deadNameOf(queue), content: message.content, options });
+    }
+    const confirmations = await abortable(publisher.publish(outgoing, signal), signal);
+    return confirmations.map((one) => one === "confirmed");
+  }
+}
+
+function strayReason(to: Destination | undefined): string {
+  if (to === undefined) return "it does not say where it belongs";
+  return to.exchange === "" ? "its queue is gone" : `no queue is bound to the exchange ${to.exchange} for its key`;
 }

@@ -18,6 +18,12 @@ export interface TopologySettings extends Naming {
   readonly declare: "active" | "passive";
   /** The groups of a key whose queues a publisher declares too. */
   readonly groupsOf: (key: string) => readonly string[];
+  /**
+   * Milliseconds that a new quorum queue is given until it outlives a kill of the broker.
+   *
+   * @default {@link REGISTERED_MS}
+   */
+  readonly registeredMs?: number | undefined;
 }
 
 /** More redeliveries than a dead letter ever has: it is listed by taking it and giving it back. */
@@ -27,7 +33,7 @@ const NO_DELIVERY_LIMIT = 1_000_000_000;
  * Milliseconds after which a new quorum queue has its place in the broker's directory on the disk. A broker that is killed
  * sooner starts without what the queue had, so nothing is confirmed before that.
  */
-const REGISTERED_MS = 1_000;
+export const REGISTERED_MS = 1_000;
 
 /** Declares over a connection, each thing once. */
 export class Topology {
@@ -195,7 +201,8 @@ export class Topology {
       });
       if (found) return;
       await this.#declare(connection, (channel) => channel.assertQueue(name, options), check);
-      await new Promise((resolve) => setTimeout(resolve, REGISTERED_MS));
+      const { registeredMs = REGISTERED_MS } = this.#settings;
+      if (registeredMs > 0) await new Promise((resolve) => setTimeout(resolve, registeredMs));
     } else {
       await this.#declare(connection, (channel) => channel.assertQueue(name, options), check);
     }
