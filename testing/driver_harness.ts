@@ -25,6 +25,10 @@ export interface DriverBroker
   key?(name: string): string;
   /** See {@link Broker.secrets}. */
   readonly secrets?: readonly string[] | undefined;
+  /** See {@link Broker.leasesEndWithConnection}. */
+  readonly leasesEndWithConnection?: boolean | undefined;
+  /** See {@link Broker.copiesDelayed}. */
+  readonly copiesDelayed?: boolean | undefined;
   /** See {@link Broker.close}. */
   close?(): void | Promise<void>;
 }
@@ -79,6 +83,8 @@ function brokerOf(own: DriverBroker): Broker {
   return {
     clock,
     secrets: own.secrets,
+    leasesEndWithConnection: own.leasesEndWithConnection,
+    copiesDelayed: own.copiesDelayed,
     ...own.key && { key: (name) => own.key!(name) },
     ...own.restartBroker && { restartBroker: () => own.restartBroker!() },
     ...own.inject && { inject: (key, body) => own.inject!(key, body) },

@@ -118,6 +118,20 @@ export interface Broker extends HarnessFeatures {
   key?(name: string): string;
   /** Texts that no error may show: the password or token that the broker is reached with. */
   readonly secrets?: readonly string[] | undefined;
+  /**
+   * True where a lease belongs to the connection that took it: when that breaks, or the broker restarts, the message comes
+   * again at once, and its holder learns that the lease is lost. The random run expects exactly that.
+   *
+   * @default false: a lease outlives its connection
+   */
+  readonly leasesEndWithConnection?: boolean | undefined;
+  /**
+   * True where a process of the backend copies a message whose delay is over, so that one that dies between the copy and
+   * the removal leaves it twice. The random run then lets what was delayed at such a moment come twice, and nothing else.
+   *
+   * @default false: the broker itself ends delays
+   */
+  readonly copiesDelayed?: boolean | undefined;
   /** Removes everything. The backends that are alive are closed before. */
   close?(): void | Promise<void>;
 }

@@ -24,6 +24,12 @@ export interface Entry {
   readyBy: number;
   /** False once something happened whose effect on the count is not known. */
   exact: boolean;
+  /** It has waited for its time since it was last given back or published. */
+  delayed: boolean;
+  /** When it last came; `-Infinity`: not yet. */
+  deliveredAt: number;
+  /** The second copy of a message that may come twice: to be acknowledged, and no more. */
+  readonly twin: boolean;
   /** Who holds it. */
   holder: unknown;
   /** What happened to it, for the message of a failure. */
@@ -49,7 +55,12 @@ export interface Span {
 export class GroupModel {
   /** All but those that are done. */
   readonly entries: Map<number, Entry> = new Map();
-  readonly #done: Set<number> = new Set();
+  /** When each last came. */
+  readonly #done: Map<number, number> = new Map();
+  /** Those that were delayed and done. */
+  readonly #doneDelayed: Set<number> = new Set();
+  /** Those that may come twice. */
+  readonly #repeated: Set<number> = new Set();
   /** Never delayed and never delivered, in the order of their publishing. */
   readonly #fresh: Set<number> = new Set();
   readonly #rules: ModelRules;
@@ -75,21 +86,59 @@ export class GroupModel {
       notBefore: at + delayMs,
       readyBy,
       exact: true,
+      delayed: delayMs > 0,
+      deliveredAt: -Infinity,
+      twin: false,
       holder: undefined,
       story: [`published at ${at} with a delay of ${delayMs}`],
     });
   }
 
+  /** Whether a message may come twice: see {@link crashed}. */
+  mayRepeat(n: number): boolean {
+    return this.#repeated.has(n);
+  }
+
+  /** Whether any message may come twice. */
+  get repeats(): boolean {
+    return this.#repeated.size > 0;
+  }
+
+  /**
+   * A process or a connection broke that may have been copying a message whose delay was over: those that wait, or have
+   * come a moment ago, may come twice.
+   */
+  crashed(at: number): void {
+    const recent = at - this.#rules.leaseMs;
+    for (const entry of this.entries.values()) {
+      if (!entry.delayed || entry.state !== "waiting" && entry.deliveredAt < recent) continue;
+      this.#repeated.add(entry.n);
+      entry.exact = false;
+      entry.story.push(`perhaps copied at ${at}`);
+    }
+    for (const n of this.#doneDelayed) if (this.#done.get(n)! >= recent) this.#repeated.add(n);
+  }
+
+  /** The connections of all leases are broken: what killed consumers held may come at once. */
+  disconnected(): void {
+    for (const entry of this.in("orphaned")) entry.notBefore = 0;
+  }
+
   /** A message came: may it? */
   delivered(n: number, attempts: number, at: number, holder: unknown): Entry {
-    check(!this.#done.has(n), `message ${n} was settled, and came again`);
+    const repeats = this.#repeated.has(n);
     const entry = this.entries.get(n);
+    if (repeats && (entry ? entry.state === "held" || entry.state === "dead" : this.#done.has(n))) {
+      return twinOf(n, attempts, holder);
+    }
+    check(!this.#done.has(n), `message ${n} was settled, and came again`);
     check(entry, `message ${n} was never published, and came`);
     const tell = (what: string) => `${what}; message ${n}: ${entry.story.slice(-8).join(", ")}; now ${at}`;
     check(entry.state !== "dead", tell("a message that was given up came again"));
     check(entry.state !== "held", tell("a message that somebody holds came"));
     const early = entry.notBefore - at;
-    check(early <= this.#rules.skewMs, tell(`a message came ${early} ms too early`));
+    // Where it has come before, this may be the copy that was never delayed again.
+    check(early <= this.#rules.skewMs || repeats && entry.attempts > 0, tell(`a message came ${early} ms too early`));
     if (this.#rules.attempts && entry.exact) equal(attempts, entry.attempts + 1, tell("the attempts"));
     if (this.#rules.fifo && this.#fresh.has(n) && entry.orderingKey === undefined) {
       const first = [...this.#fresh].find((one) => this.entries.get(one)?.orderingKey === undefined);
@@ -106,6 +155,7 @@ export class GroupModel {
       }
     }
     entry.attempts = attempts;
+    entry.deliveredAt = at;
     entry.state = "held";
     this.#fresh.delete(n);
     entry.holder = holder;
@@ -116,6 +166,7 @@ export class GroupModel {
   /** It was given back: it may come at once, or after a delay. */
   back(entry: Entry, at: number, delayMs: number, counted: boolean): void {
     entry.state = "waiting";
+    entry.delayed = delayMs > 0;
     entry.notBefore = at + delayMs;
     entry.readyBy = delayMs > 0 ? at + delayMs + this.#rules.leaseMs : at;
     if (!counted) entry.attempts--;
@@ -141,8 +192,10 @@ export class GroupModel {
 
   /** Acknowledged. */
   done(entry: Entry): void {
+    if (entry.twin) return;
     this.entries.delete(entry.n);
-    this.#done.add(entry.n);
+    this.#done.set(entry.n, entry.deliveredAt);
+    if (entry.delayed) this.#doneDelayed.add(entry.n);
   }
 
   /** Given up. */
@@ -211,6 +264,27 @@ export class GroupModel {
       dead: this.in("dead").length,
     };
   }
+}
+
+/** The entry of a second copy, which the model forgets when it is acknowledged. */
+function twinOf(n: number, attempts: number, holder: unknown): Entry {
+  return {
+    n,
+    orderingKey: undefined,
+    placedFrom: 0,
+    placedBy: 0,
+    placedAtOnce: false,
+    attempts,
+    state: "held",
+    notBefore: 0,
+    readyBy: Infinity,
+    exact: false,
+    delayed: false,
+    deliveredAt: -Infinity,
+    twin: true,
+    holder,
+    story: ["the second copy"],
+  };
 }
 
 /** Whether one message certainly has its place before another of its ordering key. */

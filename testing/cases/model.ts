@@ -96,7 +96,7 @@ class Run {
         check(await t.settles(delivery.ack(), "an ack"), `the ack of message ${n} was refused`);
       }
       await reader.leave();
-      if (waiting.some(({ state }) => state === "orphaned")) doubtful.add(group);
+      if (model.repeats || waiting.some(({ state }) => state === "orphaned")) doubtful.add(group);
     }
     for (const [group, model] of this.#groups) {
       if (doubtful.has(group)) continue;
@@ -176,7 +176,7 @@ class Run {
    */
   async #loseLease(n: number, group: string): Promise<void> {
     const held = this.#held.find(({ entry, group: of }) => entry.n === n && of === group);
-    if (!held) return;
+    if (!held || this.#groups.get(group)!.mayRepeat(n)) return;
     await this.#t.becomes(
       () => held.delivery.signal.aborted,
       `the holder of message ${n} learns that its lease is lost`,
@@ -196,7 +196,7 @@ class Run {
     const roll = t.random.next();
     const before = t.now();
     const delayMs = delay && t.random.next() < 0.5 ? 1 + t.random.below(2 * t.leaseMs) : 0;
-    const kind = roll < 0.6 ? "ack" : roll < 0.9 || !deadLetters ? "retry" : "deadLetter";
+    const kind = roll < 0.6 || entry.twin ? "ack" : roll < 0.9 || !deadLetters ? "retry" : "deadLetter";
     const settled = await t.settles(
       kind === "ack"
         ? delivery.ack()
@@ -243,6 +243,7 @@ class Run {
     if (!this.#t.broker.kill || !this.#renewed) return;
     const slot = this.#t.random.below(SLOTS);
     const lost = await this.#renewAll(slot);
+    this.#crash();
     await this.#t.kill(this.#backend(slot));
     for (const held of this.#drop(slot)) {
       const model = this.#groups.get(held.group)!;
@@ -300,11 +301,36 @@ class Run {
   async #disturb(): Promise<void> {
     const { broker, random } = this.#t;
     const durable = this.#backend(0).capabilities.durable;
+    const before = this.#t.now();
+    this.#crash();
     if (durable && broker.restartBroker && random.next() < 0.3) {
       await this.#t.settles(broker.restartBroker(), "a restart");
-    } else await broker.dropConnections?.();
+    } else if (broker.dropConnections) await broker.dropConnections();
+    else return;
     // What cannot be repeated, such as a replay, is not to be the first over a broken connection.
     for (const slot of this.#slots) await this.#t.settles(slot.health(), "a look at the health");
+    if (broker.leasesEndWithConnection) await this.#disconnect(before);
+  }
+
+  /** What was copied at this moment may come twice, where the backend copies. */
+  #crash(): void {
+    if (!this.#t.broker.copiesDelayed) return;
+    for (const model of this.#groups.values()) model.crashed(this.#t.now());
+  }
+
+  /** Every lease has ended with its connection: the holders learn it, and the messages come again, counted. */
+  async #disconnect(at: number): Promise<void> {
+    const lost = this.#held;
+    this.#held = [];
+    for (const { entry, delivery, group, reader } of lost) {
+      await this.#t.becomes(
+        () => delivery.signal.aborted,
+        `the holder of message ${entry.n} learns that its connection is broken`,
+      );
+      this.#groups.get(group)!.back(entry, at, 0, true);
+      await reader.leave();
+    }
+    for (const model of this.#groups.values()) model.disconnected();
   }
 
   async #open(slot: number): Promise<void> {
