@@ -9,16 +9,19 @@ import { QueueError } from "../../core/errors.ts";
 import type { DeadLetter } from "../../core/protocol.ts";
 import { visibleText } from "../../testing/cases/secrets.ts";
 import { requires } from "../runner/services.ts";
+import { messageChanged, noise, prose } from "../unit/support/slack_texts.ts";
 import { type RabbitMQServer, startRabbitMQ } from "../servers/rabbitmq_server.ts";
 
 const test = requires("rabbitmq-server");
+/** What the node takes: a little more than the largest event that Slack sends. */
+const MAX_BYTES = 1_000_000;
 const PASSWORD = "correct-horse-battery-staple";
 
 let starting: Promise<RabbitMQServer> | undefined;
 /** One node for all tests, each of which has an exchange of its own. */
 const server = () =>
   starting ??= startRabbitMQ({
-    config: ["max_message_size = 100000"],
+    config: [`max_message_size = ${MAX_BYTES}`],
     advanced: "{rabbit, [{channel_tick_interval, 500}]}",
   });
 after(async () => {
@@ -213,7 +216,7 @@ test("RabbitMQBackend rejects a publish as queue-full where a policy bounds the 
 
 test("RabbitMQBackend names the message that is larger than the broker takes", async () => {
   await using backend = await open("large");
-  const large = { text: "x".repeat(100_001) };
+  const large = { text: "x".repeat(MAX_BYTES + 1) };
   assert.equal((await errorOf(backend.publish("large", large))).code, "too-large");
   const batch = backend.publishBatch("large", [{ payload: { n: 1 } }, { payload: large }, { payload: { n: 3 } }]);
   const error = await errorOf(batch) as QueueError & { outcomes: readonly unknown[] };
@@ -222,6 +225,30 @@ test("RabbitMQBackend names the message that is larger than the broker takes", a
   assert.ok(["added", "unknown-outcome"].includes(codes[0]!), codes[0]);
   assert.equal(codes[2], "unavailable");
   await backend.publish("large", { n: 4 });
+});
+
+test("RabbitMQBackend carries the largest events that Slack documents", async () => {
+  await using backend = await open("slack");
+  const events = [
+    messageChanged(50, (seed) => prose(3_000, seed), prose(40_000)),
+    messageChanged(50, (seed) => prose(3_000, seed).replace(/[aeiou]/g, "の")),
+    messageChanged(50, (seed) => noise(3_000, seed)),
+  ];
+  for (const event of events) await backend.publish("slack", event);
+  const seen: unknown[] = [];
+  for await (const delivery of backend.receive("slack", { prefetch: 1 })) {
+    if (delivery.attempts === 1) {
+      assert.ok(await delivery.retry({ delayMs: 10 }));
+      continue;
+    }
+    seen.push(delivery.payload);
+    assert.ok(await delivery.ack());
+    if (seen.length === events.length) break;
+  }
+  assert.deepEqual(
+    seen.map((event) => JSON.stringify(event)).toSorted(),
+    events.map((event) => JSON.stringify(event)).toSorted(),
+  );
 });
 
 test("RabbitMQBackend refuses headers that do not fit and carries special names", async () => {
