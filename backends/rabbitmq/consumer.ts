@@ -56,6 +56,8 @@ export class PushConsumer implements Holder {
   #asking = 0;
   /** The queue was long when it was last asked. */
   #deep = false;
+  /** The latest release. */
+  #givingBack: Promise<void> | undefined;
   #idleTimer: ReturnType<typeof setTimeout> | undefined;
   #ending: Promise<void> | undefined;
   #closed = false;
@@ -66,11 +68,7 @@ export class PushConsumer implements Holder {
     this.#actions = actions;
     this.#subscription = new QueueSubscription(channel, queue, {
       onMessage: (message, subscription) => this.#onMessage(message, subscription),
-      onGone: () => {
-        actions.onGone();
-        this.lost ??= new QueueError("unavailable", "the broker has cancelled the consumer: its queue is gone");
-        this.#subscription.wake();
-      },
+      onGone: () => this.gone(),
     });
     channel.on("error", (error: unknown) => this.#lose(toQueueError(error)));
     channel.on("close", () => this.#lose(connection.lost ?? new QueueError("connection", "the channel was closed")));
@@ -204,6 +202,19 @@ export class PushConsumer implements Holder {
     await this.#subscription.pause();
   }
 
+  /** The same, and waits for what is being given back, which is in the queue and in hand for a moment. */
+  async quiet(): Promise<void> {
+    await this.pause();
+    await this.#givingBack;
+  }
+
+  /** The queue is gone: nothing more comes, and the next consumer declares it anew. */
+  gone(): void {
+    this.#actions.onGone();
+    this.lost ??= new QueueError("unavailable", "the broker has cancelled the consumer: its queue is gone");
+    this.#subscription.wake();
+  }
+
   /** Takes no more: what is buffered is given back, what is leased can be settled. */
   end(): Promise<void> {
     return this.#ending ??= this.#end();
@@ -232,7 +243,9 @@ export class PushConsumer implements Holder {
   async #giveBack(): Promise<void> {
     const rest = this.#buffer;
     this.#buffer = [];
-    if (!this.#closed && rest.length > 0) await this.#actions.release(rest);
+    if (this.#closed || rest.length === 0) return;
+    this.#givingBack = this.#actions.release(rest);
+    await this.#givingBack;
   }
 
   /**

@@ -214,7 +214,7 @@ export class RabbitMQDriver implements QueueDriver {
     const queue = this.#topology.queueOf(key, group);
     const own = [...this.#open].filter((consumer) => consumer.queue === queue);
     // Else what is being pushed would be counted twice, or not at all.
-    await abortable(Promise.all(own.map((consumer) => consumer.asking || consumer.pause())), signal);
+    await abortable(Promise.all(own.map((consumer) => consumer.asking || consumer.quiet())), signal);
     const count = (name: string) => countOf(connection, name);
     const names = [queue, this.#topology.scheduleOf(key)];
     const chains = names.map(async (name) => {
@@ -314,7 +314,9 @@ export class RabbitMQDriver implements QueueDriver {
     if (first === undefined) return;
     if (first === "unroutable" && confirmations.every((one) => one === first)) {
       if (!this.#topology.active) return;
-      this.#topology.forget(connection, key);
+      const queues = this.#topology.forget(connection, key);
+      // The broker tells consumers too, unless the queue is there again by then.
+      for (const consumer of this.#open) if (queues.includes(consumer.queue)) consumer.gone();
       throw new QueueError("unavailable", this.#noQueue(key));
     }
     if (typeof first === "string") return;

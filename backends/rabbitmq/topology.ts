@@ -35,10 +35,18 @@ const NO_DELIVERY_LIMIT = 1_000_000_000;
  */
 export const REGISTERED_MS = 1_000;
 
+/**
+ * Milliseconds before a queue is declared anew that somebody has deleted. The broker (3.10) moves the consumers of a queue
+ * that is there again when it gets to tell them of the deletion, and never sends them anything.
+ */
+const GONE_MS = 300;
+
 /** Declares over a connection, each thing once. */
 export class Topology {
   readonly #settings: TopologySettings;
   readonly #owners: Map<string, string> = new Map();
+  /** When queues were found to be gone, by `performance.now()`. */
+  readonly #goneAt: Map<string, number> = new Map();
 
   /** With these settings. */
   constructor(settings: TopologySettings) {
@@ -94,15 +102,18 @@ export class Topology {
     connection.ready.add(key);
   }
 
-  /** Forgets what was declared for a key: it is no longer there. */
-  forget(connection: Connection, key: string): void {
+  /** Forgets what was declared for a key: it is no longer there. Returns the names of its queues. */
+  forget(connection: Connection, key: string): string[] {
     connection.ready.delete(key);
     connection.declared.delete(`exchange ${this.#settings.exchange}`);
-    for (const group of this.#settings.groupsOf(key)) this.forgetQueue(connection, this.queueOf(key, group));
+    const queues = this.#settings.groupsOf(key).map((group) => this.queueOf(key, group));
+    for (const queue of queues) this.forgetQueue(connection, queue);
+    return queues;
   }
 
   /** Forgets a queue, and what leads to it. */
   forgetQueue(connection: Connection, queue: string): void {
+    this.#goneAt.set(queue, performance.now());
     connection.ready.clear();
     for (const name of connection.declared.keys()) {
       if (name.startsWith(`queue ${queue}`)) connection.declared.delete(name);
@@ -200,9 +211,11 @@ export class Topology {
         throw error;
       });
       if (found) return;
+      const goneAt = this.#goneAt.get(name);
+      if (goneAt !== undefined) await pause(goneAt + GONE_MS - performance.now());
       await this.#declare(connection, (channel) => channel.assertQueue(name, options), check);
       const { registeredMs = REGISTERED_MS } = this.#settings;
-      if (registeredMs > 0) await new Promise((resolve) => setTimeout(resolve, registeredMs));
+      await pause(registeredMs);
     } else {
       await this.#declare(connection, (channel) => channel.assertQueue(name, options), check);
     }
@@ -235,4 +248,8 @@ export class Topology {
       if (classifyError(error) !== "unauthorized" || connection.lost) throw error;
     }
   }
+}
+
+async function pause(ms: number): Promise<void> {
+  if (ms > 0) await new Promise((resolve) => setTimeout(resolve, ms));
 }
