@@ -189,14 +189,19 @@ test("Subscription is told when it holds a delivery for longer than the broker a
   await using backend = await open("slow", { leaseMs: 600 });
   await backend.publish("slow", { n: 1 });
   await node.ctl("eval", "application:set_env(rabbit, consumer_timeout, 1000)."); // for channels that are opened now
-  const reader = backend.receive("slow", { prefetch: 1 });
+  const reader = backend.receive("slow", { prefetch: 2 });
   const held = (await reader.next()).value!;
   await node.ctl("eval", "application:set_env(rabbit, consumer_timeout, 1800000).");
-  await new Promise<void>((resolve) => held.signal.addEventListener("abort", () => resolve(), { once: true }));
+  // The broker looks at a channel only while something happens on it.
+  const seen = new Map<unknown, number>();
+  for (let n = 2; !held.signal.aborted || !seen.has(1); n++) {
+    await backend.publish("slow", { n });
+    const { value } = await reader.next();
+    seen.set(value!.payload.n, value!.attempts);
+    await value!.ack();
+  }
   assert.equal(await held.ack(), false);
-  const again = (await reader.next()).value!;
-  assert.deepEqual([again.payload, again.attempts], [{ n: 1 }, 2]);
-  assert.ok(await again.ack());
+  assert.equal(seen.get(1), 2);
   await reader.return!();
 });
 

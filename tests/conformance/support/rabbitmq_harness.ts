@@ -150,9 +150,10 @@ async function openBroker({ port, userInfo, url, server }: Node, namespace: stri
   };
 }
 
-/** A harness over one node, which `close` ends. */
+/** A harness over nodes of its own, one for each case of the moment, which `close` ends. */
 export function rabbitmqHarness(): Harness & { close(): Promise<void> } {
-  let starting: Promise<Node> | undefined;
+  const nodes: Promise<Node>[] = [];
+  const idle: Promise<Node>[] = [];
   let cases = 0;
   const start = async (): Promise<Node> => {
     const server = await startRabbitMQ();
@@ -164,9 +165,20 @@ export function rabbitmqHarness(): Harness & { close(): Promise<void> } {
     name: "rabbitmq",
     leaseMs: LEASE_MS,
     patienceMs: 60_000,
-    open: async () => await openBroker(await (starting ??= start()), `case${++cases}`),
+    open: async () => {
+      const starting = idle.pop() ?? start();
+      if (!nodes.includes(starting)) nodes.push(starting);
+      const broker = await openBroker(await starting, `case${++cases}`);
+      return {
+        ...broker,
+        close: async () => {
+          await broker.close?.();
+          idle.push(starting);
+        },
+      };
+    },
     close: async () => {
-      await (await starting)?.server?.[Symbol.asyncDispose]();
+      for (const node of nodes) await (await node).server?.[Symbol.asyncDispose]();
     },
   };
 }
