@@ -91,7 +91,7 @@ test("RedisBackend tells of a server that is not there at the start, and of its 
   assert.deepEqual(lines.map((line) => line.slice(0, 10)), ["lost redis", "back redis"]);
 });
 
-test("UpstashBackend tells once of a database that cannot be reached, and once when it can", async () => {
+test("UpstashBackend tells once of a lost database, and once when it is back", async () => {
   await using upstash = await startUpstash();
   await using proxy = await startProxy(Number(new URL(upstash.url).port), () => ({ count: 0, add: () => {} }));
   const watched = watch();
@@ -109,7 +109,7 @@ test("UpstashBackend tells once of a database that cannot be reached, and once w
   });
 });
 
-anywhere("CloudflareHttpBackend tells once of an API that cannot be reached, and once when it can", async () => {
+anywhere("CloudflareHttpBackend tells once of a lost API, and once when it is back", async () => {
   const api = new CloudflareApi({ clock: systemClock, rateLimit: { requests: 1e9, windowMs: 300_000 } });
   api.queue("slack-events");
   const server = await new CloudflareApiServer(api).start();

@@ -61,7 +61,7 @@ test("StreamsInspection finds the keys of all primaries of a cluster", async () 
   }
 });
 
-test("StreamsInspection sees what foreign publishers and consumers have put there and taken", async () => {
+test("StreamsInspection sees what foreign publishers and consumers do", async () => {
   await using redis = await startRedis();
   const driver = new TestDriver(redis);
   for (const n of [1, 2, 3]) await redis.call("XADD", KEY, "*", "data", `{"n":${n}}`);
@@ -72,7 +72,7 @@ test("StreamsInspection sees what foreign publishers and consumers have put ther
   await driver.close();
 });
 
-test("StreamsInspection tells leases that have ended, what was given back, and what was replayed", async () => {
+test("StreamsInspection tells ended leases, what was given back and replayed", async () => {
   await using redis = await startRedis();
   const driver = new TestDriver(redis);
   await driver.put(1, 6);
@@ -89,7 +89,7 @@ test("StreamsInspection tells leases that have ended, what was given back, and w
   await driver.close();
 });
 
-test("StreamsInspection passes over what has expired, and keeps a peek within a megabyte", async () => {
+test("StreamsInspection passes over the expired and peeks a megabyte at most", async () => {
   await using redis = await startRedis();
   const driver = new TestDriver(redis);
   await driver.send(KEY, [message(1, { ttlMs: 1 }), message(2)], NEVER);

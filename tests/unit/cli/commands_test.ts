@@ -192,7 +192,7 @@ test("dead purge asks a person, and without one refuses unless --yes is given", 
   await backend.close();
 });
 
-test("publish takes a file, the standard input, or a sample, and quotes no payload in an error", async () => {
+test("publish takes a file, the standard input or a sample, and quotes no payload", async () => {
   const { backend, cli, json } = setUp();
   const file = join(folder, "payload.json");
   writeFileSync(file, JSON.stringify({ n: 1 }));
@@ -216,7 +216,7 @@ test("publish takes a file, the standard input, or a sample, and quotes no paylo
   await backend.close();
 });
 
-test("publish --url signs an event as Slack does; a refusal is exit code 1, and shows no secret", async () => {
+test("publish --url signs as Slack does; a refusal is exit code 1, without secrets", async () => {
   const { backend, cli } = setUp();
   const secret = "8f742231b10e8888abcd99yyyzzz85a5";
   const receiver = createSlackReceiver({ backend, signingSecret: secret });

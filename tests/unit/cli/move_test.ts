@@ -72,7 +72,7 @@ test("move acknowledges nothing that the destination has not confirmed", async (
   assert.equal((await refusing.depth(KEY)).ready, 100);
 });
 
-test("move started again finds what was published and not acknowledged to be a duplicate", async () => {
+test("move started again finds what was published before to be duplicates", async () => {
   const broker = new MemoryBroker();
   await using destination = open();
   const killed = new MemoryBackend({ broker, closeDeadlineMs: 0 });
@@ -97,7 +97,7 @@ test("move started again finds what was published and not acknowledged to be a d
   assert.deepEqual((await everything(destination)).map(({ n }) => n), Array.from({ length: 120 }, (_, n) => n));
 });
 
-test("move names a message that the destination cannot carry, and leaves it where it is", async () => {
+test("move names a message that the destination cannot carry, and leaves it", async () => {
   await using source = open();
   const memory = new MemoryDriver();
   const plain = () =>
@@ -124,7 +124,7 @@ test("move drops ordering keys where it is told to", async () => {
   ]]);
 });
 
-test("move stops between two batches when it is interrupted, and gives back what it holds", async () => {
+test("move stops between two batches when it is interrupted, and gives back", async () => {
   await using source = open();
   await using destination = open();
   for (let n = 0; n < 500; n++) await source.publish(KEY, { n });
