@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import process from "node:process";
 import { bunProgram } from "../../runtimes/bun/program.ts";
@@ -29,24 +29,88 @@ export interface CliResult {
   readonly err: string;
 }
 
-/** Runs one command to its end, with an environment that has nothing but `env`. */
-export function runCli(
-  runtime: readonly string[],
-  args: readonly string[],
-  { env = {}, cwd = ROOT }: { readonly env?: Readonly<Record<string, string>>; readonly cwd?: string } = {},
-): Promise<CliResult> {
-  const [program, ...rest] = runtime;
-  const { PATH = "", HOME = "" } = process.env;
-  return new Promise((resolve, reject) => {
+/** How a command is started. */
+export interface CliOptions {
+  /** Its environment: these variables, and nothing of ours but PATH and HOME. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Its working folder. Default: the repository's. */
+  readonly cwd?: string;
+}
+
+/** A command that runs. */
+export class CliProcess implements AsyncDisposable {
+  /** What it has written to the standard output. */
+  out = "";
+  /** What it has written to the standard error. */
+  err = "";
+  /** Whether it has ended. */
+  over = false;
+  /** Resolves with its exit code; -1 where it was killed. */
+  readonly ended: Promise<number>;
+  readonly #child: ChildProcess;
+  readonly #looks: Set<() => void> = new Set();
+
+  /** Starts a command. */
+  constructor(runtime: readonly string[], args: readonly string[], { env = {}, cwd = ROOT }: CliOptions = {}) {
+    const [program, ...rest] = runtime;
+    const { PATH = "", HOME = "" } = process.env;
     const child = spawn(program!, [...rest, join(ROOT, "cli/mod.ts"), ...args], {
       cwd,
       env: { PATH, HOME, NO_COLOR: "1", ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });
-    const written = { out: "", err: "" };
-    child.stdout.on("data", (chunk: Uint8Array) => written.out += new TextDecoder().decode(chunk));
-    child.stderr.on("data", (chunk: Uint8Array) => written.err += new TextDecoder().decode(chunk));
-    child.once("error", reject);
-    child.once("close", (code) => resolve({ code: code ?? -1, ...written }));
-  });
+    this.#child = child;
+    const changed = () => this.#looks.forEach((look) => look());
+    child.stdout.on("data", (chunk: Uint8Array) => {
+      this.out += new TextDecoder().decode(chunk);
+      changed();
+    });
+    child.stderr.on("data", (chunk: Uint8Array) => this.err += new TextDecoder().decode(chunk));
+    this.ended = new Promise((resolve, reject) => {
+      child.once("error", reject);
+      child.once("close", (code) => {
+        this.over = true;
+        changed();
+        resolve(code ?? -1);
+      });
+    });
+  }
+
+  /** Resolves when the standard output has a text. */
+  shown(text: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const look = () => {
+        const found = this.out.includes(text);
+        if (!found && !this.over) return;
+        this.#looks.delete(look);
+        if (found) resolve();
+        else reject(new Error(`It ended without ${text}: ${this.err}`));
+      };
+      this.#looks.add(look);
+      look();
+    });
+  }
+
+  /** Sends a signal. */
+  kill(signal: "SIGINT" | "SIGTERM" | "SIGKILL"): void {
+    // Not the child's own kill(): after it Deno reports the signal in place of the exit code that came.
+    if (!this.over && this.#child.pid !== undefined) process.kill(this.#child.pid, signal);
+  }
+
+  /** Kills it, where it runs still. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.kill("SIGKILL");
+    await this.ended;
+  }
+}
+
+/** Runs one command to its end. */
+export async function runCli(
+  runtime: readonly string[],
+  args: readonly string[],
+  options?: CliOptions,
+): Promise<CliResult> {
+  const command = new CliProcess(runtime, args, options);
+  const code = await command.ended;
+  return { code, out: command.out, err: command.err };
 }
