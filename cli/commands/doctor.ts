@@ -7,7 +7,7 @@ import { numberOption, UsageError } from "../arguments.ts";
 import { type Command, defineCommand } from "../command.ts";
 import type { Check } from "../doctor/check.ts";
 import { TIME_URL } from "../doctor/clock.ts";
-import { examine } from "../doctor/examine.ts";
+import { ASKING_MS, examine } from "../doctor/examine.ts";
 import { loadHandler } from "../serve/handlers.ts";
 import { columns, printable, writeJson } from "../render.ts";
 
@@ -31,9 +31,10 @@ export const command: Command = defineCommand({
     "consume-only": { type: "boolean", help: "this installation has handlers alone: no Signing Secret is needed" },
     "handler-timeout": {
       type: "string",
-      value: "n",
-      help: "how long the longest handler runs, to compare with leases",
+      value: "seconds",
+      help: "as for serve: how long a handler may run, to compare with leases",
     },
+    timeout: { type: "string", value: "seconds", help: "how long to wait for answers (default: 3.5)" },
     "time-url": { type: "string", value: "url", help: `whose clock is compared (default: ${TIME_URL})` },
   },
   async run({ values, io, key, group, open }) {
@@ -45,6 +46,7 @@ export const command: Command = defineCommand({
       throw new UsageError("--time-url must be a URL, such as https://slack.com/api/api.test");
     }
     const handlerSeconds = numberOption("handler-timeout", values["handler-timeout"], { whole: false });
+    const timeout = numberOption("timeout", values.timeout, { min: 0.1, whole: false });
     const named = values.backend ?? (typeof io.env.QUEUE_BACKEND === "string" ? io.env.QUEUE_BACKEND.trim() : "");
     const checks = await examine({
       env: io.env,
@@ -54,6 +56,7 @@ export const command: Command = defineCommand({
       webhook: !values["consume-only"],
       timeUrl,
       handlerSeconds: values["webhook-only"] ? undefined : handlerSeconds,
+      askingMs: timeout === undefined ? ASKING_MS : timeout * 1_000,
       clock: io.clock,
       signal: io.signal,
       handlers: async () => values.handlers === undefined ? undefined : await loadHandler(values.handlers),

@@ -14,8 +14,11 @@ import { tryMessage } from "./round_trip.ts";
 import { failureFinding } from "./settings.ts";
 import { readVariables } from "./variables.ts";
 
-/** Milliseconds for everything that is asked of others, for a second look where that was too short, and for closing. */
-const LIMIT_MS = { asking: 3_500, again: 200, closing: 300 } as const;
+/** Milliseconds for everything that is asked of others, where the operator names no others. */
+export const ASKING_MS = 3_500;
+
+/** Milliseconds for a second look where that was too short, and for closing. */
+const LIMIT_MS = { again: 200, closing: 300 } as const;
 
 /** What is looked at. */
 export interface Subject {
@@ -30,6 +33,8 @@ export interface Subject {
   readonly timeUrl: string;
   /** Seconds of the longest handler, where the operator named them. */
   readonly handlerSeconds: number | undefined;
+  /** Milliseconds for everything that is asked of others. */
+  readonly askingMs: number;
   readonly clock: Clock;
   readonly signal: AbortSignal;
   /** Loads the handlers, where there are any. */
@@ -38,11 +43,11 @@ export interface Subject {
   open(): Promise<LeasingBackend>;
 }
 
-/** Looks at everything. Resolves within five seconds, also where nothing answers. */
+/** Looks at everything. Resolves within `askingMs` and 1.5 seconds, also where nothing answers. */
 export async function examine(subject: Subject): Promise<Check[]> {
-  const { env, key, webhook, clock } = subject;
-  const late = () => new QueueError("timeout", `no answer came within ${LIMIT_MS.asking / 1_000} s`);
-  return await withDeadline(clock, LIMIT_MS.asking, late, subject.signal, async ({ signal }) => {
+  const { env, key, webhook, clock, askingMs } = subject;
+  const late = () => new QueueError("timeout", `no answer came within ${askingMs / 1_000} s`);
+  return await withDeadline(clock, askingMs, late, subject.signal, async ({ signal }) => {
     const load = () => abortable(subject.open(), signal);
     const asked = compareClock(subject.timeUrl, clock, signal);
     const { backend, findings } = await readVariables(env, {

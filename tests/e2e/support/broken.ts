@@ -24,6 +24,8 @@ export interface Ready {
   readonly env: Readonly<Record<string, string>>;
   /** Options of doctor. */
   readonly args?: readonly string[] | undefined;
+  /** True where it never answers: doctor is not told to be patient. */
+  readonly slow?: boolean;
   /** What the broker holds, to compare before and after. */
   holds?(): Promise<unknown>;
 }
@@ -176,6 +178,7 @@ export const BROKEN: readonly Broken[] = [
     findings: [["REDIS_URL", /ECONNREFUSED 127\.0\.0\.1:\d+/, /^start the server, and correct host and port/]],
     prepare: async () => ({
       env: { QUEUE_BACKEND: "redis", REDIS_URL: `redis://u:${MARK}@127.0.0.1:${await freePort()}/0` },
+      slow: true,
     }),
   },
   {
@@ -183,6 +186,7 @@ export const BROKEN: readonly Broken[] = [
     findings: [["REDIS_URL", /no answer|no reply|did not answer/, /^start the server, and correct host and port/]],
     prepare: async (stack) => ({
       env: { QUEUE_BACKEND: "redis", REDIS_URL: `redis://u:${MARK}@127.0.0.1:${await silentPort(stack)}/0` },
+      slow: true,
     }),
   },
   {
@@ -236,13 +240,14 @@ export const BROKEN: readonly Broken[] = [
     findings: [["REDIS_URL", /read-only replica/, /^point REDIS_URL at the primary/]],
     prepare: async (stack) => {
       const primary = stack.use(await startRedis(SAFE));
-      return await redis({ ...SAFE, replicaOf: primary.port }, {
+      const replica = await redis({ ...SAFE, replicaOf: primary.port }, {
         prepare: async (server) => {
           while (!/master_link_status:up/.test(String(await server.call("INFO", "replication")))) {
             await server.call("PING");
           }
         },
       })(stack);
+      return { ...replica, slow: true };
     },
   },
   {

@@ -1,7 +1,7 @@
 // not on workerd: a command runs where there is a process
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { examine, type Subject } from "../../../../cli/doctor/examine.ts";
+import { ASKING_MS, examine, type Subject } from "../../../../cli/doctor/examine.ts";
 import { problemFinding } from "../../../../cli/doctor/variables.ts";
 import { failureFinding } from "../../../../cli/doctor/settings.ts";
 import { unsafe } from "../../../../cli/doctor/safety.ts";
@@ -25,6 +25,7 @@ function subject(clock: HandClock, backend: LeasingBackend, members: Partial<Sub
     webhook: true,
     timeUrl: "http://127.0.0.1:1/",
     handlerSeconds: undefined,
+    askingMs: ASKING_MS,
     clock,
     signal: new AbortController().signal,
     handlers: () => Promise.resolve(),
