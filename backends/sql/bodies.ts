@@ -1,5 +1,5 @@
 /**
- * Bodies as they are. A text column keeps any bytes, but what is read of it as text ends at a NUL, and has U+FFFD in place of
+ * Reads bodies whole. A text column keeps any bytes, but what is read of it as text ends at a NUL, and has U+FFFD in place of
  * what is no UTF-8. Such a body is read once more, as bytes.
  *
  * @module

@@ -32,7 +32,7 @@ function letterOf(row: Row, body: string | Uint8Array, key: string, group: strin
   };
 }
 
-/** The numbers that the ids of letters are, or null for all. What is no number names no letter. */
+/** Returns the numbers in the ids of letters, or null for all. An id that is not a number names no letter. */
 function numbersOf(ids: readonly string[] | undefined): string | null {
   return ids === undefined ? null : JSON.stringify(ids.filter((id) => /^[1-9]\d{0,15}$/.test(id)).map(Number));
 }
@@ -43,7 +43,7 @@ export class SqlDeadLetters implements DriverDeadLetters {
   readonly #ids: Ids;
   readonly #now: () => number;
 
-  /** Dead letters of a database, at the time that `now` tells. */
+  /** Creates the dead letters of a database. `now` tells the time. */
   constructor(port: SqlPort, ids: Ids, now: () => number) {
     this.#port = port;
     this.#ids = ids;
@@ -80,7 +80,7 @@ export class SqlDeadLetters implements DriverDeadLetters {
     return this.#each(DEAD_PURGE, key, query, signal);
   }
 
-  /** In steps, so that many letters do not hold the database for long. */
+  /** Runs the statements in steps, so that many letters do not hold the database for long. */
   async #each(
     statements: StatementList,
     key: string,

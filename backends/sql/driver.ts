@@ -45,7 +45,7 @@ import {
   TOUCH,
 } from "./statements.ts";
 
-/** What a backend says of itself. */
+/** What a backend on this engine declares. */
 export interface SqlDriverOptions extends SqlOptions {
   /** The backend's name. */
   readonly name: string;
@@ -54,7 +54,7 @@ export interface SqlDriverOptions extends SqlOptions {
   /** Transactions that an idle consumer costs in an hour. */
   readonly idleCostPerHour: number;
   /**
-   * Tells the time: from what it says now on, by a reading that nobody sets.
+   * Tells the time. Its time of day is read once, and from then on its monotonic reading counts.
    *
    * @default the platform's time of day, which all processes on a computer share
    */
@@ -64,13 +64,13 @@ export interface SqlDriverOptions extends SqlOptions {
 /** The most bytes of body in one batch: one transaction holds the process for a few tens of milliseconds. */
 const MAX_BATCH_BYTES = 4_000_000;
 
-/** A clock that goes back by less corrects itself before a lease could matter. */
+/** Milliseconds by which a clock may go back without being corrected: no lease is that short. */
 const CLOCK_TOLERANCE_MS = 1_000;
 
-/** Milliseconds after which a consumer looks again that others were quicker than, each time it looked. */
+/** Milliseconds after which a consumer looks again where others have taken what it had found. */
 const RACE_MS = 10;
 
-/** So many messages are looked through in one step, where those before wait behind others of their ordering keys. */
+/** The most messages that one step passes by while they wait behind others of their ordering keys. */
 const PULL_STEP = 2_000;
 
 /** When something becomes deliverable by itself, in epoch milliseconds. */
@@ -89,7 +89,7 @@ export class SqlDriver implements QueueDriver {
   readonly #now: () => number;
   readonly #limits: QueueLimits;
   readonly #ids: Ids;
-  /** What names a batch that has no id of ours in it. */
+  /** The tokens of batches that have no generated id. */
   readonly #tokens: WeakMap<DriverMessage, string> = new WeakMap();
 
   /** A driver over a database. */
@@ -182,7 +182,7 @@ export class SqlDriver implements QueueDriver {
     return all.map(({ seq }) => kept.has(seq));
   }
 
-  /** Counts. */
+  /** Counts the messages of a group by state. */
   async depth(key: string, group: string, signal: AbortSignal): Promise<QueueDepth> {
     const found = await this.#ids.lookUp(key, group, signal);
     if (found === undefined) return { ready: 0, inFlight: 0, delayed: 0, blocked: 0, dead: 0 };
@@ -261,7 +261,7 @@ export class SqlDriver implements QueueDriver {
     return [];
   }
 
-  /** Looks what there is to do; a clock that was set back is put right first. */
+  /** Finds what there is to do. A clock that was set back is corrected first. */
   async #probe({ k, g, generation }: GroupIds, now: number, signal: AbortSignal): Promise<Row> {
     for (let corrected = false;; corrected = true) {
       const [rows] = await this.#port.run(bind(PROBE, { k, g, now }), { mode: "read", signal, generation });
@@ -272,7 +272,7 @@ export class SqlDriver implements QueueDriver {
     }
   }
 
-  /** What names a batch: the first id that was made for it, else a token that its first message keeps. */
+  /** Returns the token of a batch: its first generated id, else one that its first message keeps. */
   #tokenOf(messages: readonly DriverMessage[]): string {
     const made = messages.find((message) => !message.explicitId);
     if (made) return made.id;
@@ -282,9 +282,9 @@ export class SqlDriver implements QueueDriver {
   }
 }
 
-/** Tells the time of the tables, in whole epoch milliseconds. */
+/** Returns a function that tells the time of the tables, in whole epoch milliseconds. */
 function timeOf(clock: Clock | undefined): () => number {
-  // Set or not, the time of day is the same in all processes, and a step back is put right in the tables.
+  // The time of day is the same in all processes, and a step back is corrected in the tables.
   if (clock === undefined) return Date.now;
   const offset = clock.now() - monotonic(clock);
   return () => Math.floor(monotonic(clock) + offset);

@@ -1,6 +1,5 @@
 /**
- * The numbers by which the tables know keys and groups. They are asked for once, and good for as long as the database is
- * the same.
+ * The numbers of keys and groups in the tables. They are read once, and stay valid as long as the database is the same.
  *
  * @module
  */
@@ -24,7 +23,7 @@ export interface FoundIds extends QueueId {
   readonly g: number | null;
 }
 
-/** So many keys and groups are kept in mind, whose numbers would have to be looked up again. */
+/** The most keys, and groups, whose numbers are remembered. */
 const MAX_KNOWN = 10_000;
 
 /** Finds and remembers numbers. */
@@ -66,7 +65,7 @@ export class Ids {
     return this.#read(bind(FIND, { key, group }), "read", signal);
   }
 
-  /** Forgets all: some turned out not to be there any more. */
+  /** Forgets all numbers, after some were found to be gone. */
   forget(): void {
     this.#queues.clear();
     this.#groups.clear();

@@ -1,5 +1,5 @@
 /**
- * A batch on its way into the tables, and what became of each of its messages.
+ * A batch on its way into the tables, and the outcome of each of its messages.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { QueueError } from "../../core/errors.ts";
 import { bind, type BoundStatement, type Row } from "./port.ts";
 import { EXPIRE, PROMOTE, SEND_BEGIN, SEND_PLAIN, SEND_ROWS, TRIM } from "./statements.ts";
 
-/** How a key takes messages. */
+/** The limits of a key. */
 export interface QueueLimits {
   /** The most messages of a key; `Infinity`: no limit. */
   readonly maxLength: number;
@@ -18,12 +18,12 @@ export interface QueueLimits {
   readonly dedupWindowMs: number;
 }
 
-/** A batch and where it goes. */
+/** A batch, and the key that it is for. */
 export interface Batch {
   /** The number of the key. */
   readonly k: number;
   readonly messages: readonly DriverMessage[];
-  /** Names the batch: sent again, it adds nothing. */
+  /** Identifies the batch: sent again, it adds nothing. */
   readonly token: string;
   /** Epoch milliseconds. */
   readonly now: number;
@@ -35,10 +35,10 @@ export interface SendList {
   readonly outcomesAt: number;
 }
 
-/** Milliseconds for which a batch is known again. Its publisher gives up long before. */
+/** Milliseconds for which a batch is recognised. Its publisher gives up long before. */
 const BATCH_KEPT_MS = 600_000;
 
-/** No transaction moves or removes more messages than this that are not its own. */
+/** The most messages of others that one transaction moves or removes. */
 export const STEP = 1_000;
 
 /** More than any queue has, and still a whole number for the database. */
@@ -47,7 +47,7 @@ const NO_LIMIT = Number.MAX_SAFE_INTEGER;
 const ADDED: SendResult = Object.freeze({ outcome: "added" });
 const DUPLICATE: SendResult = Object.freeze({ outcome: "duplicate" });
 
-/** Whole milliseconds, never early. */
+/** Returns a time in whole milliseconds, never early. */
 function later(now: number, ms: number): number {
   return Math.ceil(now + ms);
 }
@@ -64,7 +64,7 @@ function rowOf({ id, explicitId, orderingKey, delayMs, ttlMs, headers, body }: D
   ];
 }
 
-/** The statements that add a batch. */
+/** Returns the statements that add a batch. */
 export function sendList({ k, messages, token, now }: Batch, limits: QueueLimits): SendList {
   const bounded = limits.maxLength !== Infinity;
   const values = {
@@ -76,7 +76,7 @@ export function sendList({ k, messages, token, now }: Batch, limits: QueueLimits
     keep: now + BATCH_KEPT_MS,
     until: later(now, limits.dedupWindowMs),
     max: bounded && !limits.dropOldest ? limits.maxLength : NO_LIMIT,
-    // Two old ids go for each that comes, so that they do not gather.
+    // Two old ids are removed for each new one, so that their number stays bounded.
     sweep: 2 * messages.length + 4,
     rows: JSON.stringify(messages.map((message) => rowOf(message, now))),
     meta: null as string | null,
@@ -89,7 +89,7 @@ export function sendList({ k, messages, token, now }: Batch, limits: QueueLimits
   return { list: [...before, ...adding, ...after], outcomesAt: before.length + adding.length - 1 };
 }
 
-/** What became of each message. */
+/** Returns the outcome of each message. */
 export function readOutcomes(
   row: Row | undefined,
   messages: readonly DriverMessage[],

@@ -54,7 +54,7 @@ export interface SqlPort {
   readonly version: number;
   /** Runs the statements in order as one transaction and resolves with the rows of each. */
   run(list: readonly BoundStatement[], options: RunOptions): Promise<Row[][]>;
-  /** Tells everybody who waits, in whatever process, that something may have become deliverable. */
+  /** Wakes every call of `wait`, in any process: something may have become deliverable. */
   ring(): void;
   /** Resolves when `version` is another one, after `ms` milliseconds, or when the signal aborts. */
   wait(version: number, ms: number, signal: AbortSignal): Promise<void>;

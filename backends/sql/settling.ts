@@ -7,24 +7,24 @@ import type { Settlement } from "../../core/driver.ts";
 import { bind, type BoundStatement, type Row, type StatementList } from "./port.ts";
 import { ACK, DEAD, FREE, RELEASE, RETRY, TOUCH } from "./statements.ts";
 
-/** What finds a lease again, and no other. */
+/** Identifies one lease. */
 export interface Lease {
   /** The message's place in the order. */
   readonly seq: number;
-  /** Names the call that leased it. */
+  /** Identifies the call that leased it. */
   readonly token: string;
-  /** The message has an ordering key: others may wait for it. */
+  /** True where the message has an ordering key: others may wait for it. */
   readonly ordered: boolean;
 }
 
 /** Settlements of a group as one transaction. */
 export interface SettleList {
   readonly list: readonly BoundStatement[];
-  /** The places of the answers that name what was settled. */
+  /** The indexes of the answers that name what was settled. */
   readonly settledAt: readonly number[];
 }
 
-/** Settlements that may travel together: a message that was leased twice is not twice among them. */
+/** Returns the indexes of settlements that may travel together: no round has one message twice. */
 export function rounds(settlements: readonly Settlement[]): (readonly number[])[] {
   const found: number[][] = [];
   const seen = new Map<number, number>();
@@ -37,12 +37,12 @@ export function rounds(settlements: readonly Settlement[]): (readonly number[])[
   return found;
 }
 
-/** The statements that settle. `k` and `g` are the numbers of key and group. */
+/** Returns the statements that settle. `k` and `g` are the numbers of key and group. */
 export function settleList(k: number, g: number, settlements: readonly Settlement[], now: number): SettleList {
   const retried: unknown[] = [];
   const released: unknown[] = [];
   const dead: unknown[] = [];
-  /** By their leases, of which there are few: a number each in place of a pair. */
+  /** Ended messages by the token of their lease: there are few tokens, so a message is one number and not a pair. */
   const ended = new Map<string, number[]>();
   let frees = false;
   const end = ({ seq, token }: Lease) => {
@@ -88,7 +88,7 @@ export function settleList(k: number, g: number, settlements: readonly Settlemen
   return { list, settledAt };
 }
 
-/** The places in the order that the answers name. */
+/** Returns the numbers of the messages that the answers name. */
 export function settledSeqs(answers: readonly (readonly Row[])[], settledAt: readonly number[]): Set<number> {
   return new Set(settledAt.flatMap((at) => answers[at]!.map(({ seq }) => Number(seq))));
 }

@@ -9,7 +9,7 @@ import { closeSync, type FSWatcher, openSync, watch, writeSync } from "node:fs";
 
 const ONE_BYTE = new Uint8Array(1);
 
-/** One process's hand on the bell. */
+/** One process's use of the bell. */
 export class Bell {
   readonly #path: string;
   readonly #onRing: () => void;
@@ -17,27 +17,27 @@ export class Bell {
   #watcher: FSWatcher | undefined;
   #broken = false;
 
-  /** Nothing is opened yet. `onRing` is called when somebody may have rung, this process included. */
+  /** Opens nothing yet. `onRing` is called when a process may have rung, this one included. */
   constructor(database: string, onRing: () => void) {
     this.#path = `${database}-bell`;
     this.#onRing = onRing;
   }
 
-  /** True where rings of others are heard. */
+  /** True while the file is watched. */
   get watching(): boolean {
     return this.#watcher !== undefined;
   }
 
-  /** Wakes whoever watches. Never throws: who does not hear it looks by itself after a while. */
+  /** Wakes every process that watches. Never throws: a process that misses it looks by itself after a while. */
   ring(): void {
     try {
       writeSync(this.#open(), ONE_BYTE, 0, 1, 0);
     } catch {
-      this.#closeHandle(); // a full disk, or the file is gone: opened anew the next time
+      this.#closeHandle(); // a full disk, or the file is gone: it is opened again the next time
     }
   }
 
-  /** Begins to listen, where that is possible on this file system. */
+  /** Starts to watch, where the file system can be watched. */
   listen(): void {
     if (this.#watcher !== undefined || this.#broken) return;
     try {
@@ -58,7 +58,7 @@ export class Bell {
     this.#closeHandle();
   }
 
-  /** No watching here, such as where the system's limit of watches is reached. */
+  /** Stops watching for good, such as where the system's limit of watches is reached. */
   #giveUp(): void {
     this.#watcher?.close();
     this.#watcher = undefined;

@@ -1,5 +1,5 @@
 /**
- * Opens a database file: creates it, refuses what is none of ours, and brings its tables to the version of this module.
+ * Opens a database file: creates it, refuses one that is not a queue's, and brings its tables to this module's version.
  *
  * @module
  */
@@ -11,33 +11,33 @@ import type { StatementList } from "../sql/port.ts";
 import { faultOf } from "./errors.ts";
 import { SCHEMA } from "../sql/statements.ts";
 
-/** How a database is opened. */
+/** Options of {@link openDatabase}. */
 export interface OpenOptions {
   readonly path: string;
-  /** When a commit is on the disk: before it returns, or soon after. */
+  /** `"full"`: a commit is on the disk before it returns. `"normal"`: soon after. */
   readonly sync: "full" | "normal";
-  /** The list at place n brings tables of version n to n + 1. Default: those of this module. */
+  /** The list at index n brings tables of version n to n + 1. Default: those of this module. */
   readonly migrations?: readonly StatementList[];
 }
 
-/** The steps from an empty file to the tables of today. */
+/** The steps from an empty file to the present tables. */
 const MIGRATIONS: readonly StatementList[] = [SCHEMA];
 
-/** A file up to so many bytes is looked through when it is opened: some tenths of a second at most. */
+/** Bytes of the largest file that is checked for damage when it is opened. The check takes some tenths of a second. */
 const CHECKED_BYTES = 64_000_000;
 
-/** The log is cut back to so many bytes when it starts again. */
+/** Bytes to which SQLite cuts its log back when it starts anew. */
 const LOG_BYTES = 16_000_000;
 
 function problem(path: string, why: string, cause?: unknown): ConfigError {
   return new ConfigError(`Cannot open ${path}: ${why}`, { backend: "sqlite", cause });
 }
 
-/** What must be done with a file that cannot be read. */
+/** The advice for a file that cannot be read. */
 const DAMAGED = "the file is damaged; it is left as it is: move it away and start again, or recover what it holds " +
   'with the sqlite3 program (".recover")';
 
-/** An error for a file that turned out to be damaged. */
+/** Makes the error of a damaged file. */
 export function damaged(path: string, cause: unknown): ConfigError {
   return problem(path, DAMAGED, cause);
 }
@@ -66,7 +66,7 @@ function createFile(path: string): void {
   }
 }
 
-/** The version of our tables; 0 where there is nothing yet. */
+/** Returns the version of the tables; 0 where there are none yet. */
 function versionOf(db: DatabaseSync, path: string): number {
   const tables = db.prepare("select name from sqlite_schema where type = 'table'").all().map(({ name }) =>
     String(name)

@@ -10,14 +10,14 @@ import type { SqlPort } from "../sql/port.ts";
 import { pathOf, refusalOf, SQLITE_CHECKS, type SqliteOptions } from "./options.ts";
 import { SqliteTransport } from "./transport.ts";
 
-/** The largest payload in bytes. SQLite takes up to a gigabyte; so much must fit into memory several times. */
+/** The largest payload in bytes. SQLite takes up to a gigabyte, but a payload must fit into memory several times. */
 const MAX_PAYLOAD_BYTES = 16_000_000;
 
-/** An idle consumer looks once a second whether others have written, and asks anew twice a minute. */
+/** An idle consumer looks once a second whether others have written, and asks again twice a minute. */
 const IDLE_COST_PER_HOUR = 3_600 + 120;
 
 /**
- * Makes the connection of the options, which nothing has opened yet.
+ * Makes a connection, which opens the file when it is first used.
  *
  * @throws {TypeError | RangeError} An option that is not as described.
  * @throws {ConfigError} A path that is not that of a file.
@@ -30,7 +30,7 @@ export function createTransport(options: SqliteOptions): SqliteTransport {
   return new SqliteTransport({ path: pathOf(path), sync, clock });
 }
 
-/** Makes the driver over a connection. */
+/** Makes a driver over a connection. */
 export function createDriver(port: SqlPort, options: SqliteOptions): SqlDriver {
   const { maxLength, overflow, dedupWindowMs, clock } = options;
   return new SqlDriver(port, {

@@ -1,11 +1,11 @@
 /**
- * What SQLite's errors mean. Not every runtime gives the number beside the message, so both are read.
+ * Classifies SQLite's errors. Not every runtime gives the number beside the message, so both are read.
  *
  * @module
  */
 import type { ErrorCode } from "../../core/errors.ts";
 
-/** What went wrong, in few words. */
+/** The kind of a failure. */
 export type SqliteFault =
   | "busy"
   | "full"
@@ -38,7 +38,7 @@ const BY_MESSAGE: readonly (readonly [RegExp, SqliteFault])[] = [
   [/unable to open/i, "cannot-open"],
 ];
 
-/** Names the fault behind an error that SQLite threw. */
+/** Returns the kind of an error that SQLite threw. */
 export function faultOf(error: unknown): SqliteFault {
   if (!(error instanceof Error)) return "other";
   const { errcode } = error as { errcode?: unknown };
@@ -57,7 +57,7 @@ const CODES: Readonly<Record<SqliteFault, ErrorCode>> = {
   other: "internal",
 };
 
-/** The code of an error that SQLite threw before anything was committed. */
+/** Returns the code of an error that SQLite threw before anything was committed. */
 export function codeOf(error: unknown): ErrorCode {
   return CODES[faultOf(error)];
 }

@@ -35,14 +35,14 @@ const NETWORK: ReadonlyMap<number, string> = new Map([
   [0x7461636f, "OCFS2"],
 ]);
 
-/** What the file says. */
+/** The content of the note. */
 interface Note {
   readonly host: string;
   /** Epoch milliseconds; 0: not in use any more. */
   readonly at: number;
 }
 
-/** Names this computer; undefined where this process may not know, and then nothing is checked. */
+/** Returns a name of this computer; `undefined` where this process may not know one: then nothing is checked. */
 export function hostIdentity(): string | undefined {
   try {
     // Containers of one computer have names of their own; they share its kernel, and with it the memory.
@@ -78,7 +78,7 @@ export function refuseNetwork(path: string, systemOf: typeof fileSystemOf = file
   );
 }
 
-/** Our use of a database file. */
+/** This computer's use of a database file. */
 export class HostNote {
   readonly #path: string;
   readonly #database: string;
@@ -86,7 +86,7 @@ export class HostNote {
   readonly #now: () => number;
   #notedAt = -Infinity;
 
-  /** Nothing is read or written yet. */
+  /** Reads and writes nothing yet. */
   constructor(database: string, identity: string | undefined = hostIdentity(), now: () => number = Date.now) {
     this.#path = `${database}-host`;
     this.#database = database;
@@ -95,7 +95,7 @@ export class HostNote {
   }
 
   /**
-   * Looks who uses the file, and notes that we do; does nothing where it did moments ago.
+   * Checks that no other computer uses the file, and notes that this one does. Does so once in five seconds.
    *
    * @throws {ConfigError} Another computer uses it.
    */
@@ -115,7 +115,7 @@ export class HostNote {
     this.#notedAt = now;
   }
 
-  /** Notes that we do not use it any more; others on this computer who do note it again. */
+  /** Notes that this process no longer uses the file. Other processes of this computer note their use again. */
   leave(): void {
     if (this.#notedAt === -Infinity) return;
     this.#notedAt = -Infinity;

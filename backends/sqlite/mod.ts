@@ -9,9 +9,11 @@
  * Every operation is one transaction: it happens whole or not at all, whenever a process is killed.
  *
  * 1. *Confirmed*: a publish resolves when its transaction is committed. With `sync: "full"`, the default, it is then on
- *    the disk, and survives a power cut. With `"normal"` it survives the end of the process, however hard, and a power
- *    cut may take the last moments. With either, what was settled in the last moments before a power cut may come again. A file that somebody else has locked is tried again, without holding up the event
- *    loop, and then is `"unavailable"`: nothing was sent. A batch whose answer was lost adds nothing when it is repeated.
+ *    the disk and survives a power cut; the event loop stands still while the disk writes it. With `"normal"` it survives
+ *    the end of the process, however hard, and a power cut may take the last moments. With either, what was settled in
+ *    the last moments before a power cut may come again. A file that another process has locked is tried again, without
+ *    holding up the event loop, and then is `"unavailable"`: nothing was sent. A batch whose answer was lost adds nothing
+ *    when it is repeated.
  * 2. *At least once*: a lease that ends without a settlement brings the message back.
  * 3. *Leases* are renewed while a message is in hand. Settling is fenced by a token for each receive: a late settlement
  *    returns `false` and changes nothing.

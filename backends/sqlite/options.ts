@@ -35,12 +35,12 @@ export const SQLITE_CHECKS: Validators<SqliteOptions> = {
   sync: oneOf("full", "normal"),
 };
 
-/** Where the file is, unless somebody says. */
+/** The file, where nothing names another. */
 const DEFAULT_PATH = "queue.db";
 
 const ALLOWED = "the path of a file, or file: and a path";
 
-/** Why a text is no path of a database file; undefined where it is one. */
+/** Returns why a text is not the path of a database file; `undefined` where it is. */
 export function refusalOf(path: string): string | undefined {
   if (path.includes(":memory:") || /[?&]mode=memory/.test(path)) {
     return `must be ${ALLOWED}, found a database in memory: for that use QUEUE_BACKEND=memory`;
@@ -54,7 +54,7 @@ export function refusalOf(path: string): string | undefined {
   return undefined;
 }
 
-/** The absolute path of what {@link refusalOf} does not refuse. */
+/** Returns the absolute path of a text that {@link refusalOf} accepts. */
 export function pathOf(path: string): string {
   if (!/^file:/i.test(path)) return resolve(path);
   if (/^file:\/\//i.test(path)) return fileURLToPath(path);
@@ -81,9 +81,9 @@ class SqliteReader extends EnvReader {
 }
 
 /**
- * Reads `SQLITE_…`.
+ * Reads the `SQLITE_…` variables.
  *
- * @throws {ConfigError} Anything wrong, all of it at once.
+ * @throws {ConfigError} Every problem, all of them at once.
  */
 export function optionsFromEnv(env: object): SqliteOptions {
   const reader = new SqliteReader(env);

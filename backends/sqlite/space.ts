@@ -1,5 +1,5 @@
 /**
- * Room on the disk: kept for what waits, and given back while nothing happens.
+ * Keeps room on the disk for the messages that wait, and gives space back while nothing happens.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import { statfsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 
-/** Pages that stay in the file for what comes, and pages that one step gives back: 1 MB and 8 MB. */
+/** Pages that stay in the file for later messages, and pages that one step gives back: 1 MB and 8 MB. */
 const PAGES = { kept: 256, step: 2_000 } as const;
 
 /** Bytes of a page, as SQLite makes them. */
@@ -17,8 +17,8 @@ const PAGE_BYTES = 4_096;
 const RESERVED_BYTES = 1_000_000;
 
 /**
- * Tells whether the disk takes so many bytes more and still has room for taking and settling what waits, and for
- * working the log into the file.
+ * Tells whether the disk has room for `bytes` more, and then still for taking and settling what waits and for working
+ * the log into the file.
  */
 export function hasRoom(db: DatabaseSync, path: string, bytes: number): boolean {
   const wanted = RESERVED_BYTES + 2 * bytes;
@@ -29,12 +29,12 @@ export function hasRoom(db: DatabaseSync, path: string, bytes: number): boolean 
   return freeBytes(path) + Math.max(0, inside - RESERVED_BYTES) >= wanted;
 }
 
-/** Works the log into the file and empties it, where nobody reads at this moment. */
+/** Works the log into the file and empties it, unless another connection reads at this moment. */
 export function checkpoint(db: DatabaseSync): void {
   try {
     db.prepare("pragma wal_checkpoint(truncate)").all();
   } catch {
-    // No room for it, or somebody writes: the log stays as it is.
+    // No room for it, or another connection writes: the log stays as it is.
   }
 }
 
@@ -46,7 +46,7 @@ export function giveBack(db: DatabaseSync): void {
     db.prepare(`pragma incremental_vacuum(${Math.min(PAGES.step, free - PAGES.kept)})`).all();
     checkpoint(db);
   } catch {
-    // Somebody else is writing: not idle after all, and there is a next time.
+    // Another connection writes: the next step tries again.
   }
 }
 
@@ -54,7 +54,7 @@ function freePages(db: DatabaseSync): number {
   return Number(db.prepare("pragma freelist_count").get()?.freelist_count);
 }
 
-/** Bytes that this process may still write; any number where that cannot be known. */
+/** Returns the bytes that this process may still write; `Infinity` where that cannot be known. */
 function freeBytes(path: string): number {
   try {
     const { bavail, bsize } = statfsSync(dirname(path));

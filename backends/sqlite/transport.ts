@@ -1,8 +1,8 @@
 /**
  * The SQL engine's port on `node:sqlite`: one connection, each list of statements one transaction of this process.
  *
- * Nothing here waits for a lock while it holds the event loop: a lock that somebody else has is tried again after
- * timers of a few milliseconds, and given up as `"unavailable"` after a tenth of a second.
+ * No call waits for a lock while it holds the event loop. A lock that another connection has is tried again after timers
+ * of a few milliseconds, and given up as `"unavailable"` after a tenth of a second.
  *
  * @module
  */
@@ -24,22 +24,22 @@ import { checkpoint, giveBack, hasRoom } from "./space.ts";
 export interface TransportOptions extends OpenOptions {
   /** Default: the platform's. */
   readonly clock?: Clock | undefined;
-  /** Our use of the file. Default: by this computer's identity. */
+  /** This computer's use of the file. Default: by its identity. */
   readonly host?: HostNote | undefined;
   /** Returns the number of a folder's file system. Default: what the platform says. */
   readonly systemOf?: typeof fileSystemOf | undefined;
 }
 
-/** Milliseconds for which a lock that somebody else holds is tried again. */
+/** Milliseconds for which a lock that another connection holds is tried again. */
 const LOCK_PATIENCE_MS = 100;
 
-/** Milliseconds between two looks for what others have written. The bell wakes sooner, where it is heard. */
+/** Milliseconds between two looks for what others have written. The bell wakes sooner, where it is watched. */
 const LOOK_MS = { heard: 1_000, unheard: 25 } as const;
 
 /** Looks between two steps of giving space back. */
 const TIDY_EVERY = 5;
 
-/** Calls that wait for somebody else's write. */
+/** Wakes a call that waits for another connection's write. */
 type Waiter = () => void;
 
 /** One connection to a database file. */
@@ -55,7 +55,7 @@ export class SqliteTransport implements SqlPort {
   readonly #waiters: Set<Waiter> = new Set();
   readonly #statements: Map<string, StatementSync> = new Map();
   #db: DatabaseSync | undefined;
-  /** Which file it is that is open. */
+  /** Identifies the file that is open. */
   #identity: string | undefined;
   #sync: "full" | "normal";
   #seenVersion: unknown;
@@ -74,10 +74,10 @@ export class SqliteTransport implements SqlPort {
   }
 
   /**
-   * Opens the file at once, so that what is wrong with it shows now.
+   * Opens the file at once, so that a file that cannot be used is reported now.
    *
    * @throws {ConfigError} The file cannot be used.
-   * @throws {unknown} What SQLite throws where somebody else holds the lock at this moment.
+   * @throws {unknown} What SQLite throws where another connection holds the lock at this moment.
    */
   open(): void {
     this.#connection();
@@ -138,7 +138,7 @@ export class SqliteTransport implements SqlPort {
     this.#wake();
   }
 
-  /** Does the work, again and again while somebody else holds the lock. Where it rejects nothing was done. */
+  /** Does the work, and again while another connection holds the lock. Where it rejects, nothing was done. */
   async #withPatience<T>(work: () => T, signal: AbortSignal): Promise<T> {
     const until = monotonic(this.#clock) + LOCK_PATIENCE_MS;
     if (signal.aborted) {
@@ -207,7 +207,7 @@ export class SqliteTransport implements SqlPort {
     this.#sync = wanted;
   }
 
-  /** What went wrong, where the operator or the caller needs more than SQLite's own words. */
+  /** Returns the error to throw: another one where the operator or the caller needs more than SQLite's own words. */
   #explained(error: unknown, committing: boolean, adds: boolean): unknown {
     const about = { backend: "sqlite", cause: error };
     switch (faultOf(error)) {
@@ -265,7 +265,7 @@ export class SqliteTransport implements SqlPort {
     return this.#statement(this.#db!, "pragma data_version").get()?.data_version;
   }
 
-  /** Wakes who waits, where another connection has committed since the last look. */
+  /** Wakes the calls that wait, where another connection has committed since the last look. */
   #look(): void {
     if (this.#db === undefined) return this.#wake();
     try {
@@ -273,7 +273,7 @@ export class SqliteTransport implements SqlPort {
       if (version === this.#seenVersion && identityOf(this.#options.path) === this.#identity) return;
       this.#seenVersion = version;
     } catch {
-      // Who waits finds out what is wrong when it reads.
+      // A call that waits finds out what is wrong when it reads.
     }
     this.#wake();
   }
@@ -310,7 +310,7 @@ function replaced(path: string): QueueError {
   );
 }
 
-/** Names the database file and its log by their places on the disk; undefined where one is not there. */
+/** Identifies the database file and its log by their places on the disk; `undefined` where one is not there. */
 function identityOf(path: string): string | undefined {
   const [file, log] = [path, `${path}-wal`].map((name) =>
     statSync(name, { throwIfNoEntry: false }) as Stats | BigIntStats | undefined

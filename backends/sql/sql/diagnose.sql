@@ -1,4 +1,4 @@
--- Tells for each group of a key what waits and whether anybody is at work; a null name stands for no group at all.
+-- Tells for each group of a key what waits and whether a consumer has leased any of it; a null name stands for no group at all.
 -- Parameters: key, now
 -- Returns: a row for each group: "since", when the oldest deliverable message was published, and "leased".
 with
