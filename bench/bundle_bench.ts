@@ -1,5 +1,5 @@
 /**
- * What a Worker uploads. With `--parts` also the share of each file.
+ * Prints the size of each Worker's upload. With `--parts`, also the share of each file.
  *
  * @module
  */

@@ -22,7 +22,7 @@ async function timed(work: () => Promise<void>): Promise<number> {
   return performance.now() - startedAt;
 }
 
-/** The fastest of several rounds, each after one that nobody counts: what else the machine does only makes rounds slower. */
+/** Returns the fastest of several rounds after one that does not count: other work of the machine only makes rounds slower. */
 async function fastest(work: () => Promise<number>): Promise<number> {
   await work();
   const rates: number[] = [];

@@ -1,7 +1,7 @@
 /**
  * Redis: what the backend costs beside plain ioredis, the raw commands, and BullMQ, on one redis-server of its own.
  *
- * Every pair is measured in turns, several times, and the best of each counts: what else the machine does only makes a
+ * Every pair is measured in turns, several times, and the best of each counts: other work of the machine only makes a
  * turn slower. `deno task bench redis` runs it; a redis-server must be on the PATH.
  *
  * @module
@@ -267,7 +267,7 @@ row("cost a message: 10⁶ waiting / 10³ waiting", `${(many / few).toFixed(2)}�
 const heap = await heapWhileDraining(1_000_000);
 row("heap while draining 10⁶: most / first", `${heap.toFixed(2)}×`, "≤ 1.5×", heap <= 1.5);
 await redis.quit();
-// Not Deno.exit here: it would pass by what closes the backend and ends the server.
+// Not Deno.exit here: the backend would not be closed, and the server would not end.
 globalThis.addEventListener("unload", () => {
   if (missed) Deno.exit(1);
 });

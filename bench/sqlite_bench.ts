@@ -1,8 +1,8 @@
 /**
  * SQLite: what the backend costs beside raw inserts and beside plainjob, a job queue on SQLite, on files of the same
- * disk; what a long backlog costs; how soon another process wakes a consumer, and what waiting costs it.
+ * disk; what a long backlog costs; how soon another process wakes a consumer, and the CPU time of a consumer that waits.
  *
- * Every pair is measured in turns, several times, and the best of each counts: what else the machine does only makes a
+ * Every pair is measured in turns, several times, and the best of each counts: other work of the machine only makes a
  * turn slower. `deno task bench sqlite` runs it.
  *
  * @module

@@ -60,7 +60,7 @@ row("publish → an idle consumer has it, median of 21", `${median.toFixed(1)} m
 const { idleCostPerHour } = consumer.capabilities;
 row("idle consumer, declared and held by a test", `${idleCostPerHour} commands/h`, "≤ 130", idleCostPerHour <= 130);
 await Promise.all([payloads.return?.(), next]);
-// Not Deno.exit here: it would pass by what closes the backends and ends the server.
+// Not Deno.exit here: the backends would not be closed, and the server would not end.
 globalThis.addEventListener("unload", () => {
   if (missed) Deno.exit(1);
 });

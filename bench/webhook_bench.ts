@@ -6,7 +6,7 @@
  *
  * Deno closes the connection of a handler that leaves a body unread, as an empty one does, and so the empty handler is here
  * twice: as it is, which the budget names, and with its body read, which is the harder measure. A handler that only asks
- * WebCrypto for the signature says how much of the rest is the runtime's own: on Deno each such call goes through another
+ * WebCrypto for the signature shows how much of the rest is the runtime's own: on Deno each such call goes through another
  * thread.
  *
  * @module
@@ -60,7 +60,7 @@ async function signedRequests(port: number): Promise<Request[]> {
   }));
 }
 
-/** Sends them all. Answers requests per second. */
+/** Sends all requests. Returns requests per second. */
 async function load(requests: readonly Request[]): Promise<number> {
   const work = requests.values();
   const started = performance.now();

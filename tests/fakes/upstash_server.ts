@@ -230,7 +230,7 @@ export class UpstashServer implements AsyncDisposable {
   }
 
   #answer(response: ServerResponse, status: number, body: string, half = false): void {
-    // Somebody has cut it meanwhile, or it is a subscription that has begun.
+    // The connection was cut meanwhile, or it is a subscription that has begun.
     if (response.destroyed || response.headersSent) return void response.destroy();
     const bytes = Buffer.from(body);
     response.writeHead(status, {

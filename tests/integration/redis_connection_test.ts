@@ -219,7 +219,7 @@ test("RedisBackend gives up one silent node of a cluster while the others answer
       while (busy) await backend.publish(well, { n: 2 });
     })();
     proxy.silence();
-    // What is on its way there is lost; the next that is sent goes over a new connection.
+    // Requests on their way are lost; the next request goes over a new connection.
     while (await backend.publish(sick, { n: 3 }, { id: "Ev3" }).then(() => false, () => true));
     assert.equal((await backend.publish(sick, { n: 3 }, { id: "Ev3" })).outcome, "duplicate");
     assert.deepEqual((await next).value!.payload, { n: 3 });

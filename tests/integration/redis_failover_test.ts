@@ -12,7 +12,7 @@ const test = requires("redis-server");
 
 const KEY = "slack_events";
 
-/** Waits until a server has what is asked for in its INFO; each look is a round trip. */
+/** Resolves when a server's INFO has a text. Each look is a round trip. */
 async function until(server: RedisServer, section: string, what: string): Promise<void> {
   while (!String(await server.call("INFO", section)).includes(what)) await new Promise((go) => setTimeout(go, 10));
 }

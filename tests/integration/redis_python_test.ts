@@ -21,7 +21,7 @@ async function python(redis: RedisServer, args: readonly string[], input = ""): 
   return result.stdout.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
 }
 
-/** Everything of ours that lies beside a stream. */
+/** Returns our helper keys of a stream. */
 async function leaveAllKinds(backend: LeasingBackend): Promise<void> {
   const deliveries = backend.receive(KEY, { group: "ours" });
   await backend.publish(KEY, { kind: "id and headers" }, { id: "Ev1", headers: { a: "b" } });
@@ -80,7 +80,7 @@ test("python: the plugin shares a group with us: each message goes to one of the
     await value!.ack();
   }
   await deliveries.return!();
-  // What we were given and gave back stays with us: the plugin asks for new entries alone.
+  // An entry that our consumer got and released stays with our consumers: the plugin asks for new entries alone.
   const fields = (await redis.call("XINFO", "GROUPS", KEY) as unknown[][])[0]!;
   const unread = Number(fields[fields.indexOf("lag") + 1]);
   assert.ok(unread > 0 && unread <= 40);
@@ -101,7 +101,7 @@ test("python: what the plugin cannot read and what it leaves behind stops nobody
   await redis.call("XADD", KEY, "*", "data", "{broken");
   await redis.call("XADD", KEY, "*", "data", "[1]");
   await redis.call("XADD", KEY, "*", "data", '{"n":1}', "data", '{"n":2}');
-  // One that a plugin took and died with, in the group that is ours.
+  // An entry that a plugin took in our group before it died.
   await redis.call("XGROUP", "CREATE", KEY, "slack-mcp", "0");
   await redis.call("XREADGROUP", "GROUP", "slack-mcp", "python", "COUNT", "1", "STREAMS", KEY, ">");
   const deliveries = backend.receive(KEY);
@@ -152,7 +152,7 @@ test("python: the plugin, TCP and HTTP backends share one queue", async () => {
   assert.deepEqual(await tcp.depth(KEY, { group: "http" }), { ready: 0, inFlight: 0, delayed: 0, blocked: 0, dead: 0 });
 });
 
-/** Resolves when somebody reads the key's stream without a group, and waits. */
+/** Resolves when a client waits in a read of the key's stream without a group. */
 async function followed(redis: RedisServer): Promise<void> {
   while (!String(await redis.call("CLIENT", "LIST")).includes("cmd=xread ")) {
     await new Promise((resolve) => setTimeout(resolve, 10));

@@ -1,4 +1,4 @@
-// Servers that refuse a part of what is asked, clients that are made wrongly, and what health says of both.
+// Servers that refuse some commands, clients with settings that cannot work, and the health that each reports.
 // not on workerd: starts a redis-server
 import assert from "node:assert/strict";
 import { Cluster, Redis, type RedisOptions as ClientOptions } from "ioredis";
@@ -12,7 +12,7 @@ const test = requires("redis-server");
 
 const KEY = "slack_events";
 
-/** Creates a backend for a user with these rights, and collects what its observer hears. */
+/** Creates a backend for a user with these rights, and collects the events of its observer. */
 async function user(
   redis: RedisServer,
   rules: readonly string[],

@@ -1,4 +1,4 @@
-// What `replicas` confirms, also for a publish that is sent again over a new connection and recognized there.
+// `replicas` confirms that replicas have a publish, also one that is sent again and recognized over a new connection.
 // not on workerd: starts a redis-server
 import assert from "node:assert/strict";
 import { RedisBackend } from "../../backends/redis/mod.ts";

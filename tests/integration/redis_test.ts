@@ -269,8 +269,8 @@ test("redis: a connection that hangs is given up and made anew", async () => {
   proxy.delayMs = 60_000;
   await assert.rejects(backend.publish(KEY, { a: 1 }), hasCode("unknown-outcome"));
   proxy.delayMs = 0;
-  // Until the old connection is given up, looks are answered as late as everything on it.
-  // Its end is an event, which never comes while nothing but promises go on: hence a turn between two looks.
+  // Until the old connection is given up, its replies come as late as all others on it.
+  // Its end is an event, and promises alone let no event happen: hence a turn between two looks.
   while (!(await backend.health()).ok) await new Promise((resolve) => setTimeout(resolve, 0));
   assert.equal((await backend.publish(KEY, { n: 2 })).outcome, "added");
 });

@@ -67,7 +67,7 @@ function rows(path: string): Record<string, unknown> {
   return Object.fromEntries(counts);
 }
 
-/** Mounts a disk of so many bytes. */
+/** Mounts a disk of a size in bytes. */
 function mount(folder: Folder, bytes: number): boolean {
   return spawnSync("mount", ["-t", "tmpfs", "-o", `size=${bytes}`, "tmpfs", folder.path]).status === 0;
 }

@@ -22,7 +22,7 @@ import { SCHEMA } from "../../backends/sql/statements.ts";
 import { ConfigError, type QueueError } from "../../core/errors.ts";
 import { Connection, Folder, LEASE_MS, message, NEVER, numbers, TestQueue } from "./support/sqlite.ts";
 
-/** The error that a call throws. */
+/** Returns the error that a call throws. */
 function thrownBy(call: () => unknown): Error {
   try {
     call();
@@ -420,7 +420,7 @@ test("SqliteTransport looks by itself where nothing can be watched", async () =>
   await other.driver.close();
 });
 
-/** A disk of its own of so many bytes; undefined where this process may not mount one. */
+/** Mounts a disk of a size in bytes; `undefined` where this process may not mount one. */
 function smallDisk(bytes: number): (Folder & { unmount(): void }) | undefined {
   const folder = new Folder();
   const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", `size=${bytes}`, "tmpfs", folder.path]).status === 0;

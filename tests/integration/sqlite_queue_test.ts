@@ -214,7 +214,7 @@ test("SqlDriver carries ids, headers, keys and groups with any characters", asyn
 
 test("SqlDriver keeps leases and delays their length when the clock is set back", async () => {
   let now = 1_700_000_000_000;
-  // A clock without a reading that nobody sets, as two processes see that started before and after.
+  // A clock without a monotonic reading: two processes that started before and after a step see the same times.
   const clock = { now: () => now, setTimeout: () => undefined, clearTimeout: () => undefined };
   await using queue = new TestQueue({ clock });
   const other = queue.connect({ clock });

@@ -9,7 +9,7 @@ const test = requires("redis-server");
 
 const HOUR_MS = 3_600_000;
 
-/** A `fetch` that knows how many of its requests, subscriptions aside, are under way. */
+/** A `fetch` that counts its requests without a response, except subscriptions. */
 function counting(): { readonly fetch: typeof fetch; readonly active: () => number } {
   let active = 0;
   const counted = async (url: string, init: RequestInit): Promise<Response> => {
@@ -25,7 +25,7 @@ function counting(): { readonly fetch: typeof fetch; readonly active: () => numb
   return { fetch: counted as typeof fetch, active: () => active };
 }
 
-/** A consumer that waits, and a way to let time pass for it until nothing is under way. */
+/** Starts a consumer that waits. Returns a function that lets time pass until no request is without a response. */
 async function idleConsumer(server: UpstashServer) {
   const clock = new HandClock(Date.now());
   const { fetch, active } = counting();

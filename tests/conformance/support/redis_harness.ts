@@ -1,6 +1,6 @@
 /**
  * The Redis backend as the conformance kit meets it: a real redis-server that the run starts, kills and brings back,
- * and a proxy for each backend, so that what breaks is the network and not a pretence of it.
+ * and a proxy for each backend, so that it is the network that breaks, and not a pretence of it.
  *
  * @module
  */
@@ -56,7 +56,7 @@ async function openBroker(server: RedisServer, namespace: string): Promise<Broke
     connect: async (options) => {
       const backend = await base.connect(options);
       own.set(backend, proxies.at(-1)!);
-      // Connected, so that what is late or lost is what the case means; a busy machine may need more than one try.
+      // Connected at once, so that a fault befalls the call that the case means. A busy machine may need several tries.
       for (let left = 5; left > 0 && !(await (backend as LeasingBackend).health()).ok; left--);
       return backend;
     },

@@ -50,7 +50,7 @@ class HeldPort implements SqlPort {
     return this.#port.version;
   }
 
-  /** Holds what comes from now on. Returns what lets it through. */
+  /** Holds all later requests. Returns a function that lets them through. */
   hold(): () => void {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#released = promise;
@@ -94,7 +94,7 @@ export function sqliteHarness(): Harness {
       const ports = new Map<QueueDriver, HeldPort>();
       return {
         driver: (options) => {
-          // What is tested does not depend on what a power cut leaves, and each wait for the disk costs the run.
+          // No case cuts the power, and each wait for the disk would make the run longer.
           const own = { ...options, path, sync: "normal" } as const;
           const transport = createTransport(own);
           transports.push(transport);

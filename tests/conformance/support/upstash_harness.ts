@@ -14,7 +14,7 @@ import type { UpstashAddress, UpstashCommand } from "../../fakes/upstash_control
 /** Nothing listens there. */
 const REFUSING_URL = "http://127.0.0.1:47";
 
-/** Commands the server. */
+/** Sends a command to the test server. */
 async function command(control: string, what: UpstashCommand): Promise<unknown> {
   const response = await fetch(control, { method: "POST", body: JSON.stringify(what) });
   const answer: unknown = await response.json();
@@ -32,7 +32,7 @@ async function openBroker(control: string, namespace: string): Promise<Broker> {
     open: () => ({
       secrets: [`${tokens}1`], // the first client's
       driver: (options) => createDriver({ ...options, url, token: `${tokens}${++clients}` }),
-      // workerd does not tell a refused connection from a lost one.
+      // workerd's error is the same for a refused connection and a lost one.
       ...navigator.userAgent !== "Cloudflare-Workers" && {
         unreachable: (options) => createDriver({ ...options, url: REFUSING_URL, token: `${tokens}1` }),
       },

@@ -32,7 +32,7 @@ export const NEVER = new AbortController().signal;
 
 let made = 0;
 
-/** A message; `n` is its payload. */
+/** Makes a message; `n` is its payload. */
 export function message(n: number, options: Partial<DriverMessage> = {}): DriverMessage {
   const payload = { n };
   return {
@@ -48,12 +48,12 @@ export function message(n: number, options: Partial<DriverMessage> = {}): Driver
   };
 }
 
-/** Messages of one ordering key. */
+/** Makes messages of one ordering key. */
 export function ordered(orderingKey: string, ...ns: readonly number[]): DriverMessage[] {
   return ns.map((n) => message(n, { orderingKey }));
 }
 
-/** The payload numbers of deliveries. */
+/** Returns the payload numbers of deliveries. */
 export function numbers(deliveries: readonly RawDelivery[]): number[] {
   return deliveries.map(({ body }) => (JSON.parse(String(body)) as { n: number }).n);
 }
@@ -85,12 +85,12 @@ export class Connection {
     return (await this.driver.send(key, messages, NEVER)).map(outcomeOf);
   }
 
-  /** Leases what is there. */
+  /** Leases the messages that are ready. */
   receive(max = 100, { group = GROUP, key = KEY, leaseMs = LEASE_MS } = {}): Promise<RawDelivery[]> {
     return this.driver.receive!(key, { group, max, leaseMs, waitMs: 0, signal: NEVER });
   }
 
-  /** Leases what is there, and returns the payload numbers. */
+  /** Leases the messages that are ready, and returns their payload numbers. */
   async take(max = 100, options = {}): Promise<number[]> {
     return numbers(await this.receive(max, options));
   }
@@ -141,7 +141,7 @@ export class TestQueue extends Connection implements AsyncDisposable {
     return other;
   }
 
-  /** Rows of a query, read beside the engine. */
+  /** Returns the rows of a query, read without the engine. */
   query(sql: string): Record<string, unknown>[] {
     const db = new DatabaseSync(this.path, { timeout: 5_000 });
     try {

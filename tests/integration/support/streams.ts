@@ -78,7 +78,7 @@ export class TestDriver extends StreamsDriver {
     return this.send(KEY, messages(from, to), NEVER);
   }
 
-  /** Leases what is there. */
+  /** Leases the messages that are ready. */
   take(max: number, options: Partial<DriverReceiveOptions> = {}): Promise<RawDelivery[]> {
     return this.receive(KEY, { group: GROUP, max, leaseMs: 60_000, waitMs: 0, signal: NEVER, ...options });
   }
