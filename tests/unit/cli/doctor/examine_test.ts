@@ -126,6 +126,7 @@ const failures: readonly [code: ErrorCode, message: string, setting: string][] =
   ["connection", "connect ECONNREFUSED 127.0.0.1:6379", "REDIS_URL"],
   ["timeout", "no reply came in time", "REDIS_URL"],
   ["unauthorized", "WRONGPASS invalid username-password pair", "REDIS_PASSWORD"],
+  ["unauthorized", "ACCESS_REFUSED - Login was refused using PLAIN", "REDIS_PASSWORD"],
   ["unauthorized", "NOPERM User app has no permissions to run the 'xadd' command", "REDIS_USERNAME"],
   ["unavailable", "the server is a read-only replica", "REDIS_URL"],
   ["queue-full", "OOM command not allowed", "maxmemory"],

@@ -68,6 +68,8 @@ export async function readBy(
       read.add(String(name));
       return Reflect.get(target, name);
     },
+    // The search for misspelt names looks at all there are, which is no use of them.
+    ownKeys: () => [],
   });
   const server = await startServer(env, {
     signal: AbortSignal.abort(),
