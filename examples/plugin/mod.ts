@@ -4,7 +4,8 @@
  * ## Delivery semantics
  *
  * 1. *Confirmed*: the server acknowledges each publish. 2. *At least once*: a stream with the retention of a work queue
- * keeps a message until it is acknowledged. 3. *Leases*: the server has one time for all deliveries (`ackWaitMs`); the
+ * keeps a message until it is acknowledged; a crash of the server may forget the acknowledgements of the last moments, and
+ * those messages come again. 3. *Leases*: the server has one time for all deliveries (`ackWaitMs`); the
  * driver keeps longer leases by telling the server that the work goes on. **Not fenced**: the server takes an
  * acknowledgement from an old delivery. The driver refuses by its own clock what is late before it leaves; what leaves in
  * time and arrives late settles the delivery of somebody else. 4. *Attempts* are the server's count: killed consumers

@@ -71,12 +71,21 @@ authorization { user: app, password: ${JSON.stringify(PASSWORD)} }
     while (!(await Promise.race([this.#healthy(), failed]))) await new Promise((resolve) => setTimeout(resolve, 20));
   }
 
-  /** Ends it at once, as a crash does. */
+  /** Ends it at once, as a crash does. The server may forget acknowledgements of the last moments. */
   async kill(): Promise<void> {
+    await this.#end("SIGKILL");
+  }
+
+  /** Ends it as an operator does: it writes what it has in memory. */
+  async stop(): Promise<void> {
+    await this.#end("SIGTERM");
+  }
+
+  async #end(signal: "SIGKILL" | "SIGTERM"): Promise<void> {
     const child = this.#child;
-    if (!child || child.exitCode !== null) return;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
     const ended = new Promise((resolve) => child.once("exit", resolve));
-    child.kill("SIGKILL");
+    child.kill(signal);
     await ended;
   }
 

@@ -36,3 +36,19 @@ test("nats: a server that was killed is told of once, and once when it is back",
   await deliveries.return!();
   assert.deepEqual(lines, ["lost nats", "back nats"]);
 });
+
+test("nats: what was confirmed outlives a server that is killed", async () => {
+  await using server = await startNats();
+  const env = { NATS_URL: server.url, NATS_USERNAME: "app", NATS_PASSWORD: PASSWORD, NATS_RETRY_DELAY: "0.02" };
+  await using backend = fromEnv(env);
+  const count = 100;
+  await backend.publishBatch("slack_events", Array.from({ length: count }, (_, n) => ({ payload: { n } })));
+  await server.kill();
+  await server.start();
+  const seen = new Set<unknown>();
+  for await (const delivery of backend.receive("slack_events")) {
+    seen.add(delivery.payload.n);
+    await delivery.ack();
+    if (seen.size === count) break;
+  }
+});
