@@ -30,6 +30,18 @@ test("SqliteBackend.diagnose finds groups that nobody reads, and keys without an
   await connection.driver.close();
 });
 
+test("SqliteBackend.diagnose changes nothing in the file", async () => {
+  using folder = new Folder();
+  const connection = new Connection({ path: folder.file() });
+  await connection.send([message(0), message(1)]);
+  await connection.receive(1);
+  const before = everything(folder.file());
+  for (const group of ["bots", "new"]) await connection.driver.diagnose!(KEY, group, NEVER);
+  await connection.driver.diagnose!("another", "bots", NEVER);
+  assert.deepEqual(everything(folder.file()), before);
+  await connection.driver.close();
+});
+
 test("SqliteBackend.dropQueue leaves no row behind", async () => {
   using folder = new Folder();
   const connection = new Connection({ path: folder.file() });
@@ -57,6 +69,15 @@ test("SqliteBackend.dropQueue leaves no row behind", async () => {
   assert.equal((await connection.depth()).ready, 1, "and nothing of another key is gone");
   await connection.driver.close();
 });
+
+/** All rows of all tables. */
+function everything(path: string): unknown[] {
+  const db = new DatabaseSync(path);
+  const tables = db.prepare("select name from sqlite_schema where type = 'table' and name like 'mq%'").all();
+  const all = tables.map(({ name }) => [name, db.prepare(`select * from ${name}`).all()]);
+  db.close();
+  return all;
+}
 
 /** Rows of each table. */
 function rows(path: string): Record<string, unknown> {

@@ -40,6 +40,26 @@ test("RedisBackend.diagnose finds nothing on a server that keeps what it confirm
   );
 });
 
+test("StreamsDriver.diagnose changes nothing on the server", async () => {
+  await using redis = await startRedis(SAFE);
+  await using driver = new TestDriver(redis);
+  await driver.put(0, 5);
+  await driver.take(2);
+  await redis.call("XADD", KEY, "*", "data", "not JSON");
+  await redis.call("XGROUP", "CREATE", KEY, "other", "0");
+  const everything = async () => {
+    const keys = (await redis.call("KEYS", "*") as string[]).sort();
+    const held = await Promise.all(keys.map((key) => redis.call("OBJECT", "ENCODING", key)));
+    const state = await redis.call("XINFO", "STREAM", KEY, "FULL");
+    // Times that pass by themselves: since a delivery, and since a consumer was seen.
+    return JSON.stringify([keys, held, state]).replace(/\d{13}(?=[,\]])/g, "time");
+  };
+  const before = await everything();
+  for (const group of ["bots", "other", "new"]) await driver.diagnose(KEY, group, NEVER);
+  await driver.diagnose("another", "bots", NEVER);
+  assert.equal(await everything(), before);
+});
+
 const servers: readonly [string, RedisServerOptions, string, RegExp][] = [
   ["keeps nothing", { args: ["--save", ""] }, "error appendonly", /a restart loses every event/],
   ["keeps snapshots alone", { args: ["--save", "60 1"] }, "warning appendonly", /last snapshot \(save 60 1\)/],

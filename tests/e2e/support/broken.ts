@@ -6,6 +6,8 @@
 import { spawnSync } from "node:child_process";
 import { createServer as createHttpServer } from "node:http";
 import { type AddressInfo, createServer as createTcpServer } from "node:net";
+import { DatabaseSync } from "node:sqlite";
+import { SqliteBackend } from "../../../backends/sqlite/mod.ts";
 import { CloudflareApi } from "../../fakes/cloudflare_api.ts";
 import { CloudflareApiServer } from "../../fakes/cloudflare_api_server.ts";
 import { startUpstash } from "../../fakes/upstash_server.ts";
@@ -298,6 +300,25 @@ export const BROKEN: readonly Broken[] = [
         await server.call("XGROUP", "CREATE", "slack_events", "bots", "0");
       },
     }),
+  },
+  {
+    what: "a group that nobody reads, in a file",
+    findings: [["group slack-mcp", /nobody reads the group "slack-mcp".*waited for \d+ minutes/, /^start a consumer/]],
+    prepare: async (stack) => {
+      const ready = await WELL.sqlite!.prepare(stack);
+      const path = ready.env.SQLITE_PATH!;
+      const backend = new SqliteBackend({ path });
+      await backend.publish("slack_events", { type: "event_callback" });
+      for await (const delivery of backend.receive("slack_events")) {
+        await delivery.retry();
+        break;
+      }
+      await backend.close();
+      const db = new DatabaseSync(path);
+      db.exec("update mq_message set at = at - 3600000");
+      db.close();
+      return ready;
+    },
   },
   {
     what: "an Upstash token that is refused",
