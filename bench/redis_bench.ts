@@ -11,9 +11,9 @@ import { Queue, Worker } from "bullmq";
 import { Redis } from "ioredis";
 import { SEND_PLAIN } from "../backends/streams/scripts.ts";
 import { startRedis } from "../tests/servers/redis_server.ts";
+import { type Rate, Report } from "./report.ts";
 
 const BATCH = 1_000;
-const ROUNDS = 5;
 const payload = { type: "event_callback", event_id: "Ev0PV52K21", event: { type: "message", ts: "1700000000.123456" } };
 const text = JSON.stringify(payload);
 const messages = Array.from({ length: BATCH }, () => ({ payload }));
@@ -23,9 +23,7 @@ const connection = { host: "127.0.0.1", port: server.port };
 const redis = new Redis(connection);
 await using backend = new RedisBackend({ url: `redis://127.0.0.1:${server.port}`, prefetch: BATCH });
 
-/** Messages a second. */
-type Rate = (count: number) => Promise<number>;
-
+/** Returns the messages a second of a run. */
 async function rate(count: number, work: () => Promise<unknown>): Promise<number> {
   const startedAt = performance.now();
   await work();
@@ -226,48 +224,40 @@ async function heapWhileDraining(count: number): Promise<number> {
   return most / first;
 }
 
-let missed = false;
-function row(name: string, value: string, budget: string, ok: boolean): void {
-  missed ||= !ok;
-  console.log(`${name.padEnd(60)} ${value.padEnd(38)} ${budget.padEnd(8)} ${ok ? "ok" : "MISSED"}`);
-}
-
-const figure = (n: number) => Math.round(n).toLocaleString("en");
-
-/** A budget of 0: for comparison. */
-async function compare(name: string, ours: [Rate, number], theirs: [Rate, number], budget: number): Promise<void> {
-  let [best, other] = [0, 0];
-  for (let round = 0; round <= ROUNDS; round++) {
-    const [a, b] = [await ours[0](ours[1]), await theirs[0](theirs[1])];
-    if (round > 0) [best, other] = [Math.max(best, a), Math.max(other, b)]; // the first warms up
-  }
-  const ratio = best / other;
-  row(
-    name,
-    `${ratio.toFixed(2)}× (${figure(best)}/s to ${figure(other)}/s)`,
-    budget > 0 ? `≥ ${budget}×` : "",
-    ratio >= budget,
-  );
-}
-
-await compare("publishBatch / 1,000 XADD at once", [batched, 50_000], [plainAtOnce, 50_000], 2);
-await compare("concurrent publish / 1,000 XADD at once", [concurrent, 50_000], [plainAtOnce, 50_000], 1.7);
-await compare("publishBatch / redis.pipeline() of XADD", [batched, 50_000], [plainPipelined, 50_000], 1.2);
-await compare("concurrent publish / redis.pipeline() of XADD", [concurrent, 50_000], [plainPipelined, 50_000], 0);
-await compare("  the server alone / redis.pipeline() of XADD", [serverAlone, 50_000], [plainPipelined, 50_000], 0);
-await compare("publishBatch / BullMQ addBulk", [batched, 50_000], [bullAdd, 5_000], 10);
-await compare("concurrent publish / BullMQ addBulk", [concurrent, 50_000], [bullAdd, 5_000], 8);
-await compare("consume + ack / XREADGROUP 500 + XACK", [consume, 100_000], [plainConsume, 100_000], 0.7);
-await compare("consume + ack / BullMQ worker, 100 at once", [consume, 100_000], [bullWork, 5_000], 10);
-await compare("one awaited publish / one awaited XADD", [awaited, 5_000], [plainAwaited, 5_000], 0.65);
-await compare("one awaited publish / one awaited BullMQ add", [awaited, 5_000], [bullAwaited, 2_000], 1.5);
-await compare("  its script alone, awaited / one awaited XADD", [scriptAwaited, 5_000], [plainAwaited, 5_000], 0);
+const report = new Report(60);
+await report.compare("publishBatch / 1,000 XADD at once", [batched, 50_000], [plainAtOnce, 50_000], 2);
+await report.compare("concurrent publish / 1,000 XADD at once", [concurrent, 50_000], [plainAtOnce, 50_000], 1.7);
+await report.compare("publishBatch / redis.pipeline() of XADD", [batched, 50_000], [plainPipelined, 50_000], 1.2);
+await report.compare(
+  "concurrent publish / redis.pipeline() of XADD",
+  [concurrent, 50_000],
+  [plainPipelined, 50_000],
+  0,
+);
+await report.compare(
+  "  the server alone / redis.pipeline() of XADD",
+  [serverAlone, 50_000],
+  [plainPipelined, 50_000],
+  0,
+);
+await report.compare("publishBatch / BullMQ addBulk", [batched, 50_000], [bullAdd, 5_000], 10);
+await report.compare("concurrent publish / BullMQ addBulk", [concurrent, 50_000], [bullAdd, 5_000], 8);
+await report.compare("consume + ack / XREADGROUP 500 + XACK", [consume, 100_000], [plainConsume, 100_000], 0.7);
+await report.compare("consume + ack / BullMQ worker, 100 at once", [consume, 100_000], [bullWork, 5_000], 10);
+await report.compare("one awaited publish / one awaited XADD", [awaited, 5_000], [plainAwaited, 5_000], 0.65);
+await report.compare("one awaited publish / one awaited BullMQ add", [awaited, 5_000], [bullAwaited, 2_000], 1.5);
+await report.compare(
+  "  its script alone, awaited / one awaited XADD",
+  [scriptAwaited, 5_000],
+  [plainAwaited, 5_000],
+  0,
+);
 const [few, many] = [await withBacklog(1_000), await withBacklog(1_000_000)];
-row("cost a message: 10⁶ waiting / 10³ waiting", `${(many / few).toFixed(2)}×`, "≤ 1.5×", many / few <= 1.5);
+report.row("cost a message: 10⁶ waiting / 10³ waiting", `${(many / few).toFixed(2)}×`, "≤ 1.5×", many / few <= 1.5);
 const heap = await heapWhileDraining(1_000_000);
-row("heap while draining 10⁶: most / first", `${heap.toFixed(2)}×`, "≤ 1.5×", heap <= 1.5);
+report.row("heap while draining 10⁶: most / first", `${heap.toFixed(2)}×`, "≤ 1.5×", heap <= 1.5);
 await redis.quit();
 // Not Deno.exit here: the backend would not be closed, and the server would not end.
 globalThis.addEventListener("unload", () => {
-  if (missed) Deno.exit(1);
+  if (report.missed) Deno.exit(1);
 });

@@ -14,9 +14,9 @@ import { join } from "node:path";
 import process from "node:process";
 import { DatabaseSync } from "node:sqlite";
 import { SqliteBackend } from "@slack-mcp/queue/sqlite";
+import { type Rate, Report } from "./report.ts";
 
 const BATCH = 100;
-const ROUNDS = 3;
 const KEY = "slack_events";
 const text = "<@U0LAN0Z89> is it everything a river should be? ".repeat(20);
 const payload = {
@@ -31,32 +31,11 @@ const folder = mkdtempSync(join(tmpdir(), "queue-bench-"));
 let files = 0;
 const file = () => join(folder, `${files++}.db`);
 
-let missed = false;
-function row(name: string, value: string, budget = "", ok = true): void {
-  missed ||= !ok;
-  console.log(`${name.padEnd(58)} ${value.padEnd(38)} ${budget.padEnd(10)} ${ok ? "ok" : "MISSED"}`);
-}
-
-const figure = (n: number) => Math.round(n).toLocaleString("en");
-
-/** Messages a second. */
-type Rate = (count: number) => Promise<number>;
-
+/** Returns the messages a second of a run. */
 async function rate(count: number, work: () => unknown): Promise<number> {
   const startedAt = performance.now();
   await work();
   return count / (performance.now() - startedAt) * 1_000;
-}
-
-async function compare(name: string, ours: [Rate, number], theirs: [Rate, number], budget: number): Promise<void> {
-  let [best, other] = [0, 0];
-  for (let round = 0; round <= ROUNDS; round++) {
-    const [a, b] = [await ours[0](ours[1]), await theirs[0](theirs[1])];
-    if (round > 0) [best, other] = [Math.max(best, a), Math.max(other, b)]; // the first warms up
-  }
-  const ratio = best / other;
-  const value = `${ratio.toFixed(2)}× (${figure(best)}/s to ${figure(other)}/s)`;
-  row(name, value, budget > 0 ? `≥ ${budget}×` : "", ratio >= budget);
 }
 
 /** A transaction of plain inserts for each batch, synced as the backend does it. */
@@ -255,23 +234,29 @@ async function longestHold(forMs: number): Promise<{ idle: number; hold: number;
   return { idle, hold, failed, published };
 }
 
+const report = new Report(58, 3);
 try {
-  await compare("publishBatch of 100, synced / raw inserts", [publish, 20_000], [raw, 20_000], 0.25);
-  await compare("consume + ack, synced / a plainjob worker", [consume, 20_000], [plainjobConsume, 5_000], 3);
+  await report.compare("publishBatch of 100, synced / raw inserts", [publish, 20_000], [raw, 20_000], 0.25);
+  await report.compare("consume + ack, synced / a plainjob worker", [consume, 20_000], [plainjobConsume, 5_000], 3);
   for (const [sync, name] of [["full", "synced"], ["normal", "not synced"]] as const) {
     const [some, none] = [flow(500, sync), flow(0, sync)];
-    await compare(`publish + consume, ${name}, 500 ordering keys / none`, [some, 20_000], [none, 20_000], 0.8);
+    await report.compare(`publish + consume, ${name}, 500 ordering keys / none`, [some, 20_000], [none, 20_000], 0.8);
   }
   const [few, many] = [await withBacklog(1_000), await withBacklog(1_000_000)];
   const growth = `${(many / few).toFixed(2)}× (${many.toFixed(2)} ms a batch)`;
-  row("time of a batch, synced: 10⁶ waiting / 10³ waiting", growth, "≤ 1.5×", many / few <= 1.5);
+  report.row("time of a batch, synced: 10⁶ waiting / 10³ waiting", growth, "≤ 1.5×", many / few <= 1.5);
   const { p50, p95, idle } = await wakeUps(200);
-  row("wake-up by another process, p95", `${p95.toFixed(1)} ms (p50 ${p50.toFixed(1)} ms)`, "≤ 20 ms", p95 <= 20);
-  row("CPU of a consumer that waits", `${(idle * 100).toFixed(2)} %`, "≤ 0.2 %", idle <= 0.002);
+  report.row(
+    "wake-up by another process, p95",
+    `${p95.toFixed(1)} ms (p50 ${p50.toFixed(1)} ms)`,
+    "≤ 20 ms",
+    p95 <= 20,
+  );
+  report.row("CPU of a consumer that waits", `${(idle * 100).toFixed(2)} %`, "≤ 0.2 %", idle <= 0.002);
   const { idle: alone, hold, failed, published } = await longestHold(5_000);
   const held = `${hold.toFixed(0)} ms, ${alone.toFixed(0)} by the machine (${published} publishes, ${failed} refused)`;
-  row("event loop held, two other writers", held, "≤ +100 ms", hold - alone <= 100);
+  report.row("event loop held, two other writers", held, "≤ +100 ms", hold - alone <= 100);
 } finally {
   rmSync(folder, { recursive: true });
 }
-Deno.exit(missed ? 1 : 0);
+Deno.exit(report.missed ? 1 : 0);

@@ -6,14 +6,11 @@
  */
 import { UpstashBackend } from "@slack-mcp/queue/upstash";
 import { startUpstash } from "../tests/fakes/upstash_server.ts";
+import { Report } from "./report.ts";
 
 const payload = { type: "event_callback", event_id: "Ev0PV52K21" };
 
-let missed = false;
-function row(name: string, value: string, budget: string, ok: boolean): void {
-  missed ||= !ok;
-  console.log(`${name.padEnd(52)} ${value.padEnd(20)} ${budget.padEnd(10)} ${ok ? "ok" : "MISSED"}`);
-}
+const report = new Report(52);
 
 await using server = await startUpstash();
 const options = { url: server.url, token: server.token };
@@ -30,18 +27,18 @@ async function requests(work: () => Promise<unknown>): Promise<number> {
 const concurrent = await requests(() =>
   Promise.all(Array.from({ length: 1_000 }, () => publisher.publish("slack_events", payload)))
 );
-row("1,000 concurrent publishes", `${concurrent} requests`, "≤ 10", concurrent <= 10);
+report.row("1,000 concurrent publishes", `${concurrent} requests`, "≤ 10", concurrent <= 10);
 
 const batch = await requests(() =>
   publisher.publishBatch("slack_events", Array.from({ length: 1_000 }, () => ({ payload })))
 );
-row("publishBatch of 1,000", `${batch} requests`, "≤ 1", batch <= 1);
+report.row("publishBatch of 1,000", `${batch} requests`, "≤ 1", batch <= 1);
 
 const drained = await requests(async () => {
   let seen = 0;
   for await (const _ of consumer.consume("slack_events")) if (++seen === 2_000) break;
 });
-row("2,000 consumed and acknowledged", `${drained} requests`, "≤ 40", drained <= 40);
+report.row("2,000 consumed and acknowledged", `${drained} requests`, "≤ 40", drained <= 40);
 
 const waits: number[] = [];
 const payloads = consumer.consume("wakes");
@@ -55,12 +52,17 @@ for (let i = 0; i < 21; i++) {
   next = payloads.next();
 }
 const median = waits.sort((a, b) => a - b)[10]!;
-row("publish → an idle consumer has it, median of 21", `${median.toFixed(1)} ms`, "< 250 ms", median < 250);
+report.row("publish → an idle consumer has it, median of 21", `${median.toFixed(1)} ms`, "< 250 ms", median < 250);
 
 const { idleCostPerHour } = consumer.capabilities;
-row("idle consumer, declared and held by a test", `${idleCostPerHour} commands/h`, "≤ 130", idleCostPerHour <= 130);
+report.row(
+  "idle consumer, declared and held by a test",
+  `${idleCostPerHour} commands/h`,
+  "≤ 130",
+  idleCostPerHour <= 130,
+);
 await Promise.all([payloads.return?.(), next]);
 // Not Deno.exit here: the backends would not be closed, and the server would not end.
 globalThis.addEventListener("unload", () => {
-  if (missed) Deno.exit(1);
+  if (report.missed) Deno.exit(1);
 });
