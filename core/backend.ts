@@ -10,9 +10,8 @@ import { ConnectionError, QueueError } from "./errors.ts";
 import { BackendContext, type BackendOptions } from "./context.ts";
 import { delay } from "./util/async.ts";
 import { monotonic } from "./util/clock.ts";
-import { kindOf } from "./util/json.ts";
 import { PublishBatcher } from "./publish/batcher.ts";
-import { BATCH_CHECKS, MESSAGE_CHECKS, PUBLISH_CHECKS } from "./publish/checks.ts";
+import { checkedBatch, PUBLISH_CHECKS } from "./publish/checks.ts";
 import { MessageFactory } from "./publish/message.ts";
 import type {
   BatchOptions,
@@ -117,13 +116,8 @@ export class PortableBackend implements LeasingBackend {
     messages: readonly OutgoingMessage[],
     options: BatchOptions = NO_OPTIONS,
   ): Promise<PublishReceipt[]> {
-    checkKey(key);
-    if (!Array.isArray(messages)) throw new TypeError(`messages must be an array, found ${kindOf(messages)}`);
-    checkOptions("batch options", options, BATCH_CHECKS);
-    const outgoing = Array.from(messages, (message: OutgoingMessage, i) => { // not map, which passes over holes
-      checkOptions(`messages[${i}]`, message, MESSAGE_CHECKS);
-      return this.#messages.createDriverMessage(message.payload, message);
-    });
+    const create = (message: OutgoingMessage) => this.#messages.createDriverMessage(message.payload, message);
+    const outgoing = checkedBatch(key, messages, options, create);
     if (outgoing.length === 0) return [];
     return await this.#send(key, outgoing, options);
   }

@@ -25,10 +25,10 @@ import type {
   QueueDepth,
   ReceiveOptions,
 } from "../../core/protocol.ts";
-import { BATCH_CHECKS, MESSAGE_CHECKS, PUBLISH_CHECKS } from "../../core/publish/checks.ts";
+import { checkedBatch, PUBLISH_CHECKS } from "../../core/publish/checks.ts";
 import { abortable, delay, withDeadline } from "../../core/util/async.ts";
 import { monotonic, systemClock } from "../../core/util/clock.ts";
-import { bytesOf, copyPayload, kindOf } from "../../core/util/json.ts";
+import { bytesOf, copyPayload } from "../../core/util/json.ts";
 import { messageOf } from "../../core/util/redact.ts";
 import { backoffMs } from "../../core/util/retry.ts";
 import { checkKey, checkOptions, checkValue } from "../../core/util/validate.ts";
@@ -113,13 +113,7 @@ export class CloudflareBackend implements LeasingBackend {
     messages: readonly OutgoingMessage[],
     options: BatchOptions = {},
   ): Promise<PublishReceipt[]> {
-    checkKey(key);
-    if (!Array.isArray(messages)) throw new TypeError(`messages must be an array, found ${kindOf(messages)}`);
-    checkOptions("batch options", options, BATCH_CHECKS);
-    const outgoing = Array.from(messages, (message: OutgoingMessage, i) => { // not map, which passes over holes
-      checkOptions(`messages[${i}]`, message, MESSAGE_CHECKS);
-      return this.#outgoing(message.payload, message);
-    });
+    const outgoing = checkedBatch(key, messages, options, (message) => this.#outgoing(message.payload, message));
     return await this.#send(key, outgoing, options);
   }
 

@@ -5,6 +5,8 @@
  */
 import {
   abortSignal,
+  checkKey,
+  checkOptions,
   nonNegative,
   orderingKey,
   positive,
@@ -13,9 +15,9 @@ import {
   type Validators,
 } from "../util/validate.ts";
 import type { BatchOptions, OutgoingMessage, PublishOptions } from "../protocol.ts";
+import { kindOf } from "../util/json.ts";
 
-/** The checks of a batch as a whole. */
-export const BATCH_CHECKS: Validators<BatchOptions> = { signal: abortSignal, timeoutMs: positive };
+const BATCH_CHECKS: Validators<BatchOptions> = { signal: abortSignal, timeoutMs: positive };
 
 const ONE_CHECKS: Validators<Omit<OutgoingMessage, "payload">> = {
   id: text,
@@ -28,5 +30,27 @@ const ONE_CHECKS: Validators<Omit<OutgoingMessage, "payload">> = {
 /** The checks of the options of one publish. */
 export const PUBLISH_CHECKS: Validators<PublishOptions> = { ...ONE_CHECKS, ...BATCH_CHECKS };
 
-/** The checks of one message of a batch; its payload is checked where it is copied. */
-export const MESSAGE_CHECKS: Validators<OutgoingMessage> = { payload: () => undefined, ...ONE_CHECKS };
+/** The payload of a message is checked where it is copied. */
+const MESSAGE_CHECKS: Validators<OutgoingMessage> = { payload: () => undefined, ...ONE_CHECKS };
+
+/**
+ * Checks a batch and makes a message of each of its parts.
+ *
+ * @param create Copies a payload and its options into a message.
+ * @returns The messages, in order.
+ * @throws {TypeError | RangeError} What a caller got wrong.
+ */
+export function checkedBatch<Message>(
+  key: string,
+  messages: readonly OutgoingMessage[],
+  options: BatchOptions,
+  create: (message: OutgoingMessage) => Message,
+): Message[] {
+  checkKey(key);
+  if (!Array.isArray(messages)) throw new TypeError(`messages must be an array, found ${kindOf(messages)}`);
+  checkOptions("batch options", options, BATCH_CHECKS);
+  return Array.from(messages, (message: OutgoingMessage, i) => { // not map, which passes over holes
+    checkOptions(`messages[${i}]`, message, MESSAGE_CHECKS);
+    return create(message);
+  });
+}
