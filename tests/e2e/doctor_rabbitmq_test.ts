@@ -5,7 +5,8 @@ import { connect } from "amqplib";
 import { requires } from "../runner/services.ts";
 import { type RabbitMQServer, startRabbitMQ } from "../servers/rabbitmq_server.ts";
 import { MARK, SECRET } from "./support/broken.ts";
-import { runCli, RUNTIMES } from "./support/cli.ts";
+import { runCli } from "./support/cli.ts";
+import { RUNTIMES } from "./support/runtimes.ts";
 
 const test = requires("rabbitmq-server");
 

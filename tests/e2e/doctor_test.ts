@@ -4,7 +4,8 @@ import { test } from "node:test";
 import { Folder } from "../integration/support/sqlite.ts";
 import { requires } from "../runner/services.ts";
 import { BROKEN, fullDisk, MARK, type Ready, SECRET, timeServer, WELL } from "./support/broken.ts";
-import { type CliResult, runCli, RUNTIMES } from "./support/cli.ts";
+import { type CliResult, runCli } from "./support/cli.ts";
+import { RUNTIMES } from "./support/runtimes.ts";
 
 interface Report {
   readonly ok: boolean;

@@ -27,11 +27,11 @@ export class ServerProcess implements AsyncDisposable {
 
   /** Starts `cli/mod.ts serve`, or another command line, with a program that runs it, on a free port. */
   constructor(
-    command: readonly [program: string, ...args: string[]],
+    command: readonly string[],
     env: Readonly<Record<string, string>>,
     { cwd = ROOT, line = ["cli/mod.ts", "serve"] }: { readonly cwd?: string; readonly line?: readonly string[] } = {},
   ) {
-    const [program, ...args] = command;
+    const [program = "", ...args] = command;
     const { PATH = "", HOME = "" } = process.env;
     this.#child = spawn(program, [...args, ...line], {
       cwd,

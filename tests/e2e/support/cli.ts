@@ -6,21 +6,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import process from "node:process";
-import { bunProgram } from "../../runtimes/bun/program.ts";
-import { nodeProgram } from "../../runtimes/node/program.ts";
 import { ROOT } from "../../runner/suites.ts";
-
-/** The runtimes that are here, with the words that run a TypeScript file. */
-export const RUNTIMES: readonly (readonly [name: string, command: readonly string[]])[] = [
-  ["Deno", [Deno.execPath(), "run", "-A"]],
-  ["Bun", [bunProgram()]],
-  ...nodeCommand(),
-];
-
-function nodeCommand(): [string, string[]][] {
-  const node = nodeProgram(join(ROOT, "tests"));
-  return node === undefined ? [] : [["Node", [node]]];
-}
 
 /** What a command wrote, and how it ended. */
 export interface CliResult {
