@@ -44,7 +44,7 @@ test("namesInTree reads the folders of CONTRIBUTING's tree, indented ones below 
   ]);
 });
 
-test("namesInDocument reads links from the document's folder, and paths in CONTRIBUTING.md", () => {
+test("namesInDocument reads links, and the paths in backticks of CONTRIBUTING.md", () => {
   const text =
     "[a](errors.md#codes), [b](../mod.ts), [c](https://example.com/x), [d](#here), `core/gone.ts`, `deno task`";
   assert.deepEqual(namesInDocument("docs/a.md", text).map(({ name }) => name), ["docs/errors.md", "mod.ts"]);

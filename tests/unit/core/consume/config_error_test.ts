@@ -27,7 +27,7 @@ async function letters(backend: LeasingBackend): Promise<unknown[]> {
   return await Array.fromAsync(backend.deadLetters.list(KEY));
 }
 
-test("Consumer keeps a message with a ConfigError for days, uncounted, and handles it in the end", async () => {
+test("Consumer keeps a message with a ConfigError for days, uncounted, until it is handled", async () => {
   const { clock, connect } = setUp();
   await using backend = connect();
   await backend.publish(KEY, { n: 1 });
@@ -109,7 +109,7 @@ test("Consumer remembers a ConfigError where the backend counts each delivery", 
   assert.equal((await consumer.drain(backend, KEY)).deadLettered, 1);
 });
 
-test("pullPayloads keeps a message with a ConfigError in place, and gives up no sooner for it", async () => {
+test("pullPayloads keeps a message with a ConfigError in place, and counts no attempt", async () => {
   const clock = new HandClock();
   const waiting: JsonObject[] = [{ n: 1 }];
   const backend: QueueBackend = {
