@@ -83,13 +83,15 @@ async function examineBackend(subject: Subject, backend: LeasingBackend, signal:
   ]);
   // A broker that was there and took no message may have said why meanwhile.
   const connection = first.state === "ok" && signal.aborted ? await lookAgain(subject, backend) : first;
-  const found = [...unsafe({ ...subject, backend, depth: await depth })];
+  const counts = await depth;
+  const dead = counts?.dead ? `${counts.dead} dead letters: see dead list` : undefined;
+  const safety = judged("safety", [...unsafe({ ...subject, backend, depth: counts })], dead);
   if (connection.state === "wrong") {
     // What follows from the same cause is not told again.
     const reason = "the broker cannot be used";
-    return [connection, skipped("message", reason), skipped("settings", reason), judged("safety", found)];
+    return [connection, skipped("message", reason), skipped("settings", reason), safety];
   }
-  return [connection, message, settings, judged("safety", found)];
+  return [connection, message, settings, safety];
 }
 
 async function connectionOf({ key }: Subject, backend: LeasingBackend, signal: AbortSignal): Promise<Check> {

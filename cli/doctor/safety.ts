@@ -15,6 +15,9 @@ const NEAR = 0.8;
 /** Seconds for which RabbitMQ leaves a delivery with a consumer, unless its `consumer_timeout` says otherwise. */
 const RABBITMQ_CONSUMER_TIMEOUT_S = 1_800;
 
+/** Seconds to live below which a restart, or a broker that is away, costs events. */
+const SHORT_LIFE_S = 600;
+
 /** What is known of the installation. */
 export interface Installation {
   readonly backend: LeasingBackend;
@@ -31,6 +34,7 @@ export function* unsafe(installation: Installation): Generator<Finding> {
   yield* durability(installation);
   yield* trimming(installation);
   yield* leases(installation);
+  yield* limits(installation);
 }
 
 function* durability({ backend }: Installation): Generator<Finding> {
@@ -82,6 +86,45 @@ function* leases({ backend, handlerSeconds }: Installation): Generator<Finding> 
         `a handler runs for up to ${handlerSeconds} s, and RabbitMQ closes a channel that holds a delivery for ` +
         `${RABBITMQ_CONSUMER_TIMEOUT_S} s`,
       repair: "raise consumer_timeout in rabbitmq.conf (milliseconds), or make handlers shorter",
+    };
+  }
+}
+
+/** Settings that are right by themselves, and too tight for what is there. */
+function* limits({ backend, env, key, depth }: Installation): Generator<Finding> {
+  const prefix = backend.name.toUpperCase();
+  const numberOf = (name: string) => Number(env[`${prefix}_${name}`] || NaN);
+  const lease = DEFAULT_LEASE_MS / 1_000;
+  const timeout = numberOf("TIMEOUT");
+  if (timeout >= lease) {
+    yield {
+      severity: "warning",
+      setting: `${prefix}_TIMEOUT`,
+      problem:
+        `${prefix}_TIMEOUT is ${timeout} s, and a lease ${lease} s: one lost answer, and another consumer gets ` +
+        "the event while its handler runs",
+      repair: `set ${prefix}_TIMEOUT to 5`,
+    };
+  }
+  const life = numberOf("MESSAGE_TTL");
+  if (life < SHORT_LIFE_S) {
+    yield {
+      severity: "warning",
+      setting: `${prefix}_MESSAGE_TTL`,
+      problem: `an event that nobody has handled within ${life} s is gone (${prefix}_MESSAGE_TTL)`,
+      repair: `leave ${prefix}_MESSAGE_TTL out, or set it to more than consumers are ever away, such as 86400`,
+    };
+  }
+  const most = numberOf("MAX_LENGTH");
+  const waiting = depth === undefined ? 0 : depth.ready + depth.inFlight + depth.delayed + depth.blocked;
+  if (waiting > most * NEAR) {
+    yield {
+      severity: waiting >= most ? "error" : "warning",
+      setting: `${prefix}_MAX_LENGTH`,
+      problem: `${waiting} events of ${key} wait, and ${prefix}_MAX_LENGTH is ${most}: ${
+        waiting >= most ? "publishes are refused" : "soon publishes are refused"
+      }`,
+      repair: `start consumers, or raise ${prefix}_MAX_LENGTH`,
     };
   }
 }

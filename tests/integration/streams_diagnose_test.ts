@@ -134,7 +134,7 @@ test("StreamsDriver.diagnose finds groups that nobody reads, ours and others'", 
   assert.match(problem, /nobody reads the group "left behind" of slack:events: .* waited for \d+ days$/);
 });
 
-test("diagnoseStream finds what a consumer took and left, and nothing that waits for its time", async () => {
+test("diagnoseStream finds what was taken and left, and nothing that is not due", async () => {
   await using redis = await startRedis(SAFE);
   await using driver = new TestDriver(redis);
   const transport = transportTo(redis.port);

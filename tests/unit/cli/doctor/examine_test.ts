@@ -182,6 +182,23 @@ test("unsafe finds a Python publisher's MAXLEN that is near or passed", () => {
   assert.deepEqual(look(9_999, { REDIS_STREAM_MAXLEN: "100" }, "slack_events", "sqlite"), []);
 });
 
+test("unsafe finds limits that are too tight for what is there", () => {
+  const { capabilities } = new MemoryBackend();
+  const backend = { name: "sqlite", capabilities: { ...capabilities, durable: true } } as LeasingBackend;
+  const look = (env: Env, ready = 0) => {
+    const depth = { ready, inFlight: 1, delayed: 1, blocked: 1, dead: 1_000 };
+    return [...unsafe({ backend, env, key: "slack_events", depth, handlerSeconds: undefined })]
+      .map(({ severity, setting }) => `${severity} ${setting}`);
+  };
+  assert.deepEqual(look({ SQLITE_TIMEOUT: "29", SQLITE_MESSAGE_TTL: "600", SQLITE_MAX_LENGTH: "5" }), []);
+  assert.deepEqual(look({ SQLITE_TIMEOUT: "30" }), ["warning SQLITE_TIMEOUT"]);
+  assert.deepEqual(look({ SQLITE_MESSAGE_TTL: "599" }), ["warning SQLITE_MESSAGE_TTL"]);
+  assert.deepEqual(look({ SQLITE_MAX_LENGTH: "100" }, 77), []);
+  assert.deepEqual(look({ SQLITE_MAX_LENGTH: "100" }, 78), ["warning SQLITE_MAX_LENGTH"]);
+  assert.deepEqual(look({ SQLITE_MAX_LENGTH: "100" }, 97), ["error SQLITE_MAX_LENGTH"]);
+  assert.deepEqual(look({ REDIS_TIMEOUT: "60", SQLITE_MAX_LENGTH: "" }, 97), [], "another backend's, and none");
+});
+
 test("scratchKey has the permissions of its key, and no pattern of Python finds it", () => {
   const key = scratchKey("slack:events");
   assert.ok(key.startsWith(helperPrefix("slack:events")));
