@@ -4,7 +4,7 @@ import { after } from "node:test";
 import { connect } from "amqplib";
 import { requires } from "../runner/services.ts";
 import { type RabbitMQServer, startRabbitMQ } from "../servers/rabbitmq_server.ts";
-import { MARK, SECRET } from "./support/broken.ts";
+import { MARK, SECRET } from "./support/installations.ts";
 import { runCli } from "./support/cli.ts";
 import { RUNTIMES } from "./support/runtimes.ts";
 

@@ -3,7 +3,8 @@ import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 import { Folder } from "../integration/support/sqlite.ts";
 import { requires } from "../runner/services.ts";
-import { BROKEN, fullDisk, MARK, type Ready, SECRET, timeServer, WELL } from "./support/broken.ts";
+import { BROKEN } from "./support/broken.ts";
+import { fullDisk, MARK, type Ready, SECRET, timeServer, WELL } from "./support/installations.ts";
 import { type CliResult, runCli } from "./support/cli.ts";
 import { RUNTIMES } from "./support/runtimes.ts";
 
