@@ -24,6 +24,8 @@ export class ServerProcess implements AsyncDisposable {
   #over = false;
   /** What it wrote to its standard error. */
   stderr = "";
+  /** What it wrote to its standard output. */
+  stdout = "";
 
   /** Starts `cli/mod.ts serve`, or another command line, with a program that runs it, on a free port. */
   constructor(
@@ -40,6 +42,7 @@ export class ServerProcess implements AsyncDisposable {
     });
     this.#child.stderr!.on("data", (chunk: Uint8Array) => this.stderr += new TextDecoder().decode(chunk));
     createInterface({ input: this.#child.stdout! }).on("line", (line) => {
+      this.stdout += `${line}\n`;
       this.#lines.push(JSON.parse(line));
       for (const look of this.#waiting) look();
     });
@@ -68,21 +71,31 @@ export class ServerProcess implements AsyncDisposable {
 
   /** The first line that fits, when it comes. Rejects where the server ends without it. */
   async line(message: string, fits: (line: LogLine) => boolean = () => true): Promise<LogLine> {
-    const { promise, resolve, reject } = Promise.withResolvers<LogLine>();
+    return await this.#until(() => this.lines(message).find(fits), `"${message}"`);
+  }
+
+  async #until<T>(find: () => T | undefined, what: string): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
     const look = () => {
-      const found = this.lines(message).find(fits);
-      if (found) resolve(found);
+      const found = find();
+      if (found !== undefined) resolve(found);
     };
     this.#waiting.add(look);
     look();
     this.#ended.then((code) =>
-      reject(new Error(`The server ended with ${code} and never said "${message}"\n${this.stderr}`))
+      reject(new Error(`The server ended with ${code} and never said ${what}\n${this.stderr}`))
     );
     try {
       return await promise;
     } finally {
       this.#waiting.delete(look);
     }
+  }
+
+  /** Resolves when there are more lines. Rejects where the server has ended. */
+  async next(): Promise<void> {
+    const count = this.#lines.length;
+    await this.#until(() => this.#lines.length > count ? true : undefined, "another line");
   }
 
   /** Where it listens, once it does. */
