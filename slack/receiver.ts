@@ -83,7 +83,7 @@ export function createSlackReceiver(options: SlackReceiverOptions): SlackReceive
   const health = createHealthCheck(backend, clock, timeoutMs);
   const counts = Object.fromEntries(OUTCOMES.map((name) => [name, 0])) as Record<SlackOutcome, number>;
 
-  const late = () => new QueueError("timeout", `Cannot answer Slack in time: not done after ${timeoutMs} ms`);
+  const late = () => new QueueError("timeout", `Cannot answer Slack: it took longer than ${timeoutMs} ms`);
 
   /** Answers one request. `signal` aborts when the time is up. */
   async function handle(request: Request, startedAt: number, signal: AbortSignal): Promise<Response> {

@@ -218,7 +218,7 @@ function envelopeOf({ payload, id, key, publishedAt }: Delivery): SlackEnvelope 
   if (isEvent(payload.event)) return payload as SlackEnvelope;
   const event = payload;
   if (!isEvent(event) || event.type === "event_callback") {
-    throw new PermanentError("Cannot route: the payload is not a Slack event: it has no event with a type", {
+    throw new PermanentError("Cannot route a payload: it is not a Slack event with a type", {
       key,
       id,
     });

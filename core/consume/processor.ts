@@ -143,7 +143,7 @@ export class DeliveryProcessor {
       backoff = undefined; // the wait is for the sink, not for the handler
     }
     if (setupMs !== undefined) {
-      this.reportFailure("Cannot handle a message: the set-up is wrong; it comes again", delivery, backend, error);
+      this.reportFailure("Cannot handle a message: the set-up is wrong", delivery, backend, error);
     }
     const delayMs = setupMs ?? this.#waitMs(backoff, delivery, error, backend);
     const again =

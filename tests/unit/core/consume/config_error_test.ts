@@ -27,7 +27,7 @@ async function letters(backend: LeasingBackend): Promise<unknown[]> {
   return await Array.fromAsync(backend.deadLetters.list(KEY));
 }
 
-test("Consumer keeps a message with a ConfigError for days, uncounted, until it is handled", async () => {
+test("Consumer keeps a message with a ConfigError for days, and counts no attempt", async () => {
   const { clock, connect } = setUp();
   await using backend = connect();
   await backend.publish(KEY, { n: 1 });
