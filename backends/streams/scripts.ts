@@ -853,7 +853,7 @@ export const RECEIVE: Script = {
   keys: ["stream", "wake", "delayed", "expiring", "leases", "again", "replay", "settled", "lanes", "turns"],
   repeatable: false,
   publishes: false,
-  sha: "b01642d0b9dedbfc2a6c07809ef1ec77fee975e7",
+  sha: "4ac89e70ba3f9db30a117acda17a0ecedde77b7d",
   source: `local stream, wake, delayed, expiring, leases, again, replay, settled, lanes, turns = unpack(KEYS, 1, 10)
 local group, mine, registered, room, leaseMs, sweeping, channel, bytes, step, together = unpack(ARGV, 1, 10)
 local c = redis.call
@@ -1329,7 +1329,9 @@ give(key, tag, entry, attempts, lane, blockedFor(value, id, attempts))
 if lane and together > 1 then join(lane, tag .. id, value or '|' .. memberOf(lane, tag, id, after)) end
 end
 end
-for _, old in ipairs(c('ZRANGEBYSCORE', leases, '-inf', int(now), 'LIMIT', 0, ENDED)) do
+local ended = c('ZRANGEBYSCORE', leases, '-inf', int(now), 'LIMIT', 0, ENDED)
+local unfinished = #ended == ENDED
+for _, old in ipairs(ended) do
 if not hasRoom() then break end
 local empty = true
 for _, s in ipairs(streams) do
@@ -1351,6 +1353,7 @@ for _, s in ipairs(streams) do redis.pcall('XGROUP', 'DELCONSUMER', s[1], group,
 c('ZREM', leases, old)
 else
 c('ZADD', leases, 0, old) -- it has ended, whatever becomes of the clock
+unfinished = true
 end
 end
 advance(g)
@@ -1498,7 +1501,7 @@ c('ZADD', leases, int(from(leaseMs)), mine)
 if registered ~= '1' then keepLeases(leaseMs) end
 return out
 end
-local wait = cut and -2 or dropped and 0 or -1
+local wait = (cut or unfinished) and -2 or dropped and 0 or -1
 for _, key in ipairs(wait == -1 and { delayed, leases, again } or {}) do
 local first = c('ZRANGE', key, 0, 0, 'WITHSCORES')[2]
 if first then

@@ -91,7 +91,10 @@ local function claim(key, tag, id, attempts, value)
   end
 end
 
-for _, old in ipairs(c('ZRANGEBYSCORE', leases, '-inf', int(now), 'LIMIT', 0, ENDED)) do
+local ended = c('ZRANGEBYSCORE', leases, '-inf', int(now), 'LIMIT', 0, ENDED)
+-- Whether there is more to take over: messages of one turn are given back first, all of them.
+local unfinished = #ended == ENDED
+for _, old in ipairs(ended) do
   if not hasRoom() then break end
   local empty = true
   for _, s in ipairs(streams) do
@@ -113,6 +116,7 @@ for _, old in ipairs(c('ZRANGEBYSCORE', leases, '-inf', int(now), 'LIMIT', 0, EN
     c('ZREM', leases, old)
   else
     c('ZADD', leases, 0, old) -- it has ended, whatever becomes of the clock
+    unfinished = true
   end
 end
 advance(g)
@@ -154,7 +158,7 @@ if n > 1 then
   if registered ~= '1' then keepLeases(leaseMs) end
   return out
 end
-local wait = cut and -2 or dropped and 0 or -1
+local wait = (cut or unfinished) and -2 or dropped and 0 or -1
 for _, key in ipairs(wait == -1 and { delayed, leases, again } or {}) do
   local first = c('ZRANGE', key, 0, 0, 'WITHSCORES')[2]
   if first then
