@@ -33,8 +33,10 @@ export interface GroupKeys extends QueueKeys {
   readonly again: string;
   /** A sorted set of messages with ordering keys that the group has read and nobody has settled, by key and place. */
   readonly lanes: string;
-  /** A hash of those that are leased, or in `again`: the others wait behind them. */
+  /** A hash of those that are leased, or in `again` or `next`: the others wait behind them. */
   readonly turns: string;
+  /** A sorted set of those that came up when the message before them was done, by that time. */
+  readonly next: string;
   /** A stream of what was replayed for this group alone. */
   readonly replay: string;
   /** A stream of dead letters. */
@@ -76,6 +78,7 @@ export function groupKeys(key: string, group: string): GroupKeys {
     again: `${prefix}again`,
     lanes: `${prefix}lanes`,
     turns: `${prefix}turns`,
+    next: `${prefix}next`,
     replay: `${prefix}replay`,
     dead: `${prefix}dead`,
   };

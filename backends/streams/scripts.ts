@@ -11,7 +11,7 @@ export const BLOCKED: Script = {
   keys: ["stream", "lanes", "turns"],
   repeatable: true,
   publishes: false,
-  sha: "d1c983d47b6d4537d5a3ca2359ca5030d06bc929",
+  sha: "bc8295b84090d219f29710d75d37d901dba18993",
   source: `local stream, lanes, turns = unpack(KEYS, 1, 3)
 local group, after, most = unpack(ARGV, 1, 3)
 local c = redis.call
@@ -35,17 +35,18 @@ local PART = 1000
 local function each(command, key, items)
 for i = 1, #items, PART do c(command, key, unpack(items, i, math.min(i + PART - 1, #items))) end
 end
-local LONGEST = 40
+local LONGEST = 20
 local freed = false
+local function laneOf(text)
+return #text <= LONGEST and 'k' .. #text .. ':' .. text or 's' .. redis.sha1hex(text)
+end
 local function ordering(fields)
 local lane, over, after
 for i = 1, #fields, 2 do
 local name = fields[i]
 if name == 'orderingKey' then
 local text = fields[i + 1]
-if not lane and text ~= '' then
-lane = #text <= LONGEST and 'k' .. #text .. ':' .. text or 's' .. redis.sha1hex(text)
-end
+if not lane and text ~= '' then lane = laneOf(text) end
 elseif name == 'expires' then
 if over == nil then over = (tonumber(fields[i + 1]) or math.huge) <= now end
 elseif name == 'after' then
@@ -54,23 +55,38 @@ end
 end
 return lane, over, after
 end
+local function placeOf(id)
+local dash = string.find(id, '-', 1, true)
+return string.char(64 + dash) .. string.sub(id, 1, dash) .. string.char(64 + #id - dash) .. string.sub(id, dash + 1)
+end
+local function idAt(text, from)
+local dash = from + string.byte(text, from) - 64
+local last = dash + 1 + string.byte(text, dash + 1) - 64
+return string.sub(text, from + 1, dash) .. string.sub(text, dash + 2, last), last
+end
 local function memberOf(lane, tag, id, after)
-if tag == '' then return lane .. sortable(id) .. 'a' end
-return lane .. sortable(after or '0-0') .. 'r' .. sortable(id) .. 'r'
+if tag == '' then return lane .. placeOf(id) end
+return lane .. placeOf(after or '0-0') .. 'r' .. placeOf(id)
 end
 local function gateOf(lane, id, after) return memberOf('g', 'r', id, after) .. lane end
-local function partsOf(member)
-local last, due = string.sub(member, -1), nil
-if last ~= 'a' and last ~= 'r' then
-due = string.match(member, '@(%d+)$')
-member = string.sub(member, 1, -#due - 2)
-last = string.sub(member, -1)
+local DIGEST, REPLAYED = string.byte('sr', 1, 2)
+local function laneIn(member)
+if string.byte(member, 1) == DIGEST then return string.sub(member, 1, 41) end
+local colon = string.find(member, ':', 1, true)
+return string.sub(member, 1, colon + tonumber(string.sub(member, 2, colon - 1)))
 end
-return string.sub(member, 1, last == 'r' and -85 or -43), last == 'r' and 'r' or '', string.sub(member, -42, -2), member, due
+local function partsOf(member, lane)
+local name, last = idAt(member, #lane + 1)
+if string.byte(member, last + 1) == REPLAYED then
+name, last = idAt(member, last + 2)
+name = 'r' .. name
 end
-local function rangeOf(lane) return '[' .. lane, '(' .. lane .. ':' end
-local function groupOf(name, lanes, turns, again)
-return { name = name, lanes = lanes, turns = turns, again = again, touched = {} }
+if last == #member then return name, member end
+return name, string.sub(member, 1, last), string.sub(member, last + 2)
+end
+local function rangeOf(lane) return '[' .. lane, '(' .. lane .. 'Z' end
+local function groupOf(name, lanes, turns, again, next)
+return { name = name, lanes = lanes, turns = turns, again = again, next = next, touched = {} }
 end
 local function leave(g, names)
 local up, gone = {}, {}
@@ -78,10 +94,10 @@ for from = 1, #names, PART do
 local some = { unpack(names, from, math.min(from + PART - 1, #names)) }
 for i, value in ipairs(c('HMGET', g.turns, unpack(some))) do
 if value then
-local kind, member = string.match(value, '^%d*([|+])(.*)$')
+local member = string.sub(value, 2)
+local lane = laneIn(member)
 up[#up + 1], gone[#gone + 1] = some[i], member
-local lane = partsOf(member)
-g.touched[lane] = g.touched[lane] or kind == '+'
+g.touched[lane] = g.touched[lane] or string.sub(value, 1, 1) == '+'
 end
 end
 end
@@ -92,8 +108,7 @@ local function isUp(g, lane)
 local min, max = rangeOf(lane)
 local names = {}
 for _, member in ipairs(c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, PART)) do
-local _, tag, id = partsOf(member)
-names[#names + 1] = tag .. plain(id)
+names[#names + 1] = partsOf(member, lane)
 end
 for _, value in ipairs(#names > 0 and c('HMGET', g.turns, unpack(names)) or {}) do
 if value then return true end
@@ -101,26 +116,30 @@ end
 return false
 end
 local function advance(g)
-local up, due = {}, {}
+local up, fresh, due, nowText = {}, {}, {}, int(now)
 for lane, together in pairs(g.touched) do
 local min, max = rangeOf(lane)
 local first = c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, 1)[1]
 if first and not (together and isUp(g, lane)) then
-local _, tag, id, member, at = partsOf(first)
+local name, member, at = partsOf(first, lane)
 if at then
 c('ZREM', g.lanes, first)
 c('ZADD', g.lanes, 0, member)
+due[#due + 1] = at
+due[#due + 1] = string.byte(name, 1) == REPLAYED and 'r' .. sortable(string.sub(name, 2)) or sortable(name)
+else
+fresh[#fresh + 1] = nowText
+fresh[#fresh + 1] = name
 end
-up[#up + 1] = tag .. plain(id)
-up[#up + 1] = int(now) .. '|' .. member
-due[#due + 1] = at or 0
-due[#due + 1] = tag .. id
+up[#up + 1] = name
+up[#up + 1] = '|' .. member
 freed = true
 end
 end
 g.touched = {}
 each('HSET', g.turns, up)
 each('ZADD', g.again, due)
+each('ZADD', g.next, fresh)
 return #up
 end
 local function isBusy(g, lane)
@@ -130,8 +149,10 @@ end
 local function enter(g, lane, name, member)
 local free = not isBusy(g, lane)
 if free then c('HSET', g.turns, name, '|' .. member) end
-if free or not c('ZRANGEBYLEX', g.lanes, '[' .. member, '(' .. member .. 'A', 'LIMIT', 0, 1)[1] then
+if free then
 c('ZADD', g.lanes, 0, member)
+elseif not c('ZRANGEBYLEX', g.lanes, '[' .. member, '(' .. member .. 'A', 'LIMIT', 0, 1)[1] then
+c('ZADD', g.lanes, 0, member .. '@0')
 end
 return free
 end
@@ -227,11 +248,11 @@ return { n, id or '', redis.call('XLEN', stream) }`,
 /** Counts messages by where they are. */
 export const DEPTH: Script = {
   name: "depth",
-  keys: ["stream", "delayed", "expiring", "leases", "again", "replay", "dead", "lanes", "turns"],
+  keys: ["stream", "delayed", "expiring", "leases", "again", "replay", "dead", "lanes", "turns", "next"],
   repeatable: true,
   publishes: false,
-  sha: "0f1c45a171adc98b62b2364f9d7f1ceb896f6bc8",
-  source: `local stream, delayed, expiring, leases, again, replay, dead, lanes, turns = unpack(KEYS, 1, 9)
+  sha: "f737225ab85e22013363fc69929cfbe449bf8f59",
+  source: `local stream, delayed, expiring, leases, again, replay, dead, lanes, turns, next = unpack(KEYS, 1, 10)
 local group, most = unpack(ARGV, 1, 2)
 local c = redis.call
 local clock = c('TIME')
@@ -267,17 +288,18 @@ local PART = 1000
 local function each(command, key, items)
 for i = 1, #items, PART do c(command, key, unpack(items, i, math.min(i + PART - 1, #items))) end
 end
-local LONGEST = 40
+local LONGEST = 20
 local freed = false
+local function laneOf(text)
+return #text <= LONGEST and 'k' .. #text .. ':' .. text or 's' .. redis.sha1hex(text)
+end
 local function ordering(fields)
 local lane, over, after
 for i = 1, #fields, 2 do
 local name = fields[i]
 if name == 'orderingKey' then
 local text = fields[i + 1]
-if not lane and text ~= '' then
-lane = #text <= LONGEST and 'k' .. #text .. ':' .. text or 's' .. redis.sha1hex(text)
-end
+if not lane and text ~= '' then lane = laneOf(text) end
 elseif name == 'expires' then
 if over == nil then over = (tonumber(fields[i + 1]) or math.huge) <= now end
 elseif name == 'after' then
@@ -286,23 +308,38 @@ end
 end
 return lane, over, after
 end
+local function placeOf(id)
+local dash = string.find(id, '-', 1, true)
+return string.char(64 + dash) .. string.sub(id, 1, dash) .. string.char(64 + #id - dash) .. string.sub(id, dash + 1)
+end
+local function idAt(text, from)
+local dash = from + string.byte(text, from) - 64
+local last = dash + 1 + string.byte(text, dash + 1) - 64
+return string.sub(text, from + 1, dash) .. string.sub(text, dash + 2, last), last
+end
 local function memberOf(lane, tag, id, after)
-if tag == '' then return lane .. sortable(id) .. 'a' end
-return lane .. sortable(after or '0-0') .. 'r' .. sortable(id) .. 'r'
+if tag == '' then return lane .. placeOf(id) end
+return lane .. placeOf(after or '0-0') .. 'r' .. placeOf(id)
 end
 local function gateOf(lane, id, after) return memberOf('g', 'r', id, after) .. lane end
-local function partsOf(member)
-local last, due = string.sub(member, -1), nil
-if last ~= 'a' and last ~= 'r' then
-due = string.match(member, '@(%d+)$')
-member = string.sub(member, 1, -#due - 2)
-last = string.sub(member, -1)
+local DIGEST, REPLAYED = string.byte('sr', 1, 2)
+local function laneIn(member)
+if string.byte(member, 1) == DIGEST then return string.sub(member, 1, 41) end
+local colon = string.find(member, ':', 1, true)
+return string.sub(member, 1, colon + tonumber(string.sub(member, 2, colon - 1)))
 end
-return string.sub(member, 1, last == 'r' and -85 or -43), last == 'r' and 'r' or '', string.sub(member, -42, -2), member, due
+local function partsOf(member, lane)
+local name, last = idAt(member, #lane + 1)
+if string.byte(member, last + 1) == REPLAYED then
+name, last = idAt(member, last + 2)
+name = 'r' .. name
 end
-local function rangeOf(lane) return '[' .. lane, '(' .. lane .. ':' end
-local function groupOf(name, lanes, turns, again)
-return { name = name, lanes = lanes, turns = turns, again = again, touched = {} }
+if last == #member then return name, member end
+return name, string.sub(member, 1, last), string.sub(member, last + 2)
+end
+local function rangeOf(lane) return '[' .. lane, '(' .. lane .. 'Z' end
+local function groupOf(name, lanes, turns, again, next)
+return { name = name, lanes = lanes, turns = turns, again = again, next = next, touched = {} }
 end
 local function leave(g, names)
 local up, gone = {}, {}
@@ -310,10 +347,10 @@ for from = 1, #names, PART do
 local some = { unpack(names, from, math.min(from + PART - 1, #names)) }
 for i, value in ipairs(c('HMGET', g.turns, unpack(some))) do
 if value then
-local kind, member = string.match(value, '^%d*([|+])(.*)$')
+local member = string.sub(value, 2)
+local lane = laneIn(member)
 up[#up + 1], gone[#gone + 1] = some[i], member
-local lane = partsOf(member)
-g.touched[lane] = g.touched[lane] or kind == '+'
+g.touched[lane] = g.touched[lane] or string.sub(value, 1, 1) == '+'
 end
 end
 end
@@ -324,8 +361,7 @@ local function isUp(g, lane)
 local min, max = rangeOf(lane)
 local names = {}
 for _, member in ipairs(c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, PART)) do
-local _, tag, id = partsOf(member)
-names[#names + 1] = tag .. plain(id)
+names[#names + 1] = partsOf(member, lane)
 end
 for _, value in ipairs(#names > 0 and c('HMGET', g.turns, unpack(names)) or {}) do
 if value then return true end
@@ -333,26 +369,30 @@ end
 return false
 end
 local function advance(g)
-local up, due = {}, {}
+local up, fresh, due, nowText = {}, {}, {}, int(now)
 for lane, together in pairs(g.touched) do
 local min, max = rangeOf(lane)
 local first = c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, 1)[1]
 if first and not (together and isUp(g, lane)) then
-local _, tag, id, member, at = partsOf(first)
+local name, member, at = partsOf(first, lane)
 if at then
 c('ZREM', g.lanes, first)
 c('ZADD', g.lanes, 0, member)
+due[#due + 1] = at
+due[#due + 1] = string.byte(name, 1) == REPLAYED and 'r' .. sortable(string.sub(name, 2)) or sortable(name)
+else
+fresh[#fresh + 1] = nowText
+fresh[#fresh + 1] = name
 end
-up[#up + 1] = tag .. plain(id)
-up[#up + 1] = int(now) .. '|' .. member
-due[#due + 1] = at or 0
-due[#due + 1] = tag .. id
+up[#up + 1] = name
+up[#up + 1] = '|' .. member
 freed = true
 end
 end
 g.touched = {}
 each('HSET', g.turns, up)
 each('ZADD', g.again, due)
+each('ZADD', g.next, fresh)
 return #up
 end
 local function isBusy(g, lane)
@@ -362,8 +402,10 @@ end
 local function enter(g, lane, name, member)
 local free = not isBusy(g, lane)
 if free then c('HSET', g.turns, name, '|' .. member) end
-if free or not c('ZRANGEBYLEX', g.lanes, '[' .. member, '(' .. member .. 'A', 'LIMIT', 0, 1)[1] then
+if free then
 c('ZADD', g.lanes, 0, member)
+elseif not c('ZRANGEBYLEX', g.lanes, '[' .. member, '(' .. member .. 'A', 'LIMIT', 0, 1)[1] then
+c('ZADD', g.lanes, 0, member .. '@0')
 end
 return free
 end
@@ -455,7 +497,7 @@ end
 ready = ready - math.max(0, c('ZCOUNT', expiring, '-inf', int(now)) - most)
 end
 end
-ready = ready + c('ZCOUNT', delayed, '-inf', int(now)) + c('ZCOUNT', again, '-inf', int(now))
+ready = ready + c('ZCOUNT', delayed, '-inf', int(now)) + c('ZCOUNT', again, '-inf', int(now)) + c('ZCARD', next)
 local waiting = c('ZCOUNT', delayed, '(' .. int(now), '+inf') + c('ZCOUNT', again, '(' .. int(now), '+inf')
 ready = ready - blocked
 blocked = blocked + c('ZCARD', lanes) - c('HLEN', turns)
@@ -653,11 +695,11 @@ return found`,
 /** Reads the first messages that a group has not settled, and changes nothing. */
 export const INSPECT_PEEK: Script = {
   name: "inspect_peek",
-  keys: ["stream", "delayed", "leases", "again", "replay"],
+  keys: ["stream", "delayed", "leases", "again", "replay", "next"],
   repeatable: true,
   publishes: false,
-  sha: "0b9fc15c1573a1f7fb205adb02ed8e3ff1dc9680",
-  source: `local stream, delayed, leases, again, replay = unpack(KEYS, 1, 5)
+  sha: "ca725f3a787bd122cbfeacf2716fe99ed5015b86",
+  source: `local stream, delayed, leases, again, replay, next = unpack(KEYS, 1, 6)
 local group, limit, bytes = unpack(ARGV, 1, 3)
 local c = redis.call
 local clock = c('TIME')
@@ -717,7 +759,7 @@ end
 local function stateOf(tag, id, consumer)
 if consumer == HOLD then
 local at = c('ZSCORE', again, tag .. sortable(id))
-if not at then return 'held' end
+if not at then return c('ZSCORE', next, tag .. id) and 'ready' or 'held' end
 return tonumber(at) > now and 'delayed' or 'ready'
 end
 local ends = c('ZSCORE', leases, consumer)
@@ -850,11 +892,11 @@ return count`,
 /** Leases messages, and takes over what leases that have ended leave behind. */
 export const RECEIVE: Script = {
   name: "receive",
-  keys: ["stream", "wake", "delayed", "expiring", "leases", "again", "replay", "settled", "lanes", "turns"],
+  keys: ["stream", "wake", "delayed", "expiring", "leases", "again", "replay", "settled", "lanes", "turns", "next"],
   repeatable: false,
   publishes: false,
-  sha: "4ac89e70ba3f9db30a117acda17a0ecedde77b7d",
-  source: `local stream, wake, delayed, expiring, leases, again, replay, settled, lanes, turns = unpack(KEYS, 1, 10)
+  sha: "38663beae621a4bb5b4b626a02d640241983fee4",
+  source: `local stream, wake, delayed, expiring, leases, again, replay, settled, lanes, turns, next = unpack(KEYS, 1, 11)
 local group, mine, registered, room, leaseMs, sweeping, channel, bytes, step, together = unpack(ARGV, 1, 10)
 local c = redis.call
 local clock = c('TIME')
@@ -969,17 +1011,18 @@ local function removeEntries(ids)
 each('XDEL', stream, ids)
 forgetExpiring(ids)
 end
-local LONGEST = 40
+local LONGEST = 20
 local freed = false
+local function laneOf(text)
+return #text <= LONGEST and 'k' .. #text .. ':' .. text or 's' .. redis.sha1hex(text)
+end
 local function ordering(fields)
 local lane, over, after
 for i = 1, #fields, 2 do
 local name = fields[i]
 if name == 'orderingKey' then
 local text = fields[i + 1]
-if not lane and text ~= '' then
-lane = #text <= LONGEST and 'k' .. #text .. ':' .. text or 's' .. redis.sha1hex(text)
-end
+if not lane and text ~= '' then lane = laneOf(text) end
 elseif name == 'expires' then
 if over == nil then over = (tonumber(fields[i + 1]) or math.huge) <= now end
 elseif name == 'after' then
@@ -988,23 +1031,38 @@ end
 end
 return lane, over, after
 end
+local function placeOf(id)
+local dash = string.find(id, '-', 1, true)
+return string.char(64 + dash) .. string.sub(id, 1, dash) .. string.char(64 + #id - dash) .. string.sub(id, dash + 1)
+end
+local function idAt(text, from)
+local dash = from + string.byte(text, from) - 64
+local last = dash + 1 + string.byte(text, dash + 1) - 64
+return string.sub(text, from + 1, dash) .. string.sub(text, dash + 2, last), last
+end
 local function memberOf(lane, tag, id, after)
-if tag == '' then return lane .. sortable(id) .. 'a' end
-return lane .. sortable(after or '0-0') .. 'r' .. sortable(id) .. 'r'
+if tag == '' then return lane .. placeOf(id) end
+return lane .. placeOf(after or '0-0') .. 'r' .. placeOf(id)
 end
 local function gateOf(lane, id, after) return memberOf('g', 'r', id, after) .. lane end
-local function partsOf(member)
-local last, due = string.sub(member, -1), nil
-if last ~= 'a' and last ~= 'r' then
-due = string.match(member, '@(%d+)$')
-member = string.sub(member, 1, -#due - 2)
-last = string.sub(member, -1)
+local DIGEST, REPLAYED = string.byte('sr', 1, 2)
+local function laneIn(member)
+if string.byte(member, 1) == DIGEST then return string.sub(member, 1, 41) end
+local colon = string.find(member, ':', 1, true)
+return string.sub(member, 1, colon + tonumber(string.sub(member, 2, colon - 1)))
 end
-return string.sub(member, 1, last == 'r' and -85 or -43), last == 'r' and 'r' or '', string.sub(member, -42, -2), member, due
+local function partsOf(member, lane)
+local name, last = idAt(member, #lane + 1)
+if string.byte(member, last + 1) == REPLAYED then
+name, last = idAt(member, last + 2)
+name = 'r' .. name
 end
-local function rangeOf(lane) return '[' .. lane, '(' .. lane .. ':' end
-local function groupOf(name, lanes, turns, again)
-return { name = name, lanes = lanes, turns = turns, again = again, touched = {} }
+if last == #member then return name, member end
+return name, string.sub(member, 1, last), string.sub(member, last + 2)
+end
+local function rangeOf(lane) return '[' .. lane, '(' .. lane .. 'Z' end
+local function groupOf(name, lanes, turns, again, next)
+return { name = name, lanes = lanes, turns = turns, again = again, next = next, touched = {} }
 end
 local function leave(g, names)
 local up, gone = {}, {}
@@ -1012,10 +1070,10 @@ for from = 1, #names, PART do
 local some = { unpack(names, from, math.min(from + PART - 1, #names)) }
 for i, value in ipairs(c('HMGET', g.turns, unpack(some))) do
 if value then
-local kind, member = string.match(value, '^%d*([|+])(.*)$')
+local member = string.sub(value, 2)
+local lane = laneIn(member)
 up[#up + 1], gone[#gone + 1] = some[i], member
-local lane = partsOf(member)
-g.touched[lane] = g.touched[lane] or kind == '+'
+g.touched[lane] = g.touched[lane] or string.sub(value, 1, 1) == '+'
 end
 end
 end
@@ -1026,8 +1084,7 @@ local function isUp(g, lane)
 local min, max = rangeOf(lane)
 local names = {}
 for _, member in ipairs(c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, PART)) do
-local _, tag, id = partsOf(member)
-names[#names + 1] = tag .. plain(id)
+names[#names + 1] = partsOf(member, lane)
 end
 for _, value in ipairs(#names > 0 and c('HMGET', g.turns, unpack(names)) or {}) do
 if value then return true end
@@ -1035,26 +1092,30 @@ end
 return false
 end
 local function advance(g)
-local up, due = {}, {}
+local up, fresh, due, nowText = {}, {}, {}, int(now)
 for lane, together in pairs(g.touched) do
 local min, max = rangeOf(lane)
 local first = c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, 1)[1]
 if first and not (together and isUp(g, lane)) then
-local _, tag, id, member, at = partsOf(first)
+local name, member, at = partsOf(first, lane)
 if at then
 c('ZREM', g.lanes, first)
 c('ZADD', g.lanes, 0, member)
+due[#due + 1] = at
+due[#due + 1] = string.byte(name, 1) == REPLAYED and 'r' .. sortable(string.sub(name, 2)) or sortable(name)
+else
+fresh[#fresh + 1] = nowText
+fresh[#fresh + 1] = name
 end
-up[#up + 1] = tag .. plain(id)
-up[#up + 1] = int(now) .. '|' .. member
-due[#due + 1] = at or 0
-due[#due + 1] = tag .. id
+up[#up + 1] = name
+up[#up + 1] = '|' .. member
 freed = true
 end
 end
 g.touched = {}
 each('HSET', g.turns, up)
 each('ZADD', g.again, due)
+each('ZADD', g.next, fresh)
 return #up
 end
 local function orderedGroups(groups)
@@ -1062,7 +1123,7 @@ local found = {}
 for _, is in ipairs(groups) do
 local prefix = string.sub(expiring, 1, -#'expiring' - 1) .. 'group:' .. is.name .. ':'
 if is.pending > 0 and redis.pcall('EXISTS', prefix .. 'lanes') == 1 then
-found[#found + 1] = groupOf(is.name, prefix .. 'lanes', prefix .. 'turns', prefix .. 'again')
+found[#found + 1] = groupOf(is.name, prefix .. 'lanes', prefix .. 'turns', prefix .. 'again', prefix .. 'next')
 end
 end
 return found
@@ -1082,6 +1143,7 @@ each('ZREM', g.lanes, c('ZRANGEBYLEX', g.lanes, '[' .. member, '(' .. member .. 
 end
 if row then c('XACK', stream, g.name, id) end
 c('ZREM', g.again, sortable(id))
+c('ZREM', g.next, id)
 end
 end
 end
@@ -1132,15 +1194,13 @@ if c('PTTL', leases) < left then c('PEXPIRE', leases, int(left)) end
 end
 local function backInTurn(g, key, id, due, attempts, name)
 local value = c('HGET', g.turns, name)
-local member = value and string.match(value, '^%d*%+(.*)$')
-if not member then return false end
+if not value or string.sub(value, 1, 1) ~= '+' then return false end
+local member = string.sub(value, 2)
 c('XCLAIM', key, group, HOLD, 0, id, 'RETRYCOUNT', attempts, 'JUSTID')
 c('HDEL', g.turns, name)
-if due ~= 0 then
 c('ZREM', g.lanes, member)
 c('ZADD', g.lanes, 0, member .. '@' .. due)
-end
-g.touched[partsOf(member)] = true
+g.touched[laneIn(member)] = true
 return true
 end
 local MOVED = 500
@@ -1164,7 +1224,7 @@ expire(EXPIRED)
 local expiryFreed = freed
 local streams = { { stream, '' } }
 if c('EXISTS', replay) == 1 then streams[2] = { replay, 'r' } end
-local g = groupOf(group, lanes, turns, again)
+local g = groupOf(group, lanes, turns, again, next)
 local function isBusy(g, lane)
 local min, max = rangeOf(lane)
 return c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, 1)[1]
@@ -1172,8 +1232,10 @@ end
 local function enter(g, lane, name, member)
 local free = not isBusy(g, lane)
 if free then c('HSET', g.turns, name, '|' .. member) end
-if free or not c('ZRANGEBYLEX', g.lanes, '[' .. member, '(' .. member .. 'A', 'LIMIT', 0, 1)[1] then
+if free then
 c('ZADD', g.lanes, 0, member)
+elseif not c('ZRANGEBYLEX', g.lanes, '[' .. member, '(' .. member .. 'A', 'LIMIT', 0, 1)[1] then
+c('ZADD', g.lanes, 0, member .. '@0')
 end
 return free
 end
@@ -1185,7 +1247,7 @@ rows = redis.pcall('XPENDING', s[1], group, from, '+', 1000, HOLD)
 if rows.err then return end
 for _, row in ipairs(rows) do
 local id, member = row[1], s[2] .. sortable(row[1])
-if not c('ZSCORE', g.again, member) then
+if not c('ZSCORE', g.again, member) and not c('ZSCORE', g.next, s[2] .. id) then
 local entry = c('XRANGE', s[1], id, id)[1]
 local lane, _, after = ordering(entry and entry[2] or {})
 local name = s[2] .. id
@@ -1228,7 +1290,7 @@ end
 end
 end
 local waiting = c('ZCARD', g.lanes) - c('HLEN', g.turns)
-if held > c('ZCARD', again) + waiting then
+if held > c('ZCARD', again) + c('ZCARD', g.next) + waiting then
 for _, s in ipairs(streams) do findHeld(g, s) end
 end
 findDone(g)
@@ -1238,11 +1300,18 @@ local ordered = c('EXISTS', lanes) == 1
 local out, n, dropped, given, spent = { now }, 1, false, 0, 0
 local function detailsOf(fields)
 local count = #fields
-if count > 4 or count == 4 and fields[3] ~= 'id' then return ordering(fields) end
+if count == 2 or count == 4 and fields[3] == 'id' then return end
+local last = fields[count - 1] == 'orderingKey' and fields[count] ~= ''
+if last and fields[1] == 'data' and (count == 4 or count == 6 and fields[3] == 'id') then return laneOf(fields[count]) end
+return ordering(fields)
 end
-local function blockedFor(value, id, attempts)
-local free = value and attempts == 1 and tonumber(string.match(value, '^%d+'))
-local visible = free and tonumber(string.match(id, '^%d+'))
+local function isOver(fields)
+if #fields == 4 or #fields == 6 and fields[3] == 'id' then return false end
+local _, over = ordering(fields)
+return over
+end
+local function blockedFor(free, id, attempts)
+local visible = free and attempts == 1 and tonumber(string.match(id, '^%d+'))
 return visible and visible <= free and visible > free - 31536000000 and int(free - visible) or nil
 end
 local function give(key, tag, entry, attempts, lane, blocked)
@@ -1281,16 +1350,15 @@ c('XACK', key, group, id)
 dropped = true
 end
 local inTurn = {}
-local function join(lane, name, value)
-local free, head = string.match(value, '^(%d*)[|+](.*)$')
+local function join(lane, name, head, free)
 local _, max = rangeOf(lane)
 local waiting = c('ZRANGEBYLEX', lanes, '(' .. head, max, 'LIMIT', 0, together - 1)
 local count, open = 1, #waiting < together - 1
-c('HSET', turns, name, free .. '+' .. head)
+c('HSET', turns, name, '+' .. head)
 for _, found in ipairs(waiting) do
-local _, tag, id, member, at = partsOf(found)
-local key = tag == 'r' and replay or stream
-id = plain(id)
+local id, member, at = partsOf(found, lane)
+local key, tag = stream, ''
+if string.byte(id, 1) == REPLAYED then key, tag, id = replay, 'r', string.sub(id, 2) end
 local held = redis.pcall('XPENDING', key, group, id, id, 1)[1]
 if not hasRoom() or at and tonumber(at) > now or held and held[2] ~= HOLD then
 open = false
@@ -1303,14 +1371,14 @@ if over then drop(key, id) elseif held and not fields then c('XACK', key, group,
 if over or not fields or at then c('ZREM', lanes, found) end
 if fields and not over then
 if at then c('ZADD', lanes, 0, member) end
-c('HSET', turns, tag .. id, int(now) .. '+' .. member)
-give(key, tag, entry, held[4] + 1, lane, blockedFor(int(now) .. '+', id, held[4] + 1))
+c('HSET', turns, tag .. id, '+' .. member)
+give(key, tag, entry, held[4] + 1, lane, blockedFor(free or now, id, held[4] + 1))
 count = count + 1
 end
 end
 inTurn[lane] = open and count or nil
 end
-local function claim(key, tag, id, attempts, value)
+local function claim(key, tag, id, attempts, value, free)
 local entry = c('XCLAIM', key, group, mine, 0, id)[1]
 local fields = entry and entry[2]
 local lane, over, after
@@ -1325,8 +1393,10 @@ if value then leave(g, { tag .. id }) end
 elseif lane and not value and not enter(g, lane, tag .. id, memberOf(lane, tag, id, after)) then
 c('XCLAIM', key, group, HOLD, 0, id, 'RETRYCOUNT', attempts - 1, 'JUSTID') -- a consumer of another kind had taken it
 else
-give(key, tag, entry, attempts, lane, blockedFor(value, id, attempts))
-if lane and together > 1 then join(lane, tag .. id, value or '|' .. memberOf(lane, tag, id, after)) end
+give(key, tag, entry, attempts, lane, blockedFor(free, id, attempts))
+if lane and together > 1 then
+join(lane, tag .. id, value and string.sub(value, 2) or memberOf(lane, tag, id, after), free)
+end
 end
 end
 local ended = c('ZRANGEBYSCORE', leases, '-inf', int(now), 'LIMIT', 0, ENDED)
@@ -1357,9 +1427,30 @@ unfinished = true
 end
 end
 advance(g)
-local function takeAgain()
-repeat
-local members = hasRoom() and c('ZRANGEBYSCORE', again, '-inf', int(now), 'LIMIT', 0, room) or {}
+local strangers
+local function strange()
+if strangers == nil then
+strangers = false
+local pending = redis.pcall('XPENDING', stream, group)
+for _, consumer in ipairs(pending[4] or {}) do
+if consumer[1] ~= HOLD and string.sub(consumer[1], 1, 6) ~= LEASE_PREFIX then strangers = true end
+end
+end
+return strangers
+end
+local function takeHeld(name, value, free)
+local key, tag, id = stream, '', name
+if string.sub(name, 1, 1) == 'r' then key, tag, id = replay, 'r', string.sub(name, 2) end
+local held = redis.pcall('XPENDING', key, group, id, id, 1)[1]
+if held and held[2] == HOLD then
+claim(key, tag, id, held[4] + 1, value, free)
+elseif value then
+leave(g, { name }) -- a consumer of another kind has it, or has settled it
+end
+end
+local function takeAgain(most)
+if not hasRoom() or most == 0 then return false end
+local members = c('ZRANGEBYSCORE', again, '-inf', int(now), 'LIMIT', 0, most)
 local names, values = {}, {}
 for i, member in ipairs(members) do
 local replayed = string.sub(member, 1, 1) == 'r'
@@ -1368,19 +1459,68 @@ end
 if ordered and #names > 0 then values = c('HMGET', turns, unpack(names)) end
 for i, member in ipairs(members) do
 if not hasRoom() then break end
-local key, tag, id = stream, '', names[i]
-if string.sub(id, 1, 1) == 'r' then key, tag, id = replay, 'r', string.sub(id, 2) end
-local held = redis.pcall('XPENDING', key, group, id, id, 1)[1]
 c('ZREM', again, member)
-if held and held[2] == HOLD then
-claim(key, tag, id, held[4] + 1, values[i])
-elseif values[i] then
-leave(g, { names[i] }) -- a consumer of another kind has it, or has settled it
+takeHeld(names[i], values[i])
+end
+advance(g)
+return #members == most
+end
+local function takeFresh(ids, free)
+local values = together > 1 and c('HMGET', turns, unpack(ids))
+local claim, found = { 'XCLAIM', stream, group, mine, 0, unpack(ids) }, {}
+claim[#claim + 1] = 'RETRYCOUNT'
+claim[#claim + 1] = 1
+local entries = c(unpack(claim))
+for i = 1, #entries do
+local id, fields = entries[i] and entries[i][1], entries[i] and entries[i][2]
+if fields and isOver(fields) then
+found[id] = 'over'
+drop(stream, id)
+leave(g, { id })
+elseif fields and hasRoom() then
+found[id] = 'given'
+give(stream, '', entries[i], 1, true, blockedFor(free[id], id, 1))
+elseif fields then
+c('XCLAIM', stream, group, HOLD, 0, id, 'RETRYCOUNT', 0, 'JUSTID')
+c('ZADD', next, int(free[id]), id)
+found[id] = 'back'
 end
 end
-until advance(g) == 0
+for i, id in ipairs(ids) do
+if not found[id] then
+c('XACK', stream, group, id) -- somebody trimmed the entry away
+leave(g, { id })
+elseif values and values[i] and found[id] == 'given' then
+local member = string.sub(values[i], 2)
+join(laneIn(member), id, member, free[id])
 end
-takeAgain()
+end
+end
+local function takeNext()
+local count = math.min(room, step)
+while ordered and hasRoom() do
+local popped = c('ZPOPMIN', next, count)
+if #popped == 0 then return end
+local ids, free, some = {}, {}, {}
+for i = 1, #popped, 2 do
+local name = popped[i]
+free[name] = tonumber(popped[i + 1])
+if string.sub(name, 1, 1) == 'r' or strange() then some[#some + 1] = name else ids[#ids + 1] = name end
+end
+if #ids > 0 then takeFresh(ids, free) end
+for i, value in ipairs(#some > 0 and c('HMGET', turns, unpack(some)) or {}) do
+if hasRoom() then takeHeld(some[i], value, free[some[i]]) else c('ZADD', next, int(free[some[i]]), some[i]) end
+end
+advance(g)
+count = given == 0 and room or math.max(1, math.min(room, math.floor((bytes - spent) * given / math.max(1, spent))))
+end
+end
+if takeAgain(math.ceil(room / 2)) then
+takeNext()
+takeAgain(room)
+else
+takeNext()
+end
 local returned, opened, cut, passed, passedBytes = false, false, false, 0, 0
 local known = {}
 local function hold(key, ids)
@@ -1395,28 +1535,32 @@ known[lane] = true
 return taken
 end
 local function openGates(max)
-local found, up, due, members = c('ZRANGEBYLEX', lanes, '[g', max), {}, {}, {}
+local found, up, fresh, members = c('ZRANGEBYLEX', lanes, '[g', max), {}, {}, {}
 each('ZREM', lanes, found)
 for i, gate in ipairs(found) do
-local lane, id = string.sub(gate, 86), string.sub(gate, 44, 84)
-local member = lane .. string.sub(gate, 2, 85)
+local _, behind = idAt(gate, 2)
+local id, last = idAt(gate, behind + 2)
+local lane = string.sub(gate, last + 1)
+local member = lane .. string.sub(gate, 2, last)
 inTurn[lane] = nil
 if not isTaken(lane) then
-up[#up + 1] = 'r' .. plain(id)
+up[#up + 1] = 'r' .. id
 up[#up + 1] = '|' .. member
-due[#due + 1] = 0
-due[#due + 1] = 'r' .. id
+fresh[#fresh + 1] = int(now)
+fresh[#fresh + 1] = 'r' .. id
 opened = true
 end
 members[2 * i - 1], members[2 * i] = 0, member
 end
 each('ZADD', lanes, members)
 each('HSET', turns, up)
-each('ZADD', again, due)
+each('ZADD', next, fresh)
 end
 local function firstGate()
 local gate = c('ZRANGEBYLEX', lanes, '[g', '(h', 'LIMIT', 0, 1)[1]
-return gate and string.sub(gate, 2, 42)
+if not gate then return end
+local _, last = idAt(gate, 2)
+return string.sub(gate, 2, last)
 end
 local function read(key, tag)
 local count = math.min(room, step)
@@ -1427,7 +1571,7 @@ if new and new.err then
 if key ~= stream then return end
 if not string.find(new.err, 'NOGROUP', 1, true) then return new end
 c('XGROUP', 'CREATE', stream, group, '0', 'MKSTREAM')
-c('DEL', settled, lanes, turns) -- whatever is kept, this group has not settled it, and has nothing in hand
+c('DEL', settled, lanes, turns, next) -- whatever is kept, this group has not settled it, and has nothing in hand
 new = c('XREADGROUP', 'GROUP', group, mine, 'COUNT', count, 'STREAMS', key, '>')
 end
 local entries = new and new[1][2] or {}
@@ -1448,8 +1592,8 @@ held[#held + 1] = id
 members[#members + 1] = 0
 members[#members + 1] = gateOf(lane, id, after)
 else
-if gate and gate < sortable(id) then
-openGates('(g' .. sortable(id))
+if gate and gate < placeOf(id) then
+openGates('(g' .. placeOf(id))
 gate = firstGate()
 end
 local member, turn = memberOf(lane, tag, id), inTurn[lane]
@@ -1494,7 +1638,7 @@ cut = true
 end
 local refused = streams[2] and read(replay, 'r') or read(stream, '')
 if refused then return refused end
-if opened then takeAgain() end
+if opened then takeNext() end
 if returned or expiryFreed or freed and not hasRoom() then wakeReaders(wake, channel) end
 if n > 1 then
 c('ZADD', leases, int(from(leaseMs)), mine)
@@ -1643,7 +1787,7 @@ export const SEND: Script = {
   keys: ["stream", "sent", "delayed", "ids", "expiring", "wake", "settled"],
   repeatable: false,
   publishes: true,
-  sha: "a2616bf1d5ef7fec8d2c923c80e845a659456d79",
+  sha: "e02b993c5cc4ba71c5c2199953d382c994df2be9",
   source: `local stream, sent, delayed, ids, expiring, wake, settled = unpack(KEYS, 1, 7)
 local token, slot, channel, remember, limit, overflow, window, keep, trimming, ordered = unpack(ARGV, 1, 10)
 local taken = 10
@@ -1818,17 +1962,18 @@ removeEntries(rest)
 forgetExpiring(passed)
 end
 local HOLD = 'given-back'
-local LONGEST = 40
+local LONGEST = 20
 local freed = false
+local function laneOf(text)
+return #text <= LONGEST and 'k' .. #text .. ':' .. text or 's' .. redis.sha1hex(text)
+end
 local function ordering(fields)
 local lane, over, after
 for i = 1, #fields, 2 do
 local name = fields[i]
 if name == 'orderingKey' then
 local text = fields[i + 1]
-if not lane and text ~= '' then
-lane = #text <= LONGEST and 'k' .. #text .. ':' .. text or 's' .. redis.sha1hex(text)
-end
+if not lane and text ~= '' then lane = laneOf(text) end
 elseif name == 'expires' then
 if over == nil then over = (tonumber(fields[i + 1]) or math.huge) <= now end
 elseif name == 'after' then
@@ -1837,23 +1982,38 @@ end
 end
 return lane, over, after
 end
+local function placeOf(id)
+local dash = string.find(id, '-', 1, true)
+return string.char(64 + dash) .. string.sub(id, 1, dash) .. string.char(64 + #id - dash) .. string.sub(id, dash + 1)
+end
+local function idAt(text, from)
+local dash = from + string.byte(text, from) - 64
+local last = dash + 1 + string.byte(text, dash + 1) - 64
+return string.sub(text, from + 1, dash) .. string.sub(text, dash + 2, last), last
+end
 local function memberOf(lane, tag, id, after)
-if tag == '' then return lane .. sortable(id) .. 'a' end
-return lane .. sortable(after or '0-0') .. 'r' .. sortable(id) .. 'r'
+if tag == '' then return lane .. placeOf(id) end
+return lane .. placeOf(after or '0-0') .. 'r' .. placeOf(id)
 end
 local function gateOf(lane, id, after) return memberOf('g', 'r', id, after) .. lane end
-local function partsOf(member)
-local last, due = string.sub(member, -1), nil
-if last ~= 'a' and last ~= 'r' then
-due = string.match(member, '@(%d+)$')
-member = string.sub(member, 1, -#due - 2)
-last = string.sub(member, -1)
+local DIGEST, REPLAYED = string.byte('sr', 1, 2)
+local function laneIn(member)
+if string.byte(member, 1) == DIGEST then return string.sub(member, 1, 41) end
+local colon = string.find(member, ':', 1, true)
+return string.sub(member, 1, colon + tonumber(string.sub(member, 2, colon - 1)))
 end
-return string.sub(member, 1, last == 'r' and -85 or -43), last == 'r' and 'r' or '', string.sub(member, -42, -2), member, due
+local function partsOf(member, lane)
+local name, last = idAt(member, #lane + 1)
+if string.byte(member, last + 1) == REPLAYED then
+name, last = idAt(member, last + 2)
+name = 'r' .. name
 end
-local function rangeOf(lane) return '[' .. lane, '(' .. lane .. ':' end
-local function groupOf(name, lanes, turns, again)
-return { name = name, lanes = lanes, turns = turns, again = again, touched = {} }
+if last == #member then return name, member end
+return name, string.sub(member, 1, last), string.sub(member, last + 2)
+end
+local function rangeOf(lane) return '[' .. lane, '(' .. lane .. 'Z' end
+local function groupOf(name, lanes, turns, again, next)
+return { name = name, lanes = lanes, turns = turns, again = again, next = next, touched = {} }
 end
 local function leave(g, names)
 local up, gone = {}, {}
@@ -1861,10 +2021,10 @@ for from = 1, #names, PART do
 local some = { unpack(names, from, math.min(from + PART - 1, #names)) }
 for i, value in ipairs(c('HMGET', g.turns, unpack(some))) do
 if value then
-local kind, member = string.match(value, '^%d*([|+])(.*)$')
+local member = string.sub(value, 2)
+local lane = laneIn(member)
 up[#up + 1], gone[#gone + 1] = some[i], member
-local lane = partsOf(member)
-g.touched[lane] = g.touched[lane] or kind == '+'
+g.touched[lane] = g.touched[lane] or string.sub(value, 1, 1) == '+'
 end
 end
 end
@@ -1875,8 +2035,7 @@ local function isUp(g, lane)
 local min, max = rangeOf(lane)
 local names = {}
 for _, member in ipairs(c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, PART)) do
-local _, tag, id = partsOf(member)
-names[#names + 1] = tag .. plain(id)
+names[#names + 1] = partsOf(member, lane)
 end
 for _, value in ipairs(#names > 0 and c('HMGET', g.turns, unpack(names)) or {}) do
 if value then return true end
@@ -1884,26 +2043,30 @@ end
 return false
 end
 local function advance(g)
-local up, due = {}, {}
+local up, fresh, due, nowText = {}, {}, {}, int(now)
 for lane, together in pairs(g.touched) do
 local min, max = rangeOf(lane)
 local first = c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, 1)[1]
 if first and not (together and isUp(g, lane)) then
-local _, tag, id, member, at = partsOf(first)
+local name, member, at = partsOf(first, lane)
 if at then
 c('ZREM', g.lanes, first)
 c('ZADD', g.lanes, 0, member)
+due[#due + 1] = at
+due[#due + 1] = string.byte(name, 1) == REPLAYED and 'r' .. sortable(string.sub(name, 2)) or sortable(name)
+else
+fresh[#fresh + 1] = nowText
+fresh[#fresh + 1] = name
 end
-up[#up + 1] = tag .. plain(id)
-up[#up + 1] = int(now) .. '|' .. member
-due[#due + 1] = at or 0
-due[#due + 1] = tag .. id
+up[#up + 1] = name
+up[#up + 1] = '|' .. member
 freed = true
 end
 end
 g.touched = {}
 each('HSET', g.turns, up)
 each('ZADD', g.again, due)
+each('ZADD', g.next, fresh)
 return #up
 end
 local function orderedGroups(groups)
@@ -1911,7 +2074,7 @@ local found = {}
 for _, is in ipairs(groups) do
 local prefix = string.sub(expiring, 1, -#'expiring' - 1) .. 'group:' .. is.name .. ':'
 if is.pending > 0 and redis.pcall('EXISTS', prefix .. 'lanes') == 1 then
-found[#found + 1] = groupOf(is.name, prefix .. 'lanes', prefix .. 'turns', prefix .. 'again')
+found[#found + 1] = groupOf(is.name, prefix .. 'lanes', prefix .. 'turns', prefix .. 'again', prefix .. 'next')
 end
 end
 return found
@@ -1931,6 +2094,7 @@ each('ZREM', g.lanes, c('ZRANGEBYLEX', g.lanes, '[' .. member, '(' .. member .. 
 end
 if row then c('XACK', stream, g.name, id) end
 c('ZREM', g.again, sortable(id))
+c('ZREM', g.next, id)
 end
 end
 end
@@ -2168,11 +2332,11 @@ return answer`,
 /** Settles deliveries. */
 export const SETTLE: Script = {
   name: "settle",
-  keys: ["stream", "wake", "leases", "again", "replay", "dead", "expiring", "settled", "lanes", "turns"],
+  keys: ["stream", "wake", "leases", "again", "replay", "dead", "expiring", "settled", "lanes", "turns", "next"],
   repeatable: false,
   publishes: false,
-  sha: "06309ba2095fe3b8993cf36f4f2d77b53e7f1489",
-  source: `local stream, wake, leases, again, replay, dead, expiring, settled, lanes, turns = unpack(KEYS, 1, 10)
+  sha: "6915443e71e8185757f67bde5e0bcc28a7180ba3",
+  source: `local stream, wake, leases, again, replay, dead, expiring, settled, lanes, turns, next = unpack(KEYS, 1, 11)
 local group, channel, keep = unpack(ARGV, 1, 3)
 local taken = 3
 local c = redis.call
@@ -2330,17 +2494,18 @@ end
 for _, text in ipairs(fields) do command[#command + 1] = text end
 return command
 end
-local LONGEST = 40
+local LONGEST = 20
 local freed = false
+local function laneOf(text)
+return #text <= LONGEST and 'k' .. #text .. ':' .. text or 's' .. redis.sha1hex(text)
+end
 local function ordering(fields)
 local lane, over, after
 for i = 1, #fields, 2 do
 local name = fields[i]
 if name == 'orderingKey' then
 local text = fields[i + 1]
-if not lane and text ~= '' then
-lane = #text <= LONGEST and 'k' .. #text .. ':' .. text or 's' .. redis.sha1hex(text)
-end
+if not lane and text ~= '' then lane = laneOf(text) end
 elseif name == 'expires' then
 if over == nil then over = (tonumber(fields[i + 1]) or math.huge) <= now end
 elseif name == 'after' then
@@ -2349,23 +2514,38 @@ end
 end
 return lane, over, after
 end
+local function placeOf(id)
+local dash = string.find(id, '-', 1, true)
+return string.char(64 + dash) .. string.sub(id, 1, dash) .. string.char(64 + #id - dash) .. string.sub(id, dash + 1)
+end
+local function idAt(text, from)
+local dash = from + string.byte(text, from) - 64
+local last = dash + 1 + string.byte(text, dash + 1) - 64
+return string.sub(text, from + 1, dash) .. string.sub(text, dash + 2, last), last
+end
 local function memberOf(lane, tag, id, after)
-if tag == '' then return lane .. sortable(id) .. 'a' end
-return lane .. sortable(after or '0-0') .. 'r' .. sortable(id) .. 'r'
+if tag == '' then return lane .. placeOf(id) end
+return lane .. placeOf(after or '0-0') .. 'r' .. placeOf(id)
 end
 local function gateOf(lane, id, after) return memberOf('g', 'r', id, after) .. lane end
-local function partsOf(member)
-local last, due = string.sub(member, -1), nil
-if last ~= 'a' and last ~= 'r' then
-due = string.match(member, '@(%d+)$')
-member = string.sub(member, 1, -#due - 2)
-last = string.sub(member, -1)
+local DIGEST, REPLAYED = string.byte('sr', 1, 2)
+local function laneIn(member)
+if string.byte(member, 1) == DIGEST then return string.sub(member, 1, 41) end
+local colon = string.find(member, ':', 1, true)
+return string.sub(member, 1, colon + tonumber(string.sub(member, 2, colon - 1)))
 end
-return string.sub(member, 1, last == 'r' and -85 or -43), last == 'r' and 'r' or '', string.sub(member, -42, -2), member, due
+local function partsOf(member, lane)
+local name, last = idAt(member, #lane + 1)
+if string.byte(member, last + 1) == REPLAYED then
+name, last = idAt(member, last + 2)
+name = 'r' .. name
 end
-local function rangeOf(lane) return '[' .. lane, '(' .. lane .. ':' end
-local function groupOf(name, lanes, turns, again)
-return { name = name, lanes = lanes, turns = turns, again = again, touched = {} }
+if last == #member then return name, member end
+return name, string.sub(member, 1, last), string.sub(member, last + 2)
+end
+local function rangeOf(lane) return '[' .. lane, '(' .. lane .. 'Z' end
+local function groupOf(name, lanes, turns, again, next)
+return { name = name, lanes = lanes, turns = turns, again = again, next = next, touched = {} }
 end
 local function leave(g, names)
 local up, gone = {}, {}
@@ -2373,10 +2553,10 @@ for from = 1, #names, PART do
 local some = { unpack(names, from, math.min(from + PART - 1, #names)) }
 for i, value in ipairs(c('HMGET', g.turns, unpack(some))) do
 if value then
-local kind, member = string.match(value, '^%d*([|+])(.*)$')
+local member = string.sub(value, 2)
+local lane = laneIn(member)
 up[#up + 1], gone[#gone + 1] = some[i], member
-local lane = partsOf(member)
-g.touched[lane] = g.touched[lane] or kind == '+'
+g.touched[lane] = g.touched[lane] or string.sub(value, 1, 1) == '+'
 end
 end
 end
@@ -2387,8 +2567,7 @@ local function isUp(g, lane)
 local min, max = rangeOf(lane)
 local names = {}
 for _, member in ipairs(c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, PART)) do
-local _, tag, id = partsOf(member)
-names[#names + 1] = tag .. plain(id)
+names[#names + 1] = partsOf(member, lane)
 end
 for _, value in ipairs(#names > 0 and c('HMGET', g.turns, unpack(names)) or {}) do
 if value then return true end
@@ -2396,39 +2575,41 @@ end
 return false
 end
 local function advance(g)
-local up, due = {}, {}
+local up, fresh, due, nowText = {}, {}, {}, int(now)
 for lane, together in pairs(g.touched) do
 local min, max = rangeOf(lane)
 local first = c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, 1)[1]
 if first and not (together and isUp(g, lane)) then
-local _, tag, id, member, at = partsOf(first)
+local name, member, at = partsOf(first, lane)
 if at then
 c('ZREM', g.lanes, first)
 c('ZADD', g.lanes, 0, member)
+due[#due + 1] = at
+due[#due + 1] = string.byte(name, 1) == REPLAYED and 'r' .. sortable(string.sub(name, 2)) or sortable(name)
+else
+fresh[#fresh + 1] = nowText
+fresh[#fresh + 1] = name
 end
-up[#up + 1] = tag .. plain(id)
-up[#up + 1] = int(now) .. '|' .. member
-due[#due + 1] = at or 0
-due[#due + 1] = tag .. id
+up[#up + 1] = name
+up[#up + 1] = '|' .. member
 freed = true
 end
 end
 g.touched = {}
 each('HSET', g.turns, up)
 each('ZADD', g.again, due)
+each('ZADD', g.next, fresh)
 return #up
 end
 local function backInTurn(g, key, id, due, attempts, name)
 local value = c('HGET', g.turns, name)
-local member = value and string.match(value, '^%d*%+(.*)$')
-if not member then return false end
+if not value or string.sub(value, 1, 1) ~= '+' then return false end
+local member = string.sub(value, 2)
 c('XCLAIM', key, group, HOLD, 0, id, 'RETRYCOUNT', attempts, 'JUSTID')
 c('HDEL', g.turns, name)
-if due ~= 0 then
 c('ZREM', g.lanes, member)
 c('ZADD', g.lanes, 0, member .. '@' .. due)
-end
-g.touched[partsOf(member)] = true
+g.touched[laneIn(member)] = true
 return true
 end
 local function left() return taken < #ARGV end
@@ -2453,7 +2634,7 @@ end
 end
 return strangers
 end
-local g = groupOf(group, lanes, turns, again)
+local g = groupOf(group, lanes, turns, again, next)
 local ordered
 local function isOrdered()
 if ordered == nil then ordered = c('EXISTS', turns) == 1 end

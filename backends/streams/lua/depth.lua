@@ -3,7 +3,7 @@
 -- The server's own count of what a group has not read is wrong after a rewrite of the append-only file, a failover, or a
 -- removal: it is counted here, on whichever side of the group's place fewer stand, as far as one call goes.
 --
--- KEYS: stream, delayed, expiring, leases, again, replay, dead, lanes, turns
+-- KEYS: stream, delayed, expiring, leases, again, replay, dead, lanes, turns, next
 -- ARGV: group, most
 --   most: entries on each side that are counted
 -- Returns: ready, in flight, delayed, dead, blocked; where more are to be looked at for such as are blocked, the last entry
@@ -76,7 +76,7 @@ for _, key in ipairs({ stream, replay }) do
     ready = ready - math.max(0, c('ZCOUNT', expiring, '-inf', int(now)) - most)
   end
 end
-ready = ready + c('ZCOUNT', delayed, '-inf', int(now)) + c('ZCOUNT', again, '-inf', int(now))
+ready = ready + c('ZCOUNT', delayed, '-inf', int(now)) + c('ZCOUNT', again, '-inf', int(now)) + c('ZCARD', next)
 local waiting = c('ZCOUNT', delayed, '(' .. int(now), '+inf') + c('ZCOUNT', again, '(' .. int(now), '+inf')
 ready = ready - blocked
 blocked = blocked + c('ZCARD', lanes) - c('HLEN', turns)

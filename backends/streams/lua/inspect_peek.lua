@@ -1,7 +1,7 @@
 -- Reads the first messages that a group has not settled, and changes nothing. A group that does not exist has settled
 -- nothing.
 --
--- KEYS: stream, delayed, leases, again, replay
+-- KEYS: stream, delayed, leases, again, replay, next
 -- ARGV: group, limit, bytes
 --   limit: the most of each kind; bytes: the most in all, but for one message that is larger
 -- Returns: the server's time, then an array for each: what the group was given, what it was not, both of the replayed ones,
@@ -42,7 +42,7 @@ end
 local function stateOf(tag, id, consumer)
   if consumer == HOLD then
     local at = c('ZSCORE', again, tag .. sortable(id))
-    if not at then return 'held' end
+    if not at then return c('ZSCORE', next, tag .. id) and 'ready' or 'held' end
     return tonumber(at) > now and 'delayed' or 'ready'
   end
   local ends = c('ZSCORE', leases, consumer)

@@ -4,7 +4,7 @@
 -- consumer is leased until then. When the end has passed, the next receive takes it over under a lease of its own, one
 -- entry at a time and atomically, so that an entry never has two owners.
 --
--- KEYS: stream, wake, delayed, expiring, leases, again, replay, settled, lanes, turns
+-- KEYS: stream, wake, delayed, expiring, leases, again, replay, settled, lanes, turns, next
 -- ARGV: group, mine, registered, room, leaseMs, sweeping, channel, bytes, step, together
 --   mine: the lease's name; registered: `1` if the server has it already; room: the most messages; sweeping: `1` to look
 --   for entries without a lease; bytes: the most, but for one message that is larger; step: how many to read at first;
@@ -56,7 +56,7 @@ local expiryFreed = freed
 
 local streams = { { stream, '' } }
 if c('EXISTS', replay) == 1 then streams[2] = { replay, 'r' } end
-local g = groupOf(group, lanes, turns, again)
+local g = groupOf(group, lanes, turns, again, next)
 -- include: sweep
 if sweeping == '1' then sweep(g) end
 -- Whether the group has messages with ordering keys in hand.
@@ -70,8 +70,9 @@ local function drop(key, id)
 end
 -- include: together
 
--- Leases an entry that is pending. value: what `turns` says of it, where it has an ordering key and is up.
-local function claim(key, tag, id, attempts, value)
+-- Leases an entry that is pending. value: what `turns` says of it, where it has an ordering key and is up; free: when it
+-- came up, where that is known.
+local function claim(key, tag, id, attempts, value, free)
   local entry = c('XCLAIM', key, group, mine, 0, id)[1]
   local fields = entry and entry[2]
   local lane, over, after
@@ -86,8 +87,10 @@ local function claim(key, tag, id, attempts, value)
   elseif lane and not value and not enter(g, lane, tag .. id, memberOf(lane, tag, id, after)) then
     c('XCLAIM', key, group, HOLD, 0, id, 'RETRYCOUNT', attempts - 1, 'JUSTID') -- a consumer of another kind had taken it
   else
-    give(key, tag, entry, attempts, lane, blockedFor(value, id, attempts))
-    if lane and together > 1 then join(lane, tag .. id, value or '|' .. memberOf(lane, tag, id, after)) end
+    give(key, tag, entry, attempts, lane, blockedFor(free, id, attempts))
+    if lane and together > 1 then
+      join(lane, tag .. id, value and string.sub(value, 2) or memberOf(lane, tag, id, after), free)
+    end
   end
 end
 
@@ -121,36 +124,18 @@ for _, old in ipairs(ended) do
 end
 advance(g)
 
--- Leases what was given back, and what has come up behind a message that is done: again where that is gone, too.
-local function takeAgain()
-  repeat
-    local members = hasRoom() and c('ZRANGEBYSCORE', again, '-inf', int(now), 'LIMIT', 0, room) or {}
-    local names, values = {}, {}
-    for i, member in ipairs(members) do
-      local replayed = string.sub(member, 1, 1) == 'r'
-      names[i] = replayed and 'r' .. plain(string.sub(member, 2)) or plain(member)
-    end
-    if ordered and #names > 0 then values = c('HMGET', turns, unpack(names)) end
-    for i, member in ipairs(members) do
-      if not hasRoom() then break end
-      local key, tag, id = stream, '', names[i]
-      if string.sub(id, 1, 1) == 'r' then key, tag, id = replay, 'r', string.sub(id, 2) end
-      local held = redis.pcall('XPENDING', key, group, id, id, 1)[1]
-      c('ZREM', again, member)
-      if held and held[2] == HOLD then
-        claim(key, tag, id, held[4] + 1, values[i])
-      elseif values[i] then
-        leave(g, { names[i] }) -- a consumer of another kind has it, or has settled it
-      end
-    end
-  until advance(g) == 0
+-- include: taking
+if takeAgain(math.ceil(room / 2)) then
+  takeNext()
+  takeAgain(room)
+else
+  takeNext()
 end
-takeAgain()
 
 -- include: reading
 local refused = streams[2] and read(replay, 'r') or read(stream, '')
 if refused then return refused end
-if opened then takeAgain() end
+if opened then takeNext() end
 if returned or expiryFreed or freed and not hasRoom() then wakeReaders(wake, channel) end
 
 if n > 1 then

@@ -9,7 +9,7 @@
 -- What is done with an ordering key makes room for the next of its key. Of messages that were leased together, one that is
 -- given back takes its place among those that wait, and comes when none of them is leased any more.
 --
--- KEYS: stream, wake, leases, again, replay, dead, expiring, settled, lanes, turns
+-- KEYS: stream, wake, leases, again, replay, dead, expiring, settled, lanes, turns, next
 -- ARGV: group, channel, keep, ...
 --   keep: settled entries that stay; then any of `lease NAME OTHER REPEATED` (what follows is under it; OTHER: a lease
 --   that its entries may have moved to, or nothing; REPEATED: `1` where the answer of a first run was lost),
@@ -45,7 +45,7 @@ local function strange()
   end
   return strangers
 end
-local g = groupOf(group, lanes, turns, again)
+local g = groupOf(group, lanes, turns, again, next)
 -- Whether the group has messages with ordering keys in hand.
 local ordered
 local function isOrdered()

@@ -8,9 +8,11 @@ end
 local function enter(g, lane, name, member)
   local free = not isBusy(g, lane)
   if free then c('HSET', g.turns, name, '|' .. member) end
-  -- It may wait there already, with a time.
-  if free or not c('ZRANGEBYLEX', g.lanes, '[' .. member, '(' .. member .. 'A', 'LIMIT', 0, 1)[1] then
+  -- It may wait there already.
+  if free then
     c('ZADD', g.lanes, 0, member)
+  elseif not c('ZRANGEBYLEX', g.lanes, '[' .. member, '(' .. member .. 'A', 'LIMIT', 0, 1)[1] then
+    c('ZADD', g.lanes, 0, member .. '@0')
   end
   return free
 end

@@ -1,15 +1,23 @@
 -- What a receive has given so far. give(key, tag, entry, attempts, lane, blocked): adds a delivery to the answer.
 -- detailsOf(fields): what `ordering` says, of an entry that may have an ordering key or a time to live.
--- blockedFor(value, id, attempts): milliseconds that a message waited behind others, by what `turns` says of it.
+-- blockedFor(free, id, attempts): milliseconds that a message waited behind others, which were done at that time.
 -- include: lanes
 local out, n, dropped, given, spent = { now }, 1, false, 0, 0
 local function detailsOf(fields)
   local count = #fields
-  if count > 4 or count == 4 and fields[3] ~= 'id' then return ordering(fields) end
+  if count == 2 or count == 4 and fields[3] == 'id' then return end
+  local last = fields[count - 1] == 'orderingKey' and fields[count] ~= ''
+  if last and fields[1] == 'data' and (count == 4 or count == 6 and fields[3] == 'id') then return laneOf(fields[count]) end
+  return ordering(fields)
 end
-local function blockedFor(value, id, attempts)
-  local free = value and attempts == 1 and tonumber(string.match(value, '^%d+'))
-  local visible = free and tonumber(string.match(id, '^%d+'))
+-- Of an entry that is known to have an ordering key: whether its time to live is over.
+local function isOver(fields)
+  if #fields == 4 or #fields == 6 and fields[3] == 'id' then return false end
+  local _, over = ordering(fields)
+  return over
+end
+local function blockedFor(free, id, attempts)
+  local visible = free and attempts == 1 and tonumber(string.match(id, '^%d+'))
   -- An id may come from any publisher, and be no time.
   return visible and visible <= free and visible > free - 31536000000 and int(free - visible) or nil
 end

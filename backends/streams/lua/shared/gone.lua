@@ -11,7 +11,7 @@ local function orderedGroups(groups)
   for _, is in ipairs(groups) do
     local prefix = string.sub(expiring, 1, -#'expiring' - 1) .. 'group:' .. is.name .. ':'
     if is.pending > 0 and redis.pcall('EXISTS', prefix .. 'lanes') == 1 then
-      found[#found + 1] = groupOf(is.name, prefix .. 'lanes', prefix .. 'turns', prefix .. 'again')
+      found[#found + 1] = groupOf(is.name, prefix .. 'lanes', prefix .. 'turns', prefix .. 'again', prefix .. 'next')
     end
   end
   return found
@@ -31,6 +31,7 @@ local function goneFrom(ordered, id)
       end
       if row then c('XACK', stream, g.name, id) end
       c('ZREM', g.again, sortable(id))
+      c('ZREM', g.next, id)
     end
   end
 end

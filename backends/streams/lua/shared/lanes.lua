@@ -1,32 +1,36 @@
 -- Ordering keys, as a group sees them. The sorted set `lanes` has every message with an ordering key that the group has
 -- read and nobody has settled: its members, all of score 0, sort by ordering key and then by place. Of each key those
--- that are up, leased or in `again`, are in the hash `turns` as well; the others wait, held by HOLD. Where a key has
--- messages, one at least is up: so a new message finds out by a look into `lanes` alone that it has to wait.
+-- that are up are in the hash `turns` as well: leased, given back in `again`, or in `next`. The others wait, held by HOLD.
+-- Where a key has messages, one at least is up: so a new message finds out by a look into `lanes` alone that it has to
+-- wait.
 --
--- A member of `lanes` is the lane, the place, and for a message that waits with a retry's delay `@` and its time. A value
--- in `turns` is the time at which the message before it was done, where there was one; `|` or, where it was leased
--- together with others, `+`; and its member of `lanes`.
+-- The sorted set `next` has those that came up and were never delivered, by the time at which they did: nothing about
+-- them depends on the clock. A member of `lanes` is the lane, the place, and for a message that was given back and waits `@`
+-- and the time of its retry. A value in `turns` is `|` or, for one that was leased together with others, `+`, and its
+-- member of `lanes`.
 --
 -- ordering(fields): of an entry that has more than a body and an id: the lane, whether its time to live is over, and where
--- the stream ended when it was replayed. memberOf(lane, tag, id, after), partsOf(member), rangeOf(lane).
+-- the stream ended when it was replayed. memberOf(lane, tag, id, after), laneIn(member), partsOf(member, lane),
+-- rangeOf(lane).
 -- leave(g, names): takes what is done out of what is up. advance(g): where nobody is up any more, the next is; returns 0
 -- where nothing came up.
 -- freed: whether anybody is up who was not before.
 -- include: time
 -- include: ids
 -- include: parts
--- A longer ordering key is represented by its digest.
-local LONGEST = 40
+-- A longer ordering key is represented by its digest: what begins alike is slow to compare.
+local LONGEST = 20
 local freed = false
+local function laneOf(text)
+  return #text <= LONGEST and 'k' .. #text .. ':' .. text or 's' .. redis.sha1hex(text)
+end
 local function ordering(fields)
   local lane, over, after
   for i = 1, #fields, 2 do
     local name = fields[i]
     if name == 'orderingKey' then
       local text = fields[i + 1]
-      if not lane and text ~= '' then
-        lane = #text <= LONGEST and 'k' .. #text .. ':' .. text or 's' .. redis.sha1hex(text)
-      end
+      if not lane and text ~= '' then lane = laneOf(text) end
     elseif name == 'expires' then
       if over == nil then over = (tonumber(fields[i + 1]) or math.huge) <= now end
     elseif name == 'after' then
@@ -35,27 +39,46 @@ local function ordering(fields)
   end
   return lane, over, after
 end
+
+-- An id as a text that sorts as the id does: each number has its length in front, as a letter. Without patterns, which
+-- are slow. idAt(text, from): the id that begins there, and where it ends.
+local function placeOf(id)
+  local dash = string.find(id, '-', 1, true)
+  return string.char(64 + dash) .. string.sub(id, 1, dash) .. string.char(64 + #id - dash) .. string.sub(id, dash + 1)
+end
+local function idAt(text, from)
+  local dash = from + string.byte(text, from) - 64
+  local last = dash + 1 + string.byte(text, dash + 1) - 64
+  return string.sub(text, from + 1, dash) .. string.sub(text, dash + 2, last), last
+end
 -- A replayed message has its place behind the entry that was the stream's last.
 local function memberOf(lane, tag, id, after)
-  if tag == '' then return lane .. sortable(id) .. 'a' end
-  return lane .. sortable(after or '0-0') .. 'r' .. sortable(id) .. 'r'
+  if tag == '' then return lane .. placeOf(id) end
+  return lane .. placeOf(after or '0-0') .. 'r' .. placeOf(id)
 end
 -- A replayed message that waits until its group has read as far as the stream went at that time.
 local function gateOf(lane, id, after) return memberOf('g', 'r', id, after) .. lane end
--- Returns the lane, `r` for a replayed one, the id as a sortable text, the member without its time, and the time.
-local function partsOf(member)
-  local last, due = string.sub(member, -1), nil
-  if last ~= 'a' and last ~= 'r' then
-    due = string.match(member, '@(%d+)$')
-    member = string.sub(member, 1, -#due - 2)
-    last = string.sub(member, -1)
-  end
-  return string.sub(member, 1, last == 'r' and -85 or -43), last == 'r' and 'r' or '', string.sub(member, -42, -2), member, due
+local DIGEST, REPLAYED = string.byte('sr', 1, 2)
+local function laneIn(member)
+  if string.byte(member, 1) == DIGEST then return string.sub(member, 1, 41) end
+  local colon = string.find(member, ':', 1, true)
+  return string.sub(member, 1, colon + tonumber(string.sub(member, 2, colon - 1)))
 end
-local function rangeOf(lane) return '[' .. lane, '(' .. lane .. ':' end
+-- Returns the name of a member of a lane, its id with an `r` in front of that of a replayed one; the member without its
+-- time; and the time.
+local function partsOf(member, lane)
+  local name, last = idAt(member, #lane + 1)
+  if string.byte(member, last + 1) == REPLAYED then
+    name, last = idAt(member, last + 2)
+    name = 'r' .. name
+  end
+  if last == #member then return name, member end
+  return name, string.sub(member, 1, last), string.sub(member, last + 2)
+end
+local function rangeOf(lane) return '[' .. lane, '(' .. lane .. 'Z' end
 
-local function groupOf(name, lanes, turns, again)
-  return { name = name, lanes = lanes, turns = turns, again = again, touched = {} }
+local function groupOf(name, lanes, turns, again, next)
+  return { name = name, lanes = lanes, turns = turns, again = again, next = next, touched = {} }
 end
 local function leave(g, names)
   local up, gone = {}, {}
@@ -63,10 +86,10 @@ local function leave(g, names)
     local some = { unpack(names, from, math.min(from + PART - 1, #names)) }
     for i, value in ipairs(c('HMGET', g.turns, unpack(some))) do
       if value then
-        local kind, member = string.match(value, '^%d*([|+])(.*)$')
+        local member = string.sub(value, 2)
+        local lane = laneIn(member)
         up[#up + 1], gone[#gone + 1] = some[i], member
-        local lane = partsOf(member)
-        g.touched[lane] = g.touched[lane] or kind == '+'
+        g.touched[lane] = g.touched[lane] or string.sub(value, 1, 1) == '+'
       end
     end
   end
@@ -78,8 +101,7 @@ local function isUp(g, lane)
   local min, max = rangeOf(lane)
   local names = {}
   for _, member in ipairs(c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, PART)) do
-    local _, tag, id = partsOf(member)
-    names[#names + 1] = tag .. plain(id)
+    names[#names + 1] = partsOf(member, lane)
   end
   for _, value in ipairs(#names > 0 and c('HMGET', g.turns, unpack(names)) or {}) do
     if value then return true end
@@ -87,25 +109,29 @@ local function isUp(g, lane)
   return false
 end
 local function advance(g)
-  local up, due = {}, {}
+  local up, fresh, due, nowText = {}, {}, {}, int(now)
   for lane, together in pairs(g.touched) do
     local min, max = rangeOf(lane)
     local first = c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, 1)[1]
     if first and not (together and isUp(g, lane)) then
-      local _, tag, id, member, at = partsOf(first)
+      local name, member, at = partsOf(first, lane)
       if at then
         c('ZREM', g.lanes, first)
         c('ZADD', g.lanes, 0, member)
+        due[#due + 1] = at
+        due[#due + 1] = string.byte(name, 1) == REPLAYED and 'r' .. sortable(string.sub(name, 2)) or sortable(name)
+      else
+        fresh[#fresh + 1] = nowText
+        fresh[#fresh + 1] = name
       end
-      up[#up + 1] = tag .. plain(id)
-      up[#up + 1] = int(now) .. '|' .. member
-      due[#due + 1] = at or 0
-      due[#due + 1] = tag .. id
+      up[#up + 1] = name
+      up[#up + 1] = '|' .. member
       freed = true
     end
   end
   g.touched = {}
   each('HSET', g.turns, up)
   each('ZADD', g.again, due)
+  each('ZADD', g.next, fresh)
   return #up
 end

@@ -18,28 +18,32 @@ local function isTaken(lane)
   return taken
 end
 local function openGates(max)
-  local found, up, due, members = c('ZRANGEBYLEX', lanes, '[g', max), {}, {}, {}
+  local found, up, fresh, members = c('ZRANGEBYLEX', lanes, '[g', max), {}, {}, {}
   each('ZREM', lanes, found)
   for i, gate in ipairs(found) do
-    local lane, id = string.sub(gate, 86), string.sub(gate, 44, 84)
-    local member = lane .. string.sub(gate, 2, 85)
+    local _, behind = idAt(gate, 2)
+    local id, last = idAt(gate, behind + 2)
+    local lane = string.sub(gate, last + 1)
+    local member = lane .. string.sub(gate, 2, last)
     inTurn[lane] = nil
     if not isTaken(lane) then
-      up[#up + 1] = 'r' .. plain(id)
+      up[#up + 1] = 'r' .. id
       up[#up + 1] = '|' .. member
-      due[#due + 1] = 0
-      due[#due + 1] = 'r' .. id
+      fresh[#fresh + 1] = int(now)
+      fresh[#fresh + 1] = 'r' .. id
       opened = true
     end
     members[2 * i - 1], members[2 * i] = 0, member
   end
   each('ZADD', lanes, members)
   each('HSET', turns, up)
-  each('ZADD', again, due)
+  each('ZADD', next, fresh)
 end
 local function firstGate()
   local gate = c('ZRANGEBYLEX', lanes, '[g', '(h', 'LIMIT', 0, 1)[1]
-  return gate and string.sub(gate, 2, 42)
+  if not gate then return end
+  local _, last = idAt(gate, 2)
+  return string.sub(gate, 2, last)
 end
 
 local function read(key, tag)
@@ -51,7 +55,7 @@ local function read(key, tag)
       if key ~= stream then return end
       if not string.find(new.err, 'NOGROUP', 1, true) then return new end
       c('XGROUP', 'CREATE', stream, group, '0', 'MKSTREAM')
-      c('DEL', settled, lanes, turns) -- whatever is kept, this group has not settled it, and has nothing in hand
+      c('DEL', settled, lanes, turns, next) -- whatever is kept, this group has not settled it, and has nothing in hand
       new = c('XREADGROUP', 'GROUP', group, mine, 'COUNT', count, 'STREAMS', key, '>')
     end
     local entries = new and new[1][2] or {}
@@ -72,8 +76,8 @@ local function read(key, tag)
         members[#members + 1] = 0
         members[#members + 1] = gateOf(lane, id, after)
       else
-        if gate and gate < sortable(id) then
-          openGates('(g' .. sortable(id))
+        if gate and gate < placeOf(id) then
+          openGates('(g' .. placeOf(id))
           gate = firstGate()
         end
         local member, turn = memberOf(lane, tag, id), inTurn[lane]

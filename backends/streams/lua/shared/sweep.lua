@@ -13,7 +13,7 @@ local function findHeld(g, s)
     if rows.err then return end
     for _, row in ipairs(rows) do
       local id, member = row[1], s[2] .. sortable(row[1])
-      if not c('ZSCORE', g.again, member) then
+      if not c('ZSCORE', g.again, member) and not c('ZSCORE', g.next, s[2] .. id) then
         local entry = c('XRANGE', s[1], id, id)[1]
         local lane, _, after = ordering(entry and entry[2] or {})
         local name = s[2] .. id
@@ -57,7 +57,7 @@ local function sweep(g)
     end
   end
   local waiting = c('ZCARD', g.lanes) - c('HLEN', g.turns)
-  if held > c('ZCARD', again) + waiting then
+  if held > c('ZCARD', again) + c('ZCARD', g.next) + waiting then
     for _, s in ipairs(streams) do findHeld(g, s) end
   end
   findDone(g)

@@ -1,16 +1,16 @@
 -- Messages of one ordering key that one call leases together. inTurn: how many it has of each lane that more may join.
--- join(lane, name, value): leases those that wait behind a message that was just given.
+-- join(lane, name, head, free): leases those that wait behind a message that was just given: its member of `lanes`, and the
+-- time at which the one before it was done, where there was one.
 local inTurn = {}
-local function join(lane, name, value)
-  local free, head = string.match(value, '^(%d*)[|+](.*)$')
+local function join(lane, name, head, free)
   local _, max = rangeOf(lane)
   local waiting = c('ZRANGEBYLEX', lanes, '(' .. head, max, 'LIMIT', 0, together - 1)
   local count, open = 1, #waiting < together - 1
-  c('HSET', turns, name, free .. '+' .. head)
+  c('HSET', turns, name, '+' .. head)
   for _, found in ipairs(waiting) do
-    local _, tag, id, member, at = partsOf(found)
-    local key = tag == 'r' and replay or stream
-    id = plain(id)
+    local id, member, at = partsOf(found, lane)
+    local key, tag = stream, ''
+    if string.byte(id, 1) == REPLAYED then key, tag, id = replay, 'r', string.sub(id, 2) end
     local held = redis.pcall('XPENDING', key, group, id, id, 1)[1]
     if not hasRoom() or at and tonumber(at) > now or held and held[2] ~= HOLD then
       open = false
@@ -23,8 +23,8 @@ local function join(lane, name, value)
     if over or not fields or at then c('ZREM', lanes, found) end
     if fields and not over then
       if at then c('ZADD', lanes, 0, member) end
-      c('HSET', turns, tag .. id, int(now) .. '+' .. member)
-      give(key, tag, entry, held[4] + 1, lane, blockedFor(int(now) .. '+', id, held[4] + 1))
+      c('HSET', turns, tag .. id, '+' .. member)
+      give(key, tag, entry, held[4] + 1, lane, blockedFor(free or now, id, held[4] + 1))
       count = count + 1
     end
   end

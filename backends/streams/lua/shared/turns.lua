@@ -4,14 +4,12 @@
 -- include: lanes
 local function backInTurn(g, key, id, due, attempts, name)
   local value = c('HGET', g.turns, name)
-  local member = value and string.match(value, '^%d*%+(.*)$')
-  if not member then return false end
+  if not value or string.sub(value, 1, 1) ~= '+' then return false end
+  local member = string.sub(value, 2)
   c('XCLAIM', key, group, HOLD, 0, id, 'RETRYCOUNT', attempts, 'JUSTID')
   c('HDEL', g.turns, name)
-  if due ~= 0 then
-    c('ZREM', g.lanes, member)
-    c('ZADD', g.lanes, 0, member .. '@' .. due)
-  end
-  g.touched[partsOf(member)] = true
+  c('ZREM', g.lanes, member)
+  c('ZADD', g.lanes, 0, member .. '@' .. due)
+  g.touched[laneIn(member)] = true
   return true
 end

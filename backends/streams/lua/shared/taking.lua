@@ -1,0 +1,92 @@
+-- takeAgain(most): leases what was given back and is due; returns whether there may be more. takeNext(): leases what has
+-- come up behind a message that was done, and what comes up where that is gone.
+local strangers
+local function strange()
+  if strangers == nil then
+    strangers = false
+    local pending = redis.pcall('XPENDING', stream, group)
+    for _, consumer in ipairs(pending[4] or {}) do
+      if consumer[1] ~= HOLD and string.sub(consumer[1], 1, 6) ~= LEASE_PREFIX then strangers = true end
+    end
+  end
+  return strangers
+end
+local function takeHeld(name, value, free)
+  local key, tag, id = stream, '', name
+  if string.sub(name, 1, 1) == 'r' then key, tag, id = replay, 'r', string.sub(name, 2) end
+  local held = redis.pcall('XPENDING', key, group, id, id, 1)[1]
+  if held and held[2] == HOLD then
+    claim(key, tag, id, held[4] + 1, value, free)
+  elseif value then
+    leave(g, { name }) -- a consumer of another kind has it, or has settled it
+  end
+end
+local function takeAgain(most)
+  if not hasRoom() or most == 0 then return false end
+  local members = c('ZRANGEBYSCORE', again, '-inf', int(now), 'LIMIT', 0, most)
+  local names, values = {}, {}
+  for i, member in ipairs(members) do
+    local replayed = string.sub(member, 1, 1) == 'r'
+    names[i] = replayed and 'r' .. plain(string.sub(member, 2)) or plain(member)
+  end
+  if ordered and #names > 0 then values = c('HMGET', turns, unpack(names)) end
+  for i, member in ipairs(members) do
+    if not hasRoom() then break end
+    c('ZREM', again, member)
+    takeHeld(names[i], values[i])
+  end
+  advance(g)
+  return #members == most
+end
+
+-- Leases entries of the stream that were never delivered: of all in one command, since nobody else can have them.
+local function takeFresh(ids, free)
+  local values = together > 1 and c('HMGET', turns, unpack(ids))
+  local claim, found = { 'XCLAIM', stream, group, mine, 0, unpack(ids) }, {}
+  claim[#claim + 1] = 'RETRYCOUNT'
+  claim[#claim + 1] = 1
+  local entries = c(unpack(claim))
+  for i = 1, #entries do
+    local id, fields = entries[i] and entries[i][1], entries[i] and entries[i][2]
+    if fields and isOver(fields) then
+      found[id] = 'over'
+      drop(stream, id)
+      leave(g, { id })
+    elseif fields and hasRoom() then
+      found[id] = 'given'
+      give(stream, '', entries[i], 1, true, blockedFor(free[id], id, 1))
+    elseif fields then
+      c('XCLAIM', stream, group, HOLD, 0, id, 'RETRYCOUNT', 0, 'JUSTID')
+      c('ZADD', next, int(free[id]), id)
+      found[id] = 'back'
+    end
+  end
+  for i, id in ipairs(ids) do
+    if not found[id] then
+      c('XACK', stream, group, id) -- somebody trimmed the entry away
+      leave(g, { id })
+    elseif values and values[i] and found[id] == 'given' then
+      local member = string.sub(values[i], 2)
+      join(laneIn(member), id, member, free[id])
+    end
+  end
+end
+local function takeNext()
+  local count = math.min(room, step)
+  while ordered and hasRoom() do
+    local popped = c('ZPOPMIN', next, count)
+    if #popped == 0 then return end
+    local ids, free, some = {}, {}, {}
+    for i = 1, #popped, 2 do
+      local name = popped[i]
+      free[name] = tonumber(popped[i + 1])
+      if string.sub(name, 1, 1) == 'r' or strange() then some[#some + 1] = name else ids[#ids + 1] = name end
+    end
+    if #ids > 0 then takeFresh(ids, free) end
+    for i, value in ipairs(#some > 0 and c('HMGET', turns, unpack(some)) or {}) do
+      if hasRoom() then takeHeld(some[i], value, free[some[i]]) else c('ZADD', next, int(free[some[i]]), some[i]) end
+    end
+    advance(g)
+    count = given == 0 and room or math.max(1, math.min(room, math.floor((bytes - spent) * given / math.max(1, spent))))
+  end
+end
