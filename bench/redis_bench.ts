@@ -164,6 +164,40 @@ const consume: Rate = async (count) => {
   });
 };
 
+/** A batch with so many ordering keys by turns, 0: with none. */
+function ordered(keys: number, from: number): { payload: typeof payload; orderingKey?: string }[] {
+  if (keys === 0) return messages;
+  return messages.map((message, n) => ({ ...message, orderingKey: `T061EG9R6:C061EG9SL:${(from + n) % keys}` }));
+}
+
+/** Publishes a batch and consumes it, by turns. */
+function flow(keys: number): Rate {
+  return async (count) => {
+    await emptied();
+    const consumer = backend.consume("q");
+    const perSecond = await rate(count, async () => {
+      for (let i = 0; i < count; i += BATCH) {
+        await backend.publishBatch("q", ordered(keys, i));
+        for (let n = 0; n < BATCH; n++) await consumer.next();
+      }
+    });
+    await consumer.return?.();
+    return perSecond;
+  };
+}
+
+/** Publishes all, then consumes it. */
+function backlog(keys: number): Rate {
+  return async (count) => {
+    await emptied();
+    return await rate(count, async () => {
+      for (let i = 0; i < count; i += BATCH) await backend.publishBatch("q", ordered(keys, i));
+      let seen = 0;
+      for await (const _ of backend.consume("q")) if (++seen === count) break;
+    });
+  };
+}
+
 const bullWork: Rate = async (count) => {
   await emptied();
   const queue = new Queue("q", { connection });
@@ -244,6 +278,8 @@ await report.compare("publishBatch / BullMQ addBulk", [batched, 50_000], [bullAd
 await report.compare("concurrent publish / BullMQ addBulk", [concurrent, 50_000], [bullAdd, 5_000], 8);
 await report.compare("consume + ack / XREADGROUP 500 + XACK", [consume, 100_000], [plainConsume, 100_000], 0.7);
 await report.compare("consume + ack / BullMQ worker, 100 at once", [consume, 100_000], [bullWork, 5_000], 10);
+await report.compare("publish + consume, 500 ordering keys / none", [flow(500), 50_000], [flow(0), 50_000], 0.8);
+await report.compare("  a backlog of it, 500 keys / none", [backlog(500), 50_000], [backlog(0), 50_000], 0);
 await report.compare("one awaited publish / one awaited XADD", [awaited, 5_000], [plainAwaited, 5_000], 0.65);
 await report.compare("one awaited publish / one awaited BullMQ add", [awaited, 5_000], [bullAwaited, 2_000], 1.5);
 await report.compare(
