@@ -251,8 +251,9 @@ export const DEPTH: Script = {
   keys: ["stream", "delayed", "expiring", "leases", "again", "replay", "dead", "lanes", "turns", "next"],
   repeatable: true,
   publishes: false,
-  sha: "f737225ab85e22013363fc69929cfbe449bf8f59",
-  source: `local stream, delayed, expiring, leases, again, replay, dead, lanes, turns, next = unpack(KEYS, 1, 10)
+  sha: "f0be722dc2b43c23596796324e106777029d2455",
+  source: `local stream, delayed, expiring, leases, again, replay, dead, lanes,
+turns, next = unpack(KEYS, 1, 10)
 local group, most = unpack(ARGV, 1, 2)
 local c = redis.call
 local clock = c('TIME')
@@ -895,9 +896,11 @@ export const RECEIVE: Script = {
   keys: ["stream", "wake", "delayed", "expiring", "leases", "again", "replay", "settled", "lanes", "turns", "next"],
   repeatable: false,
   publishes: false,
-  sha: "38663beae621a4bb5b4b626a02d640241983fee4",
-  source: `local stream, wake, delayed, expiring, leases, again, replay, settled, lanes, turns, next = unpack(KEYS, 1, 11)
-local group, mine, registered, room, leaseMs, sweeping, channel, bytes, step, together = unpack(ARGV, 1, 10)
+  sha: "da12b12077d111a3f218097610dd16a910c9e8a5",
+  source: `local stream, wake, delayed, expiring, leases, again, replay, settled,
+lanes, turns, next = unpack(KEYS, 1, 11)
+local group, mine, registered, room, leaseMs, sweeping, channel, bytes,
+step, together = unpack(ARGV, 1, 10)
 local c = redis.call
 local clock = c('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -1787,9 +1790,10 @@ export const SEND: Script = {
   keys: ["stream", "sent", "delayed", "ids", "expiring", "wake", "settled"],
   repeatable: false,
   publishes: true,
-  sha: "e02b993c5cc4ba71c5c2199953d382c994df2be9",
+  sha: "f9512fc40d097d4a2f4a5fb867edf217365ec338",
   source: `local stream, sent, delayed, ids, expiring, wake, settled = unpack(KEYS, 1, 7)
-local token, slot, channel, remember, limit, overflow, window, keep, trimming, ordered = unpack(ARGV, 1, 10)
+local token, slot, channel, remember, limit, overflow, window, keep,
+trimming, ordered = unpack(ARGV, 1, 10)
 local taken = 10
 local c = redis.call
 local clock = c('TIME')
@@ -2335,8 +2339,9 @@ export const SETTLE: Script = {
   keys: ["stream", "wake", "leases", "again", "replay", "dead", "expiring", "settled", "lanes", "turns", "next"],
   repeatable: false,
   publishes: false,
-  sha: "6915443e71e8185757f67bde5e0bcc28a7180ba3",
-  source: `local stream, wake, leases, again, replay, dead, expiring, settled, lanes, turns, next = unpack(KEYS, 1, 11)
+  sha: "d80db998552bffaa93d333b9f567f9c3b206fb8a",
+  source: `local stream, wake, leases, again, replay, dead, expiring, settled,
+lanes, turns, next = unpack(KEYS, 1, 11)
 local group, channel, keep = unpack(ARGV, 1, 3)
 local taken = 3
 local c = redis.call

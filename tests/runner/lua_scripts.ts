@@ -40,8 +40,13 @@ function namesIn(list: string): { readonly names: readonly string[]; readonly op
   return { names: words.filter((word) => word !== "..."), open: words.at(-1) === "..." };
 }
 
+/** The most names of one line: the formatter would move a longer one away from where it begins. */
+const NAMES_A_LINE = 8;
+
 function locals(names: readonly string[], table: string): string {
-  return names.length === 0 ? "" : `local ${names.join(", ")} = unpack(${table}, 1, ${names.length})\n`;
+  if (names.length === 0) return "";
+  const list = names.map((name, i) => i === 0 ? name : (i % NAMES_A_LINE === 0 ? ",\n" : ", ") + name).join("");
+  return `local ${list} = unpack(${table}, 1, ${names.length})\n`;
 }
 
 /** Puts the shared pieces in, each where it is first asked for. */
