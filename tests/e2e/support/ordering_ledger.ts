@@ -21,7 +21,7 @@ interface Handling {
   killedAt?: number;
 }
 
-/** Collects what consumers say, in lines of `what n time`. */
+/** Collects what consumers say, in lines of `what n attempt time`. */
 export class OrderingLedger {
   readonly #threads: number;
   readonly #all: Handling[] = [];
@@ -48,9 +48,10 @@ export class OrderingLedger {
    * or `0` whether that was accepted, `l` the lease is lost.
    */
   note(who: number, line: string): void {
-    const [what = "", number, time] = line.split(" ");
+    const [what = "", number, attempt, time] = line.split(" ");
     const [n, at] = [Number(number), Number(time)];
-    const id = `${who}:${n}`;
+    // After a lost lease one consumer may have two deliveries of a message in hand.
+    const id = `${who}:${n}:${attempt}`;
     if (what === "b") {
       const handling: Handling = { n, who, from: at };
       this.#all.push(handling);

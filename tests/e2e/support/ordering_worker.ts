@@ -36,7 +36,7 @@ export async function runOrderingWorker(backend: LeasingBackend, options: Orderi
 
   async function handle(delivery: Delivery): Promise<void> {
     const { n } = delivery.payload;
-    const tell = (what: string) => say(`${what} ${n} ${Date.now()}`);
+    const tell = (what: string) => say(`${what} ${n} ${delivery.attempts} ${Date.now()}`);
     const roll = random.next();
     tell("b");
     delivery.signal.addEventListener("abort", () => tell("l"));
