@@ -13,7 +13,7 @@ import process from "node:process";
 import { ambientEnv } from "@slack-mcp/queue";
 import { type SlackEventContext, SlackEventRouter } from "@slack-mcp/queue/slack";
 import { Probe } from "./probe.ts";
-import { Demo, FLAKY, POISON } from "./steps.ts";
+import { Demo, FLAKY, POISON, STUCK } from "./steps.ts";
 import { startServer } from "../../cli/serve/server.ts";
 import { SAMPLES } from "../../cli/samples.ts";
 
@@ -41,10 +41,11 @@ export async function runDemo(options: DemoOptions = {}): Promise<boolean> {
     PORT: "0",
   };
   const probe = new Probe();
-  const faults = new Map([[FLAKY, 1], [POISON, Infinity]]);
+  const faults = new Map([[FLAKY, 1], [STUCK, 1], [POISON, Infinity]]);
+  const holds = new Map<string, Promise<unknown>>();
   const server = await start(Object.assign(Object.create(env), settings), {
     log: (level, message) => void (level === "warn" && message.startsWith("QUEUE_BACKEND") && write(`! ${message}`)),
-    handler: () => Promise.resolve(demoRouter(probe, faults).handle),
+    handler: () => Promise.resolve(demoRouter(probe, faults, holds).handle),
     consumer: { maxAttempts: MAX_ATTEMPTS, backoff: { baseMs: 20, maxMs: 50 }, observer: probe.observer },
   });
   try {
@@ -57,6 +58,7 @@ export async function runDemo(options: DemoOptions = {}): Promise<boolean> {
     await demo.refusals();
     await demo.rateLimited();
     await demo.flaky();
+    await demo.threads((until) => holds.set(STUCK, until));
     await demo.poison(MAX_ATTEMPTS);
     await demo.replay(() => faults.delete(POISON));
     await demo.health();
@@ -68,12 +70,20 @@ export async function runDemo(options: DemoOptions = {}): Promise<boolean> {
   }
 }
 
-/** A handler for each kind of event that is sent. The one for mentions fails as often as `faults` says of its text. */
-function demoRouter(probe: Probe, faults: Map<string, number>): SlackEventRouter {
+/**
+ * A handler for each kind of event that is sent. The one for mentions waits as `holds`, and fails as often as `faults`,
+ * says of its text.
+ */
+function demoRouter(
+  probe: Probe,
+  faults: Map<string, number>,
+  holds: ReadonlyMap<string, Promise<unknown>>,
+): SlackEventRouter {
   const router = new SlackEventRouter();
-  const handlerOf = (route: string) => (context: SlackEventContext) => {
+  const handlerOf = (route: string) => async (context: SlackEventContext) => {
     probe.saw(route, context);
     const { text } = context.event;
+    if (typeof text === "string") await holds.get(text);
     const left = typeof text === "string" ? faults.get(text) ?? 0 : 0;
     if (left === 0) return;
     faults.set(text as string, left - 1);

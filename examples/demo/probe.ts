@@ -27,6 +27,8 @@ const PATIENCE_LOST_MS = 100;
 export class Probe {
   readonly #traces = new Map<string, Trace>();
   readonly #waiting = new Map<string, () => void>();
+  /** The events that handlers saw, in the order of their calls. */
+  readonly sequence: string[] = [];
   #patienceMs = PATIENCE_MS;
 
   /** For the consumer: hears how each event ended. */
@@ -44,6 +46,7 @@ export class Probe {
 
   /** For a handler: it was called. */
   saw(handler: string, { envelope, delivery }: SlackEventContext): void {
+    this.sequence.push(envelope.event_id);
     const trace = this.trace(envelope.event_id);
     const { handlers, attempts } = trace;
     trace.arrived = JSON.stringify(envelope);

@@ -14,6 +14,8 @@ import { slackRequest, type SlackRequestOptions } from "../../cli/sign.ts";
 
 /** The text of a mention whose handler fails once. */
 export const FLAKY = "<@U0LAN0Z89> fail once";
+/** The text of a mention whose handler fails once, as soon as another thread's event is done. */
+export const STUCK = "<@U0LAN0Z89> fail for a while";
 /** The text of a mention whose handler always fails. */
 export const POISON = "<@U0LAN0Z89> fail always";
 
@@ -137,6 +139,38 @@ export class Demo {
     const id = newEventId();
     const body = JSON.stringify(envelopeOf(mention(FLAKY), id));
     await this.#accepted("app_mention, whose handler fails once", id, body, ["app_mention", "app_mention"]);
+  }
+
+  /**
+   * A thread whose first event fails for a while: its next one waits, and another thread flows.
+   *
+   * @param hold Makes the handler of the first event fail only when this promise has settled.
+   */
+  async threads(hold: (until: Promise<unknown>) => void): Promise<void> {
+    if (!this.#backend.capabilities.orderingKeys) return;
+    const [stuck, next, other] = [newEventId(), newEventId(), newEventId()];
+    const flowed = this.#probe.ended(other);
+    hold(flowed);
+    const ts = "1800000000.000100";
+    const events: [string, SlackEvent][] = [
+      [stuck, { ...mention(STUCK), ts }],
+      [next, { ...mention("and then?"), ts: "1800000000.000200", thread_ts: ts }],
+      [other, { ...mention("another thread"), ts: "1800000001.000100" }],
+    ];
+    const statuses: number[] = [];
+    for (const [id, event] of events) {
+      statuses.push((await this.#post("accepted", { body: envelopeOf(event, id) })).status);
+    }
+    await flowed;
+    const trace = await this.#probe.ended(stuck);
+    await this.#probe.ended(next);
+    const names = new Map([[stuck, "stuck"], [next, "next"], [other, "other"]]);
+    const order = this.#probe.sequence.map((id) => names.get(id)).filter((name) => name !== undefined);
+    await this.#line("a thread that is stuck, and another that flows", statuses.join(" "), trace, [
+      is("answers", statuses.join(), "200,200,200"),
+      is("order of the handlers", order.join(), "stuck,other,stuck,next"),
+      ...await this.#nothingWaits(),
+    ]);
   }
 
   /** A handler that always fails: the event ends among the dead letters, whole, and the next one flows. */
