@@ -151,6 +151,12 @@ export class MemoryBroker {
     return topic && { topic, now };
   }
 
+  /** Removes a key with all that belongs to it. */
+  drop(key: string): void {
+    this.#topics.delete(key);
+    this.#dedups.delete(key);
+  }
+
   /**
    * A group of a key, where both exist.
    * @internal The driver calls it.

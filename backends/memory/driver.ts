@@ -99,6 +99,10 @@ export class MemoryDriver implements QueueDriver {
     return Promise.resolve(this.#broker.depth(key, group));
   }
 
+  dropQueue(key: string): Promise<void> {
+    return Promise.resolve(this.#broker.drop(key));
+  }
+
   ping(): Promise<void> {
     return Promise.resolve();
   }

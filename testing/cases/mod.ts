@@ -14,6 +14,7 @@ import { consuming } from "./consuming.ts";
 import { deadLetters } from "./dead_letters.ts";
 import { dedup } from "./dedup.ts";
 import { delays } from "./delays.ts";
+import { diagnosing } from "./diagnosing.ts";
 import { groups } from "./groups.ts";
 import { idle } from "./idle.ts";
 import { inspecting } from "./inspecting.ts";
@@ -50,6 +51,7 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...reconnecting,
   ...idle,
   ...inspecting,
+  ...diagnosing,
   ...secrets,
   ...ordering,
   ...pushing,

@@ -17,6 +17,30 @@ function readable(body: unknown): boolean {
 
 /** Wrong in what is kept, shared, shown or closed. */
 export const brokenKeeping: readonly Broken[] = [
+  brokenDriver("drops a queue and keeps its dead letters", "13-drop-queue", (driver) => ({
+    dropQueue: async (key, group, signal) => {
+      for (;;) {
+        const options = { group, max: 100, leaseMs: 1_000, waitMs: 0, signal };
+        const raws = await driver.receive(key, options);
+        if (raws.length === 0) return;
+        await driver.settle(key, group, raws.map(({ lease }) => ({ kind: "ack", lease })), signal);
+      }
+    },
+  })),
+  brokenDriver("drops every queue", "13-drop-queue", (driver) => ({
+    dropQueue: async (dropped, group, signal) => {
+      for (const name of [dropped, "other"]) await driver.dropQueue(name, group, signal);
+    },
+  })),
+  brokenDriver("leases while it diagnoses", "13-diagnose-nothing-changes", (driver) => ({
+    diagnose: async (key, group, signal) => {
+      await driver.receive(key, { group, max: 1, leaseMs: 1_000, waitMs: 0, signal });
+      return [];
+    },
+  })),
+  brokenDriver("finds something and no repair", "13-diagnose-nothing-changes", () => ({
+    diagnose: () => Promise.resolve([{ severity: "warning", setting: "x", problem: "x is wrong", repair: "" }]),
+  })),
   brokenDriver("drops what it cannot read", "06-malformed", (driver) => ({
     receive: receiving(driver, {
       get: async (raws, key, { group }) => {
