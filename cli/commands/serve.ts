@@ -29,7 +29,8 @@ Variables:
 Bun reads .env by itself. On Deno and Node put --env-file=.env in front of the file:
   deno run -A --env-file=.env jsr:@slack-mcp/queue/cli serve
 
-The log is one JSON line for each entry. SIGINT or SIGTERM: it takes no more requests, finishes what it has,
+The log is one JSON line for each entry. It holds no payload; the message of an error that a handler throws is
+logged as it is, so put no payload into one. SIGINT or SIGTERM: it takes no more requests, finishes what it has,
 gives the rest back and closes; a second signal ends it at once.
 `;
 
