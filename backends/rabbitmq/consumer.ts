@@ -106,8 +106,7 @@ export class PushConsumer implements Holder {
       readonly signal: AbortSignal;
     },
   ): Promise<Held[]> {
-    this.#asking += 1;
-    clearTimeout(this.#idleTimer);
+    this.#ask();
     const subscription = this.#subscription;
     try {
       const until = performance.now() + waitMs;
@@ -143,10 +142,7 @@ export class PushConsumer implements Holder {
     } catch (error) {
       throw this.lost ?? toQueueError(error);
     } finally {
-      this.#asking -= 1;
-      if (this.#asking === 0 && !this.#closed) {
-        this.#idleTimer = setTimeout(() => void this.#rest(), IDLE_MS);
-      }
+      this.#asked();
     }
   }
 
@@ -202,10 +198,15 @@ export class PushConsumer implements Holder {
     await this.#subscription.pause();
   }
 
-  /** The same, and waits for what is being given back, which is in the queue and in hand for a moment. */
-  async quiet(): Promise<void> {
+  /**
+   * Takes no more and gives nothing back until the returned function is called: what is given back is in the queue and in
+   * hand for a moment, and would be counted twice, or not at all.
+   */
+  async hold(): Promise<() => void> {
+    this.#ask();
     await this.pause();
     await this.#givingBack;
+    return () => this.#asked();
   }
 
   /** The queue is gone: nothing more comes, and the next consumer declares it anew. */
@@ -225,6 +226,16 @@ export class PushConsumer implements Holder {
     await this.end();
     this.requeue([...this.#held.values()]);
     this.#closeChannel();
+  }
+
+  #ask(): void {
+    this.#asking += 1;
+    clearTimeout(this.#idleTimer);
+  }
+
+  #asked(): void {
+    this.#asking -= 1;
+    if (this.#asking === 0 && !this.#closed) this.#idleTimer = setTimeout(() => void this.#rest(), IDLE_MS);
   }
 
   async #end(): Promise<void> {

@@ -72,6 +72,8 @@ export class RabbitMQDeadLetters implements DriverDeadLetters {
     const queue = topology.queueOf(key, group);
     return await this.#browse(key, group, mostOf(query), signal, async (messages, remove) => {
       const wanted = chosen(messages, query);
+      // They may be there because their queue is not.
+      topology.forgetQueue(await publisher.connection(signal), queue);
       for (let from = 0; from < wanted.length; from += REPLAY_BATCH) {
         const batch = wanted.slice(from, from + REPLAY_BATCH);
         await topology.group(await publisher.connection(signal), key, group);

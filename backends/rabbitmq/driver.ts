@@ -213,11 +213,26 @@ export class RabbitMQDriver implements QueueDriver {
     const connection = await this.#consuming.open(signal);
     const queue = this.#topology.queueOf(key, group);
     const own = [...this.#open].filter((consumer) => consumer.queue === queue);
-    // Else what is being pushed would be counted twice, or not at all.
-    await abortable(Promise.all(own.map((consumer) => consumer.asking || consumer.quiet())), signal);
+    const holding = own.filter(({ asking }) => !asking).map((consumer) => consumer.hold());
+    try {
+      await abortable(Promise.all(holding), signal);
+      return await this.#count(connection, { queue, schedule: this.#topology.scheduleOf(key), own, signal });
+    } finally {
+      for (const held of holding) held.then((letGo) => letGo(), () => undefined);
+    }
+  }
+
+  async #count(
+    connection: Connection,
+    { queue, schedule, own, signal }: {
+      readonly queue: string;
+      readonly schedule: string;
+      readonly own: readonly PushConsumer[];
+      readonly signal: AbortSignal;
+    },
+  ): Promise<DriverDepth> {
     const count = (name: string) => countOf(connection, name);
-    const names = [queue, this.#topology.scheduleOf(key)];
-    const chains = names.map(async (name) => {
+    const chains = [queue, schedule].map(async (name) => {
       const { first, rest } = this.#topology.waitingIn(name);
       const found = await count(first);
       const held = this.#scheduler.heldFor(name);

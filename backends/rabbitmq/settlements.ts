@@ -62,7 +62,7 @@ export class Settler {
       const acks = open.filter(({ settlement }) => settlement.kind === "ack").map(({ held }) => held);
       // A copy that is not confirmed in time must not hold up what is done.
       const [confirmations] = await Promise.all([
-        copies.length > 0 ? this.#copy(key, group, copies, signal) : [],
+        copies.length > 0 ? this.#copyOrRefuse(key, group, copies, signal) : [],
         acknowledge(acks),
       ]);
       for (const [i, { held, settlement }] of copies.entries()) {
@@ -105,6 +105,21 @@ export class Settler {
       // No copies: the broker counts the delivery then.
     }
     for (const one of held) one.consumer.requeue([one]);
+  }
+
+  /** The same as {@link Settler.#copy}, with an error for each while the broker takes nothing: a release must not wait. */
+  async #copyOrRefuse(
+    key: string,
+    group: string,
+    copies: readonly Copy[],
+    signal: AbortSignal,
+  ): Promise<Confirmation[]> {
+    try {
+      return await this.#copy(key, group, copies, signal);
+    } catch (error) {
+      if (!(error instanceof QueueError) || error.code !== "queue-full") throw error;
+      return copies.map(() => error);
+    }
   }
 
   /** Copies messages to where their settlements send them. */

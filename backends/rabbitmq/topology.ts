@@ -156,12 +156,13 @@ export class Topology {
       const queue = delayNameOf(name, one);
       return connection.once(`queue ${queue}`, () =>
         this.#queue(connection, queue, {
+          // So that nothing is lost on the way. A classic queue knows no such thing, whatever the others are.
+          "x-queue-type": "quorum",
+          "x-dead-letter-strategy": "at-least-once",
+          "x-overflow": "reject-publish",
           "x-message-ttl": 2 ** one,
           "x-dead-letter-exchange": "",
           "x-dead-letter-routing-key": this.due,
-          // So that nothing is lost on the way. Classic queues know no such thing.
-          ...this.#settings.queueType === "quorum" &&
-            { "x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish" },
         }));
     }));
   }
