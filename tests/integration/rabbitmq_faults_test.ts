@@ -63,7 +63,8 @@ for (const timeoutMs of [100, 1_000, 5_000]) {
     for (const call of [() => backend.publish("k", { n: 1 }), () => backend.depth("k")]) {
       const { code, message } = await errorOf(call());
       assert.equal(code, "connection", message);
-      assert.match(message, /ECONNREFUSED|refused/i);
+      // A busy machine may take longer than that to learn it.
+      assert.match(message, timeoutMs === 100 ? /ECONNREFUSED|refused|not answered yet/i : /ECONNREFUSED|refused/i);
     }
     const health = await backend.health();
     assert.deepEqual([health.ok, (health.error as QueueError).code], [false, "connection"]);
