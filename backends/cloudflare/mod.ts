@@ -67,6 +67,9 @@
  * sent, and is not in any queue: about 120,000 characters of noise that no two fields share, or 90,000 in scripts of
  * many signs. Slack's webhook answers such an event once and reports it.
  *
+ * Over HTTP `inspect` tells how old the oldest message is, and the keys where `queues` lists them. It cannot peek: the API
+ * does not say which messages are leased or delayed. In a Worker there is no `inspect`.
+ *
  * ## Configuration
  *
  * In a Worker: the binding of a key is its name in capitals, with `_` for what is no letter or digit (`slack_events` →

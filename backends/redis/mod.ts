@@ -68,6 +68,10 @@
  * `health()` tries whether a publish to the key that was used last would be taken, and adds nothing: it is not ok on a
  * read-only replica, on a full server, and for a user who may not use the key.
  *
+ * `inspect` looks by scripts that change nothing. Its `keys` go through all keys of the database (SCAN), on a cluster of
+ * every primary; groups of other programs are among its `groups`. Of delayed messages the next to be due stands for all in
+ * `oldest`. The observer is told once when the server is lost and once when it is back, also while consumers are idle.
+ *
  * ## Configuration
  *
  * | variable | meaning |

@@ -56,6 +56,8 @@
  * Order: first in, first out per key. Dedup: a publisher's id is remembered for an hour (`dedupWindowMs`), and
  * so is a batch that was never answered: an id that an `"unknown-outcome"` names is safe to publish again.
  *
+ * `inspect` looks by scripts that change nothing: a peek is one request, `keys` one for each thousand keys of the database.
+ *
  * ## Configuration
  *
  * | variable | meaning |
