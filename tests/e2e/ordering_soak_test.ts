@@ -89,10 +89,8 @@ withRedis("soak: ordering keys on Redis keep their order over SIGKILLs and lost 
     children.delete(who);
     // All that it said is read, and then nothing more comes of it.
     const gone = new Promise((resolve) => child.once("close", resolve));
-    const at = Date.now();
     child.kill("SIGKILL");
     await gone;
-    ledger.killed(who, at);
   };
   try {
     await using backend = new RedisBackend({ url: server.url, timeoutMs: 20_000 });
@@ -122,7 +120,6 @@ test("soak: ordering keys on memory keep their order over abandoned leases", asy
       abandoned += 1;
       const [other, worker] = [...workers][random.below(workers.size)]!;
       workers.delete(other);
-      ledger.killed(other, Date.now());
       worker.abort();
       start();
     };

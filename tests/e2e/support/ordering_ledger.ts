@@ -16,9 +16,6 @@ interface Handling {
   accepted?: boolean;
   /** It was acknowledged, and not given back. */
   acked?: boolean;
-  /** Its consumer was told that the lease is lost, or has given it up. */
-  lost?: boolean;
-  killedAt?: number;
 }
 
 /** Collects what consumers say, in lines of `what n attempt time`. */
@@ -45,7 +42,7 @@ export class OrderingLedger {
 
   /**
    * Notes what a consumer says: `b` a handler begins, `d` it is done and acknowledges, `r` it is done and gives back, `1`
-   * or `0` whether that was accepted, `l` the lease is lost.
+   * or `0` whether that was accepted.
    */
   note(who: number, line: string): void {
     const [what = "", number, attempt, time] = line.split(" ");
@@ -64,17 +61,20 @@ export class OrderingLedger {
       handling.done = at;
       handling.acked = what === "d";
       if (what === "d") this.#seen.add(n);
-    } else if (what === "l") {
-      handling.lost = true;
     } else {
       handling.accepted = what === "1";
       this.#open.delete(id);
     }
   }
 
-  /** Notes that a consumer was killed. */
-  killed(who: number, at: number): void {
-    for (const handling of this.#open.values()) if (handling.who === who) handling.killedAt ??= at;
+  /**
+   * When a message was settled for good, no later than is certain. Where no acknowledgement was accepted, any may have been
+   * the one: its consumer was killed before it could tell, or repeated it after its lease since the answer came too late.
+   */
+  #settledAt(all: readonly Handling[]): number {
+    const certain = all.find(({ acked, accepted }) => acked && accepted);
+    if (certain) return certain.done!;
+    return Math.min(...all.filter(({ acked }) => acked).map(({ done }) => done!));
   }
 
   /**
@@ -89,20 +89,19 @@ export class OrderingLedger {
     for (let n = 0; n < count; n++) if (!this.#seen.has(n)) lost.push(`${n}`);
     for (const thread of threads) {
       thread.sort((one, other) => one.from - other.from);
-      /** When each message was settled for good, as late as is certain. */
       const over = new Map<number, number>();
-      for (const { n, done, acked, accepted } of thread) {
-        if (!acked || accepted === false) continue;
-        if (accepted) over.set(n, done!);
-        else if (!over.has(n)) over.set(n, done!);
-      }
+      for (const { n } of thread) over.set(n, this.#settledAt(thread.filter((one) => one.n === n)));
       for (const [i, one] of thread.entries()) {
         const before = one.n - this.#threads;
-        if (before >= 0 && one.from < (over.get(before) ?? Infinity)) inversions.push(`${one.n} before ${before}`);
-        const until = one.lost || one.accepted === false ? -Infinity : one.done ?? one.killedAt ?? -Infinity;
+        if (before >= 0 && one.from < (over.get(before) ?? Infinity)) {
+          const story = thread.filter(({ n }) => n === before || n === one.n);
+          inversions.push(`${one.n} before ${before}: ${JSON.stringify(story)}`);
+        }
+        // Only what was accepted is certain to have been leased until then.
+        if (!one.accepted) continue;
         for (const other of thread.slice(i + 1)) {
-          if (other.from >= until) break;
-          overlaps.push(`${other.n} at ${other.from} beside ${one.n} until ${until}`);
+          if (other.from >= one.done!) break;
+          overlaps.push(`${JSON.stringify(other)} beside ${JSON.stringify(one)}`);
         }
       }
     }

@@ -39,7 +39,6 @@ export async function runOrderingWorker(backend: LeasingBackend, options: Orderi
     const tell = (what: string) => say(`${what} ${n} ${delivery.attempts} ${Date.now()}`);
     const roll = random.next();
     tell("b");
-    delivery.signal.addEventListener("abort", () => tell("l"));
     const slow = roll < SLOW;
     if (options.stall && random.next() < (options.stalling ?? 0)) options.stall(leaseMs * 1.5);
     await new Promise((resolve) => setTimeout(resolve, slow ? leaseMs * 1.5 : random.below(3)));
