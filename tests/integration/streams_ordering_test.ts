@@ -20,7 +20,7 @@ import {
 const test = requires("redis-server");
 const HOUR = 3_600_000;
 
-test("StreamsDriver leases one message of an ordering key at a time, to whatever consumer", async () => {
+test("StreamsDriver leases one message of an ordering key at a time", async () => {
   await using redis = await startRedis();
   await using driver = new TestDriver(redis);
   await using other = new TestDriver(redis);
@@ -52,7 +52,7 @@ test("StreamsDriver keeps the place of an ordered message that is retried or rel
   await inTurn(driver, 2);
 });
 
-test("StreamsDriver delivers an ordered head again after its lease, and refuses the late ack", async () => {
+test("StreamsDriver redelivers an ordered head after its lease, late acks refused", async () => {
   await using redis = await startRedis();
   await using driver = new TestDriver(redis);
   await using other = new TestDriver(redis);
@@ -105,7 +105,7 @@ test("StreamsDriver replays behind a delayed ordered message that is due", async
   await inTurn(driver, 2, 1);
 });
 
-test("StreamsDriver gives a delayed message its place in its ordering key when it is due", async () => {
+test("StreamsDriver gives a delayed ordered message its place when it is due", async () => {
   await using redis = await startRedis();
   await using driver = new TestDriver(redis);
   await send(driver, message(1, { orderingKey: "a", delayMs: HOUR }), ...ordered("a", 2, 3));
@@ -147,7 +147,7 @@ test("StreamsDriver frees an ordering key when its waiting head expires", async 
   assert.deepEqual(await kept(redis), [0, 0]);
 });
 
-test("StreamsDriver forgets ordered messages that expire while they wait behind another", async () => {
+test("StreamsDriver forgets ordered messages that expire behind another", async () => {
   await using redis = await startRedis();
   await using driver = new TestDriver(redis);
   const results = await driver.send(
@@ -216,7 +216,7 @@ test("StreamsDriver keeps the ordering keys of groups and of keys apart", async 
   await driver.all(bots);
 });
 
-test("StreamsDriver tells how long an ordered message was blocked, at its first delivery", async () => {
+test("StreamsDriver tells at the first delivery how long a message was blocked", async () => {
   await using redis = await startRedis();
   await using driver = new TestDriver(redis);
   await send(driver, ...ordered("a", 1, 2), ...ordered("b", 3));

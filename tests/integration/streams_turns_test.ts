@@ -8,7 +8,7 @@ import { again, DEAD, inTurn, kept, leases, ordered, passDelays, send, settle } 
 const test = requires("redis-server");
 const HOUR = 3_600_000;
 
-test("StreamsDriver leases several messages of an ordering key as one turn, in one call", async () => {
+test("StreamsDriver leases a turn of an ordering key in one call", async () => {
   await using redis = await startRedis();
   await using driver = new TestDriver(redis);
   await using other = new TestDriver(redis);
@@ -38,7 +38,7 @@ test("StreamsDriver leases no more of a turn than a call has room for", async ()
   assert.deepEqual(numbers(rest), [3, 4]);
 });
 
-test("StreamsDriver gives a turn back in its order, whatever the order of the settlements", async () => {
+test("StreamsDriver gives a turn back in order, however it is settled", async () => {
   await using redis = await startRedis();
   await using driver = new TestDriver(redis);
   await send(driver, ...ordered("a", 1, 2, 3, 4));
@@ -56,7 +56,7 @@ test("StreamsDriver gives a turn back in its order, whatever the order of the se
   await inTurn(driver, 4);
 });
 
-test("StreamsDriver holds a turn's later messages back while the first waits for its retry", async () => {
+test("StreamsDriver holds back a turn's rest while its first waits for a retry", async () => {
   await using redis = await startRedis();
   await using driver = new TestDriver(redis);
   await send(driver, ...ordered("a", 1, 2, 3));
