@@ -22,8 +22,9 @@ test("Script.sha is the SHA-1 of its source, which a server remembers it by", as
 
 test("readScripts turns a script's header into locals and drops comments", () => {
   for (const { name, keys, source } of readScripts(ROOT)) {
-    const named = `local ${keys.join(", ")} = unpack(KEYS, 1, ${keys.length})\n`;
-    assert.ok(keys.length === 0 || source.startsWith(named), name);
+    const named = `local ${keys.join(", ")} = unpack(KEYS, 1, ${keys.length})`;
+    const [first = ""] = /^[^=]+= unpack\(KEYS[^)]*\)/.exec(source) ?? [];
+    if (keys.length > 0) assert.equal(first.replaceAll(/\s+/g, " "), named, name); // a long list is broken into lines
     assert.doesNotMatch(source, /^\s*--|include:/m, name);
   }
 });
