@@ -896,7 +896,7 @@ export const RECEIVE: Script = {
   keys: ["stream", "wake", "delayed", "expiring", "leases", "again", "replay", "settled", "lanes", "turns", "next"],
   repeatable: false,
   publishes: false,
-  sha: "da12b12077d111a3f218097610dd16a910c9e8a5",
+  sha: "bce50e348d3d6f12170bb6e598b9dc320e681964",
   source: `local stream, wake, delayed, expiring, leases, again, replay, settled,
 lanes, turns, next = unpack(KEYS, 1, 11)
 local group, mine, registered, room, leaseMs, sweeping, channel, bytes,
@@ -1641,7 +1641,10 @@ cut = true
 end
 local refused = streams[2] and read(replay, 'r') or read(stream, '')
 if refused then return refused end
-if opened then takeNext() end
+if opened then
+ordered = true -- the group may have had none before this call
+takeNext()
+end
 if returned or expiryFreed or freed and not hasRoom() then wakeReaders(wake, channel) end
 if n > 1 then
 c('ZADD', leases, int(from(leaseMs)), mine)

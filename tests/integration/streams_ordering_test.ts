@@ -80,6 +80,19 @@ test("StreamsDriver frees an ordering key at a dead letter; a replay joins at th
   assert.deepEqual(await kept(redis), [0, 0]);
 });
 
+test("StreamsDriver replays an ordered message to a group that has nothing else", async () => {
+  await using redis = await startRedis();
+  await using driver = new TestDriver(redis);
+  await send(driver, ...ordered("a", 1));
+  const [head] = await leases(driver, 1);
+  await settle(driver, head!, DEAD);
+  assert.deepEqual(await driver.counts(), [0, 0, 0, 1]);
+  assert.equal(await replay(driver), 1);
+  const [replayed] = await leases(driver, 1);
+  await settle(driver, replayed!, { kind: "ack" });
+  assert.deepEqual(await kept(redis), [0, 0]);
+});
+
 test("StreamsDriver replays behind ordered messages that the group has not read", async () => {
   await using redis = await startRedis();
   await using driver = new TestDriver(redis);

@@ -135,7 +135,10 @@ end
 -- include: reading
 local refused = streams[2] and read(replay, 'r') or read(stream, '')
 if refused then return refused end
-if opened then takeNext() end
+if opened then
+  ordered = true -- the group may have had none before this call
+  takeNext()
+end
 if returned or expiryFreed or freed and not hasRoom() then wakeReaders(wake, channel) end
 
 if n > 1 then

@@ -12,8 +12,8 @@ import { bundle, fetcher, ROOT, startWorkers } from "../../runner/workerd.ts";
 
 const { exports } = JSON.parse(readFileSync(join(ROOT, "deno.json"), "utf8")) as { exports: Record<string, string> };
 
-/** Entries that do not run in a Worker: TCP clients, files, and the map that names them. */
-const ELSEWHERE = ["./backends", "./redis", "./rabbitmq", "./sqlite", "./create"];
+/** Entries that do not run in a Worker: TCP clients, files, the map that names them, and commands. */
+const ELSEWHERE = ["./backends", "./redis", "./rabbitmq", "./sqlite", "./create", "./cli"];
 
 for (const [name, file] of Object.entries(exports)) {
   if (ELSEWHERE.includes(name) || !existsSync(join(ROOT, file))) continue;
