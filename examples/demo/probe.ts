@@ -19,7 +19,7 @@ export interface Trace {
 }
 
 /** Milliseconds to wait for an event to end before the line counts as wrong. */
-const PATIENCE_MS = 5_000;
+const PATIENCE_MS = 20_000;
 /** The same, once one line was wrong for that reason: the run has failed, and only its report is still of use. */
 const PATIENCE_LOST_MS = 100;
 
