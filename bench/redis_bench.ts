@@ -164,7 +164,7 @@ const consume: Rate = async (count) => {
   });
 };
 
-/** A batch with so many ordering keys by turns, 0: with none. */
+/** Returns a batch whose messages take turns over `keys` ordering keys; 0: without any. */
 function ordered(keys: number, from: number): { payload: typeof payload; orderingKey?: string }[] {
   if (keys === 0) return messages;
   return messages.map((message, n) => ({ ...message, orderingKey: `T061EG9R6:C061EG9SL:${(from + n) % keys}` }));

@@ -47,7 +47,7 @@ export class Connection {
     if (lost) throw lost;
     try {
       const channel = await (confirming ? this.#model.createConfirmChannel() : this.#model.createChannel());
-      (channel as AmqpChannel).on("error", () => undefined); // whoever waits for the channel is told
+      (channel as AmqpChannel).on("error", () => undefined); // callers that wait for the channel get the error
       return channel as AmqpChannel;
     } catch (error) {
       throw this.#named(error);

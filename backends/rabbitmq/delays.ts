@@ -23,7 +23,7 @@ export interface Stop {
   readonly restMs: number;
 }
 
-/** The next stop of a message that has to wait for so many milliseconds. */
+/** Returns the next stop of a message that has to wait for `waitMs` milliseconds. */
 export function nextStop(waitMs: number): Stop {
   if (waitMs < HELD_MS) return { level: undefined, restMs: waitMs };
   const level = Math.min(Math.floor(Math.log2(waitMs)), LEVELS.highest);

@@ -61,7 +61,7 @@ export interface RabbitMQOptions extends BackendOptions {
   readonly durable?: boolean | undefined;
 }
 
-/** The exchange of whoever names none. */
+/** The default exchange. */
 export const DEFAULT_EXCHANGE = "slack_events";
 
 /** Bytes of the longest name of an exchange: the names of those beside it must fit too. */

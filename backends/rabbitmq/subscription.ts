@@ -64,7 +64,7 @@ export class QueueSubscription {
   }
 
   /**
-   * Subscribes for so many messages, where no subscription serves them or `anew` asks for one all the same. `wanted` is
+   * Subscribes for `max` messages, where no subscription serves them or `anew` asks for a new one. `wanted` is
    * asked last, when the one before has ended.
    */
   subscribe(max: number, { anew, wanted }: { readonly anew: boolean; wanted(): boolean }): Promise<void> {

@@ -63,7 +63,7 @@ export class RedisTransport implements StreamsTransport {
       prepare: () => this.#prepare(),
       onLost: () => {
         this.#guard?.reset();
-        // A connection that waits and was not made yet would not notice: whoever waits looks, and tells of it.
+        // A waiting connection that was not made yet would not notice, so the reader that waits looks and reports it.
         for (const reader of this.#readers.values()) reader.leaveAll();
       },
       // What silenced this connection may have silenced one that waits, where silence says nothing.

@@ -35,7 +35,7 @@ export interface StreamsTransport {
    * Runs a script without keys on one of the servers that share the keys, by its place among them. Absent where there is
    * one server.
    *
-   * @returns `undefined` where there are not so many.
+   * @returns `undefined` where there are fewer.
    */
   runOn?(place: number, script: Script, args: readonly string[], signal: AbortSignal): Promise<unknown>;
   /** Called before a queue is looked at, so that nothing that comes between the look and the wait is missed. */

@@ -29,7 +29,7 @@ export interface TryOptions {
   readonly key: string;
   readonly group: string;
   readonly clock: Clock;
-  /** Ends the try. What was written is removed all the same. */
+  /** Ends the try. What was written is still removed. */
   readonly signal: AbortSignal;
 }
 
