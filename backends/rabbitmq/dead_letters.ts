@@ -178,7 +178,7 @@ function chosen(messages: readonly AmqpMessage[], { ids, limit }: DriverDeadLett
   return named.slice(0, limit);
 }
 
-/** Returns the first messages of a queue, at most `count`. The channel keeps them until it is closed. */
+/** Returns the first messages of a queue, at most `most`. The channel keeps them until it is closed. */
 async function take(channel: AmqpChannel, queue: string, most: number, signal: AbortSignal): Promise<AmqpMessage[]> {
   const messages: AmqpMessage[] = [];
   let gone = false;
