@@ -19,7 +19,7 @@
 export * from "./core/driver.ts";
 export { createBackend, PortableBackend } from "./core/backend.ts";
 export { checkDriver } from "./core/driver_checks.ts";
-export type { BackendOptions } from "./core/context.ts";
+export type { BackendOptions } from "./core/backend_options.ts";
 export { EnvReader, type QueueConfig, readQueueConfig, readQueueFields } from "./core/config/env_reader.ts";
 export { type NumberBounds, type RetryConfig, VariableReader } from "./core/config/variables.ts";
 export { backoffMs, type BackoffOptions, retry, type RetryOptions, withRetry } from "./core/util/retry.ts";

@@ -71,7 +71,7 @@ export class Reachability {
   }
 }
 
-/** What a slow link carries: a request gets so much more time for its size. */
+/** Bytes a millisecond that a slow link carries: a request gets so much more time for its size. */
 const UPLOAD_BYTES_PER_MS = 100;
 
 /** A whole answer. */

@@ -1,135 +1,18 @@
 /**
- * The driver, the options with their defaults, and how calls of the driver are bounded and their errors wrapped: what
+ * The driver, the resolved options, and how calls of the driver are bounded and their errors wrapped: what
  * all parts of the portable layer share.
  *
  * @module
  */
-import {
-  ABORT_GRACE_MS,
-  DEFAULT_CLOSE_DEADLINE_MS,
-  DEFAULT_GROUP,
-  DEFAULT_MAX_RETRIES,
-  DEFAULT_RETRY_DELAY_MS,
-  DEFAULT_TIMEOUT_MS,
-  MIN_RETRY_DELAY_MS,
-} from "./defaults.ts";
-import { type Clock, monotonic, systemClock } from "./util/clock.ts";
+import { type BackendOptions, type ResolvedOptions, resolveOptions } from "./backend_options.ts";
+import { DEFAULT_GROUP, MIN_RETRY_DELAY_MS } from "./defaults.ts";
 import type { QueueDriver } from "./driver.ts";
 import { ConsumeError, type ErrorCode, QueueError, type QueueErrorOptions } from "./errors.ts";
+import { type FailureEvent, notify } from "./observer.ts";
 import { abortable, microtasks, neverAborts, withDeadline } from "./util/async.ts";
-import { type FailureEvent, notify, type QueueObserver } from "./observer.ts";
+import { type Clock, monotonic, systemClock } from "./util/clock.ts";
 import { messageOf, redactError, redactText } from "./util/redact.ts";
 import { backoffMs, retry } from "./util/retry.ts";
-import {
-  checkOptions,
-  count,
-  func,
-  nonNegative,
-  object,
-  positive,
-  type Validators,
-  wholeNumber,
-} from "./util/validate.ts";
-
-/** Options of every backend over a driver. */
-export interface BackendOptions {
-  /**
-   * Milliseconds to wait for the broker's confirmation of a publish, retries included.
-   *
-   * @default 5_000
-   */
-  readonly timeoutMs?: number | undefined;
-  /**
-   * How often a transient failure is tried again.
-   *
-   * @default 3
-   */
-  readonly maxRetries?: number | undefined;
-  /**
-   * Milliseconds of the first wait before trying again. It doubles, with full jitter, from 10 ms up to 10 s.
-   *
-   * @default 100
-   */
-  readonly retryDelayMs?: number | undefined;
-  /**
-   * The most unsettled deliveries of one consumer.
-   *
-   * @default 100
-   */
-  readonly prefetch?: number | undefined;
-  /**
-   * Milliseconds of a lease.
-   *
-   * @default 30_000
-   */
-  readonly leaseMs?: number | undefined;
-  /**
-   * Milliseconds after which an unsettled message leaves the queue by itself.
-   *
-   * @default never
-   */
-  readonly messageTtlMs?: number | undefined;
-  /**
-   * Milliseconds for which `close()` lets running handlers finish.
-   *
-   * @default 5_000
-   */
-  readonly closeDeadlineMs?: number | undefined;
-  /**
-   * The largest payload, as bytes of JSON in UTF-8.
-   *
-   * @default the driver's
-   */
-  readonly maxPayloadBytes?: number | undefined;
-  /**
-   * Tells the time and sets timers.
-   *
-   * @default the platform's clock
-   */
-  readonly clock?: Clock | undefined;
-  /**
-   * Returns numbers from 0 to below 1, for jitter.
-   *
-   * @default Math.random
-   */
-  readonly random?: (() => number) | undefined;
-  /** Is called with every publish, delivery, settlement and failure. */
-  readonly observer?: QueueObserver | undefined;
-}
-
-/** The checks of {@link BackendOptions}; a backend adds those of its own options. */
-export const BACKEND_CHECKS: Validators<BackendOptions> = {
-  timeoutMs: positive,
-  maxRetries: wholeNumber,
-  retryDelayMs: nonNegative,
-  prefetch: count,
-  leaseMs: positive,
-  messageTtlMs: positive,
-  closeDeadlineMs: nonNegative,
-  maxPayloadBytes: count,
-  clock: object,
-  random: func,
-  observer: object,
-};
-
-/** Picks the {@link BackendOptions} out of an object that may also hold options of one backend. */
-export function backendOptions(options: BackendOptions): BackendOptions {
-  const names = Object.keys(BACKEND_CHECKS) as (keyof BackendOptions)[];
-  return Object.fromEntries(names.map((name) => [name, options[name]]));
-}
-
-type Defaulted =
-  | "timeoutMs"
-  | "maxRetries"
-  | "retryDelayMs"
-  | "closeDeadlineMs"
-  | "maxPayloadBytes"
-  | "random";
-
-/** {@link BackendOptions} with their defaults. */
-export type ResolvedOptions =
-  & Omit<BackendOptions, Defaulted>
-  & { readonly [Name in Defaulted]: NonNullable<BackendOptions[Name]> };
 
 /** The driver with the options of its backend. */
 export class BackendContext {
@@ -141,43 +24,15 @@ export class BackendContext {
   #outage: { readonly since: number; failures: number } | undefined;
 
   constructor(driver: QueueDriver, options: BackendOptions) {
-    checkOptions("backend options", options, BACKEND_CHECKS);
     this.driver = driver;
+    this.options = resolveOptions(options, driver);
     this.clock = options.clock ?? systemClock;
-    this.options = {
-      ...options,
-      timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
-      maxRetries: options.maxRetries ?? DEFAULT_MAX_RETRIES,
-      retryDelayMs: options.retryDelayMs ?? DEFAULT_RETRY_DELAY_MS,
-      closeDeadlineMs: options.closeDeadlineMs ?? DEFAULT_CLOSE_DEADLINE_MS,
-      maxPayloadBytes: options.maxPayloadBytes ?? driver.capabilities.maxPayloadBytes,
-      random: options.random ?? Math.random,
-    };
     if (options.observer) {
       driver.observeConnection?.({
         lost: (error) => this.#lost(this.wrap(QueueError, "Cannot keep the connection", error)),
         back: () => this.answered(),
       });
     }
-  }
-
-  /**
-   * Calls back when a driver has had time to reject with its own reason after an abort: after {@link ABORT_GRACE_MS} of real
-   * time, or of the injected clock where that runs ahead.
-   *
-   * @returns A function that cancels the call.
-   */
-  afterGrace(callback: () => void): () => void {
-    const clocks = this.clock === systemClock ? [systemClock] : [systemClock, this.clock];
-    const timers = clocks.map((clock) => {
-      const timer = clock.setTimeout(() => {
-        end();
-        callback();
-      }, ABORT_GRACE_MS);
-      return () => clock.clearTimeout(timer);
-    });
-    const end = () => timers.forEach((clear) => clear());
-    return end;
   }
 
   /** Returns the code of an error. */

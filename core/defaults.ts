@@ -1,6 +1,7 @@
 /**
  * The default values of options, and the limits that several parts share. Each stands here and nowhere else; what only
- * one backend has stands in the options of that backend.
+ * one backend has stands in the options of that backend. The module imports nothing: only then does a bundler put the
+ * numbers where they are used.
  *
  * @module
  */
@@ -64,6 +65,15 @@ export const MIN_RETRY_DELAY_MS = 10;
 
 /** Milliseconds that a send still has after its signal aborted, to reject with a reason of its own. */
 export const ABORT_GRACE_MS = 20;
+
+/** Milliseconds: the longest delay that every backend accepts, 24 hours. */
+export const MAX_DELAY_MS = 86_400_000;
+
+/** Milliseconds of the first wait after a handler has failed with a `ConfigError`. */
+export const SETUP_WAIT_MS = 900_000;
+
+/** The most characters of an ordering key. */
+export const MAX_ORDERING_KEY_LENGTH = 1_024;
 
 /** The most messages of one turn of a consumer that gathers. */
 export const DEFAULT_TURN_SIZE = 100;

@@ -52,9 +52,6 @@ export interface Opened extends EnvelopeFields {
 /** The member that marks an envelope. */
 export const ENVELOPE = "@slack-mcp/queue";
 
-/** Characters from which on a text is stored once, however often a compressed payload has it. */
-const LONG_TEXT = 64;
-
 function isEnvelope(body: Record<string, unknown>): boolean {
   const fields = body[ENVELOPE];
   return isPlainObject(fields) && fields.v === 1 && Object.keys(body).length === 2 &&
@@ -96,6 +93,33 @@ export async function pack(
   return bytesOf(packed) <= maxBytes ? packed : undefined;
 }
 
+/**
+ * Opens a body, given as a value. Members of an envelope that are of another type than they should be are left out.
+ *
+ * @param checks The fields to read, with their checks.
+ * @returns The payload; or, where the body is no JSON object or cannot be decoded, the body as it came. Never rejects.
+ */
+export async function openFor(body: unknown, checks: Partial<Validators<EnvelopeFields>>): Promise<Opened> {
+  if (!isPlainObject(body)) return { payload: undefined, body };
+  if (!isEnvelope(body)) return { payload: body as JsonObject };
+  const fields = body[ENVELOPE] as Record<string, unknown>;
+  const { encoding } = fields;
+  let opened: Record<string, unknown> = isPlainObject(body.payload) ? { payload: body.payload } : { body: body.body };
+  try {
+    if (encoding === "base64" || encoding === "gzip") {
+      if (typeof body.body !== "string") throw new TypeError("no base64");
+      const bytes = fromBase64(body.body);
+      opened = encoding === "gzip" ? { payload: await expand(bytes) } : { body: bytes };
+    }
+  } catch {
+    return { payload: undefined, body }; // not written by this module: it is kept as it came
+  }
+  for (const [name, check] of Object.entries(checks)) {
+    if (!check(fields[name])) opened[name] = fields[name];
+  }
+  return opened as unknown as Opened;
+}
+
 const FIELDS: Validators<EnvelopeFields> = {
   id: text,
   headers: textRecord,
@@ -107,36 +131,10 @@ const FIELDS: Validators<EnvelopeFields> = {
   contentType: text,
 };
 
-/**
- * Opens a body, given as a value. Members of an envelope that are of another type than they should be are left out.
- *
- * @returns The payload; or, where the body is no JSON object or cannot be decoded, the body as it came. Never rejects.
- */
+/** Opens a body with all of its fields: see {@link openFor}. */
 export async function open(body: unknown): Promise<Opened> {
-  if (!isPlainObject(body)) return { payload: undefined, body };
-  if (!isEnvelope(body)) return { payload: body as JsonObject };
-  const fields = body[ENVELOPE] as Record<string, unknown>;
-  const opened: Record<string, unknown> = isPlainObject(body.payload) ? { payload: body.payload } : { body: body.body };
-  try {
-    if (fields.encoding === "base64" || fields.encoding === "gzip") {
-      if (typeof body.body !== "string") throw new TypeError("no base64");
-      const bytes = fromBase64(body.body);
-      if (fields.encoding === "base64") opened.body = bytes;
-      else {
-        const payload = await expand(bytes);
-        if (!isPlainObject(payload)) throw new TypeError("no payload");
-        opened.payload = payload;
-        delete opened.body;
-      }
-    }
-  } catch {
-    return { payload: undefined, body }; // not written by this module: it is kept as it came
-  }
-  for (const [name, check] of Object.entries(FIELDS)) {
-    if (check(fields[name]) === undefined) opened[name] = fields[name];
-  }
-  if (opened.cause) opened.cause = { name: "Error", message: "", ...opened.cause };
-  return opened as unknown as Opened;
+  const opened = await openFor(body, FIELDS);
+  return opened.cause ? { ...opened, cause: { ...{ name: "Error", message: "" }, ...opened.cause } } : opened;
 }
 
 function through(data: BlobPart, transform: CompressionStream | DecompressionStream): Response {
@@ -144,6 +142,8 @@ function through(data: BlobPart, transform: CompressionStream | DecompressionStr
 }
 
 async function compress(payload: JsonObject): Promise<Uint8Array> {
+  /** Characters from which on a text is stored once, however often the payload has it. */
+  const LONG_TEXT = 64;
   const places = new Map<string, number>();
   const rest = JSON.stringify(payload, (_name, value: JsonValue) => {
     // A text that begins like a place is moved too, so that no text is mistaken for one.
@@ -160,5 +160,7 @@ async function expand(bytes: Uint8Array<ArrayBuffer>): Promise<unknown> {
   const places = JSON.parse(texts) as string[];
   const place = (_name: string, value: JsonValue) =>
     typeof value === "string" && value[0] === "\0" ? places[+value.slice(1)] : value;
-  return JSON.parse(rest, place);
+  const payload: unknown = JSON.parse(rest, place);
+  if (!isPlainObject(payload)) throw new TypeError("no payload");
+  return payload;
 }

@@ -41,12 +41,7 @@ export type ErrorCode =
   /** None of the above. */
   | "internal";
 
-const TRANSIENT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  "connection",
-  "timeout",
-  "unavailable",
-  "rate-limited",
-]);
+const TRANSIENT: readonly ErrorCode[] = ["connection", "timeout", "unavailable", "rate-limited"];
 
 /**
  * Tells whether trying again may succeed, by the code alone.
@@ -54,7 +49,7 @@ const TRANSIENT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
  * @param code The code of an error.
  */
 export function isTransient(code: ErrorCode): boolean {
-  return TRANSIENT.has(code);
+  return TRANSIENT.includes(code);
 }
 
 /** Details of an error. */
@@ -111,7 +106,7 @@ export class QueueError extends Error {
     this.backend = options.backend;
     this.key = options.key;
     this.id = options.id;
-    this.retryable = options.retryable ?? isTransient(code);
+    this.retryable = options.retryable ?? TRANSIENT.includes(code);
     this.retryAfterMs = options.retryAfterMs;
   }
 }

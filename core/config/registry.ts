@@ -12,7 +12,7 @@ import { misspelt } from "./misspelt.ts";
 import type { QueueObserver } from "../observer.ts";
 import type { Env, QueueBackend } from "../protocol.ts";
 
-/** What a caller of `fromEnv` adds to the environment. */
+/** Options of `fromEnv` that are not variables. */
 export interface FromEnvOptions {
   /** Is called with every publish, delivery, settlement and failure of the backend, and when its broker is lost and back. */
   readonly observer?: QueueObserver | undefined;

@@ -156,7 +156,7 @@ export class VariableReader {
   }
 }
 
-/** What was found, short enough to read. Only for variables that hold no secret. */
+/** Returns the value that was found, short enough to read. Only for variables that hold no secret. */
 export function shown(value: string): string {
   return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
 }

@@ -20,6 +20,7 @@ import { type HandleBatchOptions, handlePushed } from "./push_handler.ts";
 import type { ConsumerOptions } from "./options.ts";
 import { type ConsumerSummary, DeliveryProcessor, noCounts } from "./processor.ts";
 import type { Delivery, LeasingBackend, QueueBackend, ReceiveOptions } from "../protocol.ts";
+import { limited } from "./limited.ts";
 import { leave, pullDeliveries, type PullRun } from "./pull.ts";
 import type { LaneSettings } from "./pull_lanes.ts";
 import { pullPayloads } from "./pull_unleased.ts";
@@ -85,7 +86,7 @@ export interface Consumer {
 const GATHER_CHECKS: Validators<GatherOptions> = { max: count, quietMs: nonNegative };
 
 const RUN_CHECKS: Validators<RunOptions> = {
-  group: (value) => typeof value === "string" ? undefined : { allowed: "a string" },
+  group: (value) => typeof value === "string" ? undefined : ["a string"],
   prefetch: count,
   leaseMs: positive,
   signal: abortSignal,
@@ -147,7 +148,7 @@ export function createConsumer(options: PullConsumerOptions | TurnConsumerOption
   const processor = new DeliveryProcessor({
     ...rest,
     handler: turns ? turns.handleOne : handler as unknown as ConsumerOptions["handler"],
-  });
+  }, limited);
   const lanes: LaneSettings | undefined = orderBy || turns
     ? { orderBy, turns, max: gather ? gather.max ?? DEFAULT_TURN_SIZE : 1, quietMs: gather?.quietMs ?? 0 }
     : undefined;
@@ -155,7 +156,8 @@ export function createConsumer(options: PullConsumerOptions | TurnConsumerOption
   return {
     run: async (backend, key, runOptions = {}) => {
       checkOptions("run options", runOptions, RUN_CHECKS);
-      return await pull({ processor, lanes, misconfigured }, backend, key, runOptions);
+      const seen = { orderingKey: false };
+      return await pull({ processor, lanes, misconfigured, seen }, backend, key, runOptions);
     },
     drain: async (backend, key, drainOptions = {}) => {
       checkOptions(
@@ -178,12 +180,19 @@ export function createConsumer(options: PullConsumerOptions | TurnConsumerOption
         // A look at what is there waits for nothing more.
         const now = lanes && { ...lanes, quietMs: 0 };
         const total = noCounts();
+        const seen = { orderingKey: false };
         do {
-          processor.sawOrderingKey = false;
-          const pass = await pull({ processor, lanes: now, misconfigured }, backend, key, settings, ending.signal);
+          seen.orderingKey = false;
+          const pass = await pull(
+            { processor, lanes: now, misconfigured, seen },
+            backend,
+            key,
+            settings,
+            ending.signal,
+          );
           for (const name of Object.keys(total) as (keyof ConsumerSummary)[]) total[name] += pass[name];
-          // What waited behind an ordering key became ready only when the handler before it was done.
-        } while (processor.sawOrderingKey && !stopping.signal.aborted);
+          // A message that waits behind its ordering key becomes ready only when the handler before it is done.
+        } while (seen.orderingKey && !stopping.signal.aborted);
         return { ...total };
       } finally {
         processor.clock.clearTimeout(timer);
@@ -200,7 +209,7 @@ export function createConsumer(options: PullConsumerOptions | TurnConsumerOption
 
 /** Pulls until the iteration ends, then lets running handlers finish; or returns at once when `ending` aborts. */
 async function pull(
-  consumer: Pick<PullRun, "processor" | "lanes" | "misconfigured">,
+  consumer: Pick<PullRun, "processor" | "lanes" | "misconfigured" | "seen">,
   backend: QueueBackend,
   key: string,
   options: ReceiveOptions,

@@ -7,17 +7,16 @@ import { toDeadLetterSink } from "./dead_letter_sink.ts";
 import {
   type Counts,
   type DeliveryProcessor,
-  type Postpone,
+  isConfigError,
   type Releasable,
   type SettlementActions,
-  SETUP_WAIT_MS,
 } from "./processor.ts";
-import type { Delivery, LeasingBackend, ReceiveOptions } from "../protocol.ts";
-import { DEFAULT_PREFETCH } from "../defaults.ts";
+import type { Delivery, LeasingBackend, ReceiveOptions, RetryDeliveryOptions } from "../protocol.ts";
+import { DEFAULT_PREFETCH, SETUP_WAIT_MS } from "../defaults.ts";
 import { delay } from "../util/async.ts";
 import { checkGather, type LaneSettings, pullInLanes } from "./pull_lanes.ts";
 
-/** What one run of a consumer works with. */
+/** The dependencies of one run of a consumer. */
 export interface PullRun {
   readonly processor: DeliveryProcessor;
   /** The most handlers that run at once. */
@@ -33,6 +32,8 @@ export interface PullRun {
   readonly ending: AbortSignal | undefined;
   /** Ids of messages whose handlers failed with a `ConfigError`, where the backend counts each delivery. */
   readonly misconfigured: Set<string>;
+  /** Set when a delivery with an ordering key was processed: others may wait behind it. */
+  readonly seen: { orderingKey: boolean };
   /** How handlers are ordered; `undefined`: they run side by side. */
   readonly lanes: LaneSettings | undefined;
 }
@@ -45,11 +46,11 @@ export type Pulling = [iterator: AsyncIterator<unknown>, work: Promise<void>];
 
 /** Pulls deliveries and processes each, until the iteration ends. */
 export function pullDeliveries(backend: LeasingBackend, run: PullRun): Pulling {
-  const { processor, concurrency, key, options, stop, counts, ending, lanes } = run;
+  const { processor, concurrency, key, options, stop, counts, lanes, seen } = run;
   const postpone = postponing(backend, run);
   const processOne = async (delivery: Delivery) => {
-    const settling = settlingOf(run, backend, delivery);
-    counts[await processor.process(delivery, backend.name, ending, settling, postpone)] += 1;
+    seen.orderingKey ||= delivery.orderingKey !== undefined;
+    counts[await processor.process(delivery, backend.name, settlingOf(run, backend, delivery, postpone))] += 1;
   };
   if (lanes) {
     checkGather(backend, key, lanes);
@@ -71,20 +72,26 @@ export function pullDeliveries(backend: LeasingBackend, run: PullRun): Pulling {
   return [deliveries, each(deliveries, concurrency, stop, processOne)];
 }
 
-/** Settles as the delivery does. Where the backend keeps no dead letters, the sink gets them; where it has no delays, a retry has none. */
+/**
+ * Settles as the delivery does, and postpones it after a `ConfigError`. Where the backend keeps no dead letters, the sink
+ * gets them; where it has no delays, a retry has none.
+ */
 function settlingOf(
-  { processor, misconfigured }: PullRun,
+  { processor, misconfigured, ending }: PullRun,
   backend: LeasingBackend,
   delivery: Delivery,
+  postpone: (delivery: Delivery, options: RetryDeliveryOptions) => Promise<boolean>,
 ): SettlementActions {
   const { deadLetters = true, delay: delays = true } = backend.capabilities ?? {};
   const keepsDead = deadLetters || processor.options.deadLetter === undefined;
-  const anyAttempt = misconfigured.delete(delivery.id);
-  if (keepsDead && delays && !anyAttempt) return delivery;
   return {
-    anyAttempt,
+    anyAttempt: misconfigured.delete(delivery.id),
+    ending,
     ack: () => delivery.ack(),
-    retry: ({ delayMs, reason }) => delivery.retry({ delayMs: delays ? delayMs : 0, reason }),
+    retry: (options) => {
+      const possible = delays ? options : { ...options, delayMs: 0 };
+      return isConfigError(options.reason) ? postpone(delivery, possible) : delivery.retry(possible);
+    },
     deadLetter: async (reason) => {
       if (keepsDead) return await delivery.deadLetter(reason);
       return await toDeadLetterSink(processor, delivery, backend.name, reason) ? await delivery.ack() : undefined;
@@ -101,9 +108,9 @@ function settlingOf(
 function postponing(
   backend: LeasingBackend,
   { processor, misconfigured, options: { signal }, ending }: PullRun,
-): Postpone {
+): (delivery: Delivery, options: RetryDeliveryOptions) => Promise<boolean> {
   const { release = false, delay: delays = true } = backend.capabilities ?? {};
-  return async (delivery: Releasable, delayMs, reason) => {
+  return async (delivery: Releasable, options) => {
     if (!release || !delivery.release) {
       if (misconfigured.size >= MAX_REMEMBERED) misconfigured.clear();
       misconfigured.add(delivery.id);
@@ -112,7 +119,7 @@ function postponing(
       await delay(SETUP_WAIT_MS, processor.clock, over).catch(() => undefined); // at the end of the run it goes back at once
       return await delivery.release();
     }
-    return await delivery.retry({ delayMs: delays ? delayMs : 0, reason });
+    return await delivery.retry(options);
   };
 }
 

@@ -21,7 +21,7 @@ export interface LaneSettings {
   readonly quietMs: number;
 }
 
-/** What the loop needs of its consumer. */
+/** The consumer as the loop sees it. */
 export interface LaneWork {
   /** The most turns that are handled at once. */
   readonly concurrency: number;

@@ -5,7 +5,7 @@
  */
 import { toDeadLetterSink } from "./dead_letter_sink.ts";
 import { ConsumeError } from "../errors.ts";
-import type { Postpone, SettlementActions } from "./processor.ts";
+import { isConfigError, type SettlementActions } from "./processor.ts";
 import { leave, type Pulling, type PullRun } from "./pull.ts";
 import type { Delivery, LeasingBackend, QueueBackend } from "../protocol.ts";
 import { delay } from "../util/async.ts";
@@ -57,22 +57,18 @@ async function handleInPlace(
   for (let attempts = 1;; attempts++) {
     const delivery = implicitDelivery(message, attempts, signal);
     let againMs: number | undefined;
-    const retry = ({ delayMs }: { readonly delayMs?: number | undefined }) => {
-      againMs = delayMs;
-      return Promise.resolve(true);
-    };
     const settling: SettlementActions = {
       anyAttempt,
+      ending,
       ack: () => Promise.resolve(true),
-      retry,
+      retry: ({ delayMs, reason }) => {
+        againMs = delayMs;
+        anyAttempt = isConfigError(reason); // a wrong set-up uses up no attempts
+        return Promise.resolve(true);
+      },
       deadLetter: (reason) => toDeadLetterSink(processor, delivery, name, reason),
     };
-    anyAttempt = false;
-    const postpone: Postpone = (_delivery, delayMs) => {
-      anyAttempt = true; // a wrong set-up uses up no attempts
-      return retry({ delayMs });
-    };
-    counts[await processor.process(delivery, name, ending, settling, postpone)] += 1;
+    counts[await processor.process(delivery, name, settling)] += 1;
     if (againMs === undefined) return;
     await delay(againMs, processor.clock, signal);
   }

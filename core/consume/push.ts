@@ -5,9 +5,18 @@
  *
  * @module
  */
-import { checkValue, number, type Validator } from "../util/validate.ts";
+import { MAX_DELAY_MS } from "../defaults.ts";
+import {
+  checkValue,
+  nonNegative,
+  number,
+  text,
+  textRecord,
+  type Validator,
+  type Validators,
+} from "../util/validate.ts";
 import { bytesIn, decodeUtf8 } from "../util/bytes.ts";
-import { open } from "../envelope.ts";
+import { type EnvelopeFields, openFor } from "../envelope.ts";
 import { QueueError } from "../errors.ts";
 import { toCause } from "../cause.ts";
 import { isPlainObject } from "../util/json.ts";
@@ -39,7 +48,7 @@ export interface PushBatch {
   readonly messages: readonly PushMessage[];
 }
 
-/** What a pushed delivery needs to know beside its message. */
+/** The options of a pushed delivery. */
 export interface PushDeliveryOptions {
   /** The delivery's key. Default: the one in the envelope, else the queue's name. */
   readonly key?: string | undefined;
@@ -54,10 +63,7 @@ export interface PushDeliveryOptions {
 /** A delivery that the platform pushed. */
 export type PushDelivery = Delivery & Pick<SettlementActions, "anyAttempt" | "malformed">;
 
-/** Milliseconds: the longest delay of a retry. */
-const MAX_DELAY_MS = 86_400_000;
-
-const delay: Validator = number("a number from 0 to 86400000", (ms) => ms >= 0 && ms <= MAX_DELAY_MS);
+const delay: Validator = number(`a number from 0 to ${MAX_DELAY_MS}`, (ms) => ms >= 0 && ms <= MAX_DELAY_MS);
 
 /**
  * Whole seconds for a delay in milliseconds: rounded up, so that it never ends early.
@@ -69,12 +75,31 @@ export function wholeSeconds(delayMs: number): number {
   return Math.ceil(delayMs / 1000);
 }
 
+/** Returns the delivery for its handler: its signal also aborts with `limit`. */
+export function limitPushed(delivery: Delivery, limit: AbortSignal): Delivery {
+  return {
+    ...delivery, // every member of a pushed delivery is its own
+    signal: AbortSignal.any([delivery.signal, limit]),
+    get settlement() {
+      return delivery.settlement;
+    },
+  };
+}
+
+/** The fields that a delivery is made of; a dead letter is known by when it died. */
+const FIELDS: Pick<Validators<EnvelopeFields>, "id" | "key" | "headers" | "diedAt"> = {
+  id: text,
+  key: text,
+  headers: textRecord,
+  diedAt: nonNegative,
+};
+
 /** The JSON object that a body is or spells; else the body as it came. Bytes that are no UTF-8 spell nothing. */
 function parse(body: unknown): unknown {
   try {
     const bytes = bytesIn(body);
-    const text = bytes ? decodeUtf8(bytes) : body;
-    const value: unknown = typeof text === "string" ? JSON.parse(text) : body;
+    const decoded = bytes ? decodeUtf8(bytes) : body;
+    const value: unknown = typeof decoded === "string" ? JSON.parse(decoded) : body;
     return isPlainObject(value) ? value : body;
   } catch {
     return body; // no text, or no JSON: the caller sees that it is no object
@@ -87,7 +112,7 @@ export async function pushDelivery(
   queue: string,
   { key, deadLetter, signal, waiting }: PushDeliveryOptions,
 ): Promise<PushDelivery> {
-  const { payload, body, ...fields } = await open(parse(message.body));
+  const { payload, body, ...fields } = await openFor(parse(message.body), FIELDS);
   let outcome: Promise<boolean> | undefined;
   const settle = (settlement: DeliverySettlement, how: () => void | Promise<void>) =>
     outcome ??= (async () => {
@@ -118,7 +143,7 @@ export async function pushDelivery(
     deadLetter: (reason) =>
       settle({ kind: "dead", cause: toCause(reason) }, async () => {
         // A dead letter that is given up once more stays where it is: the sink may lead back into this very queue.
-        if (fields.diedAt !== undefined) return message.retry({ delaySeconds: MAX_DELAY_MS / 1000 });
+        if (fields.diedAt) return message.retry({ delaySeconds: MAX_DELAY_MS / 1000 });
         if (!deadLetter) return message.retry();
         try {
           await deadLetter(delivery, toCause(reason), body);

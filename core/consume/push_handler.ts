@@ -9,7 +9,7 @@ import { QueueError } from "../errors.ts";
 import { withDeadline } from "../util/async.ts";
 import { type ConsumerSummary, type Counts, DeliveryProcessor, noCounts, setupDelayMs } from "./processor.ts";
 import type { ConsumerOptions } from "./options.ts";
-import { type PushBatch, type PushDelivery, pushDelivery, wholeSeconds } from "./push.ts";
+import { limitPushed, type PushBatch, type PushDelivery, pushDelivery, wholeSeconds } from "./push.ts";
 
 /** Options of one pushed batch. */
 export interface HandleBatchOptions {
@@ -26,11 +26,6 @@ export interface HandleBatchOptions {
    */
   readonly deadlineMs?: number | undefined;
 }
-
-const BATCH_CHECKS: Validators<HandleBatchOptions> = {
-  key: text,
-  deadlineMs: positive,
-};
 
 /**
  * Makes the `queue()` handler of a Worker: the processor of a consumer without the pull loop in the bundle.
@@ -56,15 +51,15 @@ const BATCH_CHECKS: Validators<HandleBatchOptions> = {
 export function createBatchHandler(
   options: ConsumerOptions | (() => ConsumerOptions),
 ): (batch: PushBatch, options?: HandleBatchOptions) => Promise<ConsumerSummary> {
-  const made = typeof options === "function" ? undefined : new DeliveryProcessor(options);
+  const made = typeof options === "function" ? undefined : new DeliveryProcessor(options, limitPushed);
   return async (batch, batchOptions) => {
     let processor: DeliveryProcessor;
     try {
-      processor = made ?? new DeliveryProcessor((options as () => ConsumerOptions)());
+      processor = made ?? new DeliveryProcessor((options as () => ConsumerOptions)(), limitPushed);
     } catch (error) {
       for (const message of batch.messages) {
         const delayMs = setupDelayMs(error, message.attempts);
-        if (delayMs !== undefined) message.retry({ delaySeconds: wholeSeconds(delayMs) });
+        if (delayMs) message.retry({ delaySeconds: wholeSeconds(delayMs) });
       }
       throw error;
     }
@@ -78,32 +73,43 @@ export async function handlePushed(
   { queue, messages }: PushBatch,
   options: HandleBatchOptions = {},
 ): Promise<ConsumerSummary> {
-  checkOptions("batch options", options, BATCH_CHECKS);
+  checkOptions(
+    "batch options",
+    options,
+    {
+      key: text,
+      deadlineMs: positive,
+    } satisfies Validators<HandleBatchOptions>,
+  );
   const { key, deadlineMs = DEFAULT_BATCH_DEADLINE_MS } = options;
   const { options: { deadLetter, concurrency = DEFAULT_CONCURRENCY }, waiting } = processor;
   const counts = noCounts();
-  const late = () => new QueueError("timeout", `Cannot handle the batch: it took longer than ${deadlineMs} ms`);
-  await withDeadline(processor.clock, deadlineMs, late, undefined, async ({ signal }) => {
-    const ended = new Promise<"retried">((resolve) => signal.addEventListener("abort", () => resolve("retried")));
-    const handle = async (delivery: PushDelivery): Promise<keyof Counts> => {
-      // A handler that outlives the batch must not take the platform's own limit along: its message goes back now.
-      const outcome = await (signal.aborted ? ended : Promise.race([processor.process(delivery, queue), ended]));
-      if (!delivery.settlement) await delivery.retry();
-      return outcome;
-    };
-    const rest = messages.values();
-    const work = async () => {
-      for (const message of rest) {
-        const delivery = await pushDelivery(message, queue, { key, deadLetter, signal, waiting });
-        try {
-          counts[await handle(delivery)] += 1;
-        } catch (cause) {
-          // A message that cannot be settled is reported, and holds nothing back.
-          processor.reportFailure("Cannot settle a message: the platform refused", delivery, queue, cause);
+  await withDeadline(
+    processor.clock,
+    deadlineMs,
+    () => new QueueError("timeout", `Cannot handle the batch: it took longer than ${deadlineMs} ms`),
+    undefined,
+    async ({ signal }) => {
+      const ended = new Promise<"retried">((resolve) => signal.addEventListener("abort", () => resolve("retried")));
+      const handle = async (delivery: PushDelivery): Promise<keyof Counts> => {
+        // A handler that outlives the batch must not take the platform's own limit along: its message goes back now.
+        const outcome = await (signal.aborted ? ended : Promise.race([processor.process(delivery, queue), ended]));
+        if (!delivery.settlement) await delivery.retry();
+        return outcome;
+      };
+      const rest = messages.values();
+      await Promise.all(Array.from({ length: concurrency }, async () => {
+        for (const message of rest) {
+          const delivery = await pushDelivery(message, queue, { key, deadLetter, signal, waiting });
+          try {
+            counts[await handle(delivery)] += 1;
+          } catch (cause) {
+            // A message that cannot be settled is reported, and holds nothing back.
+            processor.reportFailure("Cannot settle a message: the platform refused", delivery, queue, cause);
+          }
         }
-      }
-    };
-    await Promise.all(Array.from({ length: concurrency }, work));
-  });
+      }));
+    },
+  );
   return counts;
 }

@@ -22,7 +22,7 @@ const MAX_LABEL_LENGTH = 128;
 /** Options of {@link createMetrics}. */
 export interface MetricsOptions {
   /**
-   * What the names begin with, without the underscore.
+   * The prefix of the names, without the underscore.
    *
    * @default "slack_queue"
    */

@@ -7,18 +7,14 @@
 import { batchLimit } from "./batch_limit.ts";
 import type { DriverMessage } from "../driver.ts";
 import type { QueueError } from "../errors.ts";
-import { type BatchOwner, type PublishOutcome, sendBatch, SendState } from "./send_batch.ts";
+import { afterGrace } from "./grace.ts";
+import type { PublishOutcome } from "./outcomes.ts";
+import { type BatchOwner, sendBatch, SendState } from "./send_batch.ts";
+import type { MessageSender, SendOptions } from "./sender.ts";
 import type { BackendContext } from "../context.ts";
 import { type GiveUpReason, PendingPublish } from "./pending_publish.ts";
 import type { PublishReceipt } from "../protocol.ts";
 import { monotonic } from "../util/clock.ts";
-
-/** How long a caller waits. */
-export interface SendOptions {
-  /** Milliseconds. Default: the backend's. */
-  readonly timeoutMs?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
 
 /** A call, with the promise that it returned. */
 interface BatchedPublish extends PendingPublish {
@@ -30,19 +26,16 @@ interface BatchedPublish extends PendingPublish {
   unlisten: (() => void) | undefined;
 }
 
-/** A message, and the call that it belongs to. */
-interface Entry {
-  readonly message: DriverMessage;
-  readonly pending: BatchedPublish;
-}
-
 /** Publishes of one key on their way to the driver. */
 class KeyBatcher implements BatchOwner {
   readonly #context: BackendContext;
   readonly #key: string;
-  #waiting: Entry[] = [];
+  /** Calls with messages that are in no batch yet. */
+  #waiting: BatchedPublish[] = [];
   /** The messages that `#state` is about. */
-  #batch: Entry[] = [];
+  #batch: DriverMessage[] = [];
+  /** The call of each message of the batch. */
+  #owners: BatchedPublish[] = [];
   #state: SendState | undefined;
   #running: Promise<void> | undefined;
   #timer: unknown;
@@ -69,10 +62,9 @@ class KeyBatcher implements BatchOwner {
       pending.resolve = resolve;
       pending.reject = reject;
       if (signal) this.#listen(signal, pending);
-      for (const message of messages) this.#waiting.push({ message, pending });
-      // A microtask later, so that what is published in the same turn travels together.
-      this.#running ??= Promise.resolve().then(() => this.#run());
-      if (!this.#context.driver.inProcess) this.#arm(pending.deadline);
+      this.#waiting.push(pending);
+      this.#running ??= this.#run();
+      this.#arm(pending.deadline, pending.startedAt);
     });
   }
 
@@ -89,18 +81,29 @@ class KeyBatcher implements BatchOwner {
 
   /** Gives up every call; resolves when each has its result. */
   async abandon(reason: QueueError): Promise<void> {
-    for (const { pending } of this.#entries()) this.#giveUp(pending, { reason, aborted: false });
+    for (const pending of this.#unconfirmed()) this.#giveUp(pending, { reason, aborted: false });
     await this.#running;
   }
 
-  #entries(): Entry[] {
-    return [...this.#batch, ...this.#waiting];
+  #unconfirmed(): Set<BatchedPublish> {
+    return new Set([...this.#owners, ...this.#waiting]);
   }
 
   async #run(): Promise<void> {
+    await undefined; // so that what is published in the same turn travels together
     while (this.#waiting.length > 0) {
       this.#take();
-      if (this.#batch.length > 0) await this.#send();
+      if (this.#batch.length === 0) continue;
+      this.#state = new SendState();
+      try {
+        this.#deliver(await sendBatch(this.#context, this.#key, this.#batch, this.#state, this));
+      } catch {
+        // Every caller's promise is already rejected with the reason.
+      }
+      this.#finishGivingUp();
+      this.#batch = [];
+      this.#owners = [];
+      this.#state = undefined;
     }
     this.#running = undefined;
     if (this.#timerAt < Infinity) this.#context.clock.clearTimeout(this.#timer);
@@ -112,32 +115,22 @@ class KeyBatcher implements BatchOwner {
     const fits = batchLimit(this.#context.driver);
     let taken = 0;
     for (; taken < this.#waiting.length; taken++) {
-      const entry = this.#waiting[taken]!;
-      const { message, pending } = entry;
+      const pending = this.#waiting[taken]!;
       if (isDone(pending)) continue;
-      if (!fits(message)) break;
-      pending.sent += 1;
-      this.#batch.push(entry);
+      const { messages } = pending;
+      for (; pending.sent < messages.length && fits(messages[pending.sent]!); pending.sent++) {
+        this.#batch.push(messages[pending.sent]!);
+        this.#owners.push(pending);
+      }
+      if (pending.sent < messages.length) break;
     }
     this.#waiting = taken === this.#waiting.length ? [] : this.#waiting.slice(taken);
   }
 
-  async #send(): Promise<void> {
-    this.#state = new SendState();
-    try {
-      const messages = this.#batch.map(({ message }) => message);
-      this.#deliver(await sendBatch(this.#context, this.#key, messages, this.#state, this));
-    } catch {
-      // Every caller's promise is already rejected with the reason.
-    }
-    this.#finishGivingUp();
-    this.#batch = [];
-    this.#state = undefined;
-  }
-
   wanted(): readonly DriverMessage[] {
-    this.#batch = this.#batch.filter(({ pending }) => !isDone(pending));
-    return this.#batch.map(({ message }) => message);
+    this.#batch = this.#batch.filter((_, i) => !isDone(this.#owners[i]!));
+    this.#owners = this.#owners.filter((pending) => !isDone(pending));
+    return this.#batch;
   }
 
   onAttemptFailed(): void {
@@ -147,7 +140,7 @@ class KeyBatcher implements BatchOwner {
   /** Passes on the outcome of each message. */
   #deliver(outcomes: readonly PublishOutcome[]): void {
     for (let i = 0; i < outcomes.length; i++) {
-      const { pending } = this.#batch[i]!;
+      const pending = this.#owners[i]!;
       if (pending.over) continue;
       pending.addOutcome(outcomes[i]!);
       if (pending.complete) this.#end(pending);
@@ -160,12 +153,12 @@ class KeyBatcher implements BatchOwner {
     const state = this.#state;
     const { inFlight } = pending;
     pending.givingUp = why;
-    if (inFlight && state && this.#batch.every(({ pending }) => isDone(pending))) state.abandon(why.reason);
+    if (inFlight && state && this.#owners.every(isDone)) state.abandon(why.reason);
     const late = !why.aborted && (why.reason as QueueError).code === "timeout";
     if (state === undefined || state.phase === "idle" || !(inFlight || late)) return this.#end(pending, state);
     // The driver knows how far the messages came, and why those in front are not confirmed: it has the next word.
     this.#givingUp.push(pending);
-    this.#endGrace ??= this.#context.afterGrace(() => this.#onGraceOver());
+    this.#endGrace ??= afterGrace(this.#context.clock, () => this.#onGraceOver());
     if (inFlight && state.phase === "connecting" && !state.signal.aborted) state.interrupt(why.reason);
   }
 
@@ -178,6 +171,7 @@ class KeyBatcher implements BatchOwner {
   #finishGivingUp(): void {
     this.#endGrace?.();
     this.#endGrace = undefined;
+    if (this.#givingUp.length === 0) return;
     for (const pending of this.#givingUp.splice(0)) if (!pending.over) this.#end(pending, this.#state);
   }
 
@@ -194,7 +188,7 @@ class KeyBatcher implements BatchOwner {
   }
 
   /** Sets the one timer of all calls for the earliest deadline. */
-  #arm(deadline: number): void {
+  #arm(deadline: number, now: number): void {
     if (deadline >= this.#timerAt) return;
     const { clock } = this.#context;
     clock.clearTimeout(this.#timer);
@@ -204,13 +198,13 @@ class KeyBatcher implements BatchOwner {
       const now = Math.max(monotonic(clock), deadline); // a timer is never early
       let next = Infinity;
       const why = { reason: this.#context.timeoutError("timeout"), aborted: false };
-      for (const { pending } of this.#entries()) {
+      for (const pending of this.#unconfirmed()) {
         if (isDone(pending)) continue;
         if (pending.deadline <= now) this.#giveUp(pending, why);
         else next = Math.min(next, pending.deadline);
       }
-      if (next < Infinity) this.#arm(next);
-    }, deadline - monotonic(clock));
+      if (next < Infinity) this.#arm(next, now);
+    }, deadline - now);
   }
 }
 
@@ -223,7 +217,7 @@ function isDone({ over, givingUp }: BatchedPublish): boolean {
 const MAX_IDLE = 100;
 
 /** The batchers of a backend, one for each key that was published to of late. */
-export class PublishBatcher {
+export class PublishBatcher implements MessageSender {
   readonly #context: BackendContext;
   readonly #batchers: Map<string, KeyBatcher> = new Map();
 

@@ -49,8 +49,9 @@ export function checkedBatch<Message>(
   checkKey(key);
   if (!Array.isArray(messages)) throw new TypeError(`messages must be an array, found ${kindOf(messages)}`);
   checkOptions("batch options", options, BATCH_CHECKS);
-  return Array.from(messages, (message: OutgoingMessage, i) => { // not map, which passes over holes
-    checkOptions(`messages[${i}]`, message, MESSAGE_CHECKS);
+  // A copy, since map passes over holes; Array.from with a function takes longer for a message than its checks.
+  return [...messages].map((message: OutgoingMessage, i) => {
+    checkOptions("messages", message, MESSAGE_CHECKS, i);
     return create(message);
   });
 }

@@ -13,6 +13,8 @@ export class MessageFactory {
   readonly #context: BackendContext;
   #prefix: string | undefined;
   #made = 0;
+  /** An id without its last digit: all that a backlog keeps for an id is this, shared by 36 messages, and one digit. */
+  #stem = "";
 
   constructor(context: BackendContext) {
     this.#context = context;
@@ -59,6 +61,9 @@ export class MessageFactory {
   #newId(): string {
     // Created at the first publish: a Worker may not ask for random numbers while it starts.
     this.#prefix ??= crypto.randomUUID() + "-";
-    return this.#prefix + (this.#made++).toString(36);
+    const digit = this.#made % 36;
+    if (digit === 0) this.#stem = this.#prefix + (this.#made > 0 ? (this.#made / 36).toString(36) : "");
+    this.#made += 1;
+    return this.#stem + digit.toString(36);
   }
 }

@@ -5,9 +5,9 @@
  */
 import type { DriverMessage } from "../driver.ts";
 import { type PublishError, QueueError } from "../errors.ts";
-import { errorAbout, publishError, type PublishOutcome, type SendState, unknownOutcome } from "./send_batch.ts";
+import { errorAbout, notifyPublished, publishError, type PublishOutcome, receiptsOf } from "./outcomes.ts";
+import { type SendState, unknownOutcome } from "./send_batch.ts";
 import type { BackendContext } from "../context.ts";
-import { notify } from "../observer.ts";
 import type { PublishReceipt } from "../protocol.ts";
 import { monotonic } from "../util/clock.ts";
 
@@ -33,7 +33,7 @@ export class PendingPublish {
   readonly #key: string;
   readonly #outcomes: PublishOutcome[];
   #count = 0;
-  #errors: PublishError[] | undefined;
+  #errors: PublishError[] = [];
 
   constructor(context: BackendContext, key: string, messages: readonly DriverMessage[]) {
     this.#context = context;
@@ -57,14 +57,10 @@ export class PendingPublish {
   addOutcome(outcome: PublishOutcome): void {
     this.#outcomes[this.#count++] = outcome;
     if (outcome instanceof QueueError) {
-      (this.#errors ??= []).push(outcome);
+      this.#errors.push(outcome);
       return;
     }
-    const { clock, driver: { name: backend }, options: { observer } } = this.#context;
-    if (observer?.published) {
-      const durationMs = monotonic(clock) - this.startedAt;
-      notify(observer, "published", { backend, key: this.#key, id: outcome.id, durationMs });
-    }
+    notifyPublished(this.#context, this.#key, outcome.id, this.startedAt);
   }
 
   /**
@@ -73,15 +69,7 @@ export class PendingPublish {
    * @throws {PublishError} Some messages were not confirmed.
    */
   receipts(): PublishReceipt[] {
-    const outcomes = this.#outcomes;
-    const errors = this.#errors;
-    if (!errors) return outcomes as PublishReceipt[];
-    // Prefer `unknown-outcome`: a caller that checks only `code` must not conclude that nothing was enqueued.
-    const error = errors.find(({ code }) => code === "unknown-outcome") ?? errors[0]!;
-    // A wrong configuration, such as credentials that are refused, concerns no message in particular.
-    if (outcomes.length === 1 || error.code === "config") throw error;
-    const message = `${errors.length} of ${outcomes.length} messages were not confirmed: ${error.message}`;
-    throw publishError(this.#context, this.#key, this.messages, error.code, message, error, outcomes);
+    return receiptsOf(this.#context, this.#key, this.messages, this.#outcomes, this.#errors);
   }
 
   /**

@@ -3,18 +3,16 @@
  *
  * @module
  */
-import type { DriverMessage, SendResult } from "../driver.ts";
-import { type ErrorCode, PublishError } from "../errors.ts";
+import type { DriverMessage } from "../driver.ts";
+import type { PublishError } from "../errors.ts";
 import type { BackendContext } from "../context.ts";
-import { abortable, delay, neverAborts } from "../util/async.ts";
-import type { PublishReceipt } from "../protocol.ts";
-
-/** The outcome of one message. */
-export type PublishOutcome = PublishReceipt | PublishError;
+import { abortable, delay } from "../util/async.ts";
+import { afterGrace } from "./grace.ts";
+import { errorAbout, outcomeOf, publishError, type PublishOutcome, wrapError } from "./outcomes.ts";
 
 /** How far a batch came. */
 export class SendState {
-  /** What the current attempt does; `"idle"` between two attempts. */
+  /** The phase of the current attempt; `"idle"` between two attempts. */
   phase: "idle" | "connecting" | "sending" = "idle";
   /** True where an earlier attempt may have reached the broker without a reply. */
   replyLost = false;
@@ -52,7 +50,7 @@ export class SendState {
   }
 }
 
-/** What the owner of a batch is asked for and told. */
+/** The owner of a batch, as the batch sees it. */
 export interface BatchOwner {
   /** Returns the messages that the next attempt carries: those that a caller still waits for. */
   wanted(): readonly DriverMessage[];
@@ -75,19 +73,17 @@ export async function sendBatch(
 ): Promise<readonly PublishOutcome[]> {
   const { driver, options } = context;
   for (let failures = 1;;) {
-    // A driver in this process returns at once: it needs neither a limit nor what a limit costs.
-    const signal = driver.inProcess ? neverAborts() : state.signal;
+    const { signal } = state;
     try {
       const connecting = driver.connect?.(key, signal);
       if (connecting) {
         state.phase = "connecting";
-        await abortable(connecting, signal, (over) => context.afterGrace(over));
+        await abortable(connecting, signal, (over) => afterGrace(context.clock, over));
         signal.throwIfAborted();
       }
       state.phase = "sending";
       const sending = driver.send(key, messages, signal);
-      const results = await (driver.inProcess ? sending : abortable(sending, signal, (over) =>
-        context.afterGrace(over)));
+      const results = await abortable(sending, signal, (over) => afterGrace(context.clock, over));
       context.answered();
       return messages.map((message, i) => outcomeOf(context, key, message, results[i]));
     } catch (cause) {
@@ -117,63 +113,6 @@ export async function sendBatch(
       if (!state.replyLost) messages = owner.wanted();
     }
   }
-}
-
-function outcomeOf(
-  context: BackendContext,
-  key: string,
-  message: DriverMessage,
-  result: SendResult | undefined,
-): PublishOutcome {
-  if (result && !("error" in result)) {
-    return result.id ? result as PublishOutcome : { outcome: result.outcome, id: message.id };
-  }
-  return wrapError(context, key, [message], result ? result.error : "the driver returned too few results");
-}
-
-function wrapError(
-  context: BackendContext,
-  key: string,
-  messages: readonly DriverMessage[],
-  error: unknown,
-): PublishError {
-  return context.wrap(PublishError, `Cannot publish to "${key}"`, error, {
-    key,
-    id: onlyId(messages),
-    // The payload as it is, and as it stands within a command or a request that is JSON itself.
-    hide: messages.flatMap(({ payload }) => {
-      const body = JSON.stringify(payload);
-      return [body, JSON.stringify(body).slice(1, -1)];
-    }),
-  }) as PublishError;
-}
-
-/** Makes an error about messages, with the id where it is about one. */
-export function publishError(
-  { driver }: BackendContext,
-  key: string,
-  messages: readonly DriverMessage[],
-  code: ErrorCode,
-  message: string,
-  cause: unknown,
-  outcomes?: readonly PublishOutcome[],
-): PublishError {
-  return new PublishError(code, message, { backend: driver.name, key, id: onlyId(messages), cause, outcomes });
-}
-
-/**
- * Makes an error of a batch one of a single message, with the id by which its publisher can send it again.
- *
- * @returns The error itself where it names the message already, or concerns no message in particular.
- */
-export function errorAbout({ id }: DriverMessage, error: PublishError): PublishError {
-  const { code, message, backend, key, cause, retryable, retryAfterMs } = error;
-  if (error.id === id || code === "config") return error;
-  return new PublishError(code, message, { backend, key, id, cause, retryable, retryAfterMs });
-}
-
-function onlyId(messages: readonly DriverMessage[]): string | undefined {
-  return messages.length === 1 ? messages[0]!.id : undefined;
 }
 
 /** Makes an error that says that messages may be in the queue. */

@@ -14,7 +14,7 @@ import { monotonic } from "../util/clock.ts";
 /** Milliseconds: a driver that returned nothing sooner has not waited, so the fetch waits, longer each time up to this. */
 const IDLE_MS = 100;
 
-/** What to fetch. */
+/** The options of a fetch. */
 export interface FetchOptions {
   readonly group: string;
   readonly leaseMs: number;
@@ -24,6 +24,8 @@ export interface FetchOptions {
   readonly stopWhenEmpty: boolean;
   /** The most deliveries. */
   readonly max: number;
+  /** The most unsettled deliveries of the consumer. */
+  readonly prefetch: number;
   readonly signal: AbortSignal;
 }
 
@@ -36,7 +38,7 @@ export interface FetchOptions {
 export async function fetchDeliveries(
   context: BackendContext,
   key: string,
-  { group, leaseMs, maxPerOrderingKey, stopWhenEmpty, max, signal }: FetchOptions,
+  { group, leaseMs, maxPerOrderingKey, stopWhenEmpty, max, prefetch, signal }: FetchOptions,
 ): Promise<readonly RawDelivery[]> {
   const { driver, clock } = context;
   const waitMs = stopWhenEmpty ? 0 : driver.maxWaitMs ?? DEFAULT_MAX_WAIT_MS;
@@ -48,6 +50,7 @@ export async function fetchDeliveries(
       const raws = await driver.receive!(key, {
         group,
         max,
+        prefetch,
         leaseMs,
         waitMs,
         maxPerOrderingKey,

@@ -7,22 +7,19 @@ import { type ChangeLease, LeasedDelivery } from "./delivery.ts";
 import type { RawDelivery, Settlement } from "../driver.ts";
 import { ConsumeError } from "../errors.ts";
 import type { BackendContext } from "../context.ts";
-import { fetchDeliveries } from "./fetch.ts";
+import { DeliveryBuffer } from "./delivery_buffer.ts";
+import { fetchDeliveries, type FetchOptions } from "./fetch.ts";
 import { parsePayload } from "../util/json.ts";
 import { LeaseManager } from "./lease_manager.ts";
-import { notify } from "../observer.ts";
+import { notify, type QueueMessageEvent } from "../observer.ts";
+import { notifySettled } from "./notify_settled.ts";
 import { PrefetchWindow } from "./prefetch_window.ts";
 import type { SettlementBatcher } from "./settlement_batcher.ts";
 import { monotonic } from "../util/clock.ts";
 
 /** `ReceiveOptions` with their defaults. */
-export interface SubscriptionOptions {
-  readonly group: string;
-  readonly prefetch: number;
-  readonly leaseMs: number;
-  readonly maxPerOrderingKey: number;
+export interface SubscriptionOptions extends Omit<FetchOptions, "max" | "signal"> {
   readonly signal: AbortSignal | undefined;
-  readonly stopWhenEmpty: boolean;
 }
 
 interface Waiter<T> {
@@ -44,8 +41,7 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined> {
   readonly #onOver: () => void;
   readonly #fetchAbort = new AbortController();
   readonly #releases: Promise<unknown>[] = [];
-  #buffer: LeasedDelivery[] = [];
-  #head = 0;
+  readonly #buffer = new DeliveryBuffer();
   #waiters: Waiter<T>[] = [];
   #fetching: Promise<void> | undefined;
   #unsettled = 0;
@@ -94,7 +90,7 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined> {
   }
 
   next(): Promise<IteratorResult<T, undefined>> {
-    const delivery = this.#shift();
+    const delivery = this.#buffer.shift();
     if (delivery) {
       this.#pump();
       return Promise.resolve(this.#handOut(delivery));
@@ -121,11 +117,8 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined> {
 
   /** Stops fetching and releases what is prefetched; resolves when the broker has it back. */
   async stop(): Promise<void> {
-    if (!this.#stopped) {
-      this.#end();
-      for (const waiter of this.#waiters.splice(0)) waiter.resolve(DONE);
-    }
-    for (let delivery = this.#shift(); delivery; delivery = this.#shift()) this.#giveBack(delivery);
+    this.#end();
+    for (let delivery = this.#buffer.shift(); delivery; delivery = this.#buffer.shift()) this.#giveBack(delivery);
     const done = async () => {
       await this.#fetching;
       await Promise.all(this.#releases.splice(0));
@@ -160,7 +153,9 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined> {
 
   readonly #settled = (delivery: LeasedDelivery, settlement: Settlement, settled: boolean): void => {
     this.#unsettled -= 1;
-    if (this.#context.options.observer) this.#notifySettled(delivery, settlement, settled);
+    if (this.#context.options.observer) {
+      notifySettled(this.#context, this.#about(delivery), delivery.handedAt, settlement, settled);
+    }
     this.#onFreed();
   };
 
@@ -185,16 +180,6 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined> {
     return { done: false, value: this.#give(delivery) };
   }
 
-  /** Takes the next delivery out of the buffer. */
-  #shift(): LeasedDelivery | undefined {
-    while (this.#head < this.#buffer.length) {
-      const delivery = this.#buffer[this.#head++]!;
-      if (this.#head === this.#buffer.length) this.#buffer.length = this.#head = 0;
-      if (!delivery.over) return delivery; // else its lease was lost while it waited here
-    }
-    return undefined;
-  }
-
   #giveBack(delivery: LeasedDelivery): void {
     // Where the broker does not take it back, its lease ends by itself; the failure is reported to the observer.
     this.#releases.push(delivery.release().catch(() => undefined));
@@ -205,7 +190,7 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined> {
     if (this.#fetching || this.#stopped) return;
     const waiting = this.#waiters.length > 0;
     if (!waiting && this.#dry) return;
-    const max = this.#window.room(this.#unsettled, this.#buffer.length - this.#head, waiting);
+    const max = this.#window.room(this.#unsettled, this.#buffer.length, waiting);
     if (max <= 0) return;
     this.#fetching = this.#fetch(max).finally(() => {
       this.#fetching = undefined;
@@ -231,13 +216,17 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined> {
     const now = raws.length > 0 ? monotonic(this.#context.clock) : 0;
     this.#window.fetched(raws.length === asked, this.#waiters.length > 0, now);
     // The buffer is refilled before it is empty: without this a busy consumer would keep every delivery it ever had.
-    if (this.#head > 0) this.#buffer.splice(0, this.#head);
-    this.#head = 0;
+    this.#buffer.compact();
     for (const raw of raws) {
+      const leasedUntil = now - (raw.leasedForMs ?? 0) + this.#options.leaseMs;
+      if (leasedUntil <= now) {
+        // The answer came too late: somebody else may have it by now.
+        notify(this.#context.options.observer, "leaseLost", this.#about(raw));
+        continue;
+      }
       this.#unsettled += 1;
       const payload = typeof raw.body === "string" ? parsePayload(raw.body) : raw.body ?? "it has no body";
       const readable = typeof payload === "object";
-      const leasedUntil = now + this.#options.leaseMs;
       const delivery = new LeasedDelivery(this.#key, raw, readable ? payload : {}, leasedUntil, this.#change);
       if (!readable) {
         const reason = new ConsumeError("malformed", `Cannot read a message of "${this.#key}": ${payload}`);
@@ -256,23 +245,21 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined> {
 
   /** Ends the iteration for a consumer that waits although nothing is ready. */
   #runDry(): void {
-    // What is in hand may come back and be asked for, so only a consumer that waits for more is at its end.
+    // Deliveries in hand may come back, so only a consumer that waits for more is at its end.
     if (this.#waiters.length === 0 || this.#stopped) return;
     this.#end();
-    for (const waiter of this.#waiters.splice(0)) waiter.resolve(DONE);
     this.#checkOver();
   }
 
   #fail(error: unknown): void {
-    const waiters = this.#waiters.splice(0);
-    if (waiters.length > 0) waiters.shift()!.reject(error);
+    const waiter = this.#waiters.shift();
+    if (waiter) waiter.reject(error);
     else this.#failure = error;
     this.#end();
-    for (const waiter of waiters) waiter.resolve(DONE);
     this.#checkOver();
   }
 
-  /** Ends the fetching, and what the driver does for this consumer between two fetches. */
+  /** Ends the iteration: the fetching, every wait, and what the driver does for this consumer between two fetches. */
   #end(): void {
     if (this.#stopped) return;
     this.#stopped = true;
@@ -280,11 +267,12 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined> {
     this.#fetchAbort.abort(new DOMException("The consumer stopped", "AbortError"));
     const { driver } = this.#context;
     if (driver.unsubscribe) this.#releases.push(driver.unsubscribe(this.#fetchAbort.signal).catch(() => undefined));
+    for (const waiter of this.#waiters.splice(0)) waiter.resolve(DONE);
   }
 
   #onLost(delivery: LeasedDelivery): void {
     // It stays in the buffer until it is passed over.
-    if (this.#buffer.includes(delivery, this.#head)) this.#window.shrink();
+    if (this.#buffer.includes(delivery)) this.#window.shrink();
     this.#unsettled -= 1;
     this.#onFreed();
   }
@@ -304,21 +292,7 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined> {
     this.#onOver();
   }
 
-  #about(delivery: LeasedDelivery): { backend: string; key: string; id: string; group: string; attempts: number } {
-    const { group } = this.#options;
-    return { backend: this.#context.driver.name, key: this.#key, id: delivery.id, group, attempts: delivery.attempts };
-  }
-
-  #notifySettled(delivery: LeasedDelivery, settlement: Settlement, settled: boolean): void {
-    const { observer } = this.#context.options;
-    const { handedAt } = delivery;
-    const event = {
-      ...this.#about(delivery),
-      ...handedAt !== undefined && { durationMs: monotonic(this.#context.clock) - handedAt },
-    };
-    if (!settled) return notify(observer, "leaseLost", event);
-    if (settlement.kind === "ack") notify(observer, "acked", event);
-    else if (settlement.kind === "retry") notify(observer, "retried", { ...event, reason: settlement.cause });
-    else if (settlement.kind === "dead") notify(observer, "deadLettered", { ...event, reason: settlement.cause });
+  #about({ id, attempts }: RawDelivery | LeasedDelivery): QueueMessageEvent {
+    return { backend: this.#context.driver.name, key: this.#key, id, group: this.#options.group, attempts };
   }
 }

@@ -51,13 +51,12 @@ export function abortable<T>(
       if (grace) endGrace = grace(giveUp);
       else giveUp();
     };
-    const end = () => {
-      endGrace?.();
-      signal.removeEventListener("abort", onAbort);
-    };
     if (signal.aborted) onAbort();
     else signal.addEventListener("abort", onAbort, { once: true });
-    promise.then(resolve, reject).then(end);
+    promise.then(resolve, reject).then(() => {
+      endGrace?.();
+      signal.removeEventListener("abort", onAbort);
+    });
   });
 }
 

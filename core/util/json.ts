@@ -89,12 +89,13 @@ function copy(value: unknown, above?: Level, depth = 0): JsonValue {
       if (!list && !isPlainObject(value)) break;
       if (depth >= MAX_DEPTH) {
         const levels = levelsOf(above);
-        const again = levels.findIndex((one) => levels.find((other) => other.value === one.value) !== one);
-        if (again > 0) throw refusal("a cycle", levels.slice(0, again));
+        // A cycle is walked again and again: as many levels lead into it and once around as there are values in all.
+        const { size } = new Set(levels.map((level) => level.value));
+        if (size < levels.length) throw refusal("a cycle", levels.slice(0, size));
         throw new RangeError(`payload must be nested at most ${MAX_DEPTH} deep`);
       }
-      const level: Level = { value, above, name: 0 };
       if (list) {
+        const level: Level = { value, above, name: 0 };
         return Array.from(value, (member: unknown, i) => { // not map, which passes over holes
           level.name = i;
           return copy(member, level, depth + 1);
@@ -103,10 +104,12 @@ function copy(value: unknown, above?: Level, depth = 0): JsonValue {
       // A spread keeps the shape, which is several times faster than adding one property after the other, and makes a
       // property of __proto__ like any other; writing to it below then changes that property, and no prototype.
       const copied = { ...value } as Record<string, unknown>;
-      // What was read is what is checked: a getter could return something else the second time.
+      let level: Level | undefined;
+      // Check the value that was read: a getter could return something else the second time.
       for (const name in copied) {
         const member = copied[name];
         if (typeof member === "string" || typeof member === "boolean" || !Object.hasOwn(copied, name)) continue;
+        level ??= { value, above, name };
         level.name = name;
         const inner = copy(member, level, depth + 1);
         if (!Object.is(inner, member)) copied[name] = inner;

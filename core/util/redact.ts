@@ -39,7 +39,11 @@ function textOf(read: () => unknown): string {
 
 /** Returns the message of anything that was thrown. */
 export function messageOf(error: unknown): string {
-  return textOf(() => error instanceof Error ? error.message : error);
+  try {
+    return String(error instanceof Error ? error.message : error);
+  } catch {
+    return "unprintable"; // its own toString threw
+  }
 }
 
 /**

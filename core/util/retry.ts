@@ -107,7 +107,7 @@ export interface RetryOptions extends BackoffOptions {
 }
 
 const jitter: Validator = (value) =>
-  value === "full" || value === "none" ? undefined : { allowed: '"full" or "none"', range: typeof value === "string" };
+  value === "full" || value === "none" ? undefined : ['"full" or "none"', typeof value === "string"];
 
 /** The checks of {@link BackoffOptions}. */
 export const BACKOFF_CHECKS: Validators<BackoffOptions> = {

@@ -3,10 +3,11 @@
  *
  * @module
  */
+import { MAX_ORDERING_KEY_LENGTH } from "../defaults.ts";
 import { isPlainObject, kindOf } from "./json.ts";
 
 /** A check. Returns what is allowed where it refuses the value, and whether the error is a `RangeError`. */
-export type Validator = (value: unknown) => { readonly allowed: string; readonly range?: boolean } | undefined;
+export type Validator = (value: unknown) => readonly [allowed: string, outOfRange?: boolean] | undefined;
 
 /** The checks of an options object, by name. An option without one is refused. */
 export type Validators<T> = { readonly [Name in keyof Required<T>]: Validator };
@@ -14,8 +15,8 @@ export type Validators<T> = { readonly [Name in keyof Required<T>]: Validator };
 /** Makes a check for numbers. */
 export function number(allowed: string, accept: (value: number) => boolean): Validator {
   return (value) => {
-    if (typeof value !== "number") return { allowed };
-    return accept(value) ? undefined : { allowed, range: true };
+    if (typeof value !== "number") return [allowed];
+    return accept(value) ? undefined : [allowed, true];
   };
 }
 
@@ -37,62 +38,58 @@ export const wholeNumber: Validator = /* @__PURE__ */ number(
   (n) => Number.isSafeInteger(n) && n >= 0,
 );
 /** Non-empty text that UTF-8 can encode. */
-export const text: Validator = (value) => {
-  if (typeof value !== "string" || value === "") return { allowed: "a non-empty string" };
-  return value.isWellFormed() ? undefined : { allowed: "well-formed text (no lone surrogates)" };
-};
-const MAX_ORDERING_KEY_LENGTH = 1_024;
+export const text: Validator = (value) =>
+  value && typeof value === "string" && value.isWellFormed() ? undefined : ["a non-empty, well-formed string"];
 /** An ordering key: non-empty text of at most 1,024 characters. */
 export const orderingKey: Validator = (value) =>
   text(value) ??
     ((value as string).length <= MAX_ORDERING_KEY_LENGTH
       ? undefined
-      : { allowed: `text of at most ${MAX_ORDERING_KEY_LENGTH} characters`, range: true });
+      : [`at most ${MAX_ORDERING_KEY_LENGTH} characters`, true]);
 /** An AbortSignal. */
-export const abortSignal: Validator = (value) =>
-  value instanceof AbortSignal ? undefined : { allowed: "an AbortSignal" };
+export const abortSignal: Validator = (value) => value instanceof AbortSignal ? undefined : ["an AbortSignal"];
 /** True or false. */
-export const boolean: Validator = (value) => typeof value === "boolean" ? undefined : { allowed: "a boolean" };
+export const boolean: Validator = (value) => typeof value === "boolean" ? undefined : ["a boolean"];
 /** A function. */
-export const func: Validator = (value) => typeof value === "function" ? undefined : { allowed: "a function" };
+export const func: Validator = (value) => typeof value === "function" ? undefined : ["a function"];
 /** An object of any class. */
-export const object: Validator = (value) =>
-  typeof value === "object" && value !== null ? undefined : { allowed: "an object" };
+export const object: Validator = (value) => typeof value === "object" && value !== null ? undefined : ["an object"];
 /** A plain object whose values are texts. */
 export const textRecord: Validator = (value) => {
-  const allowed = "a plain object of well-formed strings";
-  if (!isPlainObject(value)) return { allowed };
-  for (const [name, entry] of Object.entries(value)) {
-    if (typeof entry !== "string" || !entry.isWellFormed() || !name.isWellFormed()) return { allowed };
-  }
-  return undefined;
+  return isPlainObject(value) &&
+      Object.entries(value).flat().every((entry) => typeof entry === "string" && entry.isWellFormed())
+    ? undefined
+    : ["a plain object of well-formed strings"];
 };
 /** An array of non-empty texts. */
 export const texts: Validator = (value) =>
   Array.isArray(value) && value.every((item) => text(item) === undefined)
     ? undefined
-    : { allowed: "an array of non-empty strings" };
+    : ["an array of non-empty strings"];
 /** Makes a check for one of several texts. */
 export function oneOf(...values: readonly string[]): Validator {
   return (value) =>
     typeof value === "string" && values.includes(value)
       ? undefined
-      : { allowed: values.map((v) => `"${v}"`).join(" or "), range: typeof value === "string" };
+      : [values.map((v) => `"${v}"`).join(" or "), typeof value === "string"];
 }
 
 /**
  * Checks an options object. An option that is `undefined` counts as not given.
  *
+ * @param what The name of the object, or of the array in which it stands at `index`.
  * @throws {TypeError} Not an object, an option of another type, or a name that is not an option.
  * @throws {RangeError} A value out of range.
  */
-export function checkOptions<T extends object>(what: string, options: T, checks: Validators<T>): void {
-  checkValue(what, options, object);
+export function checkOptions<T extends object>(what: string, options: T, checks: Validators<T>, index?: number): void {
+  // The name is put together for an error alone: a batch is checked message by message.
+  const named = () => index === undefined ? what : `${what}[${index}]`;
+  if (object(options)) checkValue(named(), options, object);
   for (const name in options) { // not Object.keys, which makes an array for each message of a batch
     const value: unknown = options[name];
     if (value === undefined) continue;
     if (!Object.hasOwn(checks, name)) {
-      throw new TypeError(`${what} has no option "${name}"; it has ${Object.keys(checks).join(", ")}`);
+      throw new TypeError(`${named()} has no option "${name}"; it has ${Object.keys(checks).join(", ")}`);
     }
     checkValue(name, value, checks[name]);
   }
@@ -106,10 +103,10 @@ export function checkOptions<T extends object>(what: string, options: T, checks:
  */
 export function checkValue(name: string, value: unknown, check: Validator): void {
   const refused = check(value);
-  if (refused === undefined) return;
+  if (!refused) return;
   const found = typeof value === "number" ? String(value) : value === "" ? "an empty string" : kindOf(value);
-  const message = `${name} must be ${refused.allowed}, found ${found}`;
-  throw refused.range ? new RangeError(message) : new TypeError(message);
+  const [allowed, outOfRange] = refused;
+  throw new (outOfRange ? RangeError : TypeError)(`${name} must be ${allowed}, found ${found}`);
 }
 
 /**
