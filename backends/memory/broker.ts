@@ -8,9 +8,10 @@ import { type Clock, monotonic, systemClock } from "../../core/util/clock.ts";
 import type { DriverMessage, DriverReceiveOptions, RawDelivery, SendResult, Settlement } from "../../core/driver.ts";
 import { QueueError } from "../../core/errors.ts";
 import type { QueueDepth } from "../../core/protocol.ts";
-import { ADDED, Dedup } from "./dedup.ts";
-import type { Group, Lease } from "./group.ts";
-import { Node } from "./node.ts";
+import { ADDED } from "./dedup.ts";
+import type { Group } from "./group.ts";
+import type { Lease } from "./leases.ts";
+import { type Details, Node } from "./node.ts";
 import { Topic } from "./topic.ts";
 
 /** How a key accepts messages. */
@@ -21,6 +22,8 @@ export interface QueueLimits {
   readonly dropOldest: boolean;
   /** Milliseconds for which a publisher's id is remembered. */
   readonly dedupWindowMs: number;
+  /** Whether a batch may be sent again after a reply that was lost: then it is remembered. */
+  readonly repeats: boolean;
 }
 
 /**
@@ -45,11 +48,12 @@ export class MemoryBroker {
   readonly #clock: Clock;
   /** The time of day less the monotonic clock, as last seen: `publishedAt` then costs a send no second reading. */
   #dayMs: number;
+  /** The details of the messages of the current millisecond. */
+  #plain: Details = { publishedAt: undefined, visibleAt: 0 };
   readonly #topics: Map<string, Topic> = new Map();
-  readonly #dedups: Map<string, Dedup> = new Map();
 
   /** Creates an empty broker. Default clock: the platform's. */
-  constructor(options: { readonly clock?: Clock } = {}) {
+  constructor(options: { readonly clock?: Clock | undefined } = {}) {
     this.#clock = options.clock ?? systemClock;
     this.#dayMs = this.#clock.now() - monotonic(this.#clock);
   }
@@ -58,8 +62,7 @@ export class MemoryBroker {
   inject(key: string, body: string | Uint8Array): void {
     const now = monotonic(this.#clock);
     const payload = typeof body === "string" ? body : decodeUtf8(body) ?? body.slice();
-    const message = { id: crypto.randomUUID(), orderingKey: undefined, payload, headers: undefined };
-    this.#topic(key).add(new Node(message, this.#dayMs + now), now, now);
+    this.#topic(key).add(new Node(crypto.randomUUID(), payload, this.#details(now)), now);
   }
 
   /**
@@ -68,14 +71,24 @@ export class MemoryBroker {
    */
   send(key: string, messages: readonly DriverMessage[], intake: QueueLimits): SendResult[] {
     const now = monotonic(this.#clock);
-    const dedup = this.#dedup(key);
-    const before = dedup.answered(messages);
-    if (before) return before;
     const topic = this.#topic(key);
+    const before = intake.repeats ? topic.dedup.answered(messages) : undefined;
+    if (before) return before;
     topic.advance(now);
-    const batch: Batch = { key, topic, dedup, intake, now, publishedAt: this.#dayMs + now };
-    const results = messages.map((message) => add(message, batch));
-    dedup.answer(messages, results);
+    const plain = this.#details(now);
+    const { dedup } = topic;
+    const results = messages.map((message): SendResult => {
+      const { id, explicitId, payload, orderingKey } = message;
+      if (explicitId && dedup.has(id, now)) return { outcome: "duplicate" };
+      if (topic.length >= intake.maxLength) {
+        if (!intake.dropOldest) return { error: full(key, intake.maxLength) };
+        topic.dropOldest();
+      }
+      if (explicitId) dedup.add(id, now, intake.dedupWindowMs);
+      topic.add(topic.create(id, payload, detailsOf(message, plain, now), orderingKey), now);
+      return ADDED;
+    });
+    if (intake.repeats) dedup.answer(messages, results);
     return results;
   }
 
@@ -102,16 +115,15 @@ export class MemoryBroker {
     const now = monotonic(this.#clock);
     return settlements.map((settlement) => {
       const lease = settlement.lease as Lease;
-      switch (settlement.kind) {
-        case "ack":
-          return group.ack(lease, now);
-        case "retry":
-          return group.retry(lease, now + settlement.delayMs, now);
-        case "release":
-          return group.release(lease, now);
-        case "dead":
-          return group.deadLetter(lease, key, name, settlement.cause, now, new Date(this.#clock.now()));
+      if (!group.leases.end(lease, now)) return false;
+      const { kind } = settlement;
+      if (kind === "dead") {
+        group.deadLetter(lease, { key, group: name, cause: settlement.cause, diedAt: new Date(this.#clock.now()) });
       }
+      if (kind === "ack" || kind === "dead") group.settled(lease.node, now);
+      else if (kind === "retry") group.retry(lease, now + settlement.delayMs, now);
+      else group.giveBack(lease, lease.attempts - 1, now); // as if it had not been delivered
+      return true;
     });
   }
 
@@ -119,20 +131,16 @@ export class MemoryBroker {
   extend(key: string, name: string, leases: readonly unknown[], leaseMs: number): boolean[] {
     const group = this.#topic(key).group(name);
     const now = monotonic(this.#clock);
-    return leases.map((lease) => group.extend(lease as Lease, leaseMs, now));
+    return leases.map((lease) => group.leases.extend(lease as Lease, leaseMs, now));
   }
 
   /** Counts messages by state. A group that does not exist yet sees every message that is kept. */
   depth(key: string, name: string): QueueDepth {
-    const topic = this.#topics.get(key);
-    if (topic === undefined) return { ready: 0, inFlight: 0, delayed: 0, blocked: 0, dead: 0 };
-    const now = monotonic(this.#clock);
-    topic.advance(now);
-    const group = topic.groups.get(name);
+    const { topic, now = 0 } = this.topic(key) ?? {};
+    const group = topic?.groups.get(name);
     if (group) return group.depth(now);
-    const { delayed } = topic;
-    const blocked = topic.blockedForNewGroup();
-    return { ready: topic.length - delayed - blocked, inFlight: 0, delayed, blocked, dead: 0 };
+    const { length = 0, delayed = 0, blocked = 0 } = topic ?? {};
+    return { ready: length - delayed - blocked, inFlight: 0, delayed, blocked, dead: 0 };
   }
 
   /** The keys that have been used. */
@@ -154,7 +162,6 @@ export class MemoryBroker {
   /** Removes a key with all that belongs to it. */
   drop(key: string): void {
     this.#topics.delete(key);
-    this.#dedups.delete(key);
   }
 
   /**
@@ -173,39 +180,23 @@ export class MemoryBroker {
     group.revive(id, monotonic(this.#clock));
   }
 
+  #details(now: number): Details {
+    const publishedAt = Math.floor(this.#dayMs + now);
+    if (publishedAt !== this.#plain.publishedAt) this.#plain = { publishedAt, visibleAt: now };
+    this.#plain.visibleAt = now;
+    return this.#plain;
+  }
+
   #topic(key: string): Topic {
     let topic = this.#topics.get(key);
     if (topic === undefined) this.#topics.set(key, topic = new Topic());
     return topic;
   }
-
-  #dedup(key: string): Dedup {
-    let dedup = this.#dedups.get(key);
-    if (dedup === undefined) this.#dedups.set(key, dedup = new Dedup());
-    return dedup;
-  }
 }
 
-/** What the messages of one send have in common. */
-interface Batch {
-  readonly key: string;
-  readonly topic: Topic;
-  readonly dedup: Dedup;
-  readonly intake: QueueLimits;
-  readonly now: number;
-  readonly publishedAt: number;
-}
-
-function add(message: DriverMessage, { key, topic, dedup, intake, now, publishedAt }: Batch): SendResult {
-  if (message.explicitId && dedup.has(message.id, now)) return { outcome: "duplicate" };
-  if (topic.length >= intake.maxLength) {
-    if (!intake.dropOldest) return { error: full(key, intake.maxLength) };
-    topic.dropOldest();
-  }
-  if (message.explicitId) dedup.add(message.id, now, intake.dedupWindowMs);
-  const { ttlMs, delayMs } = message;
-  topic.add(new Node(message, publishedAt, ttlMs && now + ttlMs), now + delayMs, now);
-  return ADDED;
+function detailsOf({ headers, ttlMs, delayMs }: DriverMessage, plain: Details, now: number): Details {
+  if (!headers && !ttlMs && !delayMs) return plain;
+  return { publishedAt: plain.publishedAt, headers, expiresAt: ttlMs && now + ttlMs, visibleAt: now + delayMs };
 }
 
 function full(key: string, maxLength: number): QueueError {

@@ -3,287 +3,203 @@
  *
  * @module
  */
-import type { Node } from "./node.ts";
-
-/** A message that the group has come to before, and may deliver later. */
-export interface Parked {
-  readonly node: Node;
-  /** The deliveries that counted so far. */
-  readonly attempts: number;
-}
-
-/** One call that takes messages. */
-export interface Taking {
-  /** Names the call. */
-  readonly call: number;
-  /** The most messages of one ordering key that it leases together, as one turn. */
-  readonly maxPerOrderingKey: number;
-}
-
-/** The messages of one ordering key that the group has not settled. */
-class Conversation {
-  readonly orderingKey: string;
-  /** The first message that is leased now, and others of the same turn. */
-  out: Node | undefined;
-  more: Set<Node> | undefined;
-  /** The number of messages that are leased now. */
-  outCount = 0;
-  /** The call that leased them. */
-  call = 0;
-  /** May be delivered, and stands among what the group delivers again. */
-  promoted: Node | undefined;
-  /** Passed by the cursor, in their order; from {@link first} on, removed ones among them. */
-  waiting: Parked[] = [];
-  first = 0;
-  /** Those of {@link waiting} that are not removed. */
-  waitingCount = 0;
-  /** The places of messages that wait for a delayed retry. */
-  scheduled: Set<number> | undefined;
-  /** Not yet reached by the cursor. */
-  unread = 0;
-  /** Monotonic milliseconds at which the turn before was done. */
-  freedAt = 0;
-
-  constructor(orderingKey: string) {
-    this.orderingKey = orderingKey;
-  }
-
-  /** True where the next message that the cursor reaches may be delivered. */
-  get idle(): boolean {
-    return this.outCount === 0 && this.promoted === undefined && this.waitingCount === 0 &&
-      (this.scheduled === undefined || this.scheduled.size === 0);
-  }
-
-  /** Whether a message is leased now. */
-  isOut(node: Node): boolean {
-    return this.out === node || this.more?.has(node) === true;
-  }
-
-  /** Notes that a message is leased. */
-  lease(node: Node): void {
-    this.outCount += 1;
-    if (this.out === undefined) this.out = node;
-    else (this.more ??= new Set()).add(node);
-  }
-
-  /** Notes that a lease has ended. */
-  unlease(node: Node): void {
-    this.outCount -= 1;
-    if (this.out === node) this.out = undefined;
-    else this.more?.delete(node);
-  }
-
-  /** Whether a message that waits for its retry stands before a place. */
-  isHeldBefore(seq: number): boolean {
-    if (this.scheduled !== undefined) { for (const place of this.scheduled) if (place < seq) return true; }
-    return false;
-  }
-
-  /** Puts a message back to its place. */
-  insert(parked: Parked): void {
-    let at = this.waiting.length;
-    while (at > this.first && this.waiting[at - 1]!.node.seq > parked.node.seq) at--;
-    if (at === this.waiting.length) this.waiting.push(parked);
-    else this.waiting.splice(at, 0, parked);
-    this.waitingCount += 1;
-  }
-
-  /** Takes the first message that waits, unless one before it waits for its retry. */
-  shift(): Parked | undefined {
-    const { waiting } = this;
-    while (this.first < waiting.length && waiting[this.first]!.node.removed) this.first += 1;
-    const next = waiting[this.first];
-    if (next !== undefined && this.isHeldBefore(next.node.seq)) return undefined;
-    if (next !== undefined) {
-      this.first += 1;
-      this.waitingCount -= 1;
-    }
-    if (this.first * 2 > waiting.length) {
-      waiting.splice(0, this.first);
-      this.first = 0;
-    }
-    return next;
-  }
-
-  /** Takes what may be delivered now, where no lease is out. */
-  promote(): Parked | undefined {
-    if (this.outCount > 0 || this.promoted !== undefined || this.waitingCount === 0) return undefined;
-    const next = this.shift();
-    this.promoted = next?.node;
-    return next;
-  }
-
-  /** Whether an unread message joins the turn of the call that has just leased those before it. */
-  isJoinedBy(node: Node, { call, maxPerOrderingKey }: Taking): boolean {
-    return this.outCount > 0 && this.outCount < maxPerOrderingKey && this.call === call && this.waitingCount === 0 &&
-      !this.isHeldBefore(node.seq);
-  }
-}
+import { Conversation, KeyedNode, type OrderingKey, type Returned } from "./conversation.ts";
+import { TimeHeap } from "./heap.ts";
+import type { Node, Parked } from "./node.ts";
 
 /**
  * Decides which messages with an ordering key may be delivered. Costs nothing for messages without one, and keeps
- * nothing of a key whose messages are all settled.
+ * nothing of a key whose messages are all settled. What waits stands in the log alone: it costs its group nothing until its
+ * turn comes.
  */
 export class Conversations {
-  readonly #conversations: Map<string, Conversation> = new Map();
-  /** Messages of all keys that the cursor has not reached. */
-  #unread = 0;
-  /** Keys whose next unread message may be delivered. */
-  #open = 0;
-  /** Messages that the cursor has passed and that wait behind another of their ordering key. */
-  waiting = 0;
+  /** The number of heads that the group's cursor comes to. */
+  ahead = 0;
+  /** The number of messages that may be delivered now: the head of each key without a lease. */
+  free = 0;
+  /** The number of visible messages that are not leased and wait for no retry. */
+  #queued = 0;
+  readonly #group: number;
+  readonly #keys: ReadonlyMap<string, OrderingKey>;
+  readonly #onFree: () => void;
+  /** The place of the last message with an ordering key that the cursor has passed. */
+  #passed = 0;
+  /**
+   * By the places of their heads, those that the cursor does not come to. A head that was removed since is found out in
+   * its turn: there are never more of them than messages that the cursor had passed.
+   */
+  readonly #ready: TimeHeap<Conversation> = new TimeHeap();
+
+  /**
+   * @param group The number of the group.
+   * @param keys The ordering keys of the log.
+   * @param onFree Called when one more message may be delivered.
+   */
+  constructor(group: number, keys: ReadonlyMap<string, OrderingKey>, onFree: () => void) {
+    this.#group = group;
+    this.#keys = keys;
+    this.#onFree = onFree;
+  }
 
   /** Visible messages that wait behind another of their ordering key. */
   get blocked(): number {
-    return this.waiting + this.#unread - this.#open;
+    return this.#queued - this.free;
   }
 
-  /** Yields the messages that wait behind another of their ordering key and that the cursor has passed. */
+  /** The place of the first head that the cursor does not come to; `Infinity` where there is none. */
+  get nextAt(): number {
+    return this.#ready.nextAt;
+  }
+
+  /** Yields the messages that the cursor does not come to and that are not leased and wait for no retry. */
   *parked(): Iterable<Parked> {
-    for (const { waiting, first } of this.#conversations.values()) {
-      for (let i = first; i < waiting.length; i++) if (!waiting[i]!.node.removed) yield waiting[i]!;
+    for (const ordering of this.#keys.values()) {
+      const conversation = ordering.conversations[this.#group];
+      if (!conversation) continue;
+      const { head, attempts, unread, returned } = conversation;
+      if (head && head !== unread) yield { node: head, attempts };
+      for (const parked of returned) if (!parked.delayed) yield parked;
+      for (let node = unread; node && node.seq <= this.#passed; node = ordering.at(node.later)) {
+        yield { node, attempts: 0 };
+      }
     }
   }
 
-  /** Whether the next message of an ordering key may be delivered: this one, or the first that is not leased. */
+  /** Whether a message that the cursor comes to was not leased: those of one turn are leased together. */
+  isUnread(node: Node): boolean {
+    return !(node instanceof KeyedNode) || node.seq >= (this.#of(node)?.unread?.seq ?? Infinity);
+  }
+
+  /** Whether nothing keeps a message that waits from being delivered. */
   isFree(node: Node): boolean {
-    const conversation = node.orderingKey === undefined ? undefined : this.#conversations.get(node.orderingKey);
-    return conversation === undefined || conversation.promoted === node || conversation.idle;
+    return !(node instanceof KeyedNode) || this.#of(node)?.head === node;
   }
 
-  /** Notes a message that became visible and that the cursor has not reached. */
-  add(node: Node): void {
-    if (node.orderingKey === undefined) return;
-    let conversation = this.#conversations.get(node.orderingKey);
-    if (conversation === undefined) {
-      this.#conversations.set(node.orderingKey, conversation = new Conversation(node.orderingKey));
-    }
-    this.#leave(conversation);
-    conversation.unread += 1;
-    this.#enter(conversation);
+  /** Notes that a message was added to the log. */
+  append(node: KeyedNode): void {
+    this.#queued += 1;
+    const conversation = this.#open(node.ordering);
+    if (conversation.unread) return;
+    conversation.unread = node;
+    this.#promote(conversation);
   }
 
-  /**
-   * Decides whether a message that the group has come to may be leased now. If not, it waits.
-   *
-   * @returns True where it counts as leased now.
-   */
-  take(node: Node, attempts: number, taking: Taking): boolean {
-    if (node.orderingKey === undefined) return true;
-    const conversation = this.#conversations.get(node.orderingKey)!;
-    this.#leave(conversation);
-    let free = true;
-    if (conversation.promoted === node) {
-      conversation.promoted = undefined;
-    } else {
-      free = conversation.idle || conversation.isJoinedBy(node, taking);
-      conversation.unread -= 1;
-    }
-    if (free) {
-      conversation.lease(node);
-      conversation.call = taking.call;
-    } else {
-      conversation.insert({ node, attempts });
-    }
-    this.#enter(conversation);
-    return free;
+  /** Adds a message from outside the log. */
+  place(node: KeyedNode): void {
+    this.#queued += 1;
+    const conversation = this.#open(node.ordering);
+    conversation.insert(node, 0, false);
+    this.#promote(conversation);
   }
 
-  /** Returns the messages that join the turn of one that was leased by this call: the next of its ordering key. */
-  join(node: Node, taking: Taking, max: number): Parked[] {
-    const joined: Parked[] = [];
-    if (node.orderingKey === undefined || taking.maxPerOrderingKey === 1) return joined;
-    const conversation = this.#conversations.get(node.orderingKey)!;
-    this.#leave(conversation);
-    while (joined.length < max && conversation.outCount < taking.maxPerOrderingKey) {
-      const next = conversation.shift();
-      if (next === undefined) break;
-      conversation.lease(next.node);
-      joined.push(next);
-    }
-    this.#enter(conversation);
-    return joined;
+  /** Notes that the cursor has come to a message. Returns its conversation where it may be delivered. */
+  reach(node: KeyedNode): Conversation | undefined {
+    this.#passed = node.seq;
+    const conversation = this.#of(node);
+    return conversation?.head === node ? conversation : undefined;
   }
 
-  /** Returns the milliseconds that a message waited behind others; undefined where it waited behind none. */
-  blockedMs(node: Node): number | undefined {
-    const { orderingKey, visibleAt } = node;
-    if (orderingKey === undefined || visibleAt === undefined) return undefined;
-    const { freedAt } = this.#conversations.get(orderingKey)!;
-    return freedAt > visibleAt ? freedAt - visibleAt : undefined;
+  /** Returns the conversation with the head at {@link nextAt}; undefined where that was removed. */
+  shift(): Conversation | undefined {
+    const at = this.#ready.nextAt;
+    const conversation = this.#ready.popDue(at)!;
+    return conversation.head?.seq === at ? conversation : undefined;
   }
 
-  /** A lease ended, and its message keeps its place. Returns what may be delivered now. */
-  giveBack(node: Node, attempts: number, now: number): Parked | undefined {
-    return this.#end(node, now, { node, attempts });
+  /** Leases the head of a conversation. Returns it. */
+  lease(conversation: Conversation): KeyedNode {
+    conversation.leased += 1;
+    return this.#shift(conversation);
   }
 
-  /** A lease ended, and its message comes again later. Returns what may be delivered now. */
-  schedule(node: Node, now: number): Parked | undefined {
-    (this.#conversations.get(node.orderingKey!)!.scheduled ??= new Set()).add(node.seq);
-    return this.#end(node, now);
+  /** Leases the next message as one of the turn that is leased now. Returns it; undefined where there is none. */
+  join(conversation: Conversation): KeyedNode | undefined {
+    if (!conversation.advance()) return undefined;
+    this.#queued -= 1;
+    conversation.leased += 1;
+    return conversation.shift();
   }
 
-  /** A lease ended because its message is done. Returns what may be delivered now. */
-  finish(node: Node, now: number): Parked | undefined {
-    return this.#end(node, now);
+  /** A lease ended, and its message keeps its place. */
+  giveBack(node: KeyedNode, attempts: number, now: number): void {
+    this.#queued += 1;
+    this.#of(node)!.insert(node, attempts, false);
+    this.finish(node, now);
   }
 
-  /** The time of a message's retry has come. Returns what may be delivered now. */
-  due(node: Node, attempts: number): Parked | undefined {
-    const conversation = this.#conversations.get(node.orderingKey!)!;
-    this.#leave(conversation);
-    conversation.scheduled?.delete(node.seq);
-    conversation.insert({ node, attempts });
-    const next = conversation.promote();
-    this.#enter(conversation);
-    return next;
+  /** A lease ended, and its message comes again later. */
+  schedule(node: KeyedNode, attempts: number, now: number): Returned {
+    const returned = this.#of(node)!.insert(node, attempts, true);
+    this.finish(node, now);
+    return returned;
+  }
+
+  /** A lease ended. */
+  finish(node: Node, now: number): void {
+    if (!(node instanceof KeyedNode)) return;
+    const conversation = this.#of(node)!;
+    conversation.leased -= 1;
+    if (conversation.leased === 0) conversation.freedAt = now;
+    this.#promote(conversation);
+  }
+
+  /** The time of a message's retry has come. */
+  due(returned: Returned): void {
+    this.#queued += 1;
+    returned.delayed = false;
+    this.#promote(this.#of(returned.node)!);
   }
 
   /**
-   * A message left the log without being settled by this group: it expired or was dropped. One that is leased counts
-   * until its lease ends, since its handler still runs.
-   *
-   * @param passed True where the cursor has passed it.
-   * @returns What may be delivered now.
+   * A message left the log: it expired or was dropped. One that is leased counts until its lease ends, since its handler
+   * still runs.
    */
-  remove(node: Node, passed: boolean): Parked | undefined {
-    if (node.orderingKey === undefined) return undefined;
-    const conversation = this.#conversations.get(node.orderingKey)!;
-    if (conversation.isOut(node)) return undefined;
-    this.#leave(conversation);
-    if (!passed) conversation.unread -= 1;
-    else if (conversation.promoted === node) conversation.promoted = undefined;
-    else if (!conversation.scheduled?.delete(node.seq)) conversation.waitingCount -= 1;
-    const next = conversation.promote();
-    this.#enter(conversation);
-    return next;
+  remove(node: KeyedNode): void {
+    const conversation = this.#of(node);
+    if (!conversation) return;
+    if (conversation.head === node) {
+      this.#shift(conversation);
+    } else if (this.isUnread(node)) {
+      this.#queued -= 1;
+      if (conversation.unread === node) conversation.unread = node.ordering.at(node.later);
+    } else {
+      const at = conversation.returned.findIndex((parked) => parked.node === node);
+      if (at < 0) return; // it is leased, or this group has settled it
+      if (!conversation.returned.splice(at, 1)[0]!.delayed) this.#queued -= 1;
+    }
+    this.#promote(conversation);
   }
 
-  #end(node: Node, now: number, back?: Parked): Parked | undefined {
-    const conversation = this.#conversations.get(node.orderingKey!)!;
-    this.#leave(conversation);
-    conversation.unlease(node);
-    if (back) conversation.insert(back);
-    if (conversation.outCount === 0) conversation.freedAt = now;
-    const next = conversation.promote();
-    this.#enter(conversation);
-    return next;
+  #of({ ordering }: KeyedNode): Conversation | undefined {
+    return ordering.conversations[this.#group];
   }
 
-  /** Takes a conversation out of the counts, to change it. */
-  #leave(conversation: Conversation): void {
-    this.waiting -= conversation.waitingCount;
-    this.#unread -= conversation.unread;
-    if (conversation.unread > 0 && conversation.idle) this.#open -= 1;
+  #open(ordering: OrderingKey): Conversation {
+    return ordering.conversations[this.#group] ??= new Conversation(ordering);
   }
 
-  /** Brings a changed conversation into the counts; forgets one that holds nothing any more. */
-  #enter(conversation: Conversation): void {
-    this.waiting += conversation.waitingCount;
-    this.#unread += conversation.unread;
-    if (!conversation.idle) return;
-    if (conversation.unread > 0) this.#open += 1;
-    else this.#conversations.delete(conversation.orderingKey);
+  /** Lets the next message be delivered, where no lease is out. Forgets a conversation that holds nothing any more. */
+  #promote(conversation: Conversation): void {
+    if (conversation.leased > 0 || conversation.head) return;
+    const { ordering, returned } = conversation;
+    if (conversation.advance()) {
+      const { seq } = conversation.head!;
+      this.free += 1;
+      conversation.ahead = conversation.head === conversation.unread && seq > this.#passed;
+      if (conversation.ahead) this.ahead += 1;
+      else this.#ready.push(seq, conversation);
+      this.#onFree();
+    } else if (returned.length === 0) {
+      ordering.conversations[this.#group] = undefined;
+      ordering.release();
+    }
+  }
+
+  /** Removes the head. Returns it. */
+  #shift(conversation: Conversation): KeyedNode {
+    this.#queued -= 1;
+    this.free -= 1;
+    if (conversation.ahead) this.ahead -= 1;
+    return conversation.shift();
   }
 }

@@ -6,7 +6,7 @@
  */
 import type { DriverMessage, SendResult } from "../../core/driver.ts";
 
-/** The number of batches to remember: one whose reply was lost is sent again within seconds. */
+/** The number of batches to remember at least: one whose reply was lost is sent again within seconds. */
 const BATCHES_KEPT = 1_024;
 
 /** The result of a message that was added. */
@@ -16,7 +16,9 @@ export const ADDED: SendResult = Object.freeze({ outcome: "added" });
 export class Dedup {
   readonly #until: Map<string, number> = new Map();
   /** Results by the name of the batch; `undefined` where every message was added. */
-  readonly #batches: Map<string, SendResult[] | undefined> = new Map();
+  #batches: Map<string, SendResult[] | undefined> = new Map();
+  /** Those before them. Dropped together, which is several times cheaper than one at a time. */
+  #older: Map<string, SendResult[] | undefined> = new Map();
 
   /** Tells whether an id is remembered. */
   has(id: string, now: number): boolean {
@@ -38,8 +40,9 @@ export class Dedup {
   /** Returns the results of this very batch, where it was sent before. */
   answered(messages: readonly DriverMessage[]): SendResult[] | undefined {
     const name = batchName(messages);
-    if (name === undefined || !this.#batches.has(name)) return undefined;
-    return this.#batches.get(name) ?? messages.map(() => ADDED);
+    if (name === undefined) return undefined;
+    const batches = this.#batches.has(name) ? this.#batches : this.#older;
+    return batches.has(name) ? batches.get(name) ?? messages.map(() => ADDED) : undefined;
   }
 
   /** Remembers the results of a batch. */
@@ -47,9 +50,9 @@ export class Dedup {
     const name = batchName(messages);
     if (name === undefined) return;
     this.#batches.set(name, results.every((result) => result === ADDED) ? undefined : results);
-    if (this.#batches.size <= BATCHES_KEPT) return;
-    const [oldest] = this.#batches.keys();
-    this.#batches.delete(oldest!);
+    if (this.#batches.size < BATCHES_KEPT) return;
+    this.#older = this.#batches;
+    this.#batches = new Map();
   }
 }
 

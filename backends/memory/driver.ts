@@ -19,7 +19,8 @@ import type {
 import type { ErrorCode } from "../../core/errors.ts";
 import type { Capabilities, DeadLetter, QueueDepth } from "../../core/protocol.ts";
 import { MemoryBroker, type QueueLimits } from "./broker.ts";
-import type { Dead, Group } from "./group.ts";
+import type { Dead } from "./dead_letters.ts";
+import type { Group } from "./group.ts";
 import { MemoryInspection } from "./inspection.ts";
 import { MEMORY_CHECKS, type MemoryOptions } from "./options.ts";
 
@@ -63,14 +64,17 @@ export class MemoryDriver implements QueueDriver {
   /**
    * Creates a driver over the broker of the options, else over one of its own.
    *
+   * @param options The broker and limits.
+   * @param repeats False where no batch is ever sent a second time: then none is remembered.
+   *
    * @throws {TypeError | RangeError} An option that is not as described.
    */
-  constructor(options: MemoryOptions = {}) {
+  constructor(options: MemoryOptions = {}, repeats = true) {
     checkOptions("memory options", options, MEMORY_CHECKS);
     const { broker, clock, maxLength = Infinity, overflow = "reject", dedupWindowMs = DEFAULT_DEDUP_WINDOW_MS } =
       options;
-    this.#broker = broker ?? new MemoryBroker({ ...clock && { clock } });
-    this.#intake = { maxLength, dropOldest: overflow === "drop-oldest", dedupWindowMs };
+    this.#broker = broker ?? new MemoryBroker({ clock });
+    this.#intake = { maxLength, dropOldest: overflow === "drop-oldest", dedupWindowMs, repeats };
     this.inspect = new MemoryInspection(this.#broker);
     this.deadLetters = {
       list: (key, query, cursor) => Promise.resolve(page(this.#select(key, query), cursor)),

@@ -5,15 +5,13 @@
  */
 import type { DriverInspection } from "../../core/driver.ts";
 import type { PeekedMessage } from "../../core/protocol.ts";
-import { bodyOfBytes } from "../../core/util/bytes.ts";
 import type { MemoryBroker } from "./broker.ts";
-import type { Parked } from "./conversations.ts";
-import type { Unsettled } from "./group.ts";
-import type { Node } from "./node.ts";
+import { isFirst } from "./conversation.ts";
+import { contentOf, type Parked } from "./node.ts";
 
-/** A message that is not settled. Its state is open where its ordering key decides. */
+/** A message that is not settled. */
 interface Found extends Parked {
-  readonly state?: PeekedMessage["state"];
+  readonly state: PeekedMessage["state"];
 }
 
 function placeOf({ node }: Found): number {
@@ -42,68 +40,41 @@ export class MemoryInspection implements DriverInspection {
   /** Tells when the oldest message was published. */
   oldest(key: string, group: string): Promise<number | undefined> {
     let oldest = Infinity;
-    for (const { node } of this.#find(key, group, Infinity)) oldest = Math.min(oldest, node.publishedAt ?? Infinity);
+    for (const { node } of this.#find(key, group, Infinity)) {
+      oldest = Math.min(oldest, node.details.publishedAt ?? Infinity);
+    }
     return Promise.resolve(oldest === Infinity ? undefined : oldest);
   }
 
   /** Reads the oldest messages, in their order; those that are not yet visible have no place and come last. */
   peek(key: string, { group, limit }: { readonly group: string; readonly limit: number }): Promise<PeekedMessage[]> {
-    const isFree = this.#unsettled(key, group)?.isFree ?? (() => true);
-    const headed = new Set<string>();
     const found = this.#find(key, group, limit).sort((a, b) => placeOf(a) - placeOf(b));
-    return Promise.resolve(
-      found.slice(0, limit).map(({ node, attempts, state }) => {
-        const { orderingKey } = node;
-        const free = orderingKey === undefined || isFree(node) && !headed.has(orderingKey);
-        if (orderingKey !== undefined) headed.add(orderingKey);
-        return peeked(node, state ?? (free ? "ready" : "blocked"), attempts);
-      }),
-    );
-  }
-
-  #unsettled(key: string, group: string): Unsettled | undefined {
-    const found = this.#broker.topic(key);
-    return found?.topic.groups.get(group)?.unsettled(found.now);
+    return Promise.resolve(found.slice(0, limit).map(peeked));
   }
 
   /** Finds what a group has not settled; of what it has not reached no more than `unread`. */
   #find(key: string, group: string, unread: number): Found[] {
-    const topic = this.#broker.topic(key)?.topic;
-    const own = this.#unsettled(key, group);
+    const { topic, now = 0 } = this.#broker.topic(key) ?? {};
+    const own = topic?.groups.get(group)?.unsettled(now);
     const found: Found[] = [];
-    for (const { node, attempts } of own?.leased ?? []) found.push({ node, attempts, state: "inFlight" });
-    for (const { node, attempts } of own?.redeliverable ?? []) if (!node.removed) found.push({ node, attempts });
-    for (const { node, attempts } of own?.parked ?? []) found.push({ node, attempts, state: "blocked" });
-    for (const { node, attempts } of own?.scheduled ?? []) {
-      if (!node.removed) found.push({ node, attempts, state: "delayed" });
+    const add = ({ node, attempts }: Parked, state?: Found["state"]) => {
+      const free = own ? own.conversations.isFree(node) : isFirst(node);
+      found.push({ node, attempts, state: state ?? (free ? "ready" : "blocked") });
+    };
+    for (const lease of own?.leased ?? []) add(lease, "inFlight");
+    for (const parked of own?.redeliverable ?? []) if (!parked.node.removed) add(parked);
+    for (const parked of own?.conversations.parked() ?? []) add(parked);
+    for (const parked of own?.scheduled ?? []) if (!parked.node.removed) add(parked, "delayed");
+    const most = found.length + unread;
+    for (let node = topic?.after(own?.reached ?? 0); node && found.length < most; node = topic!.after(node.seq)) {
+      if (own?.conversations.isUnread(node) !== false) add({ node, attempts: 0 });
     }
-    let left = unread;
-    for (let node = own ? own.unread : topic?.first; node && left > 0; node = node.next) {
-      if (node.removed) continue;
-      found.push({ node, attempts: 0 });
-      left -= 1;
-    }
-    for (const node of topic?.scheduled ?? []) {
-      if (!node.removed) found.push({ node, attempts: 0, state: "delayed" });
-    }
+    for (const node of topic?.scheduled ?? []) if (!node.removed) add({ node, attempts: 0 }, "delayed");
     return found;
   }
 }
 
-function peeked(
-  { id, orderingKey, payload, headers, publishedAt }: Node,
-  state: PeekedMessage["state"],
-  attempts: number,
-): PeekedMessage {
-  return {
-    id,
-    state,
-    attempts,
-    orderingKey,
-    headers: headers ?? {},
-    publishedAt: publishedAt === undefined ? undefined : new Date(publishedAt),
-    ...payload instanceof Uint8Array
-      ? bodyOfBytes(payload)
-      : { body: typeof payload === "object" ? JSON.stringify(payload) : payload ?? "" },
-  };
+function peeked({ node, attempts, state }: Found): PeekedMessage {
+  const { id, orderingKey } = node;
+  return { ...contentOf(node), id, state, attempts, orderingKey };
 }

@@ -53,10 +53,11 @@
  *
  * @module
  */
-import { PortableBackend } from "../../core/backend.ts";
+import { DriverBackend } from "../../core/driver_backend.ts";
 import { readRetryFields, VariableReader } from "../../core/config/variables.ts";
 import type { FromEnvOptions } from "../../core/config/registry.ts";
-import { backendOptions } from "../../core/context.ts";
+import { backendOptions } from "../../core/backend_options.ts";
+import { UnbatchedSender } from "../../core/publish/unbatched_sender.ts";
 import { MemoryBroker } from "./broker.ts";
 import { MemoryDriver } from "./driver.ts";
 import type { MemoryOptions } from "./options.ts";
@@ -64,7 +65,7 @@ import type { MemoryOptions } from "./options.ts";
 export { MemoryBroker, MemoryDriver, type MemoryOptions };
 
 /** Queues in the memory of this process. */
-export class MemoryBackend extends PortableBackend {
+export class MemoryBackend extends DriverBackend {
   /**
    * Creates a backend over a broker of its own, unless the options name one.
    *
@@ -73,7 +74,8 @@ export class MemoryBackend extends PortableBackend {
    * @throws {TypeError | RangeError} An option that is not as described.
    */
   constructor(options: MemoryOptions = {}) {
-    super(new MemoryDriver(options), backendOptions(options));
+    // UnbatchedSender sends no batch a second time.
+    super(new MemoryDriver(options, false), backendOptions(options), (context) => new UnbatchedSender(context));
   }
 }
 

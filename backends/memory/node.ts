@@ -3,51 +3,77 @@
  *
  * @module
  */
-import type { JsonObject } from "../../core/protocol.ts";
+import type { DeadLetter, JsonObject } from "../../core/protocol.ts";
+import { bodyOfBytes } from "../../core/util/bytes.ts";
 
-/** The content of a message, kept by its place in the log and by its dead letter. */
-export interface Kept {
-  readonly id: string;
-  readonly orderingKey: string | undefined;
-  /** Text or bytes where somebody else put them there. */
-  readonly payload: JsonObject | string | Uint8Array | undefined;
-  readonly headers: Readonly<Record<string, string>> | undefined;
+/**
+ * Kept apart from the node so that each message of a long backlog needs less memory: the messages of one millisecond share
+ * it, unless one has more than the time of its publish.
+ */
+export interface Details {
+  /** Epoch milliseconds. */
   readonly publishedAt: number | undefined;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** Monotonic milliseconds at which it leaves by itself. */
+  readonly expiresAt?: number | undefined;
+  /** Monotonic milliseconds at which the last message with these details became visible. */
+  visibleAt: number;
 }
 
+/** {@link Node.pending} of a message that must not be delivered again: settled by all groups, expired or dropped. */
+const REMOVED = -1;
+
 /** A message and its place in the log. */
-export class Node implements Kept {
+export class Node {
   readonly id: string;
-  readonly orderingKey: string | undefined;
-  readonly payload: Kept["payload"];
-  readonly headers: Readonly<Record<string, string>> | undefined;
-  readonly publishedAt: number | undefined;
-  /** Monotonic milliseconds at which it leaves by itself. */
-  readonly expiresAt: number | undefined;
+  /** Text or bytes where somebody else put them there. */
+  readonly payload: JsonObject | string | Uint8Array | undefined;
+  readonly details: Details;
   /** Its place in the order; 0 until it becomes visible. */
   seq = 0;
-  /** Monotonic milliseconds at which it became visible, where it has an ordering key. */
-  visibleAt: number | undefined;
   /** The number of groups that have not settled it. */
   pending = 0;
-  /** True once it must not be delivered again: settled by all groups, expired or dropped. */
-  removed = false;
-  before: Node | undefined;
-  next: Node | undefined;
 
   /** A message that is not in the log yet. */
-  constructor(
-    { id, orderingKey, payload, headers }: Omit<Kept, "publishedAt">,
-    publishedAt?: number,
-    expiresAt?: number,
-  ) {
+  constructor(id: string, payload: Node["payload"], details: Details) {
     this.id = id;
-    this.orderingKey = orderingKey;
     this.payload = payload;
-    this.headers = headers;
-    this.publishedAt = publishedAt;
-    this.expiresAt = expiresAt;
+    this.details = details;
   }
+
+  get orderingKey(): string | undefined {
+    return undefined;
+  }
+
+  /** True once it must not be delivered again. */
+  get removed(): boolean {
+    return this.pending === REMOVED;
+  }
+
+  /** Keeps it from being delivered again. */
+  remove(): void {
+    this.pending = REMOVED;
+  }
+}
+
+/** Returns the body, headers and time of a message as a dead letter and a look into the queue show them. */
+export function contentOf(
+  { payload, details: { headers = {}, publishedAt } }: Node,
+): Pick<DeadLetter, "body" | "bodyEncoding" | "headers" | "publishedAt"> {
+  return {
+    ...payload instanceof Uint8Array
+      ? bodyOfBytes(payload)
+      : { body: typeof payload === "object" ? JSON.stringify(payload) : payload ?? "" },
+    headers,
+    publishedAt: publishedAt === undefined ? undefined : new Date(publishedAt),
+  };
+}
+
+/** A message that a group has come to before, and may deliver later. */
+export interface Parked {
+  readonly node: Node;
+  /** The deliveries that counted so far. */
+  readonly attempts: number;
 }
 
 /** The number of removed messages that may stand in a heap or a queue before it is cleaned. */

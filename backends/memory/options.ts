@@ -5,7 +5,7 @@
  */
 import { count, object, oneOf, positive } from "../../core/util/validate.ts";
 import type { Validators } from "../../core/util/validate.ts";
-import { BACKEND_CHECKS, type BackendOptions } from "../../core/context.ts";
+import { BACKEND_CHECKS, type BackendOptions } from "../../core/backend_options.ts";
 import type { MemoryBroker } from "./broker.ts";
 
 /** Options of `MemoryBackend`. */

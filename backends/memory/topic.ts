@@ -1,29 +1,27 @@
 /**
  * One key of the broker: a log of messages that all groups read, kept until every group has settled it.
  *
- * The log is a linked list and every group points into it. Messages that all groups have passed are freed, and no operation
+ * Every group knows the place that it has reached. Messages that all groups have settled are freed, and no operation
  * costs more with a million waiting messages than with ten.
  *
  * @module
  */
+import { isFirst, KeyedNode, OrderingKey } from "./conversation.ts";
+import { Dedup } from "./dedup.ts";
 import { Group, type Log } from "./group.ts";
 import { TimeHeap } from "./heap.ts";
-import { type Kept, Node, STALE } from "./node.ts";
+import { type Details, Node, STALE } from "./node.ts";
+import { Segments } from "./segments.ts";
 
 /** A key's log and its groups. */
-export class Topic implements Log {
+export class Topic extends Segments implements Log {
   readonly groups: Map<string, Group> = new Map();
+  readonly dedup: Dedup = new Dedup();
+  readonly orderingKeys: Map<string, OrderingKey> = new Map();
+  /** The groups, for what is done once or twice a message: the iterator of a map costs more than a place in an array. */
+  readonly #all: Group[] = [];
   /** The number of messages that some group, or the first one to come, has not settled; delayed ones included. */
   length = 0;
-  /** The place before the oldest message that is kept. */
-  readonly #start: Node = new Node({
-    id: "",
-    orderingKey: undefined,
-    payload: undefined,
-    headers: undefined,
-  });
-  #last: Node = this.#start;
-  #seq = 0;
   /** The number of delayed messages that were removed before they were due. */
   #delayedGone = 0;
   readonly #delayed: TimeHeap<Node> = new TimeHeap();
@@ -35,54 +33,52 @@ export class Topic implements Log {
   group(name: string): Group {
     let group = this.groups.get(name);
     if (group === undefined) {
-      group = new Group(this, this.#start);
-      for (let node = this.#start.next; node; node = node.next) {
-        if (node.removed) continue;
+      const { first } = this;
+      group = new Group(this, this.#all.length, first ? first.seq - 1 : this.last);
+      for (let node = first; node; node = this.after(node.seq)) {
         node.pending += 1;
         group.added(node);
       }
       this.groups.set(name, group);
+      this.#all.push(group);
     }
     return group;
   }
 
-  /** Adds a message, visible at `visibleAt`. */
-  add(node: Node, visibleAt: number, now: number): void {
+  /** Creates a message, to be added. */
+  create(id: string, payload: Node["payload"], details: Details, orderingKey: string | undefined): Node {
+    if (orderingKey === undefined) return new Node(id, payload, details);
+    const ordering = this.orderingKeys.get(orderingKey) ?? new OrderingKey(orderingKey, this);
+    return new KeyedNode(id, payload, details, ordering);
+  }
+
+  /** Adds a message. */
+  add(node: Node, now: number): void {
     this.length += 1;
-    if (node.expiresAt !== undefined) this.#expiring.push(node.expiresAt, node);
+    const { expiresAt, visibleAt } = node.details;
+    if (expiresAt !== undefined) this.#expiring.push(expiresAt, node);
     if (visibleAt > now) {
       this.#delayed.push(visibleAt, node);
-      for (const group of this.groups.values()) group.wake(); // to wait no longer than until it is due
+      for (const group of this.#all) group.wake(); // to wait no longer than until it is due
     } else {
-      this.#append(node, now);
+      this.#append(node);
     }
   }
 
   /** Creates a place outside the log, for a message that one group alone sees again. */
-  place(message: Kept, now: number): Node {
-    const node = new Node(message, message.publishedAt);
-    if (node.orderingKey !== undefined) node.visibleAt = now;
-    node.seq = ++this.#seq;
+  place({ id, payload, details, orderingKey }: Node, now: number): Node {
+    const node = this.create(id, payload, { ...details, expiresAt: undefined, visibleAt: now }, orderingKey);
+    node.seq = ++this.last;
     node.pending = 1;
     this.length += 1;
     return node;
   }
 
-  /** Returns how many messages would wait behind their ordering key in a group that does not exist yet. */
-  blockedForNewGroup(): number {
-    const keys = new Set<string>();
+  /** The number of messages that would wait behind their ordering key in a group that does not exist yet. */
+  get blocked(): number {
     let blocked = 0;
-    for (let node = this.#start.next; node; node = node.next) {
-      if (node.removed || node.orderingKey === undefined) continue;
-      if (keys.has(node.orderingKey)) blocked += 1;
-      keys.add(node.orderingKey);
-    }
+    for (let node = this.first; node; node = this.after(node.seq)) if (!isFirst(node)) blocked += 1;
     return blocked;
-  }
-
-  /** The oldest message that is kept and visible. */
-  get first(): Node | undefined {
-    return this.#start.next;
   }
 
   /** The messages that are published and not yet visible; removed ones may be among them. */
@@ -104,7 +100,7 @@ export class Topic implements Log {
   advance(now: number): void {
     for (let node = this.#delayed.popDue(now); node; node = this.#delayed.popDue(now)) {
       if (node.removed) this.#delayedGone -= 1;
-      else this.#append(node, now);
+      else this.#append(node);
     }
     for (let node = this.#expiring.popDue(now); node; node = this.#expiring.popDue(now)) {
       if (node.removed) this.#expiringGone -= 1;
@@ -114,70 +110,53 @@ export class Topic implements Log {
 
   /** Notes that one group has settled a message. */
   settled(node: Node): void {
-    node.pending -= 1;
-    if (node.pending > 0 || node.removed) return;
-    node.removed = true;
-    this.#leave(node);
-    this.#forget(node);
+    if (!node.removed && --node.pending === 0) this.#settle(node);
   }
 
   /** Removes a message for all groups: it has expired, or is dropped for a newer one. */
   remove(node: Node): void {
     if (node.removed) return;
-    node.removed = true;
+    node.remove();
     if (node.seq === 0) this.#delayedGone += 1;
-    else for (const group of this.groups.values()) group.removed(node);
+    else for (const group of this.#all) group.removed(node);
     this.#leave(node);
   }
 
   /** Drops the oldest message. */
   dropOldest(): void {
-    for (let node = this.#start.next; node; node = node.next) {
-      if (node.removed) continue;
-      this.remove(node);
-      return this.#forget(node);
+    const { first } = this;
+    if (first) {
+      this.remove(first);
+      return this.#forget(first);
     }
     for (let node = this.#delayed.popDue(Infinity); node; node = this.#delayed.popDue(Infinity)) {
-      if (node.removed) {
-        this.#delayedGone -= 1;
-        continue;
-      }
-      node.removed = true;
-      this.#forget(node);
-      return this.#leave(node);
+      if (!node.removed) return this.#settle(node);
+      this.#delayedGone -= 1;
     }
   }
 
-  #append(node: Node, now: number): void {
-    node.seq = ++this.#seq;
-    if (node.orderingKey !== undefined) node.visibleAt = now;
-    node.pending = this.groups.size;
-    const last = this.#last;
-    node.before = last;
-    this.#last = last.next = node;
-    if (last.removed) this.#unlink(last);
-    for (const group of this.groups.values()) group.added(node);
+  #append(node: Node): void {
+    this.put(node);
+    if (node instanceof KeyedNode) node.ordering.append(node);
+    node.pending = this.#all.length;
+    for (const group of this.#all) group.added(node);
+  }
+
+  #settle(node: Node): void {
+    node.remove();
+    this.#leave(node);
+    this.#forget(node);
   }
 
   #leave(node: Node): void {
     this.length -= 1;
-    if (node.before && node !== this.#last) this.#unlink(node);
-  }
-
-  /**
-   * Removes a place from the log. The last one stays: a group whose cursor is there finds the next message from it. The
-   * place points nowhere afterwards, or a dead letter that refers to it would keep every later message in memory.
-   */
-  #unlink(node: Node): void {
-    for (const group of this.groups.values()) group.unlinked(node);
-    node.before!.next = node.next;
-    node.next!.before = node.before;
-    node.before = node.next = undefined;
+    this.clear(node);
+    if (node instanceof KeyedNode) node.ordering.remove(node);
   }
 
   /** Removes settled messages from the heap of expiring ones, now and then: they would stay there until their time. */
   #forget(node: Node): void {
-    if (node.expiresAt === undefined) return;
+    if (node.details.expiresAt === undefined) return;
     this.#expiringGone += 1;
     if (this.#expiringGone < STALE || this.#expiringGone * 2 < this.#expiring.size) return;
     this.#expiring.keep(({ removed }) => !removed);
