@@ -164,20 +164,21 @@ const consume: Rate = async (count) => {
   });
 };
 
-/** Returns a batch whose messages take turns over `keys` ordering keys; 0: without any. */
-function ordered(keys: number, from: number): { payload: typeof payload; orderingKey?: string }[] {
+/** Returns a batch whose messages take turns over `keys` ordering keys, which divide it evenly; 0: without any. */
+function ordered(keys: number): { payload: typeof payload; orderingKey?: string }[] {
   if (keys === 0) return messages;
-  return messages.map((message, n) => ({ ...message, orderingKey: `T061EG9R6:C061EG9SL:${(from + n) % keys}` }));
+  return messages.map((message, n) => ({ ...message, orderingKey: `T061EG9R6:C061EG9SL:${n % keys}` }));
 }
 
 /** Publishes a batch and consumes it, by turns. */
 function flow(keys: number): Rate {
+  const batch = ordered(keys);
   return async (count) => {
     await emptied();
     const consumer = backend.consume("q");
     const perSecond = await rate(count, async () => {
       for (let i = 0; i < count; i += BATCH) {
-        await backend.publishBatch("q", ordered(keys, i));
+        await backend.publishBatch("q", batch);
         for (let n = 0; n < BATCH; n++) await consumer.next();
       }
     });
@@ -188,10 +189,11 @@ function flow(keys: number): Rate {
 
 /** Publishes all, then consumes it. */
 function backlog(keys: number): Rate {
+  const batch = ordered(keys);
   return async (count) => {
     await emptied();
     return await rate(count, async () => {
-      for (let i = 0; i < count; i += BATCH) await backend.publishBatch("q", ordered(keys, i));
+      for (let i = 0; i < count; i += BATCH) await backend.publishBatch("q", batch);
       let seen = 0;
       for await (const _ of backend.consume("q")) if (++seen === count) break;
     });

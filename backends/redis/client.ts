@@ -7,7 +7,7 @@ import { Redis } from "ioredis";
 import { ConfigError } from "../../core/errors.ts";
 
 /**
- * The part of ioredis that is used: a `Redis` or a `Cluster` of ioredis 5 or 6 is one. Whoever opens it closes it.
+ * The part of ioredis that is used: a `Redis` or a `Cluster` of ioredis 5 or 6 is one. The caller closes it.
  *
  * It must be made without `keyPrefix`, `stringNumbers`, `replyMapping: "resp3"` and `monitor`.
  *
@@ -121,7 +121,7 @@ export function databaseOf(client: RedisClient): number {
   return Number(condition?.select ?? optionsOf(client)[0]!.db ?? 0);
 }
 
-/** What a connection that waits is made with, whatever the client's own options: a blocking read outlasts their time limits. */
+/** Options of a connection that waits. They override the client's own: a blocking read outlasts their time limits. */
 const WAITING = {
   lazyConnect: true,
   commandTimeout: undefined,
@@ -141,7 +141,7 @@ export interface WaitingConnection {
   unblock(clientId: string): Promise<unknown>;
 }
 
-/** What is used of a cluster beside commands. */
+/** The parts of a cluster client that are used beside commands. */
 interface ClusterParts {
   readonly slots: readonly (readonly string[] | undefined)[];
   nodes(

@@ -66,7 +66,7 @@ export class RedisConnection {
   /** Why there is no connection. */
   #lastError: unknown;
   readonly #onError = (error: unknown) => {
-    // What ioredis says of a connection that was ended here hides why.
+    // The error of ioredis for a connection that was ended here hides the reason.
     if (this.#lastError !== undefined && NOT_WRITTEN.test(String(error))) return;
     this.#lastError = refuseDatabase(this.#client, error) ?? error;
   };

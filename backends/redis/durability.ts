@@ -1,5 +1,5 @@
 /**
- * What a confirmation is worth on a server with an append-only file that is synced once a second, and on one with
+ * Makes a confirmation durable on a server with an append-only file that is synced once a second, and on one with
  * replicas.
  *
  * Such a server answers before it has handed a write to its operating system, for as long as a sync is under way: a

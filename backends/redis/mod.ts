@@ -24,6 +24,8 @@
  *    the batch: it adds nothing twice. A user who may not use INFO has publishes confirmed by the server's answer alone.
  *    **A server that evicts** (`maxmemory-policy allkeys-…`) drops whole queues when its memory is full, whatever was
  *    confirmed: set it to `noeviction`, which refuses publishes instead. The observer is told once, and `health()` warns.
+ *    Leases and settlements are not waited for so: with `everysec`, those of the last moments before a kill may be
+ *    forgotten, and their messages come again at once, also where a handler still runs or `ack()` returned `true`.
  * 2. *At least once*: what is delivered is pending in the group until it is settled. The lease of a consumer who is gone
  *    ends after `leaseMs` since its last receive or renewal, and at most an eighth of it later; then the next who receives
  *    takes it over.
@@ -120,7 +122,7 @@
  */
 import { PortableBackend } from "../../core/backend.ts";
 import type { FromEnvOptions } from "../../core/config/registry.ts";
-import { backendOptions } from "../../core/context.ts";
+import { backendOptions } from "../../core/backend_options.ts";
 import type { StreamsOptions } from "../streams/options.ts";
 import type { RedisClient } from "./client.ts";
 import { createDriver } from "./driver.ts";

@@ -14,7 +14,7 @@ import {
   wholeNumber,
 } from "../../core/util/validate.ts";
 import { EnvReader, readQueueFields } from "../../core/config/env_reader.ts";
-import { BACKEND_CHECKS, type BackendOptions } from "../../core/context.ts";
+import { BACKEND_CHECKS, type BackendOptions } from "../../core/backend_options.ts";
 import { STREAMS_CHECKS, type StreamsOptions } from "../streams/options.ts";
 import type { RedisAddress, RedisClient } from "./client.ts";
 
@@ -28,7 +28,7 @@ export interface RedisOptions extends BackendOptions, StreamsOptions {
   readonly password?: string | undefined;
   /** TLS, with the options of `tls.connect` such as `{ ca }`. Default: by the URL's scheme. */
   readonly tls?: boolean | Readonly<Record<string, unknown>> | undefined;
-  /** A client in place of a URL: Sentinel, Cluster, a proxy. Whoever opens it closes it. */
+  /** A client in place of a URL: Sentinel, Cluster, a proxy. The caller closes it. */
   readonly client?: RedisClient | undefined;
   /**
    * The connections that are kept: one sends, the others wait. Two are used. On a cluster each key that is waited for has
@@ -50,15 +50,14 @@ export interface RedisOptions extends BackendOptions, StreamsOptions {
   readonly replicas?: number | undefined;
 }
 
-const tls: Validator = (value) =>
-  typeof value === "boolean" ? undefined : object(value) && { allowed: "a boolean or an object" };
+const tls: Validator = (value) => typeof value === "boolean" ? undefined : object(value) && ["a boolean or an object"];
 
 const client: Validator = (value) =>
   func((value as Partial<RedisClient> | null)?.call) &&
-  { allowed: "an ioredis client, such as a Redis or a Cluster" };
+  ["an ioredis client, such as a Redis or a Cluster"];
 
 const maxConnections: Validator = (value) =>
-  count(value) ?? (value as number < 2 ? { allowed: "at least 2: one to send, one to wait", range: true } : undefined);
+  count(value) ?? (value as number < 2 ? ["at least 2: one to send, one to wait", true] : undefined);
 
 /** The checks of {@link RedisOptions}. */
 export const REDIS_CHECKS: Validators<RedisOptions> = {

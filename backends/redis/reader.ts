@@ -31,7 +31,7 @@ interface Waiter {
   readonly leave: () => void;
 }
 
-/** What a reader needs. */
+/** The dependencies of a reader. */
 export interface BlockingReaderOptions {
   /** Makes a connection. */
   open(): Promise<WaitingConnection>;
@@ -270,7 +270,7 @@ function connected(client: RedisClient): Promise<void> {
     const onEnd = () => end(new Error("the connection has ended"));
     client.on("ready", onReady);
     client.on("end", onEnd);
-    // What fails is told by the error event, and it connects again by itself.
+    // The error event reports a failure, and the client connects again by itself.
     if (client.status === "wait") client.connect().catch(() => undefined);
     else if (client.status === "end") onEnd();
   });

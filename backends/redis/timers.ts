@@ -75,7 +75,7 @@ export class SharedTimers implements Clock {
     if (at >= this.#timerAt) return undefined;
     systemClock.clearTimeout(this.#timer);
     this.#timerAt = at;
-    // What is over the platform's longest wait is armed again when that is over.
+    // A wait longer than the platform's longest timer is armed again when that timer fires.
     const timer = systemClock.setTimeout(() => this.#fire(), Math.max(ms, 0));
     this.#timer = canLetGo(timer) ? timer : undefined;
     return timer;

@@ -66,7 +66,7 @@ export class RedisTransport implements StreamsTransport {
         // A waiting connection that was not made yet would not notice, so the reader that waits looks and reports it.
         for (const reader of this.#readers.values()) reader.leaveAll();
       },
-      // What silenced this connection may have silenced one that waits, where silence says nothing.
+      // The same failure may have silenced a connection that waits, where silence is normal.
       onGivenUp: () => this.#renewReaders("the connection that sends was silent"),
     });
   }
@@ -77,7 +77,7 @@ export class RedisTransport implements StreamsTransport {
 
   run(script: Script, keys: readonly string[], args: readonly string[], signal: AbortSignal): Promise<unknown> {
     const rest = [String(keys.length), ...keys, ...args];
-    // What can be sent at once is sent in this very turn.
+    // Send in this very turn of the event loop where the connection is ready.
     if (this.#connection.isReady && !signal.aborted && (!script.publishes || (this.#guard?.idle ?? true))) {
       return this.#evaluate(script, rest);
     }

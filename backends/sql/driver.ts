@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { decodeUtf8 } from "../../core/util/bytes.ts";
+import { DEFAULT_DEDUP_WINDOW_MS } from "../../core/defaults.ts";
 import { type Clock, monotonic } from "../../core/util/clock.ts";
 import type {
   DriverDeadLetters,
@@ -20,32 +20,18 @@ import type {
 } from "../../core/driver.ts";
 import { type ErrorCode, QueueError } from "../../core/errors.ts";
 import type { Capabilities, Finding, QueueDepth } from "../../core/protocol.ts";
-import { bodiesOf } from "./bodies.ts";
 import { SqlDeadLetters } from "./dead_letters.ts";
 import { diagnoseTables } from "./diagnose.ts";
-import { type GroupIds, Ids } from "./ids.ts";
+import { Ids } from "./ids.ts";
 import { SqlInspection } from "./inspection.ts";
+import { leaseReady } from "./leasing.ts";
 import type { SqlOptions } from "./options.ts";
-import { type QueueLimits, readOutcomes, sendList, STEP } from "./outgoing.ts";
-import { bind, type BoundStatement, type Row, type SqlPort, textOf } from "./port.ts";
+import { type QueueLimits, readOutcomes, sendList } from "./outgoing.ts";
+import { bind, type SqlPort } from "./port.ts";
 import { type Lease, rounds, settledSeqs, settleList } from "./settling.ts";
-import {
-  CLOCK_BACK,
-  DEPTH,
-  DROP,
-  EXPIRE,
-  EXTEND,
-  LEASE,
-  MESSAGE_BODIES,
-  PING,
-  PROBE,
-  PROMOTE,
-  PULL,
-  RETURN,
-  TOUCH,
-} from "./statements.ts";
+import { DEPTH, DROP, EXTEND, PING } from "./statements.ts";
 
-/** What a backend on this engine declares. */
+/** The options of a backend on this engine. */
 export interface SqlDriverOptions extends SqlOptions {
   /** The backend's name. */
   readonly name: string;
@@ -64,20 +50,6 @@ export interface SqlDriverOptions extends SqlOptions {
 /** The most bytes of body in one batch: one transaction holds the process for a few tens of milliseconds. */
 const MAX_BATCH_BYTES = 4_000_000;
 
-/** Milliseconds by which a clock may go back without being corrected: no lease is that short. */
-const CLOCK_TOLERANCE_MS = 1_000;
-
-/** Milliseconds after which a consumer looks again where others have taken what it had found. */
-const RACE_MS = 10;
-
-/** The most messages that one step passes by while they wait behind others of their ordering keys. */
-const PULL_STEP = 2_000;
-
-/** When something becomes deliverable by itself, in epoch milliseconds. */
-interface NothingReady {
-  readonly nextAt: number;
-}
-
 /** Moves messages in and out of SQL tables. */
 export class SqlDriver implements QueueDriver {
   readonly name: string;
@@ -94,7 +66,7 @@ export class SqlDriver implements QueueDriver {
 
   /** A driver over a database. */
   constructor(port: SqlPort, options: SqlDriverOptions) {
-    const { maxLength = Infinity, overflow = "reject", dedupWindowMs = 3_600_000 } = options;
+    const { maxLength = Infinity, overflow = "reject", dedupWindowMs = DEFAULT_DEDUP_WINDOW_MS } = options;
     this.name = options.name;
     this.capabilities = capabilitiesOf(options);
     this.#ids = new Ids(port);
@@ -126,7 +98,8 @@ export class SqlDriver implements QueueDriver {
     try {
       while (!options.signal.aborted) {
         const { version } = this.#port;
-        const found = await this.#lease(await this.#ids.group(key, options.group, options.signal), options);
+        const group = await this.#ids.group(key, options.group, options.signal);
+        const found = await leaseReady({ port: this.#port, ids: this.#ids, now: this.#now }, group, options);
         if (Array.isArray(found)) return found;
         const now = this.#now();
         if (now >= until) break;
@@ -153,7 +126,7 @@ export class SqlDriver implements QueueDriver {
       const seqs = settledSeqs(await this.#port.run(list, { mode: "write", signal, generation }), settledAt);
       for (const place of places) settled[place] = seqs.has((settlements[place]!.lease as Lease).seq);
     }
-    // What is given back is deliverable to others, and so is what waited behind an ordering key.
+    // A message that is given back can go to others, and so can the one that waited behind its ordering key.
     if (settlements.some(({ kind, lease }) => kind !== "ack" && kind !== "dead" || (lease as Lease).ordered)) {
       this.#port.ring();
     }
@@ -226,52 +199,6 @@ export class SqlDriver implements QueueDriver {
     return error instanceof QueueError ? error.code : this.#port.classify(error);
   }
 
-  async #lease(
-    ids: GroupIds,
-    { max, leaseMs, signal }: DriverReceiveOptions,
-  ): Promise<RawDelivery[] | NothingReady> {
-    const { k, g, generation } = ids;
-    for (let fruitless = 0; !signal.aborted;) {
-      const now = this.#now();
-      const probe = await this.#probe(ids, now, signal);
-      const due = (at: unknown) => typeof at === "number" && at <= now;
-      const chores: BoundStatement[] = [];
-      if (probe.expired === 1) chores.push(...bind([...TOUCH, ...EXPIRE], { k, now, limit: STEP }));
-      if (due(probe.scheduled)) chores.push(...bind(PROMOTE, { k, now, limit: STEP }));
-      if (due(probe.due)) chores.push(...bind(RETURN, { g, now, limit: Math.max(STEP, max) }));
-      if (chores.length === 0 && probe.ready !== 1) return { nextAt: earliest(probe) };
-      if (fruitless > 0) chores.push(...bind(PULL, { k, g, now, limit: PULL_STEP }));
-      const token = crypto.randomUUID();
-      const lease = bind(LEASE, { k, g, now, until: Math.ceil(now + leaseMs), token, max });
-      const answers = await this.#port.run([...chores, ...lease], { mode: "write", signal, generation });
-      const rows = answers.at(-1)!;
-      if (rows.length > 0) {
-        const numberOf = ({ seq }: Row) => Number(seq);
-        const options = { numberOf, statements: MESSAGE_BODIES, signal, generation };
-        const bodyOf = await bodiesOf(this.#port, rows, options);
-        return rows.map((row) => deliveryOf(row, token, bodyOf(row)));
-      }
-      const moved = answers.at(-2)![0]?.moved;
-      // The group is not there any more: its numbers are asked for again.
-      if (moved === undefined) this.#ids.forget();
-      // Messages that were passed by wait behind others of their ordering keys: what comes after them may not.
-      if (moved === undefined || moved === 0 && fruitless > 0) return { nextAt: now + RACE_MS };
-      fruitless = moved === 0 ? fruitless + 1 : 1;
-    }
-    return [];
-  }
-
-  /** Finds what there is to do. A clock that was set back is corrected first. */
-  async #probe({ k, g, generation }: GroupIds, now: number, signal: AbortSignal): Promise<Row> {
-    for (let corrected = false;; corrected = true) {
-      const [rows] = await this.#port.run(bind(PROBE, { k, g, now }), { mode: "read", signal, generation });
-      const probe = rows![0]!;
-      if (corrected || Number(probe.at) - now <= CLOCK_TOLERANCE_MS) return probe;
-      const list = bind(CLOCK_BACK, { now, tolerance: CLOCK_TOLERANCE_MS });
-      await this.#port.run(list, { mode: "write", signal, generation });
-    }
-  }
-
   /** Returns the token of a batch: its first generated id, else one that its first message keeps. */
   #tokenOf(messages: readonly DriverMessage[]): string {
     const made = messages.find((message) => !message.explicitId);
@@ -313,24 +240,4 @@ function capabilitiesOf({ maxPayloadBytes, idleCostPerHour }: SqlDriverOptions):
     maxPayloadBytes,
     idleCostPerHour,
   });
-}
-
-function earliest({ scheduled, due, expires }: Row): number {
-  return Math.min(...[scheduled, due, expires].map((at) => typeof at === "number" ? at : Infinity));
-}
-
-function deliveryOf(row: Row, token: string, body: string | Uint8Array): RawDelivery {
-  const orderingKey = textOf(row.okey);
-  const headers = textOf(row.headers);
-  const lease: Lease = { seq: Number(row.seq), token, ordered: orderingKey !== undefined };
-  return {
-    id: textOf(row.id)!,
-    lease,
-    body: typeof body === "string" ? body : decodeUtf8(body),
-    attempts: Number(row.attempts),
-    orderingKey,
-    blockedMs: typeof row.blocked === "number" ? row.blocked : undefined,
-    headers: headers === undefined ? undefined : JSON.parse(headers),
-    publishedAt: Number(row.at),
-  };
 }

@@ -14,7 +14,7 @@ export interface SqlOptions {
    */
   readonly maxLength?: number | undefined;
   /**
-   * What a publish to a full key does: reject with `"queue-full"`, or drop the oldest message that is not in flight.
+   * The behaviour of a publish to a full key: reject with `"queue-full"`, or drop the oldest message that is not in flight.
    *
    * @default "reject"
    */

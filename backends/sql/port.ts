@@ -1,5 +1,5 @@
 /**
- * What the SQL engine needs of a database: lists of statements, each run as one transaction, and a way to wait until
+ * The database as the SQL engine needs it: lists of statements, each run as one transaction, and a way to wait until
  * somebody else has written.
  *
  * No value passes from one statement of a list to the next, so a list can travel to a database that is elsewhere.

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { closeSync, existsSync, openSync, statSync } from "node:fs";
+import { type BigIntStats, closeSync, existsSync, openSync, type Stats, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { ConfigError, QueueError } from "../../core/errors.ts";
@@ -163,4 +163,12 @@ export function openDatabase({ path, sync, migrations = MIGRATIONS }: OpenOption
         throw error;
     }
   }
+}
+
+/** Identifies the database file and its log by their places on the disk; `undefined` where one is not there. */
+export function identityOf(path: string): string | undefined {
+  const [file, log] = [path, `${path}-wal`].map((name) =>
+    statSync(name, { throwIfNoEntry: false }) as Stats | BigIntStats | undefined
+  );
+  return file && log && `${file.dev}:${file.ino}:${log.ino}`;
 }

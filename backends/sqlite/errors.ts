@@ -1,9 +1,10 @@
 /**
- * Classifies SQLite's errors. Not every runtime gives the number beside the message, so both are read.
+ * Classifies SQLite's errors, and makes those of this backend. Not every runtime gives the number beside the message, so
+ * both are read.
  *
  * @module
  */
-import type { ErrorCode } from "../../core/errors.ts";
+import { type ErrorCode, QueueError } from "../../core/errors.ts";
 
 /** The kind of a failure. */
 export type SqliteFault =
@@ -60,4 +61,23 @@ const CODES: Readonly<Record<SqliteFault, ErrorCode>> = {
 /** Returns the code of an error that SQLite threw before anything was committed. */
 export function codeOf(error: unknown): ErrorCode {
   return CODES[faultOf(error)];
+}
+
+/** Makes the error of a disk without room. */
+export function diskFull(code: "queue-full" | "unavailable", cause: unknown): QueueError {
+  return new QueueError(code, "the disk is full", { backend: "sqlite", cause });
+}
+
+/** Makes the error of a lock that another process holds for too long. */
+export function locked(cause: unknown): QueueError {
+  return new QueueError("unavailable", "another process holds the lock of the database", { backend: "sqlite", cause });
+}
+
+/** Makes the error of a file that is not the one that was opened. */
+export function replaced(path: string): QueueError {
+  return new QueueError(
+    "unavailable",
+    `${path} was deleted or replaced while it was in use: it is opened anew, without what only the old file had`,
+    { backend: "sqlite" },
+  );
 }

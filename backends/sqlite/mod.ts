@@ -97,7 +97,7 @@
  */
 import { PortableBackend } from "../../core/backend.ts";
 import type { FromEnvOptions } from "../../core/config/registry.ts";
-import { backendOptions } from "../../core/context.ts";
+import { backendOptions } from "../../core/backend_options.ts";
 import { ConfigError } from "../../core/errors.ts";
 import type { SqlOptions } from "../sql/options.ts";
 import { createDriver, createTransport } from "./driver.ts";

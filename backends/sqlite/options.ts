@@ -6,7 +6,7 @@
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { EnvReader, readQueueFields } from "../../core/config/env_reader.ts";
-import { BACKEND_CHECKS, type BackendOptions } from "../../core/context.ts";
+import { BACKEND_CHECKS, type BackendOptions } from "../../core/backend_options.ts";
 import { oneOf, text, type Validators } from "../../core/util/validate.ts";
 import { SQL_CHECKS, type SqlOptions } from "../sql/options.ts";
 

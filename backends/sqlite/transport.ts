@@ -6,7 +6,6 @@
  *
  * @module
  */
-import { type BigIntStats, type Stats, statSync } from "node:fs";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { type Clock, monotonic, systemClock } from "../../core/util/clock.ts";
 import { delay } from "../../core/util/async.ts";
@@ -14,9 +13,9 @@ import type { Finding } from "../../core/protocol.ts";
 import { type ErrorCode, QueueError } from "../../core/errors.ts";
 import type { BoundStatement, Row, RunOptions, SqlPort } from "../sql/port.ts";
 import { Bell } from "./bell.ts";
-import { damaged, openDatabase, type OpenOptions } from "./database.ts";
+import { damaged, identityOf, openDatabase, type OpenOptions } from "./database.ts";
 import { diagnoseDisk } from "./diagnose.ts";
-import { codeOf, faultOf } from "./errors.ts";
+import { codeOf, diskFull, faultOf, locked, replaced } from "./errors.ts";
 import { type fileSystemOf, HostNote, refuseNetwork } from "./host.ts";
 import { checkpoint, giveBack, hasRoom } from "./space.ts";
 
@@ -224,7 +223,7 @@ export class SqliteTransport implements SqlPort {
           about,
         );
       case "full":
-        // What waits can be taken and settled again as soon as the log has been worked into the file.
+        // Waiting messages can be taken and settled again as soon as the log is merged into the file.
         if (this.#db !== undefined) checkpoint(this.#db);
         return diskFull(adds ? "queue-full" : "unavailable", error);
       case "readonly":
@@ -292,28 +291,4 @@ export class SqliteTransport implements SqlPort {
     this.#clock.clearTimeout(this.#lookTimer);
     this.#lookTimer = undefined;
   }
-}
-
-function diskFull(code: "queue-full" | "unavailable", cause: unknown): QueueError {
-  return new QueueError(code, "the disk is full", { backend: "sqlite", cause });
-}
-
-function locked(cause: unknown): QueueError {
-  return new QueueError("unavailable", "another process holds the lock of the database", { backend: "sqlite", cause });
-}
-
-function replaced(path: string): QueueError {
-  return new QueueError(
-    "unavailable",
-    `${path} was deleted or replaced while it was in use: it is opened anew, without what only the old file had`,
-    { backend: "sqlite" },
-  );
-}
-
-/** Identifies the database file and its log by their places on the disk; `undefined` where one is not there. */
-function identityOf(path: string): string | undefined {
-  const [file, log] = [path, `${path}-wal`].map((name) =>
-    statSync(name, { throwIfNoEntry: false }) as Stats | BigIntStats | undefined
-  );
-  return file && log && `${file.dev}:${file.ino}:${log.ino}`;
 }

@@ -18,7 +18,7 @@ const PAGE = 100;
 /** Bytes of one page, but for a letter that is larger alone. */
 const PAGE_BYTES = 1024 * 1024;
 
-/** What a replay returns where nothing was put back yet: delayed messages that are due come first. */
+/** Returned by a replay that has put nothing back yet: delayed messages that are due come first. */
 const MORE_DUE = -1;
 
 const ENTRY_ID = /^\d+-\d+$/;

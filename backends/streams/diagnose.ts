@@ -19,7 +19,7 @@ const CLOCK_MS = 60_000;
 /** The most pending entries of a group that are looked for. */
 const PENDING = "1000";
 
-/** What the script tells of one group. */
+/** The state of one group, as the script returns it. */
 interface GroupState {
   readonly name: string;
   /** Epoch ms of the oldest entry that no consumer has; undefined: there is none. */

@@ -61,7 +61,7 @@ import { EXTEND, SETTLE } from "./scripts.ts";
 import { extendArguments, readExtended, readSettled, renewalLost, settleArguments } from "./settlements.ts";
 import type { StreamsTransport } from "./transport.ts";
 
-/** What a backend tells of itself. */
+/** The options of a backend on this engine. */
 export interface StreamsDriverOptions extends StreamsOptions {
   /** The backend's name. */
   readonly name: string;
@@ -182,13 +182,18 @@ export class StreamsDriver implements QueueDriver {
     settlements: readonly Settlement[],
     signal: AbortSignal,
   ): Promise<SettleResult[]> {
-    const { keys } = this.#group(key, group);
+    const receiver = this.#group(key, group);
+    const { keys, leaseGroups } = receiver;
     const { args, order } = settleArguments(settlements);
     const leases = settlements.map((settlement) => settlement.lease as Lease);
-    for (const lease of leases) lease.unanswered = true;
+    for (const [i, lease] of leases.entries()) {
+      lease.unanswered = true;
+      if (settlements[i]!.kind === "retry" || settlements[i]!.kind === "release") leaseGroups.retire(lease.group);
+    }
     const head = [group, keys.channel, this.#keepSettled];
-    const answer = await this.#transport.run(SETTLE, keysFor(SETTLE, keys), head.concat(args), signal)
-      .catch((error) => this.#waitOut(error));
+    const running = this.#transport.run(SETTLE, keysFor(SETTLE, keys), head.concat(args), signal);
+    receiver.settling();
+    const answer = await running.catch((error) => this.#waitOut(error));
     for (const lease of leases) lease.unanswered = false;
     return readSettled(answer, order);
   }
@@ -251,7 +256,7 @@ export class StreamsDriver implements QueueDriver {
     return error instanceof QueueError ? error.code : this.#transport.classify(error);
   }
 
-  /** What the server asked to wait. */
+  /** Returns the milliseconds that the server asked to wait. */
   retryAfterMs(error: unknown): number | undefined {
     return this.#transport.retryAfterMs?.(error);
   }

@@ -6,6 +6,7 @@
 import type { RawDelivery } from "../../core/driver.ts";
 import type { DeadLetter, PeekedMessage } from "../../core/protocol.ts";
 import { Lease, type LeaseGroup } from "./lease_groups.ts";
+import { LINE_END } from "./script.ts";
 
 /** Of an entry with more fields and values than this, ours has them all in one field, as JSON. */
 const MOST_TEXTS = 2_000;
@@ -62,31 +63,63 @@ function toHeaders(text: string | undefined): Record<string, string> | undefined
   }
 }
 
+/** Fields that all deliveries of a reply share. */
+interface Answered {
+  /** The server's time, in epoch milliseconds. */
+  readonly now: number;
+  /** See `RawDelivery`. */
+  readonly leasedForMs: number;
+}
+
 /** Reads `[id, body, ordering key, publisher's id or nothing, milliseconds behind others or nothing]`. */
-function readOrdered(whole: readonly unknown[], group: LeaseGroup, now: number): RawDelivery {
+function readOrdered(whole: readonly unknown[], group: LeaseGroup, { now, leasedForMs }: Answered): RawDelivery {
   const [member, body, orderingKey, id, blocked] = whole.map(String) as [string, string, string, string, string];
   return {
     id: id || member,
-    lease: new Lease(member, group, true),
+    lease: new Lease(member, group, orderingKey),
     body,
     attempts: 1,
     orderingKey,
     blockedMs: blocked === "" ? undefined : Number(blocked),
     publishedAt: publishedAt(undefined, member, now),
+    leasedForMs,
   };
+}
+
+/** The first item of an array that has many deliveries with ordering keys. No entry has this id. */
+const RUN = "k";
+
+/** Reads `["k", ids, ordering keys, body, body, …]`. */
+function readRun(
+  texts: readonly unknown[],
+  group: LeaseGroup,
+  { now, leasedForMs }: Answered,
+  deliveries: RawDelivery[],
+): void {
+  const ids = String(texts[1]).split(" ");
+  const keys = String(texts[2]).split(LINE_END);
+  for (let i = 0; i < ids.length; i++) {
+    const id = ids[i]!;
+    const body = texts[i + 3] as string;
+    const orderingKey = keys[i]!;
+    const at = publishedAt(undefined, id, now);
+    const lease = new Lease(id, group, orderingKey);
+    deliveries.push({ id, lease, body, attempts: 1, orderingKey, publishedAt: at, leasedForMs });
+  }
 }
 
 /**
  * Reads one delivery of more than id and body: `[id, publisher's id, body]`, five items with an ordering key, or
  * `[id, attempts, field, value, …]`, where milliseconds behind others may follow the attempts.
  */
-function readWhole(whole: readonly unknown[], group: LeaseGroup, now: number): RawDelivery {
-  if (whole.length === 5) return readOrdered(whole, group, now);
+function readWhole(whole: readonly unknown[], group: LeaseGroup, answered: Answered): RawDelivery {
+  if (whole.length === 5) return readOrdered(whole, group, answered);
+  const { now, leasedForMs } = answered;
   const member = String(whole[0]);
   if (whole.length === 3) {
     const at = publishedAt(undefined, member, now);
     const body = String(whole[2]);
-    return { id: String(whole[1]), lease: new Lease(member, group), body, attempts: 1, publishedAt: at };
+    return { id: String(whole[1]), lease: new Lease(member, group), body, attempts: 1, publishedAt: at, leasedForMs };
   }
   const replayed = member.startsWith("r");
   const entryId = replayed ? member.slice(1) : member;
@@ -96,28 +129,37 @@ function readWhole(whole: readonly unknown[], group: LeaseGroup, now: number): R
   const [attempts, blocked] = String(whole[1]).split(" ");
   return {
     id: fields.get("id") ?? entryId,
-    lease: new Lease(member, group, orderingKey !== undefined),
+    lease: new Lease(member, group, orderingKey),
     body: fields.get("data"),
     attempts: Number(attempts),
     ...orderingKey !== undefined && { orderingKey },
     ...blocked !== undefined && { blockedMs: Number(blocked) },
     publishedAt: publishedAt(fields.get("at"), entryId, now),
+    leasedForMs,
     ...headers && { headers },
   };
 }
 
-/** Reads the deliveries of the receive script's answer: the server's time, then an item or two for each. */
-export function readDeliveries(answer: readonly unknown[], group: LeaseGroup): RawDelivery[] {
+/**
+ * Reads the deliveries of the receive script's answer: the server's time, then an item or two for each.
+ *
+ * @param leasedForMs Milliseconds since the script was sent.
+ */
+export function readDeliveries(answer: readonly unknown[], group: LeaseGroup, leasedForMs: number): RawDelivery[] {
   const now = Number(answer[0]);
+  const answered: Answered = { now, leasedForMs };
   const deliveries: RawDelivery[] = [];
   for (let i = 1; i < answer.length; i++) {
     const item = answer[i];
+    if (typeof item === "number") break; // see the script
     if (typeof item === "string") {
       const body = answer[++i] as string;
       const at = publishedAt(undefined, item, now);
-      deliveries.push({ id: item, lease: new Lease(item, group), body, attempts: 1, publishedAt: at });
+      deliveries.push({ id: item, lease: new Lease(item, group), body, attempts: 1, publishedAt: at, leasedForMs });
+    } else if ((item as readonly unknown[])[0] === RUN) {
+      readRun(item as readonly unknown[], group, answered, deliveries);
     } else {
-      deliveries.push(readWhole(item as readonly unknown[], group, now));
+      deliveries.push(readWhole(item as readonly unknown[], group, answered));
     }
   }
   return deliveries;

@@ -4,6 +4,7 @@
  * @module
  */
 import type { DriverReceiveOptions, RawDelivery } from "../../core/driver.ts";
+import { delay } from "../../core/util/async.ts";
 import { type Clock, monotonic } from "../../core/util/clock.ts";
 import { withReadableBodies } from "./bodies.ts";
 import { readDeliveries } from "./entries.ts";
@@ -25,6 +26,26 @@ const FIRST_STEP = 16;
 /** There are more messages than one call looks at, and those that it saw wait behind others of their ordering keys. */
 const MORE = -2;
 
+/** What comes next waits behind others of its ordering key, and some of these were just given. */
+const BEHIND = -3;
+
+/** The most milliseconds that a look waits for a settlement in that case: without one it would find nothing. */
+const BEHIND_MS = 20;
+
+/**
+ * Milliseconds from a look that emptied the queue to the next one, unless a publisher announces a message sooner.
+ * Some publishers announce nothing, such as Python's.
+ */
+const PAUSE_MS = 250;
+
+/** A look that took all there was. */
+interface Drained {
+  /** The result of {@link StreamsTransport.version} before it. */
+  readonly version: unknown;
+  /** When to look again, by the monotonic clock. */
+  readonly until: number;
+}
+
 /** An empty queue, and what to wait for. */
 interface Empty {
   /** Milliseconds until something becomes due; negative: nothing will. */
@@ -45,6 +66,10 @@ export class GroupReceiver {
   #bytes = MOST_BYTES;
   /** How many messages fit into that, by the size of the last ones. */
   #step = FIRST_STEP;
+  /** Set from a look that took all there was until the next receive. */
+  #drained: Drained | undefined;
+  /** Set from a look that found what comes next to wait until a settlement is sent, or a receive has waited for it. */
+  #behind: { readonly until: number; readonly freed: PromiseWithResolvers<void> } | undefined;
 
   /**
    * A receiver over a transport.
@@ -69,9 +94,11 @@ export class GroupReceiver {
     const { signal, waitMs } = options;
     const max = Math.min(options.max, MAX_LEASE_GROUP);
     const until = monotonic(this.#clock) + waitMs;
+    if (this.#behind) await this.#waitForTurn(options);
+    await this.#pause(options);
     while (!signal.aborted) {
       const version = this.#transport.version?.(this.keys);
-      const found = await this.#lease(max, options);
+      const found = await this.#lease(max, options, version);
       if (Array.isArray(found)) {
         // Not to be called off either: these are leased.
         return [...await withReadableBodies(this.#transport, this.keys, found, new AbortController().signal)];
@@ -85,15 +112,39 @@ export class GroupReceiver {
     return [];
   }
 
+  /** Notes that settlements were sent: what waited behind them may be free. */
+  settling(): void {
+    this.#behind?.freed.resolve();
+    this.#behind = undefined;
+  }
+
+  async #waitForTurn({ waitMs, signal }: DriverReceiveOptions): Promise<void> {
+    const behind = this.#behind;
+    const ms = behind ? Math.min(waitMs, behind.until - monotonic(this.#clock)) : 0;
+    if (ms > 0) await delay(ms, this.#clock, signal, behind!.freed.promise).catch(() => undefined); // called off
+    if (this.#behind === behind) this.#behind = undefined;
+  }
+
+  /** Waits where the last look took all there was and nothing is new: another one would be a request for nothing. */
+  async #pause({ waitMs, signal }: DriverReceiveOptions): Promise<void> {
+    const drained = this.#drained;
+    this.#drained = undefined;
+    if (!drained || !this.#transport.unchanged?.(this.keys, drained.version)) return;
+    const ms = Math.min(waitMs, drained.until - monotonic(this.#clock));
+    const { version } = drained;
+    if (ms > 0) await this.#transport.wait({ keys: this.keys, version, streamId: "", wakeId: "" }, ms, signal);
+  }
+
   async #lease(
     max: number,
-    { leaseMs, maxPerOrderingKey = 1 }: DriverReceiveOptions,
+    { leaseMs, waitMs, maxPerOrderingKey = 1 }: DriverReceiveOptions,
+    version: unknown,
   ): Promise<RawDelivery[] | Empty> {
     const { leaseGroups, keys } = this;
-    const now = monotonic(this.#clock);
-    const sweep = now - leaseGroups.sweptAt >= leaseMs;
-    if (sweep) leaseGroups.sweptAt = now;
-    for (;;) {
+    let askedAt = monotonic(this.#clock);
+    const sweep = askedAt - leaseGroups.sweptAt >= leaseMs;
+    if (sweep) leaseGroups.sweptAt = askedAt;
+    for (;; askedAt = monotonic(this.#clock)) {
       const group = leaseGroups.reserve(leaseMs, max);
       const args = [
         keys.group,
@@ -106,6 +157,7 @@ export class GroupReceiver {
         String(this.#bytes),
         String(this.#step),
         String(maxPerOrderingKey),
+        waitMs <= 0 ? "0" : this.#transport.unchanged ? "2" : "1",
       ];
       let answer: unknown[];
       try {
@@ -128,9 +180,15 @@ export class GroupReceiver {
         leaseGroups.gave(group, max, 0);
         return { dueMs: answer[1], streamId: String(answer[2]), wakeId: String(answer[3]) };
       }
-      const deliveries = readDeliveries(answer, group);
+      const deliveries = readDeliveries(answer, group, monotonic(this.#clock) - askedAt);
       leaseGroups.gave(group, max, deliveries.length);
       this.#learn(deliveries);
+      const dueMs = answer.at(-1);
+      if (dueMs === BEHIND) {
+        this.#behind = { until: askedAt + BEHIND_MS, freed: this.#behind?.freed ?? Promise.withResolvers<void>() };
+      } else if (typeof dueMs === "number") {
+        this.#drained = { version, until: askedAt + (dueMs < 0 ? PAUSE_MS : Math.min(dueMs, PAUSE_MS)) };
+      }
       return deliveries;
     }
   }

@@ -4,7 +4,7 @@
  * @module
  */
 
-/** What belongs to a key, whatever the group. */
+/** The names of a key that all groups share. */
 export interface QueueKeys {
   /** The stream: the key as it is, which the Python plugin reads and writes too. */
   readonly stream: string;
@@ -24,16 +24,16 @@ export interface QueueKeys {
   readonly channel: string;
 }
 
-/** What belongs to a key and a group. */
+/** The names of a key and a group. */
 export interface GroupKeys extends QueueKeys {
   readonly group: string;
   /** A sorted set of leases, by end. A lease is the name of a consumer of the group. */
   readonly leases: string;
   /** A sorted set of entries that were given back, by the time at which they may be delivered again (0: at once). */
   readonly again: string;
-  /** A sorted set of messages with ordering keys that the group has read and nobody has settled, by key and place. */
+  /** A sorted set of messages that wait behind others of their ordering keys, by key and place. */
   readonly lanes: string;
-  /** A hash of those that are leased, or in `again` or `next`: the others wait behind them. */
+  /** A hash of ordering keys in hand: which messages are leased, or in `again` or `next`. The others wait behind them. */
   readonly turns: string;
   /** A sorted set of those that came up when the message before them was done, by that time. */
   readonly next: string;

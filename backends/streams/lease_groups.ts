@@ -11,7 +11,7 @@
 /** The beginning of every lease's name; the scripts know it too. */
 const LEASE_PREFIX = "lease:";
 
-/** What part of a lease's length may pass before a new lease group begins. */
+/** A new lease group begins after this fraction of a lease's length: one eighth. */
 const SHARE = 8;
 
 /** The most entries of one lease group. Upstash refuses to read for a consumer that has about a thousand pending. */
@@ -36,8 +36,8 @@ export class LeaseGroup {
 export class Lease {
   /** The entry; with `r` in front, one of the replayed. */
   readonly member: string;
-  /** The message has an ordering key: others may wait for it. */
-  readonly ordered: boolean;
+  /** Others of this ordering key may wait for the message. */
+  readonly orderingKey: string | undefined;
   group: LeaseGroup;
   /** Where a renewal that has no answer yet, or whose answer was lost, may have moved the entry. */
   other: LeaseGroup | undefined;
@@ -49,9 +49,9 @@ export class Lease {
   unanswered = false;
 
   /** A lease of an entry within a group. */
-  constructor(member: string, group: LeaseGroup, ordered = false) {
+  constructor(member: string, group: LeaseGroup, orderingKey?: string) {
     this.member = member;
-    this.ordered = ordered;
+    this.orderingKey = orderingKey;
     this.group = group;
   }
 }
@@ -118,6 +118,14 @@ export class LeaseGroups {
   /** Ends a lease group: nothing more is received under it. */
   end(leaseMs: number, group: LeaseGroup): void {
     if (this.#current.get(leaseMs) === group) this.#current.delete(leaseMs);
+  }
+
+  /**
+   * Ends a lease group that an entry is given back from. Were the entry received under the same name once more, a repetition
+   * of what gave it back, whose answer was lost, would give the new delivery back, too.
+   */
+  retire(group: LeaseGroup): void {
+    for (const [leaseMs, current] of this.#current) if (current === group) this.#current.delete(leaseMs);
   }
 
   /** Notes that of `max` reserved places `count` were taken. */

@@ -15,7 +15,7 @@ export interface StreamsOptions {
    */
   readonly maxLength?: number | undefined;
   /**
-   * What a publish over `maxLength` does: `"reject"` it with code `"queue-full"`, or drop the oldest message of the stream;
+   * The behaviour of a publish over `maxLength`: `"reject"` it with code `"queue-full"`, or drop the oldest message of the stream;
    * where the stream has none, the delayed one that is due first.
    *
    * @default "reject"

@@ -6,8 +6,8 @@
 import type { DriverMessage, SendResult } from "../../core/driver.ts";
 import { QueueError } from "../../core/errors.ts";
 import { type QueueKeys, sentKey } from "./keys.ts";
-import { keysFor, type Script } from "./script.ts";
-import { SEND, SEND_PLAIN } from "./scripts.ts";
+import { keysFor, LINE_END, type Script } from "./script.ts";
+import { SEND, SEND_ORDERED, SEND_PLAIN } from "./scripts.ts";
 import { madeParts, partsOf, rangesOf } from "./sent_batches.ts";
 
 /** How a queue takes messages. */
@@ -40,12 +40,12 @@ export interface OutgoingBatch {
   readonly rememberMs: number | undefined;
 }
 
-function isPlain(message: DriverMessage): boolean {
-  return !message.explicitId && message.delayMs === 0 && message.ttlMs === undefined && message.headers === undefined &&
-    message.orderingKey === undefined;
+function isPlain({ explicitId, delayMs, ttlMs, headers, orderingKey }: DriverMessage): boolean {
+  return !explicitId && delayMs === 0 && ttlMs === undefined && headers === undefined &&
+    (orderingKey === undefined || !orderingKey.includes(LINE_END));
 }
 
-/** Whether a batch has nothing but bodies, and the queue no bound. */
+/** Whether a batch has nothing but bodies and ordering keys of one line, and the queue no bound. */
 export function isPlainBatch({ messages, trim }: OutgoingBatch, limits: QueueLimits): boolean {
   return !trim && limits.maxLength === undefined && messages.every(isPlain);
 }
@@ -54,12 +54,14 @@ function remember({ rememberMs }: OutgoingBatch): string {
   return rememberMs === undefined ? "" : String(Math.ceil(rememberMs));
 }
 
-/** The script that sends bodies alone. */
+/** The script that sends bodies alone, or with ordering keys. */
 export function plainCall(keys: QueueKeys, batch: OutgoingBatch): Call {
   const { token, field, messages, publisher } = batch;
+  const script = messages.some(({ orderingKey }) => orderingKey !== undefined) ? SEND_ORDERED : SEND_PLAIN;
   const args = [token, field, keys.channel, rangesOf(messages), remember(batch)];
-  for (const message of messages) args.push(message.body);
-  return { script: SEND_PLAIN, keys: [keys.stream, sentKey(keys.stream, publisher)], args };
+  if (script === SEND_ORDERED) args.push(messages.map(({ orderingKey = "" }) => orderingKey).join(LINE_END));
+  for (const { body } of messages) args.push(body);
+  return { script, keys: keysFor(script, { ...keys, sent: sentKey(keys.stream, publisher) }), args };
 }
 
 /** The script that sends any messages. */

@@ -31,7 +31,7 @@ const REMEMBERED_MS = 60_000;
 /** The server gets that time anew once in this part of it. */
 const PARTS = 4;
 
-/** The answer to a plain batch of which some messages were published again by their ids. */
+/** The answer to a plain batch that is to be sent message by message. */
 const SORT_OUT = "?";
 
 /** The answer where nothing was added yet: delayed messages that are due come first, and are more than one call moves. */

@@ -1,9 +1,12 @@
 /**
- * What is known of a script that the server runs. The scripts themselves are in `lua/`, and generated into `scripts.ts`.
+ * Describes a script that the server runs. The scripts themselves are in `lua/`, and generated into `scripts.ts`.
  *
  * @module
  */
 import type { GroupKeys } from "./keys.ts";
+
+/** Between ordering keys that travel as one text. One that has it within itself travels alone. */
+export const LINE_END = "\n";
 
 /** The names that scripts have for their keys. */
 export type KeyName = Exclude<keyof GroupKeys, "group" | "channel"> | "sent";

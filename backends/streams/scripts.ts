@@ -11,7 +11,7 @@ export const BLOCKED: Script = {
   keys: ["stream", "lanes", "turns"],
   repeatable: true,
   publishes: false,
-  sha: "bc8295b84090d219f29710d75d37d901dba18993",
+  sha: "e9b111342027f3a7740d59cbeaf7cb26b8f3c598",
   source: `local stream, lanes, turns = unpack(KEYS, 1, 3)
 local group, after, most = unpack(ARGV, 1, 3)
 local c = redis.call
@@ -35,18 +35,17 @@ local PART = 1000
 local function each(command, key, items)
 for i = 1, #items, PART do c(command, key, unpack(items, i, math.min(i + PART - 1, #items))) end
 end
-local LONGEST = 20
+local LONGEST = 60
 local freed = false
 local function laneOf(text)
-return #text <= LONGEST and 'k' .. #text .. ':' .. text or 's' .. redis.sha1hex(text)
+return #text <= LONGEST and text or redis.sha1hex(text) .. string.rep('#', LONGEST - 39)
 end
 local function ordering(fields)
 local lane, over, after
 for i = 1, #fields, 2 do
 local name = fields[i]
 if name == 'orderingKey' then
-local text = fields[i + 1]
-if not lane and text ~= '' then lane = laneOf(text) end
+if lane == nil then lane = fields[i + 1] ~= '' and laneOf(fields[i + 1]) end
 elseif name == 'expires' then
 if over == nil then over = (tonumber(fields[i + 1]) or math.huge) <= now end
 elseif name == 'after' then
@@ -64,103 +63,121 @@ local dash = from + string.byte(text, from) - 64
 local last = dash + 1 + string.byte(text, dash + 1) - 64
 return string.sub(text, from + 1, dash) .. string.sub(text, dash + 2, last), last
 end
+local function replayedPlace(id, after) return placeOf(after or '0-0') .. 'r' .. placeOf(id) end
+local function prefixOf(lane) return string.char(#lane) .. lane end
 local function memberOf(lane, tag, id, after)
-if tag == '' then return lane .. placeOf(id) end
-return lane .. placeOf(after or '0-0') .. 'r' .. placeOf(id)
+if tag == '' then return prefixOf(lane) .. placeOf(id) end
+return prefixOf(lane) .. replayedPlace(id, after)
 end
-local function gateOf(lane, id, after) return memberOf('g', 'r', id, after) .. lane end
-local DIGEST, REPLAYED = string.byte('sr', 1, 2)
-local function laneIn(member)
-if string.byte(member, 1) == DIGEST then return string.sub(member, 1, 41) end
-local colon = string.find(member, ':', 1, true)
-return string.sub(member, 1, colon + tonumber(string.sub(member, 2, colon - 1)))
-end
+local function gateOf(lane, id, after) return 'g' .. replayedPlace(id, after) .. lane end
+local REPLAYED = string.byte('r')
 local function partsOf(member, lane)
-local name, last = idAt(member, #lane + 1)
+local name, last = idAt(member, #lane + 2)
 if string.byte(member, last + 1) == REPLAYED then
 name, last = idAt(member, last + 2)
 name = 'r' .. name
 end
-if last == #member then return name, member end
-return name, string.sub(member, 1, last), string.sub(member, last + 2)
+return name, last < #member and string.sub(member, last + 2) or nil
 end
-local function rangeOf(lane) return '[' .. lane, '(' .. lane .. 'Z' end
+local function rangeOf(lane)
+local prefix = prefixOf(lane)
+return '[' .. prefix, '(' .. prefix .. 'Z'
+end
 local function groupOf(name, lanes, turns, again, next)
-return { name = name, lanes = lanes, turns = turns, again = again, next = next, touched = {} }
+return { name = name, lanes = lanes, turns = turns, again = again, next = next, gone = {}, idle = {} }
 end
-local function leave(g, names)
-local up, gone = {}, {}
-for from = 1, #names, PART do
-local some = { unpack(names, from, math.min(from + PART - 1, #names)) }
-for i, value in ipairs(c('HMGET', g.turns, unpack(some))) do
-if value then
-local member = string.sub(value, 2)
-local lane = laneIn(member)
-up[#up + 1], gone[#gone + 1] = some[i], member
-g.touched[lane] = g.touched[lane] or string.sub(value, 1, 1) == '+'
+local ALONE, TOGETHER, WAITING = string.byte('|+>', 1, 3)
+local LOOK = string.rep('look', 16)
+local function namesOf(value)
+local mark = string.byte(value)
+return (mark == ALONE or mark == TOGETHER) and string.sub(value, 3) or value
+end
+local function isNamed(value, name)
+return value == name or string.find(' ' .. namesOf(value) .. ' ', ' ' .. name .. ' ', 1, true) ~= nil
+end
+local function waiting(value)
+if string.byte(value, 2) == WAITING then return value end
+return (string.byte(value) == TOGETHER and '+>' or '|>') .. namesOf(value)
+end
+local function leave(g, lane, name)
+local gone = g.gone[lane]
+g.gone[lane] = gone and gone .. ' ' .. name or name
+end
+local function leaveAll(g, texts, names)
+local idle, n = g.idle, #g.idle
+for from = 1, #texts, PART do
+local some = { unpack(texts, from, math.min(from + PART - 1, #texts)) }
+for i = 1, #some do
+if #some[i] > LONGEST then some[i] = laneOf(some[i]) end
+end
+local values = c('HMGET', g.turns, unpack(some))
+for i = 1, #values do
+if values[i] == names[from + i - 1] then
+n = n + 1
+idle[n] = some[i]
+elseif values[i] then
+leave(g, some[i], names[from + i - 1])
 end
 end
 end
-each('HDEL', g.turns, up)
-each('ZREM', g.lanes, gone)
 end
-local function isUp(g, lane)
-local min, max = rangeOf(lane)
-local names = {}
-for _, member in ipairs(c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, PART)) do
-names[#names + 1] = partsOf(member, lane)
+local function without(names, gone)
+if names == gone then return '' end
+local rest = {}
+gone = ' ' .. gone .. ' '
+for name in string.gmatch(names, '%S+') do
+if not string.find(gone, ' ' .. name .. ' ', 1, true) then rest[#rest + 1] = name end
 end
-for _, value in ipairs(#names > 0 and c('HMGET', g.turns, unpack(names)) or {}) do
-if value then return true end
+return table.concat(rest, ' ')
 end
-return false
+local function sortableName(name)
+return string.byte(name) == REPLAYED and 'r' .. sortable(string.sub(name, 2)) or sortable(name)
 end
 local function advance(g)
-local up, fresh, due, nowText = {}, {}, {}, int(now)
-for lane, together in pairs(g.touched) do
+local some, idle, turns, up, due, fresh = {}, g.idle, {}, {}, {}, {}
+local function comesUp(lane)
 local min, max = rangeOf(lane)
-local first = c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, 1)[1]
-if first and not (together and isUp(g, lane)) then
-local name, member, at = partsOf(first, lane)
-if at then
-c('ZREM', g.lanes, first)
-c('ZADD', g.lanes, 0, member)
-due[#due + 1] = at
-due[#due + 1] = string.byte(name, 1) == REPLAYED and 'r' .. sortable(string.sub(name, 2)) or sortable(name)
+local first, second = unpack(c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, 2))
+if not first then return end
+local name, at = partsOf(first, lane)
+local list = at and due or fresh
+list[#list + 1] = at or int(now)
+list[#list + 1] = at and sortableName(name) or name
+up[#up + 1] = first
+return second and '|>' .. name or name
+end
+local function go(lane, value)
+local names = namesOf(value)
+local rest = without(names, g.gone[lane])
+if rest == names then return end
+local left = rest ~= '' and string.sub(value, 1, 2) .. rest or string.byte(value, 2) == WAITING and comesUp(lane)
+if left then
+turns[#turns + 1] = lane
+turns[#turns + 1] = left
 else
-fresh[#fresh + 1] = nowText
-fresh[#fresh + 1] = name
-end
-up[#up + 1] = name
-up[#up + 1] = '|' .. member
-freed = true
+idle[#idle + 1] = lane
 end
 end
-g.touched = {}
-each('HSET', g.turns, up)
+for lane in pairs(g.gone) do some[#some + 1] = lane end
+for from = 1, #some, PART do
+local values = c('HMGET', g.turns, unpack(some, from, math.min(from + PART - 1, #some)))
+for i = 1, #values do
+if values[i] then go(some[from + i - 1], values[i]) end
+end
+end
+g.gone, g.idle = {}, {}
+each('HDEL', g.turns, idle)
+each('HSET', g.turns, turns)
+each('ZREM', g.lanes, up)
 each('ZADD', g.again, due)
 each('ZADD', g.next, fresh)
+freed = freed or #up > 0 or #idle > 0 and c('HDEL', g.turns, LOOK) == 1
 return #up
 end
-local function isBusy(g, lane)
-local min, max = rangeOf(lane)
-return c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, 1)[1]
-end
-local function enter(g, lane, name, member)
-local free = not isBusy(g, lane)
-if free then c('HSET', g.turns, name, '|' .. member) end
-if free then
-c('ZADD', g.lanes, 0, member)
-elseif not c('ZRANGEBYLEX', g.lanes, '[' .. member, '(' .. member .. 'A', 'LIMIT', 0, 1)[1] then
-c('ZADD', g.lanes, 0, member .. '@0')
-end
-return free
-end
-local g = groupOf(group, lanes, turns)
 local AT_EITHER_END = 20
 local seen = {}
 local function mayBeOrdered(id)
-if c('EXISTS', lanes) == 1 then return true end
+if c('EXISTS', turns, lanes) > 0 then return true end
 for _, command in ipairs({ { 'XRANGE', stream, '(' .. id, '+' }, { 'XREVRANGE', stream, '+', '(' .. id } }) do
 local first, key, from, to = unpack(command)
 for _, entry in ipairs(c(first, key, from, to, 'COUNT', AT_EITHER_END)) do
@@ -177,7 +194,7 @@ for _, entry in ipairs(some) do
 local lane, over = ordering(entry[2])
 id = entry[1]
 if lane and not over then
-if seen[lane] or isBusy(g, lane) then blocked = blocked + 1 else free[#free + 1] = lane end
+if seen[lane] or c('HEXISTS', turns, lane) == 1 then blocked = blocked + 1 else free[#free + 1] = lane end
 seen[lane] = true
 end
 end
@@ -251,7 +268,7 @@ export const DEPTH: Script = {
   keys: ["stream", "delayed", "expiring", "leases", "again", "replay", "dead", "lanes", "turns", "next"],
   repeatable: true,
   publishes: false,
-  sha: "f0be722dc2b43c23596796324e106777029d2455",
+  sha: "88c51938c6ccd64a94273098faa38e369ac2f813",
   source: `local stream, delayed, expiring, leases, again, replay, dead, lanes,
 turns, next = unpack(KEYS, 1, 10)
 local group, most = unpack(ARGV, 1, 2)
@@ -289,18 +306,17 @@ local PART = 1000
 local function each(command, key, items)
 for i = 1, #items, PART do c(command, key, unpack(items, i, math.min(i + PART - 1, #items))) end
 end
-local LONGEST = 20
+local LONGEST = 60
 local freed = false
 local function laneOf(text)
-return #text <= LONGEST and 'k' .. #text .. ':' .. text or 's' .. redis.sha1hex(text)
+return #text <= LONGEST and text or redis.sha1hex(text) .. string.rep('#', LONGEST - 39)
 end
 local function ordering(fields)
 local lane, over, after
 for i = 1, #fields, 2 do
 local name = fields[i]
 if name == 'orderingKey' then
-local text = fields[i + 1]
-if not lane and text ~= '' then lane = laneOf(text) end
+if lane == nil then lane = fields[i + 1] ~= '' and laneOf(fields[i + 1]) end
 elseif name == 'expires' then
 if over == nil then over = (tonumber(fields[i + 1]) or math.huge) <= now end
 elseif name == 'after' then
@@ -318,103 +334,121 @@ local dash = from + string.byte(text, from) - 64
 local last = dash + 1 + string.byte(text, dash + 1) - 64
 return string.sub(text, from + 1, dash) .. string.sub(text, dash + 2, last), last
 end
+local function replayedPlace(id, after) return placeOf(after or '0-0') .. 'r' .. placeOf(id) end
+local function prefixOf(lane) return string.char(#lane) .. lane end
 local function memberOf(lane, tag, id, after)
-if tag == '' then return lane .. placeOf(id) end
-return lane .. placeOf(after or '0-0') .. 'r' .. placeOf(id)
+if tag == '' then return prefixOf(lane) .. placeOf(id) end
+return prefixOf(lane) .. replayedPlace(id, after)
 end
-local function gateOf(lane, id, after) return memberOf('g', 'r', id, after) .. lane end
-local DIGEST, REPLAYED = string.byte('sr', 1, 2)
-local function laneIn(member)
-if string.byte(member, 1) == DIGEST then return string.sub(member, 1, 41) end
-local colon = string.find(member, ':', 1, true)
-return string.sub(member, 1, colon + tonumber(string.sub(member, 2, colon - 1)))
-end
+local function gateOf(lane, id, after) return 'g' .. replayedPlace(id, after) .. lane end
+local REPLAYED = string.byte('r')
 local function partsOf(member, lane)
-local name, last = idAt(member, #lane + 1)
+local name, last = idAt(member, #lane + 2)
 if string.byte(member, last + 1) == REPLAYED then
 name, last = idAt(member, last + 2)
 name = 'r' .. name
 end
-if last == #member then return name, member end
-return name, string.sub(member, 1, last), string.sub(member, last + 2)
+return name, last < #member and string.sub(member, last + 2) or nil
 end
-local function rangeOf(lane) return '[' .. lane, '(' .. lane .. 'Z' end
+local function rangeOf(lane)
+local prefix = prefixOf(lane)
+return '[' .. prefix, '(' .. prefix .. 'Z'
+end
 local function groupOf(name, lanes, turns, again, next)
-return { name = name, lanes = lanes, turns = turns, again = again, next = next, touched = {} }
+return { name = name, lanes = lanes, turns = turns, again = again, next = next, gone = {}, idle = {} }
 end
-local function leave(g, names)
-local up, gone = {}, {}
-for from = 1, #names, PART do
-local some = { unpack(names, from, math.min(from + PART - 1, #names)) }
-for i, value in ipairs(c('HMGET', g.turns, unpack(some))) do
-if value then
-local member = string.sub(value, 2)
-local lane = laneIn(member)
-up[#up + 1], gone[#gone + 1] = some[i], member
-g.touched[lane] = g.touched[lane] or string.sub(value, 1, 1) == '+'
+local ALONE, TOGETHER, WAITING = string.byte('|+>', 1, 3)
+local LOOK = string.rep('look', 16)
+local function namesOf(value)
+local mark = string.byte(value)
+return (mark == ALONE or mark == TOGETHER) and string.sub(value, 3) or value
+end
+local function isNamed(value, name)
+return value == name or string.find(' ' .. namesOf(value) .. ' ', ' ' .. name .. ' ', 1, true) ~= nil
+end
+local function waiting(value)
+if string.byte(value, 2) == WAITING then return value end
+return (string.byte(value) == TOGETHER and '+>' or '|>') .. namesOf(value)
+end
+local function leave(g, lane, name)
+local gone = g.gone[lane]
+g.gone[lane] = gone and gone .. ' ' .. name or name
+end
+local function leaveAll(g, texts, names)
+local idle, n = g.idle, #g.idle
+for from = 1, #texts, PART do
+local some = { unpack(texts, from, math.min(from + PART - 1, #texts)) }
+for i = 1, #some do
+if #some[i] > LONGEST then some[i] = laneOf(some[i]) end
+end
+local values = c('HMGET', g.turns, unpack(some))
+for i = 1, #values do
+if values[i] == names[from + i - 1] then
+n = n + 1
+idle[n] = some[i]
+elseif values[i] then
+leave(g, some[i], names[from + i - 1])
 end
 end
 end
-each('HDEL', g.turns, up)
-each('ZREM', g.lanes, gone)
 end
-local function isUp(g, lane)
-local min, max = rangeOf(lane)
-local names = {}
-for _, member in ipairs(c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, PART)) do
-names[#names + 1] = partsOf(member, lane)
+local function without(names, gone)
+if names == gone then return '' end
+local rest = {}
+gone = ' ' .. gone .. ' '
+for name in string.gmatch(names, '%S+') do
+if not string.find(gone, ' ' .. name .. ' ', 1, true) then rest[#rest + 1] = name end
 end
-for _, value in ipairs(#names > 0 and c('HMGET', g.turns, unpack(names)) or {}) do
-if value then return true end
+return table.concat(rest, ' ')
 end
-return false
+local function sortableName(name)
+return string.byte(name) == REPLAYED and 'r' .. sortable(string.sub(name, 2)) or sortable(name)
 end
 local function advance(g)
-local up, fresh, due, nowText = {}, {}, {}, int(now)
-for lane, together in pairs(g.touched) do
+local some, idle, turns, up, due, fresh = {}, g.idle, {}, {}, {}, {}
+local function comesUp(lane)
 local min, max = rangeOf(lane)
-local first = c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, 1)[1]
-if first and not (together and isUp(g, lane)) then
-local name, member, at = partsOf(first, lane)
-if at then
-c('ZREM', g.lanes, first)
-c('ZADD', g.lanes, 0, member)
-due[#due + 1] = at
-due[#due + 1] = string.byte(name, 1) == REPLAYED and 'r' .. sortable(string.sub(name, 2)) or sortable(name)
+local first, second = unpack(c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, 2))
+if not first then return end
+local name, at = partsOf(first, lane)
+local list = at and due or fresh
+list[#list + 1] = at or int(now)
+list[#list + 1] = at and sortableName(name) or name
+up[#up + 1] = first
+return second and '|>' .. name or name
+end
+local function go(lane, value)
+local names = namesOf(value)
+local rest = without(names, g.gone[lane])
+if rest == names then return end
+local left = rest ~= '' and string.sub(value, 1, 2) .. rest or string.byte(value, 2) == WAITING and comesUp(lane)
+if left then
+turns[#turns + 1] = lane
+turns[#turns + 1] = left
 else
-fresh[#fresh + 1] = nowText
-fresh[#fresh + 1] = name
-end
-up[#up + 1] = name
-up[#up + 1] = '|' .. member
-freed = true
+idle[#idle + 1] = lane
 end
 end
-g.touched = {}
-each('HSET', g.turns, up)
+for lane in pairs(g.gone) do some[#some + 1] = lane end
+for from = 1, #some, PART do
+local values = c('HMGET', g.turns, unpack(some, from, math.min(from + PART - 1, #some)))
+for i = 1, #values do
+if values[i] then go(some[from + i - 1], values[i]) end
+end
+end
+g.gone, g.idle = {}, {}
+each('HDEL', g.turns, idle)
+each('HSET', g.turns, turns)
+each('ZREM', g.lanes, up)
 each('ZADD', g.again, due)
 each('ZADD', g.next, fresh)
+freed = freed or #up > 0 or #idle > 0 and c('HDEL', g.turns, LOOK) == 1
 return #up
 end
-local function isBusy(g, lane)
-local min, max = rangeOf(lane)
-return c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, 1)[1]
-end
-local function enter(g, lane, name, member)
-local free = not isBusy(g, lane)
-if free then c('HSET', g.turns, name, '|' .. member) end
-if free then
-c('ZADD', g.lanes, 0, member)
-elseif not c('ZRANGEBYLEX', g.lanes, '[' .. member, '(' .. member .. 'A', 'LIMIT', 0, 1)[1] then
-c('ZADD', g.lanes, 0, member .. '@0')
-end
-return free
-end
-local g = groupOf(group, lanes, turns)
 local AT_EITHER_END = 20
 local seen = {}
 local function mayBeOrdered(id)
-if c('EXISTS', lanes) == 1 then return true end
+if c('EXISTS', turns, lanes) > 0 then return true end
 for _, command in ipairs({ { 'XRANGE', stream, '(' .. id, '+' }, { 'XREVRANGE', stream, '+', '(' .. id } }) do
 local first, key, from, to = unpack(command)
 for _, entry in ipairs(c(first, key, from, to, 'COUNT', AT_EITHER_END)) do
@@ -431,7 +465,7 @@ for _, entry in ipairs(some) do
 local lane, over = ordering(entry[2])
 id = entry[1]
 if lane and not over then
-if seen[lane] or isBusy(g, lane) then blocked = blocked + 1 else free[#free + 1] = lane end
+if seen[lane] or c('HEXISTS', turns, lane) == 1 then blocked = blocked + 1 else free[#free + 1] = lane end
 seen[lane] = true
 end
 end
@@ -487,7 +521,7 @@ end
 local last = is and is['last-delivered-id'] or '0-0'
 if key == stream and mayBeOrdered(last) then
 blocked, further, free = blockedAfter(stream, last, most)
-elseif key == replay and is and c('EXISTS', lanes) == 1 then
+elseif key == replay and is and c('EXISTS', turns, lanes) > 0 then
 blocked = blocked + blockedAfter(replay, last, most)
 end
 if key == stream then
@@ -501,7 +535,7 @@ end
 ready = ready + c('ZCOUNT', delayed, '-inf', int(now)) + c('ZCOUNT', again, '-inf', int(now)) + c('ZCARD', next)
 local waiting = c('ZCOUNT', delayed, '(' .. int(now), '+inf') + c('ZCOUNT', again, '(' .. int(now), '+inf')
 ready = ready - blocked
-blocked = blocked + c('ZCARD', lanes) - c('HLEN', turns)
+blocked = blocked + c('ZCARD', lanes)
 return { ready, flying, waiting, c('XLEN', dead), blocked, further or '', free, unpack(open or {}) }`,
 };
 
@@ -896,11 +930,11 @@ export const RECEIVE: Script = {
   keys: ["stream", "wake", "delayed", "expiring", "leases", "again", "replay", "settled", "lanes", "turns", "next"],
   repeatable: false,
   publishes: false,
-  sha: "bce50e348d3d6f12170bb6e598b9dc320e681964",
+  sha: "bcbdbd7e54a304e320e14b1f5b4fc10b63e8932e",
   source: `local stream, wake, delayed, expiring, leases, again, replay, settled,
 lanes, turns, next = unpack(KEYS, 1, 11)
 local group, mine, registered, room, leaseMs, sweeping, channel, bytes,
-step, together = unpack(ARGV, 1, 10)
+step, together, patient = unpack(ARGV, 1, 11)
 local c = redis.call
 local clock = c('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -1014,18 +1048,17 @@ local function removeEntries(ids)
 each('XDEL', stream, ids)
 forgetExpiring(ids)
 end
-local LONGEST = 20
+local LONGEST = 60
 local freed = false
 local function laneOf(text)
-return #text <= LONGEST and 'k' .. #text .. ':' .. text or 's' .. redis.sha1hex(text)
+return #text <= LONGEST and text or redis.sha1hex(text) .. string.rep('#', LONGEST - 39)
 end
 local function ordering(fields)
 local lane, over, after
 for i = 1, #fields, 2 do
 local name = fields[i]
 if name == 'orderingKey' then
-local text = fields[i + 1]
-if not lane and text ~= '' then lane = laneOf(text) end
+if lane == nil then lane = fields[i + 1] ~= '' and laneOf(fields[i + 1]) end
 elseif name == 'expires' then
 if over == nil then over = (tonumber(fields[i + 1]) or math.huge) <= now end
 elseif name == 'after' then
@@ -1043,89 +1076,122 @@ local dash = from + string.byte(text, from) - 64
 local last = dash + 1 + string.byte(text, dash + 1) - 64
 return string.sub(text, from + 1, dash) .. string.sub(text, dash + 2, last), last
 end
+local function replayedPlace(id, after) return placeOf(after or '0-0') .. 'r' .. placeOf(id) end
+local function prefixOf(lane) return string.char(#lane) .. lane end
 local function memberOf(lane, tag, id, after)
-if tag == '' then return lane .. placeOf(id) end
-return lane .. placeOf(after or '0-0') .. 'r' .. placeOf(id)
+if tag == '' then return prefixOf(lane) .. placeOf(id) end
+return prefixOf(lane) .. replayedPlace(id, after)
 end
-local function gateOf(lane, id, after) return memberOf('g', 'r', id, after) .. lane end
-local DIGEST, REPLAYED = string.byte('sr', 1, 2)
-local function laneIn(member)
-if string.byte(member, 1) == DIGEST then return string.sub(member, 1, 41) end
-local colon = string.find(member, ':', 1, true)
-return string.sub(member, 1, colon + tonumber(string.sub(member, 2, colon - 1)))
-end
+local function gateOf(lane, id, after) return 'g' .. replayedPlace(id, after) .. lane end
+local REPLAYED = string.byte('r')
 local function partsOf(member, lane)
-local name, last = idAt(member, #lane + 1)
+local name, last = idAt(member, #lane + 2)
 if string.byte(member, last + 1) == REPLAYED then
 name, last = idAt(member, last + 2)
 name = 'r' .. name
 end
-if last == #member then return name, member end
-return name, string.sub(member, 1, last), string.sub(member, last + 2)
+return name, last < #member and string.sub(member, last + 2) or nil
 end
-local function rangeOf(lane) return '[' .. lane, '(' .. lane .. 'Z' end
+local function rangeOf(lane)
+local prefix = prefixOf(lane)
+return '[' .. prefix, '(' .. prefix .. 'Z'
+end
 local function groupOf(name, lanes, turns, again, next)
-return { name = name, lanes = lanes, turns = turns, again = again, next = next, touched = {} }
+return { name = name, lanes = lanes, turns = turns, again = again, next = next, gone = {}, idle = {} }
 end
-local function leave(g, names)
-local up, gone = {}, {}
-for from = 1, #names, PART do
-local some = { unpack(names, from, math.min(from + PART - 1, #names)) }
-for i, value in ipairs(c('HMGET', g.turns, unpack(some))) do
-if value then
-local member = string.sub(value, 2)
-local lane = laneIn(member)
-up[#up + 1], gone[#gone + 1] = some[i], member
-g.touched[lane] = g.touched[lane] or string.sub(value, 1, 1) == '+'
+local ALONE, TOGETHER, WAITING = string.byte('|+>', 1, 3)
+local LOOK = string.rep('look', 16)
+local function namesOf(value)
+local mark = string.byte(value)
+return (mark == ALONE or mark == TOGETHER) and string.sub(value, 3) or value
+end
+local function isNamed(value, name)
+return value == name or string.find(' ' .. namesOf(value) .. ' ', ' ' .. name .. ' ', 1, true) ~= nil
+end
+local function waiting(value)
+if string.byte(value, 2) == WAITING then return value end
+return (string.byte(value) == TOGETHER and '+>' or '|>') .. namesOf(value)
+end
+local function leave(g, lane, name)
+local gone = g.gone[lane]
+g.gone[lane] = gone and gone .. ' ' .. name or name
+end
+local function leaveAll(g, texts, names)
+local idle, n = g.idle, #g.idle
+for from = 1, #texts, PART do
+local some = { unpack(texts, from, math.min(from + PART - 1, #texts)) }
+for i = 1, #some do
+if #some[i] > LONGEST then some[i] = laneOf(some[i]) end
+end
+local values = c('HMGET', g.turns, unpack(some))
+for i = 1, #values do
+if values[i] == names[from + i - 1] then
+n = n + 1
+idle[n] = some[i]
+elseif values[i] then
+leave(g, some[i], names[from + i - 1])
 end
 end
 end
-each('HDEL', g.turns, up)
-each('ZREM', g.lanes, gone)
 end
-local function isUp(g, lane)
-local min, max = rangeOf(lane)
-local names = {}
-for _, member in ipairs(c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, PART)) do
-names[#names + 1] = partsOf(member, lane)
+local function without(names, gone)
+if names == gone then return '' end
+local rest = {}
+gone = ' ' .. gone .. ' '
+for name in string.gmatch(names, '%S+') do
+if not string.find(gone, ' ' .. name .. ' ', 1, true) then rest[#rest + 1] = name end
 end
-for _, value in ipairs(#names > 0 and c('HMGET', g.turns, unpack(names)) or {}) do
-if value then return true end
+return table.concat(rest, ' ')
 end
-return false
+local function sortableName(name)
+return string.byte(name) == REPLAYED and 'r' .. sortable(string.sub(name, 2)) or sortable(name)
 end
 local function advance(g)
-local up, fresh, due, nowText = {}, {}, {}, int(now)
-for lane, together in pairs(g.touched) do
+local some, idle, turns, up, due, fresh = {}, g.idle, {}, {}, {}, {}
+local function comesUp(lane)
 local min, max = rangeOf(lane)
-local first = c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, 1)[1]
-if first and not (together and isUp(g, lane)) then
-local name, member, at = partsOf(first, lane)
-if at then
-c('ZREM', g.lanes, first)
-c('ZADD', g.lanes, 0, member)
-due[#due + 1] = at
-due[#due + 1] = string.byte(name, 1) == REPLAYED and 'r' .. sortable(string.sub(name, 2)) or sortable(name)
+local first, second = unpack(c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, 2))
+if not first then return end
+local name, at = partsOf(first, lane)
+local list = at and due or fresh
+list[#list + 1] = at or int(now)
+list[#list + 1] = at and sortableName(name) or name
+up[#up + 1] = first
+return second and '|>' .. name or name
+end
+local function go(lane, value)
+local names = namesOf(value)
+local rest = without(names, g.gone[lane])
+if rest == names then return end
+local left = rest ~= '' and string.sub(value, 1, 2) .. rest or string.byte(value, 2) == WAITING and comesUp(lane)
+if left then
+turns[#turns + 1] = lane
+turns[#turns + 1] = left
 else
-fresh[#fresh + 1] = nowText
-fresh[#fresh + 1] = name
-end
-up[#up + 1] = name
-up[#up + 1] = '|' .. member
-freed = true
+idle[#idle + 1] = lane
 end
 end
-g.touched = {}
-each('HSET', g.turns, up)
+for lane in pairs(g.gone) do some[#some + 1] = lane end
+for from = 1, #some, PART do
+local values = c('HMGET', g.turns, unpack(some, from, math.min(from + PART - 1, #some)))
+for i = 1, #values do
+if values[i] then go(some[from + i - 1], values[i]) end
+end
+end
+g.gone, g.idle = {}, {}
+each('HDEL', g.turns, idle)
+each('HSET', g.turns, turns)
+each('ZREM', g.lanes, up)
 each('ZADD', g.again, due)
 each('ZADD', g.next, fresh)
+freed = freed or #up > 0 or #idle > 0 and c('HDEL', g.turns, LOOK) == 1
 return #up
 end
 local function orderedGroups(groups)
 local found = {}
 for _, is in ipairs(groups) do
 local prefix = string.sub(expiring, 1, -#'expiring' - 1) .. 'group:' .. is.name .. ':'
-if is.pending > 0 and redis.pcall('EXISTS', prefix .. 'lanes') == 1 then
+if is.pending > 0 and redis.pcall('EXISTS', prefix .. 'turns') == 1 then
 found[#found + 1] = groupOf(is.name, prefix .. 'lanes', prefix .. 'turns', prefix .. 'again', prefix .. 'next')
 end
 end
@@ -1139,8 +1205,9 @@ local member = memberOf(lane, '', id)
 for _, g in ipairs(ordered) do
 local row = c('XPENDING', stream, g.name, id, id, 1)[1]
 if not row or row[2] == HOLD then
-if c('HEXISTS', g.turns, id) == 1 then
-leave(g, { id })
+local value = c('HGET', g.turns, lane)
+if value and isNamed(value, id) then
+leave(g, lane, id)
 else
 each('ZREM', g.lanes, c('ZRANGEBYLEX', g.lanes, '[' .. member, '(' .. member .. 'A', 'LIMIT', 0, 1))
 end
@@ -1195,15 +1262,20 @@ local function keepLeases(ms)
 local left = math.ceil(ms * 2 + 10000)
 if c('PTTL', leases) < left then c('PEXPIRE', leases, int(left)) end
 end
-local function backInTurn(g, key, id, due, attempts, name)
-local value = c('HGET', g.turns, name)
-if not value or string.sub(value, 1, 1) ~= '+' then return false end
-local member = string.sub(value, 2)
+local function backInTurn(g, key, id, due, attempts, name, lane)
+local value = c('HGET', g.turns, lane)
+if not value or string.byte(value) ~= TOGETHER or not isNamed(value, name) then return false end
+local member
+if key == replay then
+local entry = c('XRANGE', key, id, id)[1]
+member = memberOf(lane, 'r', id, entry and select(3, ordering(entry[2])))
+else
+member = memberOf(lane, '', id)
+end
 c('XCLAIM', key, group, HOLD, 0, id, 'RETRYCOUNT', attempts, 'JUSTID')
-c('HDEL', g.turns, name)
-c('ZREM', g.lanes, member)
 c('ZADD', g.lanes, 0, member .. '@' .. due)
-g.touched[laneIn(member)] = true
+c('HSET', g.turns, lane, waiting(value))
+leave(g, lane, name)
 return true
 end
 local MOVED = 500
@@ -1228,19 +1300,15 @@ local expiryFreed = freed
 local streams = { { stream, '' } }
 if c('EXISTS', replay) == 1 then streams[2] = { replay, 'r' } end
 local g = groupOf(group, lanes, turns, again, next)
-local function isBusy(g, lane)
-local min, max = rangeOf(lane)
-return c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, 1)[1]
-end
 local function enter(g, lane, name, member)
-local free = not isBusy(g, lane)
-if free then c('HSET', g.turns, name, '|' .. member) end
-if free then
-c('ZADD', g.lanes, 0, member)
-elseif not c('ZRANGEBYLEX', g.lanes, '[' .. member, '(' .. member .. 'A', 'LIMIT', 0, 1)[1] then
+local value = c('HGET', g.turns, lane)
+if not value then c('HSET', g.turns, lane, name) end
+if not value or isNamed(value, name) then return true end
+if not c('ZRANGEBYLEX', g.lanes, '[' .. member, '(' .. member .. 'A', 'LIMIT', 0, 1)[1] then
 c('ZADD', g.lanes, 0, member .. '@0')
 end
-return free
+c('HSET', g.turns, lane, waiting(value))
+return false
 end
 local LOOKED_AT = 500
 local function findHeld(g, s)
@@ -1255,22 +1323,24 @@ local entry = c('XRANGE', s[1], id, id)[1]
 local lane, _, after = ordering(entry and entry[2] or {})
 local name = s[2] .. id
 local gated = lane and s[2] == 'r' and c('ZSCORE', g.lanes, gateOf(lane, id, after))
-local up = not lane or c('HEXISTS', g.turns, name) == 1
-if not gated and (up or enter(g, lane, name, memberOf(lane, s[2], id, after))) then c('ZADD', g.again, 0, member) end
+if not gated and (not lane or enter(g, lane, name, memberOf(lane, s[2], id, after))) then
+c('ZADD', g.again, 0, member)
+end
 end
 from = '(' .. id
 end
 until #rows < 1000
 end
 local function findDone(g)
-local names = c('HLEN', g.turns) > LOOKED_AT and c('HRANDFIELD', g.turns, LOOKED_AT) or c('HKEYS', g.turns)
-local gone = {}
-for _, name in ipairs(names) do
-local replayed = string.sub(name, 1, 1) == 'r'
+local many = c('HLEN', g.turns) > LOOKED_AT
+local found = many and c('HRANDFIELD', g.turns, LOOKED_AT, 'WITHVALUES') or c('HGETALL', g.turns)
+for i = 1, #found, 2 do
+for name in string.gmatch(found[i] == LOOK and '' or namesOf(found[i + 1]), '%S+') do
+local replayed = string.byte(name) == REPLAYED
 local id = replayed and string.sub(name, 2) or name
-if not redis.pcall('XPENDING', replayed and replay or stream, group, id, id, 1)[1] then gone[#gone + 1] = name end
+if not redis.pcall('XPENDING', replayed and replay or stream, group, id, id, 1)[1] then leave(g, found[i], name) end
 end
-leave(g, gone)
+end
 advance(g)
 end
 local function sweep(g)
@@ -1292,15 +1362,16 @@ end
 end
 end
 end
-local waiting = c('ZCARD', g.lanes) - c('HLEN', g.turns)
-if held > c('ZCARD', again) + c('ZCARD', g.next) + waiting then
+if held > c('ZCARD', again) + c('ZCARD', g.next) + c('ZCARD', g.lanes) then
 for _, s in ipairs(streams) do findHeld(g, s) end
 end
 findDone(g)
 end
 if sweeping == '1' then sweep(g) end
-local ordered = c('EXISTS', lanes) == 1
+local ordered = c('EXISTS', turns, lanes) > 0
 local out, n, dropped, given, spent = { now }, 1, false, 0, 0
+local run, runs, runIds, runKeys = nil, 0, nil, nil
+local function isLine(text) return not string.find(text, '\\n', 1, true) end
 local function detailsOf(fields)
 local count = #fields
 if count == 2 or count == 4 and fields[3] == 'id' then return end
@@ -1308,19 +1379,31 @@ local last = fields[count - 1] == 'orderingKey' and fields[count] ~= ''
 if last and fields[1] == 'data' and (count == 4 or count == 6 and fields[3] == 'id') then return laneOf(fields[count]) end
 return ordering(fields)
 end
-local function isOver(fields)
-if #fields == 4 or #fields == 6 and fields[3] == 'id' then return false end
-local _, over = ordering(fields)
-return over
-end
 local function blockedFor(free, id, attempts)
 local visible = free and attempts == 1 and tonumber(string.match(id, '^%d+'))
 return visible and visible <= free and visible > free - 31536000000 and int(free - visible) or nil
 end
+local function giveOrdered(id, body, text)
+room, given, spent = room - 1, given + 1, spent + #body
+if not run then
+run, runs, runIds, runKeys, n = { 'k', '', '' }, 0, {}, {}, n + 1
+out[n] = run
+end
+runs = runs + 1
+run[runs + 3], runIds[runs], runKeys[runs] = body, id, text
+end
+local function endRun()
+if run then run[2], run[3] = table.concat(runIds, ' '), table.concat(runKeys, '\\n') end
+run = nil
+end
 local function give(key, tag, entry, attempts, lane, blocked)
 local id, fields = entry[1], entry[2]
 local count = #fields
+if lane and attempts == 1 and not blocked and tag == '' and count == 4 and fields[1] == 'data' and isLine(fields[4]) then
+return giveOrdered(id, fields[2], fields[4])
+end
 room, given = room - 1, given + 1
+endRun()
 if attempts == 1 and tag == '' and fields[1] == 'data' then
 if count == 2 then
 spent = spent + #fields[2]
@@ -1354,12 +1437,13 @@ dropped = true
 end
 local inTurn = {}
 local function join(lane, name, head, free)
+local value = c('HGET', turns, lane)
+local names, waits = { namesOf(value) }, string.byte(value, 2) == WAITING
 local _, max = rangeOf(lane)
-local waiting = c('ZRANGEBYLEX', lanes, '(' .. head, max, 'LIMIT', 0, together - 1)
-local count, open = 1, #waiting < together - 1
-c('HSET', turns, name, '+' .. head)
-for _, found in ipairs(waiting) do
-local id, member, at = partsOf(found, lane)
+local found = waits and c('ZRANGEBYLEX', lanes, '(' .. head, max, 'LIMIT', 0, together - 1) or {}
+local count, open = 1, #found < together - 1
+for _, member in ipairs(found) do
+local id, at = partsOf(member, lane)
 local key, tag = stream, ''
 if string.byte(id, 1) == REPLAYED then key, tag, id = replay, 'r', string.sub(id, 2) end
 local held = redis.pcall('XPENDING', key, group, id, id, 1)[1]
@@ -1371,36 +1455,46 @@ local entry = held and c('XCLAIM', key, group, mine, 0, id)[1]
 local fields = entry and entry[2]
 local over = fields and select(2, ordering(fields))
 if over then drop(key, id) elseif held and not fields then c('XACK', key, group, id) end
-if over or not fields or at then c('ZREM', lanes, found) end
+c('ZREM', lanes, member)
 if fields and not over then
-if at then c('ZADD', lanes, 0, member) end
-c('HSET', turns, tag .. id, '+' .. member)
+names[#names + 1] = tag .. id
 give(key, tag, entry, held[4] + 1, lane, blockedFor(free or now, id, held[4] + 1))
 count = count + 1
 end
 end
+c('HSET', turns, lane, '+' .. (waits and not open and '>' or '.') .. table.concat(names, ' '))
 inTurn[lane] = open and count or nil
 end
-local function claim(key, tag, id, attempts, value, free)
+local lost = false
+local function goOn()
+if lost then findDone(g) else advance(g) end
+lost = false
+end
+local function claim(key, tag, id, attempts, free)
 local entry = c('XCLAIM', key, group, mine, 0, id)[1]
 local fields = entry and entry[2]
-local lane, over, after
-if fields then
-lane, over, after = detailsOf(fields)
-else
+if not fields then
 c('XACK', key, group, id) -- somebody trimmed the entry away
+lost = lost or ordered
+return
 end
-if over then drop(key, id) end
-if over or not fields then
-if value then leave(g, { tag .. id }) end
-elseif lane and not value and not enter(g, lane, tag .. id, memberOf(lane, tag, id, after)) then
+local lane, over, after = detailsOf(fields)
+local member = lane and memberOf(lane, tag, id, after)
+if over then
+drop(key, id)
+if lane then leave(g, lane, tag .. id) end
+elseif lane and not enter(g, lane, tag .. id, member) then
 c('XCLAIM', key, group, HOLD, 0, id, 'RETRYCOUNT', attempts - 1, 'JUSTID') -- a consumer of another kind had taken it
 else
 give(key, tag, entry, attempts, lane, blockedFor(free, id, attempts))
-if lane and together > 1 then
-join(lane, tag .. id, value and string.sub(value, 2) or memberOf(lane, tag, id, after), free)
+if lane and together > 1 then join(lane, tag .. id, member, free) end
 end
 end
+local function laneUp(key, tag, id)
+local entry = c('XRANGE', key, id, id)[1]
+local lane = entry and detailsOf(entry[2])
+local value = lane and c('HGET', turns, lane)
+return value and isNamed(value, tag .. id) and lane
 end
 local ended = c('ZRANGEBYSCORE', leases, '-inf', int(now), 'LIMIT', 0, ENDED)
 local unfinished = #ended == ENDED
@@ -1413,9 +1507,10 @@ local held = redis.pcall('XPENDING', key, group, '-', '+', room + 1, old)
 for i = 1, #held do
 if not hasRoom() then break end
 local id, attempts = held[i][1], held[i][4]
-if not ordered or c('HEXISTS', turns, tag .. id) == 0 then
+local lane = ordered and laneUp(key, tag, id)
+if not lane then
 claim(key, tag, id, attempts + 1)
-elseif not backInTurn(g, key, id, 0, attempts, tag .. id) then
+elseif not backInTurn(g, key, id, 0, attempts, tag .. id, lane) then
 giveBack(key, id, 0, attempts)
 end
 end
@@ -1429,7 +1524,7 @@ c('ZADD', leases, 0, old) -- it has ended, whatever becomes of the clock
 unfinished = true
 end
 end
-advance(g)
+goOn()
 local strangers
 local function strange()
 if strangers == nil then
@@ -1441,61 +1536,57 @@ end
 end
 return strangers
 end
-local function takeHeld(name, value, free)
+local function takeHeld(name, free)
 local key, tag, id = stream, '', name
 if string.sub(name, 1, 1) == 'r' then key, tag, id = replay, 'r', string.sub(name, 2) end
 local held = redis.pcall('XPENDING', key, group, id, id, 1)[1]
 if held and held[2] == HOLD then
-claim(key, tag, id, held[4] + 1, value, free)
-elseif value then
-leave(g, { name }) -- a consumer of another kind has it, or has settled it
+claim(key, tag, id, held[4] + 1, free)
+elseif ordered then
+local entry = c('XRANGE', key, id, id)[1]
+local lane = entry and ordering(entry[2])
+if lane then leave(g, lane, name) elseif not entry then lost = true end
 end
 end
 local function takeAgain(most)
 if not hasRoom() or most == 0 then return false end
 local members = c('ZRANGEBYSCORE', again, '-inf', int(now), 'LIMIT', 0, most)
-local names, values = {}, {}
-for i, member in ipairs(members) do
-local replayed = string.sub(member, 1, 1) == 'r'
-names[i] = replayed and 'r' .. plain(string.sub(member, 2)) or plain(member)
-end
-if ordered and #names > 0 then values = c('HMGET', turns, unpack(names)) end
-for i, member in ipairs(members) do
+for _, member in ipairs(members) do
 if not hasRoom() then break end
 c('ZREM', again, member)
-takeHeld(names[i], values[i])
+takeHeld(string.sub(member, 1, 1) == 'r' and 'r' .. plain(string.sub(member, 2)) or plain(member))
 end
-advance(g)
+goOn()
 return #members == most
 end
 local function takeFresh(ids, free)
-local values = together > 1 and c('HMGET', turns, unpack(ids))
-local claim, found = { 'XCLAIM', stream, group, mine, 0, unpack(ids) }, {}
-claim[#claim + 1] = 'RETRYCOUNT'
-claim[#claim + 1] = 1
-local entries = c(unpack(claim))
+local claimed, found = { 'XCLAIM', stream, group, mine, 0, unpack(ids) }, {}
+claimed[#claimed + 1] = 'RETRYCOUNT'
+claimed[#claimed + 1] = 1
+local entries = c(unpack(claimed))
 for i = 1, #entries do
 local id, fields = entries[i] and entries[i][1], entries[i] and entries[i][2]
-if fields and isOver(fields) then
-found[id] = 'over'
+local lane, over
+if fields then
+lane, over = detailsOf(fields)
+found[id] = true
+end
+if over then
 drop(stream, id)
-leave(g, { id })
+leave(g, lane, id)
 elseif fields and hasRoom() then
-found[id] = 'given'
-give(stream, '', entries[i], 1, true, blockedFor(free[id], id, 1))
+give(stream, '', entries[i], 1, lane, blockedFor(free[id], id, 1))
+if together > 1 then join(lane, id, memberOf(lane, '', id), free[id]) end
 elseif fields then
 c('XCLAIM', stream, group, HOLD, 0, id, 'RETRYCOUNT', 0, 'JUSTID')
 c('ZADD', next, int(free[id]), id)
-found[id] = 'back'
 end
 end
-for i, id in ipairs(ids) do
+if #entries == #ids then return end
+for _, id in ipairs(ids) do
 if not found[id] then
 c('XACK', stream, group, id) -- somebody trimmed the entry away
-leave(g, { id })
-elseif values and values[i] and found[id] == 'given' then
-local member = string.sub(values[i], 2)
-join(laneIn(member), id, member, free[id])
+lost = true
 end
 end
 end
@@ -1511,10 +1602,10 @@ free[name] = tonumber(popped[i + 1])
 if string.sub(name, 1, 1) == 'r' or strange() then some[#some + 1] = name else ids[#ids + 1] = name end
 end
 if #ids > 0 then takeFresh(ids, free) end
-for i, value in ipairs(#some > 0 and c('HMGET', turns, unpack(some)) or {}) do
-if hasRoom() then takeHeld(some[i], value, free[some[i]]) else c('ZADD', next, int(free[some[i]]), some[i]) end
+for _, name in ipairs(some) do
+if hasRoom() then takeHeld(name, free[name]) else c('ZADD', next, int(free[name]), name) end
 end
-advance(g)
+goOn()
 count = given == 0 and room or math.max(1, math.min(room, math.floor((bytes - spent) * given / math.max(1, spent))))
 end
 end
@@ -1524,39 +1615,70 @@ takeAgain(room)
 else
 takeNext()
 end
-local returned, opened, cut, passed, passedBytes = false, false, false, 0, 0
-local known = {}
+local behind = false
+local returned, opened, cut, passed, passedBytes, pause = false, false, false, 0, 0, nil
+local FEW, FEWEST = 32, 8
+local ENOUGH, LOOK_MS = 16, 100
+local ALL = 64
+local oneLine = true
+local known, knowsAll, lanesAtFirst, changed, changes = {}, nil, 0, {}, 0
+local function setTurn(lane, value)
+known[lane] = value
+changed[changes + 1], changed[changes + 2] = lane, value
+changes = changes + 2
+end
+local function learn(wanted)
+if knowsAll == nil then
+knowsAll = lanesAtFirst <= ALL
+local all = knowsAll and lanesAtFirst > 0 and c('HGETALL', turns) or {}
+for i = 1, #all, 2 do known[all[i]] = all[i + 1] end
+end
+if knowsAll then return end
+for from = 1, #wanted, PART do
+local values = c('HMGET', turns, unpack(wanted, from, math.min(from + PART - 1, #wanted)))
+for i = 1, #values do known[wanted[from + i - 1]] = values[i] end
+end
+end
+local MANY, LONG = 32, string.rep('.', 100)
+local isTable = false
+local function saveTurns()
+if changes > MANY and not isTable then
+isTable = true
+c('HSET', turns, LONG, '')
+each('HSET', turns, changed)
+c('HDEL', turns, LONG)
+else
+each('HSET', turns, changed)
+end
+changed, changes = {}, 0
+end
 local function hold(key, ids)
 if #ids == 0 then return end
 local claim = { 'XCLAIM', key, group, HOLD, 0, unpack(ids) }
 for _, word in ipairs({ 'RETRYCOUNT', 0, 'JUSTID' }) do claim[#claim + 1] = word end
 c(unpack(claim))
 end
-local function isTaken(lane)
-local taken = known[lane] or ordered and isBusy(g, lane)
-known[lane] = true
-return taken
-end
 local function openGates(max)
-local found, up, fresh, members = c('ZRANGEBYLEX', lanes, '[g', max), {}, {}, {}
+local found, fresh, members = c('ZRANGEBYLEX', lanes, '[g', max), {}, {}
 each('ZREM', lanes, found)
-for i, gate in ipairs(found) do
+for _, gate in ipairs(found) do
 local _, behind = idAt(gate, 2)
 local id, last = idAt(gate, behind + 2)
 local lane = string.sub(gate, last + 1)
-local member = lane .. string.sub(gate, 2, last)
+if known[lane] == nil then learn({ lane }) end
 inTurn[lane] = nil
-if not isTaken(lane) then
-up[#up + 1] = 'r' .. id
-up[#up + 1] = '|' .. member
+if known[lane] then
+setTurn(lane, waiting(known[lane]))
+members[#members + 1] = 0
+members[#members + 1] = prefixOf(lane) .. string.sub(gate, 2, last)
+else
+setTurn(lane, 'r' .. id)
 fresh[#fresh + 1] = int(now)
 fresh[#fresh + 1] = 'r' .. id
 opened = true
 end
-members[2 * i - 1], members[2 * i] = 0, member
 end
 each('ZADD', lanes, members)
-each('HSET', turns, up)
 each('ZADD', next, fresh)
 end
 local function firstGate()
@@ -1565,8 +1687,19 @@ if not gate then return end
 local _, last = idAt(gate, 2)
 return string.sub(gate, 2, last)
 end
+local looks = false
+local function putOff()
+if looks or patient == '0' then return false end
+local since = tonumber(c('HGET', turns, LOOK) or nil)
+local left = LOOK_MS - math.max(0, now - (since or now))
+looks = left <= 0
+if looks or not since then c('HSET', turns, LOOK, int(now)) end
+pause = not looks and left or nil
+return not looks
+end
 local function read(key, tag)
-local count = math.min(room, step)
+if ordered then lanesAtFirst = c('HLEN', turns) end
+local count = math.min(room, step, tag == '' and lanesAtFirst >= ENOUGH and FEWEST or FEW)
 local gate = tag == '' and streams[2] and firstGate()
 while hasRoom() and passed < PASSED and passedBytes < bytes do
 local new = redis.pcall('XREADGROUP', 'GROUP', group, mine, 'COUNT', count, 'STREAMS', key, '>')
@@ -1578,10 +1711,38 @@ c('DEL', settled, lanes, turns, next) -- whatever is kept, this group has not se
 new = c('XREADGROUP', 'GROUP', group, mine, 'COUNT', count, 'STREAMS', key, '>')
 end
 local entries = new and new[1][2] or {}
-local held, up, members, before = {}, {}, {}, given
-for _, entry in ipairs(entries) do
-local id, lane, over, after = entry[1], detailsOf(entry[2])
-if over then
+local held, members, before = {}, {}, given
+local lanesOf, details, wanted, unknown = {}, {}, {}, 0
+local known = known
+for i = 1, #entries do
+local fields, lane, over, after = entries[i][2], nil, nil, nil
+local count = #fields
+if count == 4 and fields[3] == 'orderingKey' and fields[1] == 'data' and fields[4] ~= '' and #fields[4] <= LONGEST then
+lane = fields[4]
+elseif count > 2 then
+lane, over, after = detailsOf(fields)
+if lane or over then details[i] = { over, after } end
+end
+lanesOf[i] = lane or false
+if lane and known[lane] == nil then
+known[lane] = false
+unknown = unknown + 1
+wanted[unknown] = lane
+end
+end
+if unknown > 0 then oneLine = oneLine and isLine(table.concat(wanted)) end
+if ordered then learn(wanted) end
+local simple = oneLine and together == 1 and tag == '' and not gate
+for i = 1, #entries do
+local entry, lane, over, after = entries[i], lanesOf[i], nil, nil
+local id = entry[1]
+if details[i] then over, after = unpack(details[i], 1, 2) end
+if simple and lane and not known[lane] and not details[i] and room > 0 and spent < bytes then
+known[lane] = id
+changed[changes + 1], changed[changes + 2] = lane, id
+changes = changes + 2
+giveOrdered(id, entry[2][2], lane)
+elseif over then
 drop(key, id)
 elseif not lane then
 if hasRoom() then
@@ -1599,22 +1760,26 @@ if gate and gate < placeOf(id) then
 openGates('(g' .. placeOf(id))
 gate = firstGate()
 end
-local member, turn = memberOf(lane, tag, id), inTurn[lane]
-members[#members + 1] = 0
-members[#members + 1] = member
+local value, turn = known[lane], together > 1 and inTurn[lane]
 local joins = turn and turn < together and hasRoom()
-if not joins and isTaken(lane) then
+if value and not joins then
 inTurn[lane] = nil
 held[#held + 1] = id
+members[#members + 1] = 0
+members[#members + 1] = memberOf(lane, tag, id)
+if string.byte(value, 2) ~= WAITING then setTurn(lane, waiting(value)) end
 passedBytes = passedBytes + #entry[2][2]
 else
-up[#up + 1] = id
-if hasRoom() then
-up[#up + 1] = (together > 1 and '+' or '|') .. member
+setTurn(lane, value and value .. ' ' .. id or together > 1 and '+.' .. id or id)
+local fields = entry[2]
+if room > 0 and spent < bytes then
 if together > 1 then inTurn[lane] = (turn or 0) + 1 end
-give(key, tag, entry, 1, lane)
+if oneLine and fields[4] == lane and #fields == 4 and fields[1] == 'data' then
+giveOrdered(id, fields[2], fields[4])
 else
-up[#up + 1] = '|' .. member
+give(key, tag, entry, 1, lane)
+end
+else
 giveBack(key, id, 0, 0)
 returned = true
 end
@@ -1623,16 +1788,25 @@ end
 end
 hold(key, held)
 each('ZADD', lanes, members)
-each('HSET', turns, up)
+saveTurns()
 passed = passed + #held
 if #entries < count then
 if gate then openGates('(h') end
+saveTurns()
 return
 end
+if #held > 0 and c('HLEN', turns) >= ENOUGH and (given > 0 or putOff()) then break end
 if given == before then
 count = math.max(count, math.min(PASSED_AT_ONCE, count * 2))
+elseif unknown > 0 then
+count = math.min(room, 2 * FEW)
 else
 count = room
+end
+if room == 0 and lanesOf[#entries] and patient ~= '0' and c('HLEN', turns) >= ENOUGH then
+local after = c('XRANGE', key, '(' .. entries[#entries][1], '+', 'COUNT', 1)[1]
+local lane = after and detailsOf(after[2])
+behind = lane and known[lane] and true or false
 end
 local seen, size = given + passed, math.max(1, spent + passedBytes)
 if seen > 0 then count = math.max(1, math.min(count, math.floor((bytes - spent) * seen / size))) end
@@ -1646,18 +1820,24 @@ ordered = true -- the group may have had none before this call
 takeNext()
 end
 if returned or expiryFreed or freed and not hasRoom() then wakeReaders(wake, channel) end
+endRun()
+local wait = unfinished and -2 or pause or cut and -2 or dropped and 0 or -1
 if n > 1 then
 c('ZADD', leases, int(from(leaseMs)), mine)
 if registered ~= '1' then keepLeases(leaseMs) end
-return out
+if behind then out[n + 1] = -3 end
+if patient ~= '2' or wait ~= -1 or not hasRoom() then return out end
 end
-local wait = (cut or unfinished) and -2 or dropped and 0 or -1
-for _, key in ipairs(wait == -1 and { delayed, leases, again } or {}) do
+for _, key in ipairs((wait == -1 or wait == pause) and { delayed, leases, again } or {}) do
 local first = c('ZRANGE', key, 0, 0, 'WITHSCORES')[2]
 if first then
 local left = math.max(0, tonumber(first) - now)
 if wait < 0 or left < wait then wait = left end
 end
+end
+if n > 1 then
+out[n + 1] = wait
+return out
 end
 local function last(key)
 local entry = c('XREVRANGE', key, '+', '-', 'COUNT', 1)[1]
@@ -1793,7 +1973,7 @@ export const SEND: Script = {
   keys: ["stream", "sent", "delayed", "ids", "expiring", "wake", "settled"],
   repeatable: false,
   publishes: true,
-  sha: "f9512fc40d097d4a2f4a5fb867edf217365ec338",
+  sha: "13ef4ab058f25510aeb4830e1f5d6e69403c8819",
   source: `local stream, sent, delayed, ids, expiring, wake, settled = unpack(KEYS, 1, 7)
 local token, slot, channel, remember, limit, overflow, window, keep,
 trimming, ordered = unpack(ARGV, 1, 10)
@@ -1969,18 +2149,17 @@ removeEntries(rest)
 forgetExpiring(passed)
 end
 local HOLD = 'given-back'
-local LONGEST = 20
+local LONGEST = 60
 local freed = false
 local function laneOf(text)
-return #text <= LONGEST and 'k' .. #text .. ':' .. text or 's' .. redis.sha1hex(text)
+return #text <= LONGEST and text or redis.sha1hex(text) .. string.rep('#', LONGEST - 39)
 end
 local function ordering(fields)
 local lane, over, after
 for i = 1, #fields, 2 do
 local name = fields[i]
 if name == 'orderingKey' then
-local text = fields[i + 1]
-if not lane and text ~= '' then lane = laneOf(text) end
+if lane == nil then lane = fields[i + 1] ~= '' and laneOf(fields[i + 1]) end
 elseif name == 'expires' then
 if over == nil then over = (tonumber(fields[i + 1]) or math.huge) <= now end
 elseif name == 'after' then
@@ -1998,89 +2177,122 @@ local dash = from + string.byte(text, from) - 64
 local last = dash + 1 + string.byte(text, dash + 1) - 64
 return string.sub(text, from + 1, dash) .. string.sub(text, dash + 2, last), last
 end
+local function replayedPlace(id, after) return placeOf(after or '0-0') .. 'r' .. placeOf(id) end
+local function prefixOf(lane) return string.char(#lane) .. lane end
 local function memberOf(lane, tag, id, after)
-if tag == '' then return lane .. placeOf(id) end
-return lane .. placeOf(after or '0-0') .. 'r' .. placeOf(id)
+if tag == '' then return prefixOf(lane) .. placeOf(id) end
+return prefixOf(lane) .. replayedPlace(id, after)
 end
-local function gateOf(lane, id, after) return memberOf('g', 'r', id, after) .. lane end
-local DIGEST, REPLAYED = string.byte('sr', 1, 2)
-local function laneIn(member)
-if string.byte(member, 1) == DIGEST then return string.sub(member, 1, 41) end
-local colon = string.find(member, ':', 1, true)
-return string.sub(member, 1, colon + tonumber(string.sub(member, 2, colon - 1)))
-end
+local function gateOf(lane, id, after) return 'g' .. replayedPlace(id, after) .. lane end
+local REPLAYED = string.byte('r')
 local function partsOf(member, lane)
-local name, last = idAt(member, #lane + 1)
+local name, last = idAt(member, #lane + 2)
 if string.byte(member, last + 1) == REPLAYED then
 name, last = idAt(member, last + 2)
 name = 'r' .. name
 end
-if last == #member then return name, member end
-return name, string.sub(member, 1, last), string.sub(member, last + 2)
+return name, last < #member and string.sub(member, last + 2) or nil
 end
-local function rangeOf(lane) return '[' .. lane, '(' .. lane .. 'Z' end
+local function rangeOf(lane)
+local prefix = prefixOf(lane)
+return '[' .. prefix, '(' .. prefix .. 'Z'
+end
 local function groupOf(name, lanes, turns, again, next)
-return { name = name, lanes = lanes, turns = turns, again = again, next = next, touched = {} }
+return { name = name, lanes = lanes, turns = turns, again = again, next = next, gone = {}, idle = {} }
 end
-local function leave(g, names)
-local up, gone = {}, {}
-for from = 1, #names, PART do
-local some = { unpack(names, from, math.min(from + PART - 1, #names)) }
-for i, value in ipairs(c('HMGET', g.turns, unpack(some))) do
-if value then
-local member = string.sub(value, 2)
-local lane = laneIn(member)
-up[#up + 1], gone[#gone + 1] = some[i], member
-g.touched[lane] = g.touched[lane] or string.sub(value, 1, 1) == '+'
+local ALONE, TOGETHER, WAITING = string.byte('|+>', 1, 3)
+local LOOK = string.rep('look', 16)
+local function namesOf(value)
+local mark = string.byte(value)
+return (mark == ALONE or mark == TOGETHER) and string.sub(value, 3) or value
+end
+local function isNamed(value, name)
+return value == name or string.find(' ' .. namesOf(value) .. ' ', ' ' .. name .. ' ', 1, true) ~= nil
+end
+local function waiting(value)
+if string.byte(value, 2) == WAITING then return value end
+return (string.byte(value) == TOGETHER and '+>' or '|>') .. namesOf(value)
+end
+local function leave(g, lane, name)
+local gone = g.gone[lane]
+g.gone[lane] = gone and gone .. ' ' .. name or name
+end
+local function leaveAll(g, texts, names)
+local idle, n = g.idle, #g.idle
+for from = 1, #texts, PART do
+local some = { unpack(texts, from, math.min(from + PART - 1, #texts)) }
+for i = 1, #some do
+if #some[i] > LONGEST then some[i] = laneOf(some[i]) end
+end
+local values = c('HMGET', g.turns, unpack(some))
+for i = 1, #values do
+if values[i] == names[from + i - 1] then
+n = n + 1
+idle[n] = some[i]
+elseif values[i] then
+leave(g, some[i], names[from + i - 1])
 end
 end
 end
-each('HDEL', g.turns, up)
-each('ZREM', g.lanes, gone)
 end
-local function isUp(g, lane)
-local min, max = rangeOf(lane)
-local names = {}
-for _, member in ipairs(c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, PART)) do
-names[#names + 1] = partsOf(member, lane)
+local function without(names, gone)
+if names == gone then return '' end
+local rest = {}
+gone = ' ' .. gone .. ' '
+for name in string.gmatch(names, '%S+') do
+if not string.find(gone, ' ' .. name .. ' ', 1, true) then rest[#rest + 1] = name end
 end
-for _, value in ipairs(#names > 0 and c('HMGET', g.turns, unpack(names)) or {}) do
-if value then return true end
+return table.concat(rest, ' ')
 end
-return false
+local function sortableName(name)
+return string.byte(name) == REPLAYED and 'r' .. sortable(string.sub(name, 2)) or sortable(name)
 end
 local function advance(g)
-local up, fresh, due, nowText = {}, {}, {}, int(now)
-for lane, together in pairs(g.touched) do
+local some, idle, turns, up, due, fresh = {}, g.idle, {}, {}, {}, {}
+local function comesUp(lane)
 local min, max = rangeOf(lane)
-local first = c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, 1)[1]
-if first and not (together and isUp(g, lane)) then
-local name, member, at = partsOf(first, lane)
-if at then
-c('ZREM', g.lanes, first)
-c('ZADD', g.lanes, 0, member)
-due[#due + 1] = at
-due[#due + 1] = string.byte(name, 1) == REPLAYED and 'r' .. sortable(string.sub(name, 2)) or sortable(name)
+local first, second = unpack(c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, 2))
+if not first then return end
+local name, at = partsOf(first, lane)
+local list = at and due or fresh
+list[#list + 1] = at or int(now)
+list[#list + 1] = at and sortableName(name) or name
+up[#up + 1] = first
+return second and '|>' .. name or name
+end
+local function go(lane, value)
+local names = namesOf(value)
+local rest = without(names, g.gone[lane])
+if rest == names then return end
+local left = rest ~= '' and string.sub(value, 1, 2) .. rest or string.byte(value, 2) == WAITING and comesUp(lane)
+if left then
+turns[#turns + 1] = lane
+turns[#turns + 1] = left
 else
-fresh[#fresh + 1] = nowText
-fresh[#fresh + 1] = name
-end
-up[#up + 1] = name
-up[#up + 1] = '|' .. member
-freed = true
+idle[#idle + 1] = lane
 end
 end
-g.touched = {}
-each('HSET', g.turns, up)
+for lane in pairs(g.gone) do some[#some + 1] = lane end
+for from = 1, #some, PART do
+local values = c('HMGET', g.turns, unpack(some, from, math.min(from + PART - 1, #some)))
+for i = 1, #values do
+if values[i] then go(some[from + i - 1], values[i]) end
+end
+end
+g.gone, g.idle = {}, {}
+each('HDEL', g.turns, idle)
+each('HSET', g.turns, turns)
+each('ZREM', g.lanes, up)
 each('ZADD', g.again, due)
 each('ZADD', g.next, fresh)
+freed = freed or #up > 0 or #idle > 0 and c('HDEL', g.turns, LOOK) == 1
 return #up
 end
 local function orderedGroups(groups)
 local found = {}
 for _, is in ipairs(groups) do
 local prefix = string.sub(expiring, 1, -#'expiring' - 1) .. 'group:' .. is.name .. ':'
-if is.pending > 0 and redis.pcall('EXISTS', prefix .. 'lanes') == 1 then
+if is.pending > 0 and redis.pcall('EXISTS', prefix .. 'turns') == 1 then
 found[#found + 1] = groupOf(is.name, prefix .. 'lanes', prefix .. 'turns', prefix .. 'again', prefix .. 'next')
 end
 end
@@ -2094,8 +2306,9 @@ local member = memberOf(lane, '', id)
 for _, g in ipairs(ordered) do
 local row = c('XPENDING', stream, g.name, id, id, 1)[1]
 if not row or row[2] == HOLD then
-if c('HEXISTS', g.turns, id) == 1 then
-leave(g, { id })
+local value = c('HGET', g.turns, lane)
+if value and isNamed(value, id) then
+leave(g, lane, id)
 else
 each('ZREM', g.lanes, c('ZRANGEBYLEX', g.lanes, '[' .. member, '(' .. member .. 'A', 'LIMIT', 0, 1))
 end
@@ -2279,13 +2492,94 @@ if later or freed then wakeReaders(wake, channel) else tell(channel) end
 return answer`,
 };
 
+/** Publishes messages that have a body, and some of them an ordering key, and nothing else. */
+export const SEND_ORDERED: Script = {
+  name: "send_ordered",
+  keys: ["stream", "sent", "delayed"],
+  repeatable: false,
+  publishes: true,
+  sha: "5e91ed9ae46eff7fa25d43db8def9b7ee9f27e37",
+  source: `local stream, sent, delayed = unpack(KEYS, 1, 3)
+local token, slot, channel, made, remember, keys = unpack(ARGV, 1, 6)
+local taken = 6
+local c = redis.call
+local clock = c('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local function from(ms) return now + 1 + ms end
+local function int(x) return string.format('%.0f', x) end
+local REPEATED = 'repeated'
+local function answered(value, token)
+local mark = token .. '|'
+return value and string.sub(value, 1, #mark) == mark and string.match(value, '^[^|]*', #mark + 1)
+end
+local function isAmong(ids, id)
+if id == '' then return false end
+local n = tonumber(id, 36)
+for first, last in string.gmatch(ids, '(%w+):?(%w*)') do
+if first == id or last ~= '' and tonumber(first, 36) <= n and n <= tonumber(last, 36) then return true end
+end
+return false
+end
+local function tell(channel) redis.pcall('PUBLISH', channel, '') end
+local call = redis.call
+local function earlier()
+local known = call('HMGET', sent, slot, REPEATED)
+local before = answered(known[1], token)
+if before then return before end
+for id in string.gmatch(known[2] or '', '%w+') do if isAmong(made, id) then return '?' end end
+end
+local function runsOf(ids)
+local runs, i, last = {}, 1, #ids
+while i <= last do
+local prefix = string.match(ids[i], '^%d+%-')
+local function within(j) return string.find(ids[j], prefix, 1, true) == 1 end
+local low, high = i, last -- the last of its millisecond is one of these
+if within(high) then low = high end
+while low < high do
+local middle = math.ceil((low + high) / 2)
+if within(middle) then low = middle else high = middle - 1 end
+end
+runs[#runs + 1] = ids[i] .. '*' .. low - i + 1
+i = low + 1
+end
+return table.concat(runs, ' ')
+end
+local function finish(ids)
+local answer = #ids == 1 and ids[1] .. '*1' or runsOf(ids)
+call('HSET', sent, slot, token .. '|' .. answer .. '|' .. made)
+if remember ~= '' then call('PEXPIRE', sent, remember) end
+tell(channel)
+return answer
+end
+local find, sub = string.find, string.sub
+local function linesOf(text, count)
+if count == 1 then return { text } end
+local lines, from = {}, 1
+for i = 1, count do
+local to = find(text, '\\n', from, true) or 0
+lines[i], from = sub(text, from, to - 1), to + 1
+end
+return lines
+end
+local before = earlier()
+if before then return before end
+if c('ZCOUNT', delayed, '-inf', int(now)) > 0 then return '?' end
+local ids, args, count = {}, ARGV, #ARGV - taken
+local lines = linesOf(keys, count)
+for n = 1, count do
+local body, key = args[taken + n], lines[n]
+ids[n] = key == '' and c('XADD', stream, '*', 'data', body) or c('XADD', stream, '*', 'data', body, 'orderingKey', key)
+end
+return finish(ids)`,
+};
+
 /** Publishes messages that have a body and nothing else. */
 export const SEND_PLAIN: Script = {
   name: "send_plain",
   keys: ["stream", "sent"],
   repeatable: false,
   publishes: true,
-  sha: "5608a33834101c53687a19758c65d39eb75cdcf5",
+  sha: "3c1e1f79549d3935623ecec83b37ca962b09a4fd",
   source: `local stream, sent = unpack(KEYS, 1, 2)
 local token, slot, channel, made, remember = unpack(ARGV, 1, 5)
 local taken = 5
@@ -2303,19 +2597,15 @@ end
 return false
 end
 local function tell(channel) redis.pcall('PUBLISH', channel, '') end
-local add = redis.call
-local known = add('HMGET', sent, slot, REPEATED)
+local call = redis.call
+local function earlier()
+local known = call('HMGET', sent, slot, REPEATED)
 local before = answered(known[1], token)
 if before then return before end
-if known[2] then
-for id in string.gmatch(known[2], '%w+') do if isAmong(made, id) then return '?' end end
+for id in string.gmatch(known[2] or '', '%w+') do if isAmong(made, id) then return '?' end end
 end
-local last, answer = #ARGV - taken, nil
-if last == 1 then
-answer = add('XADD', stream, '*', 'data', ARGV[taken + 1]) .. '*1'
-else
-local ids, runs, i = {}, {}, 1
-for n = 1, last do ids[n] = add('XADD', stream, '*', 'data', ARGV[taken + n]) end
+local function runsOf(ids)
+local runs, i, last = {}, 1, #ids
 while i <= last do
 local prefix = string.match(ids[i], '^%d+%-')
 local function within(j) return string.find(ids[j], prefix, 1, true) == 1 end
@@ -2328,12 +2618,20 @@ end
 runs[#runs + 1] = ids[i] .. '*' .. low - i + 1
 i = low + 1
 end
-answer = table.concat(runs, ' ')
+return table.concat(runs, ' ')
 end
-add('HSET', sent, slot, token .. '|' .. answer .. '|' .. made)
-if remember ~= '' then add('PEXPIRE', sent, remember) end
+local function finish(ids)
+local answer = #ids == 1 and ids[1] .. '*1' or runsOf(ids)
+call('HSET', sent, slot, token .. '|' .. answer .. '|' .. made)
+if remember ~= '' then call('PEXPIRE', sent, remember) end
 tell(channel)
-return answer`,
+return answer
+end
+local before = earlier()
+if before then return before end
+local ids = {}
+for n = 1, #ARGV - taken do ids[n] = call('XADD', stream, '*', 'data', ARGV[taken + n]) end
+return finish(ids)`,
 };
 
 /** Settles deliveries. */
@@ -2342,7 +2640,7 @@ export const SETTLE: Script = {
   keys: ["stream", "wake", "leases", "again", "replay", "dead", "expiring", "settled", "lanes", "turns", "next"],
   repeatable: false,
   publishes: false,
-  sha: "d80db998552bffaa93d333b9f567f9c3b206fb8a",
+  sha: "69ea016cbd7aed9ded67bac4af1d95868b08c572",
   source: `local stream, wake, leases, again, replay, dead, expiring, settled,
 lanes, turns, next = unpack(KEYS, 1, 11)
 local group, channel, keep = unpack(ARGV, 1, 3)
@@ -2502,18 +2800,17 @@ end
 for _, text in ipairs(fields) do command[#command + 1] = text end
 return command
 end
-local LONGEST = 20
+local LONGEST = 60
 local freed = false
 local function laneOf(text)
-return #text <= LONGEST and 'k' .. #text .. ':' .. text or 's' .. redis.sha1hex(text)
+return #text <= LONGEST and text or redis.sha1hex(text) .. string.rep('#', LONGEST - 39)
 end
 local function ordering(fields)
 local lane, over, after
 for i = 1, #fields, 2 do
 local name = fields[i]
 if name == 'orderingKey' then
-local text = fields[i + 1]
-if not lane and text ~= '' then lane = laneOf(text) end
+if lane == nil then lane = fields[i + 1] ~= '' and laneOf(fields[i + 1]) end
 elseif name == 'expires' then
 if over == nil then over = (tonumber(fields[i + 1]) or math.huge) <= now end
 elseif name == 'after' then
@@ -2531,93 +2828,131 @@ local dash = from + string.byte(text, from) - 64
 local last = dash + 1 + string.byte(text, dash + 1) - 64
 return string.sub(text, from + 1, dash) .. string.sub(text, dash + 2, last), last
 end
+local function replayedPlace(id, after) return placeOf(after or '0-0') .. 'r' .. placeOf(id) end
+local function prefixOf(lane) return string.char(#lane) .. lane end
 local function memberOf(lane, tag, id, after)
-if tag == '' then return lane .. placeOf(id) end
-return lane .. placeOf(after or '0-0') .. 'r' .. placeOf(id)
+if tag == '' then return prefixOf(lane) .. placeOf(id) end
+return prefixOf(lane) .. replayedPlace(id, after)
 end
-local function gateOf(lane, id, after) return memberOf('g', 'r', id, after) .. lane end
-local DIGEST, REPLAYED = string.byte('sr', 1, 2)
-local function laneIn(member)
-if string.byte(member, 1) == DIGEST then return string.sub(member, 1, 41) end
-local colon = string.find(member, ':', 1, true)
-return string.sub(member, 1, colon + tonumber(string.sub(member, 2, colon - 1)))
-end
+local function gateOf(lane, id, after) return 'g' .. replayedPlace(id, after) .. lane end
+local REPLAYED = string.byte('r')
 local function partsOf(member, lane)
-local name, last = idAt(member, #lane + 1)
+local name, last = idAt(member, #lane + 2)
 if string.byte(member, last + 1) == REPLAYED then
 name, last = idAt(member, last + 2)
 name = 'r' .. name
 end
-if last == #member then return name, member end
-return name, string.sub(member, 1, last), string.sub(member, last + 2)
+return name, last < #member and string.sub(member, last + 2) or nil
 end
-local function rangeOf(lane) return '[' .. lane, '(' .. lane .. 'Z' end
+local function rangeOf(lane)
+local prefix = prefixOf(lane)
+return '[' .. prefix, '(' .. prefix .. 'Z'
+end
 local function groupOf(name, lanes, turns, again, next)
-return { name = name, lanes = lanes, turns = turns, again = again, next = next, touched = {} }
+return { name = name, lanes = lanes, turns = turns, again = again, next = next, gone = {}, idle = {} }
 end
-local function leave(g, names)
-local up, gone = {}, {}
-for from = 1, #names, PART do
-local some = { unpack(names, from, math.min(from + PART - 1, #names)) }
-for i, value in ipairs(c('HMGET', g.turns, unpack(some))) do
-if value then
-local member = string.sub(value, 2)
-local lane = laneIn(member)
-up[#up + 1], gone[#gone + 1] = some[i], member
-g.touched[lane] = g.touched[lane] or string.sub(value, 1, 1) == '+'
+local ALONE, TOGETHER, WAITING = string.byte('|+>', 1, 3)
+local LOOK = string.rep('look', 16)
+local function namesOf(value)
+local mark = string.byte(value)
+return (mark == ALONE or mark == TOGETHER) and string.sub(value, 3) or value
+end
+local function isNamed(value, name)
+return value == name or string.find(' ' .. namesOf(value) .. ' ', ' ' .. name .. ' ', 1, true) ~= nil
+end
+local function waiting(value)
+if string.byte(value, 2) == WAITING then return value end
+return (string.byte(value) == TOGETHER and '+>' or '|>') .. namesOf(value)
+end
+local function leave(g, lane, name)
+local gone = g.gone[lane]
+g.gone[lane] = gone and gone .. ' ' .. name or name
+end
+local function leaveAll(g, texts, names)
+local idle, n = g.idle, #g.idle
+for from = 1, #texts, PART do
+local some = { unpack(texts, from, math.min(from + PART - 1, #texts)) }
+for i = 1, #some do
+if #some[i] > LONGEST then some[i] = laneOf(some[i]) end
+end
+local values = c('HMGET', g.turns, unpack(some))
+for i = 1, #values do
+if values[i] == names[from + i - 1] then
+n = n + 1
+idle[n] = some[i]
+elseif values[i] then
+leave(g, some[i], names[from + i - 1])
 end
 end
 end
-each('HDEL', g.turns, up)
-each('ZREM', g.lanes, gone)
 end
-local function isUp(g, lane)
-local min, max = rangeOf(lane)
-local names = {}
-for _, member in ipairs(c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, PART)) do
-names[#names + 1] = partsOf(member, lane)
+local function without(names, gone)
+if names == gone then return '' end
+local rest = {}
+gone = ' ' .. gone .. ' '
+for name in string.gmatch(names, '%S+') do
+if not string.find(gone, ' ' .. name .. ' ', 1, true) then rest[#rest + 1] = name end
 end
-for _, value in ipairs(#names > 0 and c('HMGET', g.turns, unpack(names)) or {}) do
-if value then return true end
+return table.concat(rest, ' ')
 end
-return false
+local function sortableName(name)
+return string.byte(name) == REPLAYED and 'r' .. sortable(string.sub(name, 2)) or sortable(name)
 end
 local function advance(g)
-local up, fresh, due, nowText = {}, {}, {}, int(now)
-for lane, together in pairs(g.touched) do
+local some, idle, turns, up, due, fresh = {}, g.idle, {}, {}, {}, {}
+local function comesUp(lane)
 local min, max = rangeOf(lane)
-local first = c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, 1)[1]
-if first and not (together and isUp(g, lane)) then
-local name, member, at = partsOf(first, lane)
-if at then
-c('ZREM', g.lanes, first)
-c('ZADD', g.lanes, 0, member)
-due[#due + 1] = at
-due[#due + 1] = string.byte(name, 1) == REPLAYED and 'r' .. sortable(string.sub(name, 2)) or sortable(name)
+local first, second = unpack(c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, 2))
+if not first then return end
+local name, at = partsOf(first, lane)
+local list = at and due or fresh
+list[#list + 1] = at or int(now)
+list[#list + 1] = at and sortableName(name) or name
+up[#up + 1] = first
+return second and '|>' .. name or name
+end
+local function go(lane, value)
+local names = namesOf(value)
+local rest = without(names, g.gone[lane])
+if rest == names then return end
+local left = rest ~= '' and string.sub(value, 1, 2) .. rest or string.byte(value, 2) == WAITING and comesUp(lane)
+if left then
+turns[#turns + 1] = lane
+turns[#turns + 1] = left
 else
-fresh[#fresh + 1] = nowText
-fresh[#fresh + 1] = name
-end
-up[#up + 1] = name
-up[#up + 1] = '|' .. member
-freed = true
+idle[#idle + 1] = lane
 end
 end
-g.touched = {}
-each('HSET', g.turns, up)
+for lane in pairs(g.gone) do some[#some + 1] = lane end
+for from = 1, #some, PART do
+local values = c('HMGET', g.turns, unpack(some, from, math.min(from + PART - 1, #some)))
+for i = 1, #values do
+if values[i] then go(some[from + i - 1], values[i]) end
+end
+end
+g.gone, g.idle = {}, {}
+each('HDEL', g.turns, idle)
+each('HSET', g.turns, turns)
+each('ZREM', g.lanes, up)
 each('ZADD', g.again, due)
 each('ZADD', g.next, fresh)
+freed = freed or #up > 0 or #idle > 0 and c('HDEL', g.turns, LOOK) == 1
 return #up
 end
-local function backInTurn(g, key, id, due, attempts, name)
-local value = c('HGET', g.turns, name)
-if not value or string.sub(value, 1, 1) ~= '+' then return false end
-local member = string.sub(value, 2)
+local function backInTurn(g, key, id, due, attempts, name, lane)
+local value = c('HGET', g.turns, lane)
+if not value or string.byte(value) ~= TOGETHER or not isNamed(value, name) then return false end
+local member
+if key == replay then
+local entry = c('XRANGE', key, id, id)[1]
+member = memberOf(lane, 'r', id, entry and select(3, ordering(entry[2])))
+else
+member = memberOf(lane, '', id)
+end
 c('XCLAIM', key, group, HOLD, 0, id, 'RETRYCOUNT', attempts, 'JUSTID')
-c('HDEL', g.turns, name)
-c('ZREM', g.lanes, member)
 c('ZADD', g.lanes, 0, member .. '@' .. due)
-g.touched[laneIn(member)] = true
+c('HSET', g.turns, lane, waiting(value))
+leave(g, lane, name)
 return true
 end
 local function left() return taken < #ARGV end
@@ -2625,6 +2960,16 @@ local function take(count)
 local first = taken + 1
 taken = taken + count
 return unpack(ARGV, first, taken)
+end
+local find, sub = string.find, string.sub
+local function linesOf(text, count)
+if count == 1 then return { text } end
+local lines, from = {}, 1
+for i = 1, count do
+local to = find(text, '\\n', from, true) or 0
+lines[i], from = sub(text, from, to - 1), to + 1
+end
+return lines
 end
 keep = tonumber(keep)
 makeRoom(leases)
@@ -2643,14 +2988,9 @@ end
 return strangers
 end
 local g = groupOf(group, lanes, turns, again, next)
-local ordered
-local function isOrdered()
-if ordered == nil then ordered = c('EXISTS', turns) == 1 end
-return ordered
-end
-local function done(key, id, _, member)
+local function done(key, id, _, member, lane)
 c('XACK', key, group, id)
-if isOrdered() then leave(g, { member }) end
+if lane then leave(g, lane, member) end
 if key == replay then
 c('XDEL', key, id)
 replayed = true
@@ -2663,31 +3003,42 @@ return repeatedly and valid and otherLease == '' and not strange()
 end
 local act = {}
 act['ack'] = done
-local function back(key, id, due, attempts, member)
-if not isOrdered() or not backInTurn(g, key, id, due, attempts, member) then giveBack(key, id, due, attempts) end
+local function back(key, id, due, attempts, member, lane)
+if not lane or not backInTurn(g, key, id, due, attempts, member, lane) then giveBack(key, id, due, attempts) end
 given = true
 end
-act['retry'] = function(key, id, attempts, member, delay)
+act['retry'] = function(key, id, attempts, member, lane, delay)
 delay = tonumber(delay)
-back(key, id, delay > 0 and int(from(delay)) or 0, attempts, member)
+back(key, id, delay > 0 and int(from(delay)) or 0, attempts, member, lane)
 end
-act['release'] = function(key, id, attempts, member) back(key, id, 0, attempts - 1, member) end
-act['dead'] = function(key, id, attempts, member, name, message)
+act['release'] = function(key, id, attempts, member, lane) back(key, id, 0, attempts - 1, member, lane) end
+act['dead'] = function(key, id, attempts, member, lane, name, message)
 local entry = c('XRANGE', key, id, id)[1]
 local letter = { 'XADD', dead, '*', 'error', name, 'message', message, 'attempts', attempts, 'entry', member, 'died', int(now) }
 c(unpack(withFields(letter, entry and entry[2] or {})))
-done(key, id, attempts, member)
+done(key, id, attempts, member, lane)
 end
-local function settle(what, member, ...)
+local function settle(what, member, text, ...)
 local key, id = place(member)
+local lane = text and text ~= '' and laneOf(text)
 local attempts = owned(key, id)
 if not attempts then
-if attempts == nil and isOrdered() then leave(g, { member }) end
+if attempts == nil and lane then leave(g, lane, member) end
 return say(wasDone() and '1' or '0')
 end
-local ok, refusal = pcall(act[what], key, id, attempts, member, ...)
+local ok, refusal = pcall(act[what], key, id, attempts, member, lane, ...)
 say(ok and '1' or 'x')
 if not ok then reasons[#reasons + 1] = type(refusal) == 'table' and refusal.err or tostring(refusal) end
+end
+local function acknowledge(members, texts)
+if valid and otherLease == '' and string.sub(members[1], 1, 1) ~= 'r' and not strange() then
+c('XACK', stream, group, unpack(members))
+say(string.rep('1', #members))
+leaveAll(g, texts, members)
+if #acked == 0 then acked = members else for _, member in ipairs(members) do acked[#acked + 1] = member end end
+else
+for i, member in ipairs(members) do settle('ack', member, texts[i]) end
+end
 end
 local details = { retry = 1, release = 0, dead = 2 }
 while left() do
@@ -2698,16 +3049,9 @@ under(first, other)
 repeatedly = repeated == '1'
 elseif what == 'ack' or what == 'next' then
 local members = { take(tonumber(first)) }
-if valid and otherLease == '' and string.sub(members[1], 1, 1) ~= 'r' and not strange() then
-c('XACK', stream, group, unpack(members))
-say(string.rep('1', #members))
-if what == 'next' then leave(g, members) end
-if #acked == 0 then acked = members else for _, member in ipairs(members) do acked[#acked + 1] = member end end
+acknowledge(members, what == 'next' and linesOf(take(1), #members) or {})
 else
-for _, member in ipairs(members) do settle('ack', member) end
-end
-else
-settle(what, first, take(details[what]))
+settle(what, first, take(1 + details[what]))
 end
 end
 advance(g)

@@ -6,6 +6,7 @@
 import type { Settlement, SettleResult } from "../../core/driver.ts";
 import { QueueError } from "../../core/errors.ts";
 import { type Lease, type LeaseGroup, type LeasePart, partsOfLeases } from "./lease_groups.ts";
+import { LINE_END } from "./script.ts";
 import { classifyReply } from "./transport.ts";
 
 /** Arguments of the settle script, and the settlement that each character of its answer is for. */
@@ -21,28 +22,33 @@ export function settleArguments(settlements: readonly Settlement[]): SettleArgum
   const leases = settlements.map((settlement) => settlement.lease as Lease);
   for (const { group, other, unanswered, places } of partsOfLeases(leases)) {
     args.push("lease", group.name, other?.name ?? "", unanswered ? "1" : "0");
-    // Entries of the stream are acknowledged together, replayed ones each in its own stream.
-    const acks: Record<"plain" | "ordered" | "replayed", number[]> = { plain: [], ordered: [], replayed: [] };
+    // Acknowledged together are entries of the stream, and those with ordering keys by themselves, as are replayed ones.
+    const [plain, next, replayed, nextReplayed]: [number[], number[], number[], number[]] = [[], [], [], []];
+    const alone: number[][] = [];
     for (const place of places) {
-      const { member, ordered } = leases[place]!;
+      const { member, orderingKey } = leases[place]!;
       if (settlements[place]!.kind !== "ack") continue;
-      acks[member.startsWith("r") ? "replayed" : ordered ? "ordered" : "plain"].push(place);
+      if (orderingKey === undefined) (member.startsWith("r") ? replayed : plain).push(place);
+      else if (orderingKey.includes(LINE_END)) alone.push([place]);
+      else (member.startsWith("r") ? nextReplayed : next).push(place);
     }
-    for (const [kind, some] of Object.entries(acks)) {
+    for (const some of [plain, next, replayed, nextReplayed, ...alone]) {
       if (some.length === 0) continue;
-      args.push(kind === "ordered" ? "next" : "ack", String(some.length));
+      const ordered = leases[some[0]!]!.orderingKey !== undefined;
+      args.push(ordered ? "next" : "ack", String(some.length));
       for (const place of some) {
         args.push(leases[place]!.member);
         order.push(place);
       }
+      if (ordered) args.push(some.map((place) => leases[place]!.orderingKey).join(LINE_END));
     }
     for (const place of places) {
       const settlement = settlements[place]!;
-      const { member } = leases[place]!;
+      const { member, orderingKey = "" } = leases[place]!;
       if (settlement.kind === "ack") continue;
-      if (settlement.kind === "retry") args.push("retry", member, String(Math.ceil(settlement.delayMs)));
-      else if (settlement.kind === "release") args.push("release", member);
-      else args.push("dead", member, settlement.cause.name, settlement.cause.message);
+      args.push(settlement.kind, member, orderingKey);
+      if (settlement.kind === "retry") args.push(String(Math.ceil(settlement.delayMs)));
+      else if (settlement.kind === "dead") args.push(settlement.cause.name, settlement.cause.message);
       order.push(place);
     }
   }

@@ -1,5 +1,5 @@
 /**
- * What the streams engine needs of a connection: to run a script, and to wait until something may be new.
+ * The connection as the streams engine needs it: it runs scripts, and waits until something may be new.
  *
  * @module
  */
@@ -8,11 +8,11 @@ import type { ErrorCode } from "../../core/errors.ts";
 import type { GroupKeys } from "./keys.ts";
 import type { Script } from "./script.ts";
 
-/** What is known of a queue where a wait begins. */
+/** The state of a queue at the start of a wait. */
 export interface WaitState {
   /** The queue that is waited for. */
   readonly keys: GroupKeys;
-  /** What {@link StreamsTransport.version} answered before the queue was found empty. */
+  /** The result of {@link StreamsTransport.version} before the queue was found empty. */
   readonly version: unknown;
   /** The last entry of the stream when it was found empty. */
   readonly streamId: string;
@@ -40,6 +40,11 @@ export interface StreamsTransport {
   runOn?(place: number, script: Script, args: readonly string[], signal: AbortSignal): Promise<unknown>;
   /** Called before a queue is looked at, so that nothing that comes between the look and the wait is missed. */
   version?(keys: GroupKeys): unknown;
+  /**
+   * Whether it would be known if something had come since that version, and nothing has. Absent where a look costs no more
+   * than a wait.
+   */
+  unchanged?(keys: GroupKeys, version: unknown): boolean;
   /** Resolves when something may be new, when `ms` milliseconds have passed, or when the signal aborts; may resolve early. */
   wait(news: WaitState, ms: number, signal: AbortSignal): Promise<void>;
   /**

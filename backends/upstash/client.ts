@@ -43,7 +43,7 @@ export function restConnection(options: RestOptions): UpstashConnection {
 
 const GIVEN_UP = "no reply came before the call was given up";
 
-/** What a client that turns texts into numbers and objects makes of it is something else. Slack's timestamps look so. */
+/** Looks like Slack's timestamps: a client that turns texts into numbers and objects changes it. */
 const PROBE = "1700000000.123456";
 
 /**

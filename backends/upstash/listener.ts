@@ -59,6 +59,11 @@ export class Listener {
     return this.#news;
   }
 
+  /** Whether the subscription is there and has announced nothing since the mark. */
+  unchanged(mark: number): boolean {
+    return this.#live && mark === this.#news;
+  }
+
   /** Resolves when something was told since the mark, when it is time to look all the same, or when the signal aborts. */
   async wait(mark: number, ms: number, signal: AbortSignal): Promise<void> {
     this.#looks = 0;
@@ -110,7 +115,7 @@ export class Listener {
       if (kind === "subscribe") {
         liveAt = monotonic(this.#clock);
         this.#live = true;
-        // What came before the subscription was there was told to nobody.
+        // Messages before the subscription was there announced themselves to nobody.
         this.#wake();
       } else if (kind === "message") {
         this.#wake();

@@ -40,6 +40,8 @@
  *     (`/subscribe`) wakes the consumer as soon as one of this module's publishers sends; since others publish nothing to
  *     that channel, it looks every 45 s too. Without a subscription it looks after 250 ms, 500 ms and so on up to 40 s.
  *     A message that arrives while consumers are idle wakes every process that waits for its key: each looks once.
+ *     A look that emptied the queue is not followed by another at once, which would find nothing: the next comes when
+ *     a message is announced, and 250 ms later at the latest.
  *     A message costs a part of three commands: up to 1,000 travel in one. Whether Upstash counts what runs within an `EVAL`
  *     is not documented; the scripts run about two commands for each message, and about ten for each look.
  * 14. *Secrets*: the token travels in a header, and is taken out of every error. A token that is not accepted is a
@@ -98,7 +100,7 @@
  */
 import { PortableBackend } from "../../core/backend.ts";
 import type { FromEnvOptions } from "../../core/config/registry.ts";
-import { backendOptions } from "../../core/context.ts";
+import { backendOptions } from "../../core/backend_options.ts";
 import type { StreamsOptions } from "../streams/options.ts";
 import type { UpstashClient } from "./client.ts";
 import { createDriver } from "./driver.ts";

@@ -5,7 +5,7 @@
  */
 import { func, text, type Validator, type Validators } from "../../core/util/validate.ts";
 import { EnvReader, readQueueFields } from "../../core/config/env_reader.ts";
-import { BACKEND_CHECKS, type BackendOptions } from "../../core/context.ts";
+import { BACKEND_CHECKS, type BackendOptions } from "../../core/backend_options.ts";
 import { STREAMS_CHECKS, type StreamsOptions } from "../streams/options.ts";
 import type { UpstashClient } from "./client.ts";
 
@@ -16,8 +16,8 @@ export interface UpstashOptions extends BackendOptions, StreamsOptions {
   /** The database's REST token. Needed unless there is a `client`. */
   readonly token?: string | undefined;
   /**
-   * A client of `@upstash/redis` to send commands with. Whoever makes it keeps it. Give URL and token too and a consumer is
-   * woken by a subscription; without them it polls.
+   * A client of `@upstash/redis` to send commands with. The caller owns it. With URL and token beside it a consumer is woken by a
+   * subscription; without them it polls.
    */
   readonly client?: UpstashClient | undefined;
   /** Default: the platform's `fetch`. */
@@ -25,7 +25,7 @@ export interface UpstashOptions extends BackendOptions, StreamsOptions {
 }
 
 const client: Validator = (value) =>
-  func((value as Partial<UpstashClient> | null)?.eval) && { allowed: "a client of @upstash/redis" };
+  func((value as Partial<UpstashClient> | null)?.eval) && ["a client of @upstash/redis"];
 
 /** The checks of {@link UpstashOptions}. */
 export const UPSTASH_CHECKS: Validators<UpstashOptions> = {

@@ -21,7 +21,7 @@ export interface RestOptions {
   readonly timeoutMs: number;
 }
 
-/** What credentials that are not accepted are. The token is not shown. */
+/** Returns the error for credentials that are not accepted. It does not show the token. */
 export function refused(reason: string): ConfigError {
   return new ConfigError(
     `The token of Upstash is not accepted (${reason}): UPSTASH_REDIS_REST_TOKEN must be the one that belongs to UPSTASH_REDIS_REST_URL`,

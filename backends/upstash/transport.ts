@@ -55,6 +55,10 @@ export class UpstashTransport implements StreamsTransport {
     return this.#listener(keys).mark();
   }
 
+  unchanged(keys: GroupKeys, version: unknown): boolean {
+    return this.#listener(keys).unchanged(version as number);
+  }
+
   async wait({ keys, version }: WaitState, ms: number, signal: AbortSignal): Promise<void> {
     await this.#listener(keys).wait(version as number, ms, signal);
   }

@@ -64,7 +64,7 @@ for _, key in ipairs({ stream, replay }) do
   local last = is and is['last-delivered-id'] or '0-0'
   if key == stream and mayBeOrdered(last) then
     blocked, further, free = blockedAfter(stream, last, most)
-  elseif key == replay and is and c('EXISTS', lanes) == 1 then
+  elseif key == replay and is and c('EXISTS', turns, lanes) > 0 then
     blocked = blocked + blockedAfter(replay, last, most)
   end
   if key == stream then
@@ -79,5 +79,5 @@ end
 ready = ready + c('ZCOUNT', delayed, '-inf', int(now)) + c('ZCOUNT', again, '-inf', int(now)) + c('ZCARD', next)
 local waiting = c('ZCOUNT', delayed, '(' .. int(now), '+inf') + c('ZCOUNT', again, '(' .. int(now), '+inf')
 ready = ready - blocked
-blocked = blocked + c('ZCARD', lanes) - c('HLEN', turns)
+blocked = blocked + c('ZCARD', lanes)
 return { ready, flying, waiting, c('XLEN', dead), blocked, further or '', free, unpack(open or {}) }

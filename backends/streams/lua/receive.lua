@@ -5,18 +5,22 @@
 -- entry at a time and atomically, so that an entry never has two owners.
 --
 -- KEYS: stream, wake, delayed, expiring, leases, again, replay, settled, lanes, turns, next
--- ARGV: group, mine, registered, room, leaseMs, sweeping, channel, bytes, step, together
+-- ARGV: group, mine, registered, room, leaseMs, sweeping, channel, bytes, step, together, patient
 --   mine: the lease's name; registered: `1` if the server has it already; room: the most messages; sweeping: `1` to look
 --   for entries without a lease; bytes: the most, but for one message that is larger; step: how many to read at first;
---   together: the most messages of one ordering key
+--   together: the most messages of one ordering key; patient: `1` where the caller waits when it gets nothing, `2` where
+--   it wants to be told too that there is no more, `0` where it does not wait
 -- Returns: an array. The first item is the server's time, or -1 where the lease's name is spent. Then, where there is
---   anything, the deliveries: an entry with a body alone is two texts, id and body; one with the publisher's id is an array
---   of three, id, publisher's id, body; one with an ordering key is an array of five, id, body, ordering key, publisher's
---   id or nothing, and blocked; any other is an array of id, attempts, and all its fields and values. blocked: the
---   milliseconds behind others of the ordering key, or nothing; where there is any it follows the attempts, after a space.
---   The id of a replayed entry starts with `r`. Where there is nothing: the milliseconds until something becomes due (-1:
---   nothing will; -2: there is more to look at, at once), and the ids of the last entries of the stream and of the wake
---   stream
+--   anything, the deliveries: an entry with a body alone is two texts, id and body; those with an ordering key too that
+--   follow one another are an array of `k`, their ids with spaces between them, their ordering keys, a line for each, and
+--   their bodies; one with the publisher's id is an array of three, id, publisher's id, body; one with an ordering key and
+--   either that or blocked is an array of five, id, body, ordering key, publisher's id or nothing, and blocked or nothing;
+--   any other is an array of id, attempts, and all its fields and values. blocked: the milliseconds behind others of the
+--   ordering key; where there are any, and no five, they follow the attempts, after a space. The id of a replayed entry starts with `r`. Behind the deliveries, where there was
+--   no more and the caller wants to know: the milliseconds until something becomes due (-1: nothing will). Or -3, where they
+--   took all the room and the next message waits behind another of its ordering key. Where there is nothing: the
+--   milliseconds until something becomes due (-1: nothing will; -2: there is more to look at, at once), and the ids of the
+--   last entries of the stream and of the wake stream
 -- include: time
 -- include: full
 -- include: wake
@@ -60,7 +64,7 @@ local g = groupOf(group, lanes, turns, again, next)
 -- include: sweep
 if sweeping == '1' then sweep(g) end
 -- Whether the group has messages with ordering keys in hand.
-local ordered = c('EXISTS', lanes) == 1
+local ordered = c('EXISTS', turns, lanes) > 0
 
 -- include: given
 local function hasRoom() return room > 0 and spent < bytes end
@@ -70,28 +74,40 @@ local function drop(key, id)
 end
 -- include: together
 
--- Leases an entry that is pending. value: what `turns` says of it, where it has an ordering key and is up; free: when it
--- came up, where that is known.
-local function claim(key, tag, id, attempts, value, free)
+-- Whether an entry of an unknown lane was missed that may have been up.
+local lost = false
+local function goOn()
+  if lost then findDone(g) else advance(g) end
+  lost = false
+end
+
+-- Leases an entry that is pending. free: when it came up, where that is known.
+local function claim(key, tag, id, attempts, free)
   local entry = c('XCLAIM', key, group, mine, 0, id)[1]
   local fields = entry and entry[2]
-  local lane, over, after
-  if fields then
-    lane, over, after = detailsOf(fields)
-  else
+  if not fields then
     c('XACK', key, group, id) -- somebody trimmed the entry away
+    lost = lost or ordered
+    return
   end
-  if over then drop(key, id) end
-  if over or not fields then
-    if value then leave(g, { tag .. id }) end
-  elseif lane and not value and not enter(g, lane, tag .. id, memberOf(lane, tag, id, after)) then
+  local lane, over, after = detailsOf(fields)
+  local member = lane and memberOf(lane, tag, id, after)
+  if over then
+    drop(key, id)
+    if lane then leave(g, lane, tag .. id) end
+  elseif lane and not enter(g, lane, tag .. id, member) then
     c('XCLAIM', key, group, HOLD, 0, id, 'RETRYCOUNT', attempts - 1, 'JUSTID') -- a consumer of another kind had taken it
   else
     give(key, tag, entry, attempts, lane, blockedFor(free, id, attempts))
-    if lane and together > 1 then
-      join(lane, tag .. id, value and string.sub(value, 2) or memberOf(lane, tag, id, after), free)
-    end
+    if lane and together > 1 then join(lane, tag .. id, member, free) end
   end
+end
+-- The lane of an entry that is up.
+local function laneUp(key, tag, id)
+  local entry = c('XRANGE', key, id, id)[1]
+  local lane = entry and detailsOf(entry[2])
+  local value = lane and c('HGET', turns, lane)
+  return value and isNamed(value, tag .. id) and lane
 end
 
 local ended = c('ZRANGEBYSCORE', leases, '-inf', int(now), 'LIMIT', 0, ENDED)
@@ -106,9 +122,10 @@ for _, old in ipairs(ended) do
     for i = 1, #held do
       if not hasRoom() then break end
       local id, attempts = held[i][1], held[i][4]
-      if not ordered or c('HEXISTS', turns, tag .. id) == 0 then
+      local lane = ordered and laneUp(key, tag, id)
+      if not lane then
         claim(key, tag, id, attempts + 1)
-      elseif not backInTurn(g, key, id, 0, attempts, tag .. id) then
+      elseif not backInTurn(g, key, id, 0, attempts, tag .. id, lane) then
         giveBack(key, id, 0, attempts)
       end
     end
@@ -122,7 +139,7 @@ for _, old in ipairs(ended) do
     unfinished = true
   end
 end
-advance(g)
+goOn()
 
 -- include: taking
 if takeAgain(math.ceil(room / 2)) then
@@ -141,18 +158,24 @@ if opened then
 end
 if returned or expiryFreed or freed and not hasRoom() then wakeReaders(wake, channel) end
 
+endRun()
+local wait = unfinished and -2 or pause or cut and -2 or dropped and 0 or -1
 if n > 1 then
   c('ZADD', leases, int(from(leaseMs)), mine)
   if registered ~= '1' then keepLeases(leaseMs) end
-  return out
+  if behind then out[n + 1] = -3 end
+  if patient ~= '2' or wait ~= -1 or not hasRoom() then return out end
 end
-local wait = (cut or unfinished) and -2 or dropped and 0 or -1
-for _, key in ipairs(wait == -1 and { delayed, leases, again } or {}) do
+for _, key in ipairs((wait == -1 or wait == pause) and { delayed, leases, again } or {}) do
   local first = c('ZRANGE', key, 0, 0, 'WITHSCORES')[2]
   if first then
     local left = math.max(0, tonumber(first) - now)
     if wait < 0 or left < wait then wait = left end
   end
+end
+if n > 1 then
+  out[n + 1] = wait
+  return out
 end
 local function last(key)
   local entry = c('XREVRANGE', key, '+', '-', 'COUNT', 1)[1]

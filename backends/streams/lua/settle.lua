@@ -13,8 +13,8 @@
 -- ARGV: group, channel, keep, ...
 --   keep: settled entries that stay; then any of `lease NAME OTHER REPEATED` (what follows is under it; OTHER: a lease
 --   that its entries may have moved to, or nothing; REPEATED: `1` where the answer of a first run was lost),
---   `ack N id...`, `next N id...` (an acknowledgement of messages with ordering keys), `retry id MS`, `release id`,
---   `dead id NAME MESSAGE`
+--   `ack N id...`, `next N id... KEYS` (an acknowledgement of messages with ordering keys: a line for each),
+--   `retry id key MS`, `release id key`, `dead id key NAME MESSAGE`; key: the ordering key, or nothing
 -- Returns: a text of a `1`, a `0` or, where the server refused it, an `x` for each settlement, in the order of ARGV; where
 --   there is an `x`, an array of that text and a reason for each
 -- include: time
@@ -27,6 +27,7 @@
 -- include: fields
 -- include: turns
 -- include: arguments
+-- include: lines
 keep = tonumber(keep)
 makeRoom(leases)
 local said, reasons, acked, replayed, given = {}, {}, {}, false, false
@@ -46,15 +47,9 @@ local function strange()
   return strangers
 end
 local g = groupOf(group, lanes, turns, again, next)
--- Whether the group has messages with ordering keys in hand.
-local ordered
-local function isOrdered()
-  if ordered == nil then ordered = c('EXISTS', turns) == 1 end
-  return ordered
-end
-local function done(key, id, _, member)
+local function done(key, id, _, member, lane)
   c('XACK', key, group, id)
-  if isOrdered() then leave(g, { member }) end
+  if lane then leave(g, lane, member) end
   if key == replay then
     c('XDEL', key, id)
     replayed = true
@@ -69,32 +64,43 @@ end
 
 local act = {}
 act['ack'] = done
-local function back(key, id, due, attempts, member)
-  if not isOrdered() or not backInTurn(g, key, id, due, attempts, member) then giveBack(key, id, due, attempts) end
+local function back(key, id, due, attempts, member, lane)
+  if not lane or not backInTurn(g, key, id, due, attempts, member, lane) then giveBack(key, id, due, attempts) end
   given = true
 end
-act['retry'] = function(key, id, attempts, member, delay)
+act['retry'] = function(key, id, attempts, member, lane, delay)
   delay = tonumber(delay)
-  back(key, id, delay > 0 and int(from(delay)) or 0, attempts, member)
+  back(key, id, delay > 0 and int(from(delay)) or 0, attempts, member, lane)
 end
-act['release'] = function(key, id, attempts, member) back(key, id, 0, attempts - 1, member) end
-act['dead'] = function(key, id, attempts, member, name, message)
+act['release'] = function(key, id, attempts, member, lane) back(key, id, 0, attempts - 1, member, lane) end
+act['dead'] = function(key, id, attempts, member, lane, name, message)
   local entry = c('XRANGE', key, id, id)[1]
   local letter = { 'XADD', dead, '*', 'error', name, 'message', message, 'attempts', attempts, 'entry', member, 'died', int(now) }
   c(unpack(withFields(letter, entry and entry[2] or {})))
-  done(key, id, attempts, member)
+  done(key, id, attempts, member, lane)
 end
-local function settle(what, member, ...)
+local function settle(what, member, text, ...)
   local key, id = place(member)
+  local lane = text and text ~= '' and laneOf(text)
   local attempts = owned(key, id)
   if not attempts then
     -- What is not pending any more, whoever saw to it, must not hold its ordering key up.
-    if attempts == nil and isOrdered() then leave(g, { member }) end
+    if attempts == nil and lane then leave(g, lane, member) end
     return say(wasDone() and '1' or '0')
   end
-  local ok, refusal = pcall(act[what], key, id, attempts, member, ...)
+  local ok, refusal = pcall(act[what], key, id, attempts, member, lane, ...)
   say(ok and '1' or 'x')
   if not ok then reasons[#reasons + 1] = type(refusal) == 'table' and refusal.err or tostring(refusal) end
+end
+local function acknowledge(members, texts)
+  if valid and otherLease == '' and string.sub(members[1], 1, 1) ~= 'r' and not strange() then
+    c('XACK', stream, group, unpack(members))
+    say(string.rep('1', #members))
+    leaveAll(g, texts, members)
+    if #acked == 0 then acked = members else for _, member in ipairs(members) do acked[#acked + 1] = member end end
+  else
+    for i, member in ipairs(members) do settle('ack', member, texts[i]) end
+  end
 end
 
 local details = { retry = 1, release = 0, dead = 2 }
@@ -106,16 +112,9 @@ while left() do
     repeatedly = repeated == '1'
   elseif what == 'ack' or what == 'next' then
     local members = { take(tonumber(first)) }
-    if valid and otherLease == '' and string.sub(members[1], 1, 1) ~= 'r' and not strange() then
-      c('XACK', stream, group, unpack(members))
-      say(string.rep('1', #members))
-      if what == 'next' then leave(g, members) end
-      if #acked == 0 then acked = members else for _, member in ipairs(members) do acked[#acked + 1] = member end end
-    else
-      for _, member in ipairs(members) do settle('ack', member) end
-    end
+    acknowledge(members, what == 'next' and linesOf(take(1), #members) or {})
   else
-    settle(what, first, take(details[what]))
+    settle(what, first, take(1 + details[what]))
   end
 end
 advance(g)

@@ -4,12 +4,10 @@
 -- and the lanes of messages that nothing holds up. In one script, a lane is named once.
 -- mayBeOrdered(id): whether it is worth a look: the group has such messages in hand, or there are some at either end.
 -- include: lanes
--- include: enter
-local g = groupOf(group, lanes, turns)
 local AT_EITHER_END = 20
 local seen = {}
 local function mayBeOrdered(id)
-  if c('EXISTS', lanes) == 1 then return true end
+  if c('EXISTS', turns, lanes) > 0 then return true end
   for _, command in ipairs({ { 'XRANGE', stream, '(' .. id, '+' }, { 'XREVRANGE', stream, '+', '(' .. id } }) do
     local first, key, from, to = unpack(command)
     for _, entry in ipairs(c(first, key, from, to, 'COUNT', AT_EITHER_END)) do
@@ -26,7 +24,7 @@ local function blockedAfter(key, id, most)
       local lane, over = ordering(entry[2])
       id = entry[1]
       if lane and not over then
-        if seen[lane] or isBusy(g, lane) then blocked = blocked + 1 else free[#free + 1] = lane end
+        if seen[lane] or c('HEXISTS', turns, lane) == 1 then blocked = blocked + 1 else free[#free + 1] = lane end
         seen[lane] = true
       end
     end

@@ -1,8 +1,14 @@
 -- What a receive has given so far. give(key, tag, entry, attempts, lane, blocked): adds a delivery to the answer.
+-- giveOrdered(id, body, text): a first delivery that has an ordering key of one line and nothing else. endRun(): no more
+-- follow at once.
 -- detailsOf(fields): what `ordering` says, of an entry that may have an ordering key or a time to live.
 -- blockedFor(free, id, attempts): milliseconds that a message waited behind others, which were done at that time.
 -- include: lanes
 local out, n, dropped, given, spent = { now }, 1, false, 0, 0
+-- The item that ordered deliveries are added to, for as long as no other comes between; how many they are, their ids and
+-- ordering keys.
+local run, runs, runIds, runKeys = nil, 0, nil, nil
+local function isLine(text) return not string.find(text, '\n', 1, true) end
 local function detailsOf(fields)
   local count = #fields
   if count == 2 or count == 4 and fields[3] == 'id' then return end
@@ -10,21 +16,32 @@ local function detailsOf(fields)
   if last and fields[1] == 'data' and (count == 4 or count == 6 and fields[3] == 'id') then return laneOf(fields[count]) end
   return ordering(fields)
 end
--- Of an entry that is known to have an ordering key: whether its time to live is over.
-local function isOver(fields)
-  if #fields == 4 or #fields == 6 and fields[3] == 'id' then return false end
-  local _, over = ordering(fields)
-  return over
-end
 local function blockedFor(free, id, attempts)
   local visible = free and attempts == 1 and tonumber(string.match(id, '^%d+'))
   -- An id may come from any publisher, and be no time.
   return visible and visible <= free and visible > free - 31536000000 and int(free - visible) or nil
 end
+local function giveOrdered(id, body, text)
+  room, given, spent = room - 1, given + 1, spent + #body
+  if not run then
+    run, runs, runIds, runKeys, n = { 'k', '', '' }, 0, {}, {}, n + 1
+    out[n] = run
+  end
+  runs = runs + 1
+  run[runs + 3], runIds[runs], runKeys[runs] = body, id, text
+end
+local function endRun()
+  if run then run[2], run[3] = table.concat(runIds, ' '), table.concat(runKeys, '\n') end
+  run = nil
+end
 local function give(key, tag, entry, attempts, lane, blocked)
   local id, fields = entry[1], entry[2]
   local count = #fields
+  if lane and attempts == 1 and not blocked and tag == '' and count == 4 and fields[1] == 'data' and isLine(fields[4]) then
+    return giveOrdered(id, fields[2], fields[4])
+  end
   room, given = room - 1, given + 1
+  endRun()
   if attempts == 1 and tag == '' and fields[1] == 'data' then
     if count == 2 then
       spent = spent + #fields[2]

@@ -10,7 +10,7 @@ local function orderedGroups(groups)
   local found = {}
   for _, is in ipairs(groups) do
     local prefix = string.sub(expiring, 1, -#'expiring' - 1) .. 'group:' .. is.name .. ':'
-    if is.pending > 0 and redis.pcall('EXISTS', prefix .. 'lanes') == 1 then
+    if is.pending > 0 and redis.pcall('EXISTS', prefix .. 'turns') == 1 then
       found[#found + 1] = groupOf(is.name, prefix .. 'lanes', prefix .. 'turns', prefix .. 'again', prefix .. 'next')
     end
   end
@@ -24,8 +24,9 @@ local function goneFrom(ordered, id)
   for _, g in ipairs(ordered) do
     local row = c('XPENDING', stream, g.name, id, id, 1)[1]
     if not row or row[2] == HOLD then
-      if c('HEXISTS', g.turns, id) == 1 then
-        leave(g, { id })
+      local value = c('HGET', g.turns, lane)
+      if value and isNamed(value, id) then
+        leave(g, lane, id)
       else
         each('ZREM', g.lanes, c('ZRANGEBYLEX', g.lanes, '[' .. member, '(' .. member .. 'A', 'LIMIT', 0, 1))
       end

@@ -1,36 +1,38 @@
--- Ordering keys, as a group sees them. The sorted set `lanes` has every message with an ordering key that the group has
--- read and nobody has settled: its members, all of score 0, sort by ordering key and then by place. Of each key those
--- that are up are in the hash `turns` as well: leased, given back in `again`, or in `next`. The others wait, held by HOLD.
--- Where a key has messages, one at least is up: so a new message finds out by a look into `lanes` alone that it has to
--- wait.
+-- Ordering keys, as a group sees them. A lane is an ordering key in the form that the server's keys hold. The hash `turns`
+-- has the lanes whose messages the group has read and nobody has settled, and says which of those are up: leased, given
+-- back in `again`, or in `next`. The others wait, held by HOLD, in the sorted set `lanes`: its members, all of score 0,
+-- sort by lane and then by place. Where a lane has messages, one at least is up.
 --
--- The sorted set `next` has those that came up and were never delivered, by the time at which they did: nothing about
--- them depends on the clock. A member of `lanes` is the lane, the place, and for a message that was given back and waits `@`
--- and the time of its retry. A value in `turns` is `|` or, for one that was leased together with others, `+`, and its
--- member of `lanes`.
+-- A value in `turns` is the name of the one message that is up, where none waits: that is the case of most. Else there are
+-- two marks in front: `+` where messages may have been leased together, or `|`; and `>` where others may wait, or `.`; then
+-- the names of those that are up, with spaces between them. A name is an entry's id, with an `r` in front of that of a
+-- replayed one. A member of `lanes` is the lane with its length in front, as a byte; the place; and for a message that was
+-- given back `@` and the time of its retry. The sorted set `next` has the names of those that came up and were never
+-- delivered, by the time at which they did: nothing about them depends on the clock.
 --
 -- ordering(fields): of an entry that has more than a body and an id: the lane, whether its time to live is over, and where
--- the stream ended when it was replayed. memberOf(lane, tag, id, after), laneIn(member), partsOf(member, lane),
--- rangeOf(lane).
--- leave(g, names): takes what is done out of what is up. advance(g): where nobody is up any more, the next is; returns 0
--- where nothing came up.
--- freed: whether anybody is up who was not before.
+-- the stream ended when it was replayed. memberOf(lane, tag, id, after), partsOf(member, lane), rangeOf(lane).
+-- namesOf(value): of a value of `turns`. isNamed(value, name): whether it has that name. waiting(value): the value where
+-- others wait. leave(g, lane, name): notes that a message is done. leaveAll(g, texts, names): the same of many, by their
+-- ordering keys. advance(g): takes all of those out of what is up; where nobody is up any more, the next is; returns how
+-- many came up.
+-- freed: whether readers have something to come for: a message is up that was not, or a lane is idle for which they waited.
 -- include: time
 -- include: ids
 -- include: parts
--- A longer ordering key is represented by its digest: what begins alike is slow to compare.
-local LONGEST = 20
+-- A lane is the ordering key itself. A longer one is represented by its digest, which is made longer than any other lane.
+local LONGEST = 60
 local freed = false
 local function laneOf(text)
-  return #text <= LONGEST and 'k' .. #text .. ':' .. text or 's' .. redis.sha1hex(text)
+  return #text <= LONGEST and text or redis.sha1hex(text) .. string.rep('#', LONGEST - 39)
 end
 local function ordering(fields)
   local lane, over, after
   for i = 1, #fields, 2 do
     local name = fields[i]
     if name == 'orderingKey' then
-      local text = fields[i + 1]
-      if not lane and text ~= '' then lane = laneOf(text) end
+      -- Of two fields of one name the first counts.
+      if lane == nil then lane = fields[i + 1] ~= '' and laneOf(fields[i + 1]) end
     elseif name == 'expires' then
       if over == nil then over = (tonumber(fields[i + 1]) or math.huge) <= now end
     elseif name == 'after' then
@@ -52,86 +54,121 @@ local function idAt(text, from)
   return string.sub(text, from + 1, dash) .. string.sub(text, dash + 2, last), last
 end
 -- A replayed message has its place behind the entry that was the stream's last.
+local function replayedPlace(id, after) return placeOf(after or '0-0') .. 'r' .. placeOf(id) end
+local function prefixOf(lane) return string.char(#lane) .. lane end
 local function memberOf(lane, tag, id, after)
-  if tag == '' then return lane .. placeOf(id) end
-  return lane .. placeOf(after or '0-0') .. 'r' .. placeOf(id)
+  if tag == '' then return prefixOf(lane) .. placeOf(id) end
+  return prefixOf(lane) .. replayedPlace(id, after)
 end
--- A replayed message that waits until its group has read as far as the stream went at that time.
-local function gateOf(lane, id, after) return memberOf('g', 'r', id, after) .. lane end
-local DIGEST, REPLAYED = string.byte('sr', 1, 2)
-local function laneIn(member)
-  if string.byte(member, 1) == DIGEST then return string.sub(member, 1, 41) end
-  local colon = string.find(member, ':', 1, true)
-  return string.sub(member, 1, colon + tonumber(string.sub(member, 2, colon - 1)))
-end
--- Returns the name of a member of a lane, its id with an `r` in front of that of a replayed one; the member without its
--- time; and the time.
+-- A replayed message that waits until its group has read as far as the stream went at that time. No lane is as long as
+-- the number of this letter.
+local function gateOf(lane, id, after) return 'g' .. replayedPlace(id, after) .. lane end
+local REPLAYED = string.byte('r')
+-- Returns the name of a member of a lane, and the time of its retry.
 local function partsOf(member, lane)
-  local name, last = idAt(member, #lane + 1)
+  local name, last = idAt(member, #lane + 2)
   if string.byte(member, last + 1) == REPLAYED then
     name, last = idAt(member, last + 2)
     name = 'r' .. name
   end
-  if last == #member then return name, member end
-  return name, string.sub(member, 1, last), string.sub(member, last + 2)
+  return name, last < #member and string.sub(member, last + 2) or nil
 end
-local function rangeOf(lane) return '[' .. lane, '(' .. lane .. 'Z' end
+local function rangeOf(lane)
+  local prefix = prefixOf(lane)
+  return '[' .. prefix, '(' .. prefix .. 'Z'
+end
 
+-- gone: names that are done, by lane. idle: lanes that have nobody any more.
 local function groupOf(name, lanes, turns, again, next)
-  return { name = name, lanes = lanes, turns = turns, again = again, next = next, touched = {} }
+  return { name = name, lanes = lanes, turns = turns, again = again, next = next, gone = {}, idle = {} }
 end
-local function leave(g, names)
-  local up, gone = {}, {}
-  for from = 1, #names, PART do
-    local some = { unpack(names, from, math.min(from + PART - 1, #names)) }
-    for i, value in ipairs(c('HMGET', g.turns, unpack(some))) do
-      if value then
-        local member = string.sub(value, 2)
-        local lane = laneIn(member)
-        up[#up + 1], gone[#gone + 1] = some[i], member
-        g.touched[lane] = g.touched[lane] or string.sub(value, 1, 1) == '+'
+local ALONE, TOGETHER, WAITING = string.byte('|+>', 1, 3)
+-- A field of `turns` that is there while a reader waits for a lane to become idle, before the group looks further: longer
+-- than any lane.
+local LOOK = string.rep('look', 16)
+local function namesOf(value)
+  local mark = string.byte(value)
+  return (mark == ALONE or mark == TOGETHER) and string.sub(value, 3) or value
+end
+local function isNamed(value, name)
+  return value == name or string.find(' ' .. namesOf(value) .. ' ', ' ' .. name .. ' ', 1, true) ~= nil
+end
+local function waiting(value)
+  if string.byte(value, 2) == WAITING then return value end
+  return (string.byte(value) == TOGETHER and '+>' or '|>') .. namesOf(value)
+end
+local function leave(g, lane, name)
+  local gone = g.gone[lane]
+  g.gone[lane] = gone and gone .. ' ' .. name or name
+end
+local function leaveAll(g, texts, names)
+  local idle, n = g.idle, #g.idle
+  for from = 1, #texts, PART do
+    local some = { unpack(texts, from, math.min(from + PART - 1, #texts)) }
+    for i = 1, #some do
+      if #some[i] > LONGEST then some[i] = laneOf(some[i]) end
+    end
+    local values = c('HMGET', g.turns, unpack(some))
+    for i = 1, #values do
+      if values[i] == names[from + i - 1] then
+        n = n + 1
+        idle[n] = some[i]
+      elseif values[i] then
+        leave(g, some[i], names[from + i - 1])
       end
     end
   end
-  each('HDEL', g.turns, up)
-  each('ZREM', g.lanes, gone)
 end
--- Whether some of a turn are up yet. They stand among the first of their lane.
-local function isUp(g, lane)
-  local min, max = rangeOf(lane)
-  local names = {}
-  for _, member in ipairs(c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, PART)) do
-    names[#names + 1] = partsOf(member, lane)
+local function without(names, gone)
+  if names == gone then return '' end
+  local rest = {}
+  gone = ' ' .. gone .. ' '
+  for name in string.gmatch(names, '%S+') do
+    if not string.find(gone, ' ' .. name .. ' ', 1, true) then rest[#rest + 1] = name end
   end
-  for _, value in ipairs(#names > 0 and c('HMGET', g.turns, unpack(names)) or {}) do
-    if value then return true end
-  end
-  return false
+  return table.concat(rest, ' ')
+end
+local function sortableName(name)
+  return string.byte(name) == REPLAYED and 'r' .. sortable(string.sub(name, 2)) or sortable(name)
 end
 local function advance(g)
-  local up, fresh, due, nowText = {}, {}, {}, int(now)
-  for lane, together in pairs(g.touched) do
+  local some, idle, turns, up, due, fresh = {}, g.idle, {}, {}, {}, {}
+  local function comesUp(lane)
     local min, max = rangeOf(lane)
-    local first = c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, 1)[1]
-    if first and not (together and isUp(g, lane)) then
-      local name, member, at = partsOf(first, lane)
-      if at then
-        c('ZREM', g.lanes, first)
-        c('ZADD', g.lanes, 0, member)
-        due[#due + 1] = at
-        due[#due + 1] = string.byte(name, 1) == REPLAYED and 'r' .. sortable(string.sub(name, 2)) or sortable(name)
-      else
-        fresh[#fresh + 1] = nowText
-        fresh[#fresh + 1] = name
-      end
-      up[#up + 1] = name
-      up[#up + 1] = '|' .. member
-      freed = true
+    local first, second = unpack(c('ZRANGEBYLEX', g.lanes, min, max, 'LIMIT', 0, 2))
+    if not first then return end
+    local name, at = partsOf(first, lane)
+    local list = at and due or fresh
+    list[#list + 1] = at or int(now)
+    list[#list + 1] = at and sortableName(name) or name
+    up[#up + 1] = first
+    return second and '|>' .. name or name
+  end
+  local function go(lane, value)
+    local names = namesOf(value)
+    local rest = without(names, g.gone[lane])
+    if rest == names then return end
+    local left = rest ~= '' and string.sub(value, 1, 2) .. rest or string.byte(value, 2) == WAITING and comesUp(lane)
+    if left then
+      turns[#turns + 1] = lane
+      turns[#turns + 1] = left
+    else
+      idle[#idle + 1] = lane
     end
   end
-  g.touched = {}
-  each('HSET', g.turns, up)
+  for lane in pairs(g.gone) do some[#some + 1] = lane end
+  for from = 1, #some, PART do
+    local values = c('HMGET', g.turns, unpack(some, from, math.min(from + PART - 1, #some)))
+    for i = 1, #values do
+      if values[i] then go(some[from + i - 1], values[i]) end
+    end
+  end
+  g.gone, g.idle = {}, {}
+  each('HDEL', g.turns, idle)
+  each('HSET', g.turns, turns)
+  each('ZREM', g.lanes, up)
   each('ZADD', g.again, due)
   each('ZADD', g.next, fresh)
+  freed = freed or #up > 0 or #idle > 0 and c('HDEL', g.turns, LOOK) == 1
   return #up
 end

@@ -2,41 +2,80 @@
 -- back uncounted. What has to wait behind another of its ordering key is passed. cut: whether there may be more to pass.
 --
 -- A replayed message with an ordering key has its place behind what the stream held at that time: until the group has read
--- so far, it waits at a gate, a member of `lanes` of its own kind, `g`, place, lane. opened: whether one came up.
-local returned, opened, cut, passed, passedBytes = false, false, false, 0, 0
--- Lanes that this call knows to have messages.
-local known = {}
+-- so far, it waits at a gate, a member of `lanes` of its own kind, `g`, place, lane. opened: whether one came up. behind:
+-- whether what was given took all the room, and the next message waits behind another.
+local behind = false
+local returned, opened, cut, passed, passedBytes, pause = false, false, false, 0, 0, nil
+-- Entries that are read at once while it is not known whether more can be given, and where the first are likely to wait.
+local FEW, FEWEST = 32, 8
+-- Lanes that are enough, and milliseconds until the group looks ahead in spite of them.
+local ENOUGH, LOOK_MS = 16, 100
+-- The most lanes of which a call asks for all, rather than for those that it meets.
+local ALL = 64
+-- Whether all lanes that were seen are of one line.
+local oneLine = true
+-- What `turns` says of lanes, as far as this call knows: false for one without messages; and what has changed: a lane and
+-- its value by turns, of which the last counts.
+local known, knowsAll, lanesAtFirst, changed, changes = {}, nil, 0, {}, 0
+local function setTurn(lane, value)
+  known[lane] = value
+  changed[changes + 1], changed[changes + 2] = lane, value
+  changes = changes + 2
+end
+local function learn(wanted)
+  if knowsAll == nil then
+    knowsAll = lanesAtFirst <= ALL
+    local all = knowsAll and lanesAtFirst > 0 and c('HGETALL', turns) or {}
+    for i = 1, #all, 2 do known[all[i]] = all[i + 1] end
+  end
+  if knowsAll then return end
+  for from = 1, #wanted, PART do
+    local values = c('HMGET', turns, unpack(wanted, from, math.min(from + PART - 1, #wanted)))
+    for i = 1, #values do known[wanted[from + i - 1]] = values[i] end
+  end
+end
+-- A small hash is a list to the server, which it goes through from the front, until it has held a long name: no lane has
+-- this one.
+local MANY, LONG = 32, string.rep('.', 100)
+local isTable = false
+local function saveTurns()
+  if changes > MANY and not isTable then
+    isTable = true
+    c('HSET', turns, LONG, '')
+    each('HSET', turns, changed)
+    c('HDEL', turns, LONG)
+  else
+    each('HSET', turns, changed)
+  end
+  changed, changes = {}, 0
+end
 local function hold(key, ids)
   if #ids == 0 then return end
   local claim = { 'XCLAIM', key, group, HOLD, 0, unpack(ids) }
   for _, word in ipairs({ 'RETRYCOUNT', 0, 'JUSTID' }) do claim[#claim + 1] = word end
   c(unpack(claim))
 end
-local function isTaken(lane)
-  local taken = known[lane] or ordered and isBusy(g, lane)
-  known[lane] = true
-  return taken
-end
 local function openGates(max)
-  local found, up, fresh, members = c('ZRANGEBYLEX', lanes, '[g', max), {}, {}, {}
+  local found, fresh, members = c('ZRANGEBYLEX', lanes, '[g', max), {}, {}
   each('ZREM', lanes, found)
-  for i, gate in ipairs(found) do
+  for _, gate in ipairs(found) do
     local _, behind = idAt(gate, 2)
     local id, last = idAt(gate, behind + 2)
     local lane = string.sub(gate, last + 1)
-    local member = lane .. string.sub(gate, 2, last)
+    if known[lane] == nil then learn({ lane }) end
     inTurn[lane] = nil
-    if not isTaken(lane) then
-      up[#up + 1] = 'r' .. id
-      up[#up + 1] = '|' .. member
+    if known[lane] then
+      setTurn(lane, waiting(known[lane]))
+      members[#members + 1] = 0
+      members[#members + 1] = prefixOf(lane) .. string.sub(gate, 2, last)
+    else
+      setTurn(lane, 'r' .. id)
       fresh[#fresh + 1] = int(now)
       fresh[#fresh + 1] = 'r' .. id
       opened = true
     end
-    members[2 * i - 1], members[2 * i] = 0, member
   end
   each('ZADD', lanes, members)
-  each('HSET', turns, up)
   each('ZADD', next, fresh)
 end
 local function firstGate()
@@ -46,8 +85,22 @@ local function firstGate()
   return string.sub(gate, 2, last)
 end
 
+-- Whether the caller is to wait before the group looks further: nothing was given, and what was read waits. One look of a
+-- call goes as far as it may.
+local looks = false
+local function putOff()
+  if looks or patient == '0' then return false end
+  local since = tonumber(c('HGET', turns, LOOK) or nil)
+  local left = LOOK_MS - math.max(0, now - (since or now))
+  looks = left <= 0
+  if looks or not since then c('HSET', turns, LOOK, int(now)) end
+  pause = not looks and left or nil
+  return not looks
+end
+
 local function read(key, tag)
-  local count = math.min(room, step)
+  if ordered then lanesAtFirst = c('HLEN', turns) end
+  local count = math.min(room, step, tag == '' and lanesAtFirst >= ENOUGH and FEWEST or FEW)
   local gate = tag == '' and streams[2] and firstGate()
   while hasRoom() and passed < PASSED and passedBytes < bytes do
     local new = redis.pcall('XREADGROUP', 'GROUP', group, mine, 'COUNT', count, 'STREAMS', key, '>')
@@ -59,10 +112,39 @@ local function read(key, tag)
       new = c('XREADGROUP', 'GROUP', group, mine, 'COUNT', count, 'STREAMS', key, '>')
     end
     local entries = new and new[1][2] or {}
-    local held, up, members, before = {}, {}, {}, given
-    for _, entry in ipairs(entries) do
-      local id, lane, over, after = entry[1], detailsOf(entry[2])
-      if over then
+    local held, members, before = {}, {}, given
+    local lanesOf, details, wanted, unknown = {}, {}, {}, 0
+    local known = known
+    for i = 1, #entries do
+      local fields, lane, over, after = entries[i][2], nil, nil, nil
+      local count = #fields
+      if count == 4 and fields[3] == 'orderingKey' and fields[1] == 'data' and fields[4] ~= '' and #fields[4] <= LONGEST then
+        lane = fields[4]
+      elseif count > 2 then
+        lane, over, after = detailsOf(fields)
+        if lane or over then details[i] = { over, after } end
+      end
+      lanesOf[i] = lane or false
+      if lane and known[lane] == nil then
+        known[lane] = false
+        unknown = unknown + 1
+        wanted[unknown] = lane
+      end
+    end
+    if unknown > 0 then oneLine = oneLine and isLine(table.concat(wanted)) end
+    if ordered then learn(wanted) end
+    local simple = oneLine and together == 1 and tag == '' and not gate
+    for i = 1, #entries do
+      local entry, lane, over, after = entries[i], lanesOf[i], nil, nil
+      local id = entry[1]
+      if details[i] then over, after = unpack(details[i], 1, 2) end
+      if simple and lane and not known[lane] and not details[i] and room > 0 and spent < bytes then
+        -- The most frequent case by far, without further calls.
+        known[lane] = id
+        changed[changes + 1], changed[changes + 2] = lane, id
+        changes = changes + 2
+        giveOrdered(id, entry[2][2], lane)
+      elseif over then
         drop(key, id)
       elseif not lane then
         if hasRoom() then
@@ -80,22 +162,26 @@ local function read(key, tag)
           openGates('(g' .. placeOf(id))
           gate = firstGate()
         end
-        local member, turn = memberOf(lane, tag, id), inTurn[lane]
-        members[#members + 1] = 0
-        members[#members + 1] = member
+        local value, turn = known[lane], together > 1 and inTurn[lane]
         local joins = turn and turn < together and hasRoom()
-        if not joins and isTaken(lane) then
+        if value and not joins then
           inTurn[lane] = nil
           held[#held + 1] = id
+          members[#members + 1] = 0
+          members[#members + 1] = memberOf(lane, tag, id)
+          if string.byte(value, 2) ~= WAITING then setTurn(lane, waiting(value)) end
           passedBytes = passedBytes + #entry[2][2]
         else
-          up[#up + 1] = id
-          if hasRoom() then
-            up[#up + 1] = (together > 1 and '+' or '|') .. member
+          setTurn(lane, value and value .. ' ' .. id or together > 1 and '+.' .. id or id)
+          local fields = entry[2]
+          if room > 0 and spent < bytes then
             if together > 1 then inTurn[lane] = (turn or 0) + 1 end
-            give(key, tag, entry, 1, lane)
+            if oneLine and fields[4] == lane and #fields == 4 and fields[1] == 'data' then
+              giveOrdered(id, fields[2], fields[4])
+            else
+              give(key, tag, entry, 1, lane)
+            end
           else
-            up[#up + 1] = '|' .. member
             giveBack(key, id, 0, 0)
             returned = true
           end
@@ -104,16 +190,25 @@ local function read(key, tag)
     end
     hold(key, held)
     each('ZADD', lanes, members)
-    each('HSET', turns, up)
+    saveTurns()
     passed = passed + #held
     if #entries < count then
       if gate then openGates('(h') end
+      saveTurns()
       return
     end
+    if #held > 0 and c('HLEN', turns) >= ENOUGH and (given > 0 or putOff()) then break end
     if given == before then
       count = math.max(count, math.min(PASSED_AT_ONCE, count * 2))
+    elseif unknown > 0 then
+      count = math.min(room, 2 * FEW)
     else
       count = room
+    end
+    if room == 0 and lanesOf[#entries] and patient ~= '0' and c('HLEN', turns) >= ENOUGH then
+      local after = c('XRANGE', key, '(' .. entries[#entries][1], '+', 'COUNT', 1)[1]
+      local lane = after and detailsOf(after[2])
+      behind = lane and known[lane] and true or false
     end
     local seen, size = given + passed, math.max(1, spent + passedBytes)
     if seen > 0 then count = math.max(1, math.min(count, math.floor((bytes - spent) * seen / size))) end

@@ -1,6 +1,8 @@
+-- findDone(g): looks at some of the messages with ordering keys that are up: one that is not pending any more must not
+-- hold its key up.
+--
 -- sweep(g): finds what has no lease: entries that a consumer of another kind took and never settled, what was given back
--- or waits where the lists of it are gone, and what was leased where the list of leases is gone. Of the messages with
--- ordering keys that are up, some are looked at each time: one that is not pending any more must not hold its key up.
+-- or waits where the lists of it are gone, and what was leased where the list of leases is gone; and what findDone finds.
 -- include: hold
 -- include: turns
 -- include: enter
@@ -18,22 +20,24 @@ local function findHeld(g, s)
         local lane, _, after = ordering(entry and entry[2] or {})
         local name = s[2] .. id
         local gated = lane and s[2] == 'r' and c('ZSCORE', g.lanes, gateOf(lane, id, after))
-        local up = not lane or c('HEXISTS', g.turns, name) == 1
-        if not gated and (up or enter(g, lane, name, memberOf(lane, s[2], id, after))) then c('ZADD', g.again, 0, member) end
+        if not gated and (not lane or enter(g, lane, name, memberOf(lane, s[2], id, after))) then
+          c('ZADD', g.again, 0, member)
+        end
       end
       from = '(' .. id
     end
   until #rows < 1000
 end
 local function findDone(g)
-  local names = c('HLEN', g.turns) > LOOKED_AT and c('HRANDFIELD', g.turns, LOOKED_AT) or c('HKEYS', g.turns)
-  local gone = {}
-  for _, name in ipairs(names) do
-    local replayed = string.sub(name, 1, 1) == 'r'
-    local id = replayed and string.sub(name, 2) or name
-    if not redis.pcall('XPENDING', replayed and replay or stream, group, id, id, 1)[1] then gone[#gone + 1] = name end
+  local many = c('HLEN', g.turns) > LOOKED_AT
+  local found = many and c('HRANDFIELD', g.turns, LOOKED_AT, 'WITHVALUES') or c('HGETALL', g.turns)
+  for i = 1, #found, 2 do
+    for name in string.gmatch(found[i] == LOOK and '' or namesOf(found[i + 1]), '%S+') do
+      local replayed = string.byte(name) == REPLAYED
+      local id = replayed and string.sub(name, 2) or name
+      if not redis.pcall('XPENDING', replayed and replay or stream, group, id, id, 1)[1] then leave(g, found[i], name) end
+    end
   end
-  leave(g, gone)
   advance(g)
 end
 
@@ -56,8 +60,7 @@ local function sweep(g)
       end
     end
   end
-  local waiting = c('ZCARD', g.lanes) - c('HLEN', g.turns)
-  if held > c('ZCARD', again) + c('ZCARD', g.next) + waiting then
+  if held > c('ZCARD', again) + c('ZCARD', g.next) + c('ZCARD', g.lanes) then
     for _, s in ipairs(streams) do findHeld(g, s) end
   end
   findDone(g)

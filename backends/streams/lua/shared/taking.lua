@@ -11,63 +11,60 @@ local function strange()
   end
   return strangers
 end
-local function takeHeld(name, value, free)
+local function takeHeld(name, free)
   local key, tag, id = stream, '', name
   if string.sub(name, 1, 1) == 'r' then key, tag, id = replay, 'r', string.sub(name, 2) end
   local held = redis.pcall('XPENDING', key, group, id, id, 1)[1]
   if held and held[2] == HOLD then
-    claim(key, tag, id, held[4] + 1, value, free)
-  elseif value then
-    leave(g, { name }) -- a consumer of another kind has it, or has settled it
+    claim(key, tag, id, held[4] + 1, free)
+  elseif ordered then
+    -- A consumer of another kind has it, or has settled it.
+    local entry = c('XRANGE', key, id, id)[1]
+    local lane = entry and ordering(entry[2])
+    if lane then leave(g, lane, name) elseif not entry then lost = true end
   end
 end
 local function takeAgain(most)
   if not hasRoom() or most == 0 then return false end
   local members = c('ZRANGEBYSCORE', again, '-inf', int(now), 'LIMIT', 0, most)
-  local names, values = {}, {}
-  for i, member in ipairs(members) do
-    local replayed = string.sub(member, 1, 1) == 'r'
-    names[i] = replayed and 'r' .. plain(string.sub(member, 2)) or plain(member)
-  end
-  if ordered and #names > 0 then values = c('HMGET', turns, unpack(names)) end
-  for i, member in ipairs(members) do
+  for _, member in ipairs(members) do
     if not hasRoom() then break end
     c('ZREM', again, member)
-    takeHeld(names[i], values[i])
+    takeHeld(string.sub(member, 1, 1) == 'r' and 'r' .. plain(string.sub(member, 2)) or plain(member))
   end
-  advance(g)
+  goOn()
   return #members == most
 end
 
 -- Leases entries of the stream that were never delivered: of all in one command, since nobody else can have them.
 local function takeFresh(ids, free)
-  local values = together > 1 and c('HMGET', turns, unpack(ids))
-  local claim, found = { 'XCLAIM', stream, group, mine, 0, unpack(ids) }, {}
-  claim[#claim + 1] = 'RETRYCOUNT'
-  claim[#claim + 1] = 1
-  local entries = c(unpack(claim))
+  local claimed, found = { 'XCLAIM', stream, group, mine, 0, unpack(ids) }, {}
+  claimed[#claimed + 1] = 'RETRYCOUNT'
+  claimed[#claimed + 1] = 1
+  local entries = c(unpack(claimed))
   for i = 1, #entries do
     local id, fields = entries[i] and entries[i][1], entries[i] and entries[i][2]
-    if fields and isOver(fields) then
-      found[id] = 'over'
+    local lane, over
+    if fields then
+      lane, over = detailsOf(fields)
+      found[id] = true
+    end
+    if over then
       drop(stream, id)
-      leave(g, { id })
+      leave(g, lane, id)
     elseif fields and hasRoom() then
-      found[id] = 'given'
-      give(stream, '', entries[i], 1, true, blockedFor(free[id], id, 1))
+      give(stream, '', entries[i], 1, lane, blockedFor(free[id], id, 1))
+      if together > 1 then join(lane, id, memberOf(lane, '', id), free[id]) end
     elseif fields then
       c('XCLAIM', stream, group, HOLD, 0, id, 'RETRYCOUNT', 0, 'JUSTID')
       c('ZADD', next, int(free[id]), id)
-      found[id] = 'back'
     end
   end
-  for i, id in ipairs(ids) do
+  if #entries == #ids then return end
+  for _, id in ipairs(ids) do
     if not found[id] then
       c('XACK', stream, group, id) -- somebody trimmed the entry away
-      leave(g, { id })
-    elseif values and values[i] and found[id] == 'given' then
-      local member = string.sub(values[i], 2)
-      join(laneIn(member), id, member, free[id])
+      lost = true
     end
   end
 end
@@ -83,10 +80,10 @@ local function takeNext()
       if string.sub(name, 1, 1) == 'r' or strange() then some[#some + 1] = name else ids[#ids + 1] = name end
     end
     if #ids > 0 then takeFresh(ids, free) end
-    for i, value in ipairs(#some > 0 and c('HMGET', turns, unpack(some)) or {}) do
-      if hasRoom() then takeHeld(some[i], value, free[some[i]]) else c('ZADD', next, int(free[some[i]]), some[i]) end
+    for _, name in ipairs(some) do
+      if hasRoom() then takeHeld(name, free[name]) else c('ZADD', next, int(free[name]), name) end
     end
-    advance(g)
+    goOn()
     count = given == 0 and room or math.max(1, math.min(room, math.floor((bytes - spent) * given / math.max(1, spent))))
   end
 end

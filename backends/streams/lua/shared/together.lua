@@ -1,14 +1,15 @@
 -- Messages of one ordering key that one call leases together. inTurn: how many it has of each lane that more may join.
--- join(lane, name, head, free): leases those that wait behind a message that was just given: its member of `lanes`, and the
+-- join(lane, name, head, free): leases those that wait behind a message that was just given: its place in its lane, and the
 -- time at which the one before it was done, where there was one.
 local inTurn = {}
 local function join(lane, name, head, free)
+  local value = c('HGET', turns, lane)
+  local names, waits = { namesOf(value) }, string.byte(value, 2) == WAITING
   local _, max = rangeOf(lane)
-  local waiting = c('ZRANGEBYLEX', lanes, '(' .. head, max, 'LIMIT', 0, together - 1)
-  local count, open = 1, #waiting < together - 1
-  c('HSET', turns, name, '+' .. head)
-  for _, found in ipairs(waiting) do
-    local id, member, at = partsOf(found, lane)
+  local found = waits and c('ZRANGEBYLEX', lanes, '(' .. head, max, 'LIMIT', 0, together - 1) or {}
+  local count, open = 1, #found < together - 1
+  for _, member in ipairs(found) do
+    local id, at = partsOf(member, lane)
     local key, tag = stream, ''
     if string.byte(id, 1) == REPLAYED then key, tag, id = replay, 'r', string.sub(id, 2) end
     local held = redis.pcall('XPENDING', key, group, id, id, 1)[1]
@@ -20,13 +21,13 @@ local function join(lane, name, head, free)
     local fields = entry and entry[2]
     local over = fields and select(2, ordering(fields))
     if over then drop(key, id) elseif held and not fields then c('XACK', key, group, id) end
-    if over or not fields or at then c('ZREM', lanes, found) end
+    c('ZREM', lanes, member)
     if fields and not over then
-      if at then c('ZADD', lanes, 0, member) end
-      c('HSET', turns, tag .. id, '+' .. member)
+      names[#names + 1] = tag .. id
       give(key, tag, entry, held[4] + 1, lane, blockedFor(free or now, id, held[4] + 1))
       count = count + 1
     end
   end
+  c('HSET', turns, lane, '+' .. (waits and not open and '>' or '.') .. table.concat(names, ' '))
   inTurn[lane] = open and count or nil
 end

@@ -1,15 +1,20 @@
--- backInTurn(g, key, id, due, attempts, name): gives back one of several messages of an ordering key that were leased
+-- backInTurn(g, key, id, due, attempts, name, lane): gives back one of several messages of a lane that were leased
 -- together: it waits at its place. Returns false, and does nothing, for one that was leased alone: that stays up.
 -- include: hold
 -- include: lanes
-local function backInTurn(g, key, id, due, attempts, name)
-  local value = c('HGET', g.turns, name)
-  if not value or string.sub(value, 1, 1) ~= '+' then return false end
-  local member = string.sub(value, 2)
+local function backInTurn(g, key, id, due, attempts, name, lane)
+  local value = c('HGET', g.turns, lane)
+  if not value or string.byte(value) ~= TOGETHER or not isNamed(value, name) then return false end
+  local member
+  if key == replay then
+    local entry = c('XRANGE', key, id, id)[1]
+    member = memberOf(lane, 'r', id, entry and select(3, ordering(entry[2])))
+  else
+    member = memberOf(lane, '', id)
+  end
   c('XCLAIM', key, group, HOLD, 0, id, 'RETRYCOUNT', attempts, 'JUSTID')
-  c('HDEL', g.turns, name)
-  c('ZREM', g.lanes, member)
   c('ZADD', g.lanes, 0, member .. '@' .. due)
-  g.touched[laneIn(member)] = true
+  c('HSET', g.turns, lane, waiting(value))
+  leave(g, lane, name)
   return true
 end
