@@ -47,7 +47,7 @@ export interface AmqpPublishOptions extends AmqpProperties {
   readonly expiration?: string;
 }
 
-/** What a declaration answers. */
+/** The reply to a declaration. */
 export interface AmqpQueueState {
   /** Messages that can be delivered. */
   readonly messageCount: number;
@@ -65,7 +65,6 @@ export interface AmqpQueueOptions {
 export interface AmqpChannel {
   assertExchange(name: string, type: string, options: { readonly durable: boolean }): Promise<unknown>;
   checkExchange(name: string): Promise<unknown>;
-  bindExchange(destination: string, source: string, pattern: string): Promise<unknown>;
   assertQueue(name: string, options: AmqpQueueOptions): Promise<AmqpQueueState>;
   checkQueue(name: string): Promise<AmqpQueueState>;
   bindQueue(queue: string, exchange: string, pattern: string): Promise<unknown>;
@@ -93,6 +92,7 @@ export interface AmqpChannel {
   ack(message: AmqpMessage, allUpTo?: boolean): void;
   reject(message: AmqpMessage, requeue: boolean): void;
   close(): Promise<void>;
+  /** Listens. The end of a channel comes with its reason, where that is known. */
   on(event: "error" | "close" | "return", listener: (about: unknown) => void): unknown;
 }
 

@@ -5,13 +5,18 @@
  */
 import { QueueError } from "../../core/errors.ts";
 import { abortable } from "../../core/util/async.ts";
+import { GuardedChannel } from "./channel.ts";
 import type { AmqpChannel, AmqpConnection } from "./client.ts";
 import { toQueueError } from "./errors.ts";
+import { PendingCalls } from "./pending_calls.ts";
 
 /** How many channels declare and look at the same time. */
 const MAX_CONTROL_CHANNELS = 8;
 
-/** An open connection. What was declared over it is remembered with it, and so declared again over the next. */
+/**
+ * An open connection. What was declared over it is remembered with it, and so declared again over the next. Nothing that is
+ * awaited over it outlives it, whatever the client does.
+ */
 export class Connection {
   /** Declarations that are done or under way, by what they declare. */
   readonly declared: Map<string, Promise<void>> = new Map();
@@ -22,23 +27,19 @@ export class Connection {
   /** Why the broker takes no messages at the moment: it is low on memory or disk. */
   blocked: string | undefined;
   readonly #model: AmqpConnection;
-  readonly #onLost: Set<(error: QueueError) => void> = new Set();
+  readonly #calls = new PendingCalls();
+  readonly #channels: Set<GuardedChannel> = new Set();
   readonly #waiting: (() => void)[] = [];
   #free = MAX_CONTROL_CHANNELS;
-  #lastError: unknown;
 
   /** Over a connection of the client. */
   constructor(model: AmqpConnection) {
     this.#model = model;
-    model.on("error", (error: unknown) => this.#lastError = error);
-    model.on("close", (error: unknown) => this.#lose(error ?? this.#lastError ?? new Error("it was closed")));
+    // Before the client closes the channels, whose users are to be told why.
+    model.on("error", (error) => this.#lose(error));
+    model.on("close", (error) => this.#lose(error ?? new Error("it was closed")));
     model.on("blocked", (reason: unknown) => this.blocked = String(reason));
     model.on("unblocked", () => this.blocked = undefined);
-  }
-
-  /** Calls back once, when the connection breaks or is closed. */
-  onLost(listener: (error: QueueError) => void): void {
-    this.#onLost.add(listener);
   }
 
   /** Opens a channel. Its errors are no unhandled ones. */
@@ -46,10 +47,15 @@ export class Connection {
     const { lost } = this;
     if (lost) throw lost;
     try {
-      const channel = await (confirming ? this.#model.createConfirmChannel() : this.#model.createChannel());
-      (channel as AmqpChannel).on("error", () => undefined); // callers that wait for the channel get the error
-      return channel as AmqpChannel;
+      const opening = confirming ? this.#model.createConfirmChannel() : this.#model.createChannel();
+      const channel = new GuardedChannel(await this.#calls.follow(opening) as AmqpChannel);
+      this.#channels.add(channel);
+      channel.on("close", () => this.#channels.delete(channel));
+      if (this.lost) channel.end(this.lost); // while it was opened
+      return channel;
     } catch (error) {
+      // A connection that ended before anybody listened has reported it to nobody.
+      if (error instanceof Error && error.name === "IllegalOperationError") this.#lose(error);
       throw this.#named(error);
     }
   }
@@ -63,8 +69,7 @@ export class Connection {
       try {
         return await fn(channel);
       } finally {
-        // The broker closed it already where it refused something.
-        await Promise.resolve().then(() => channel.close()).catch(() => undefined);
+        await channel.close();
       }
     } catch (error) {
       throw this.#named(error);
@@ -79,9 +84,9 @@ export class Connection {
   once(name: string, declare: () => Promise<void>): Promise<void> {
     let done = this.declared.get(name);
     if (done === undefined) {
-      done = declare();
+      done = this.#calls.follow(declare());
       this.declared.set(name, done);
-      done.catch(() => this.declared.delete(name));
+      done.catch(() => this.declared.get(name) === done && this.declared.delete(name));
     }
     return done;
   }
@@ -107,8 +112,8 @@ export class Connection {
     this.lost = code === "closed"
       ? error as QueueError
       : new QueueError("connection", `the connection broke: ${message}`, { cause: error });
-    for (const listener of this.#onLost) listener(this.lost);
-    this.#onLost.clear();
+    this.#calls.end(this.lost);
+    for (const channel of this.#channels) channel.end(this.lost);
   }
 }
 
@@ -160,7 +165,7 @@ export class Link {
       }, this.#timeoutMs);
     });
     connecting.then((model) => {
-      if (late || this.#closed) void Promise.resolve().then(() => model.close()).catch(() => undefined);
+      if (late || this.#closed) void new Connection(model).close(this.#timeoutMs);
     }, () => undefined);
     try {
       const connection = new Connection(await Promise.race([connecting, limit]));

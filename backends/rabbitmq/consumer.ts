@@ -1,14 +1,17 @@
 /**
- * What the broker pushes to one consumer: kept until it is asked for, leased when it is handed out, given back when
+ * Messages that the broker pushes to one consumer: kept until asked for, leased when handed out, given back when
  * nobody renews it.
  *
  * @module
  */
+import type { DriverReceiveOptions } from "../../core/driver.ts";
 import { QueueError } from "../../core/errors.ts";
 import type { AmqpChannel, AmqpMessage } from "./client.ts";
 import type { Connection } from "./connection.ts";
 import { toQueueError } from "./errors.ts";
-import { type Held, type Holder, LeaseTimer } from "./held.ts";
+import type { Held, Holder } from "./held.ts";
+import { HeldMessages } from "./held_messages.ts";
+import { IdleTimer } from "./idle_timer.ts";
 import { brokerCountOf, expiryOf } from "./messages.ts";
 import { LOOK_MS, QueueSubscription } from "./subscription.ts";
 
@@ -18,16 +21,13 @@ const REFRESH_AT = 8;
 /** Looks after which a queue whose messages go to others counts as empty for us. */
 const MAX_LOOKS = 25;
 
-/** Milliseconds after which a consumer that nobody asks takes no more, and gives back what it has not handed out. */
-const IDLE_MS = 100;
-
 /** The most messages that are asked for by name; more are worth a subscription. */
 const MAX_GETS = 16;
 
 /** The subscription of a message that was asked for. */
 const NO_SUBSCRIPTION = -1;
 
-/** What a consumer asks of the driver. */
+/** The driver, as a consumer sees it. */
 export interface ConsumerActions {
   /** Copies these to the end of the queue, uncounted, and settles them here; what cannot be copied is requeued. */
   release(held: readonly Held[]): Promise<void>;
@@ -48,9 +48,7 @@ export class PushConsumer implements Holder {
   readonly #channel: AmqpChannel;
   readonly #actions: ConsumerActions;
   readonly #subscription: QueueSubscription;
-  /** By delivery tag, the oldest first. */
-  readonly #held: Map<number, Held> = new Map();
-  readonly #leases: LeaseTimer = new LeaseTimer(() => this.#held.values(), (over) => this.requeue(over));
+  readonly #held: HeldMessages;
   #buffer: Held[] = [];
   /** Calls that wait for messages. */
   #asking = 0;
@@ -58,7 +56,7 @@ export class PushConsumer implements Holder {
   #deep = false;
   /** The latest release. */
   #givingBack: Promise<void> | undefined;
-  #idleTimer: ReturnType<typeof setTimeout> | undefined;
+  readonly #idleTimer: IdleTimer = new IdleTimer(() => this.#onIdle());
   #ending: Promise<void> | undefined;
   #closed = false;
 
@@ -70,13 +68,18 @@ export class PushConsumer implements Holder {
       onMessage: (message, subscription) => this.#onMessage(message, subscription),
       onGone: () => this.gone(),
     });
-    channel.on("error", (error: unknown) => this.#lose(toQueueError(error)));
-    channel.on("close", () => this.#lose(connection.lost ?? new QueueError("connection", "the channel was closed")));
+    this.#held = new HeldMessages(channel, this.#subscription, (over) => this.requeue(over));
+    channel.on("close", (error) => this.#lose(connection.lost ?? toQueueError(error)));
   }
 
   /** Opens the channel. */
   static async open(connection: Connection, queue: string, actions: ConsumerActions): Promise<PushConsumer> {
     return new PushConsumer(connection, await connection.openChannel(), queue, actions);
+  }
+
+  /** It holds nothing any more and never will. */
+  get closed(): boolean {
+    return this.#closed;
   }
 
   /** Messages that were pushed and not asked for yet. */
@@ -96,15 +99,10 @@ export class PushConsumer implements Holder {
 
   /**
    * Hands out up to `max` messages under a lease; waits for the first for `waitMs` milliseconds, and where that is 0
-   * until it is certain that there is none.
+   * until it is certain that there is none. It holds no more than `prefetch` at any time.
    */
   async receive(
-    { max, leaseMs, waitMs, signal }: {
-      readonly max: number;
-      readonly leaseMs: number;
-      readonly waitMs: number;
-      readonly signal: AbortSignal;
-    },
+    { max, prefetch, leaseMs, waitMs, signal }: Omit<DriverReceiveOptions, "group" | "consumer">,
   ): Promise<Held[]> {
     this.#ask();
     const subscription = this.#subscription;
@@ -118,23 +116,32 @@ export class PushConsumer implements Holder {
           if (!await this.#get(max)) return [];
           continue;
         }
-        if (!subscription.serves(max)) {
+        // A held message counts until the broker has read that it is settled.
+        const room = () => (prefetch ?? max + this.leased) - this.#held.size;
+        const count = Math.max(max, Math.min(subscription.reach(max), room()));
+        const wanted = () => this.#ending ? 0 : Math.min(count - this.#buffer.length, room());
+        if (!subscription.serves(count)) {
           this.#deep = false;
-          await this.#subscribe(max);
-          continue;
+          await subscription.subscribe(count, { anew: false, wanted });
+          if (subscription.active || this.#buffer.length > 0) continue;
         }
         const left = until - performance.now();
         if (waitMs > 0 && left <= 0) return [];
+        if (!subscription.active) {
+          await subscription.arrival(LOOK_MS, signal); // there is no room: what is held must be settled first
+          continue;
+        }
         if (subscription.full) {
-          // What is being acknowledged makes room; where nothing is, a subscription of its own does.
-          await subscription.arrival(LOOK_MS, signal);
-          if (this.#buffer.length === 0 && subscription.full) await this.#subscribe(max, true);
+          // Settlements under way make room; where handlers keep their messages, only a new subscription does.
+          const slow = this.#held.slow;
+          if (!slow) await subscription.arrival(LOOK_MS, signal);
+          const kept = slow || subscription.full && !this.#held.settling;
+          if (this.#buffer.length === 0 && kept) await subscription.subscribe(count, { anew: true, wanted });
           continue;
         }
         if (waitMs === 0 && (looks > MAX_LOOKS || await subscription.ready() === 0 && this.#buffer.length === 0)) {
           await this.pause(); // what comes from now on is for who asks then
-          if (this.#buffer.length > 0) continue;
-          return [];
+          if (this.#buffer.length === 0) return [];
         }
         if (this.#buffer.length === 0) await subscription.arrival(waitMs > 0 ? left : LOOK_MS, signal);
       }
@@ -147,50 +154,16 @@ export class PushConsumer implements Holder {
   }
 
   extend(held: Held, leaseMs: number): boolean {
-    if (held.state !== "leased") return false;
-    held.leasedUntil = performance.now() + leaseMs;
-    this.#leases.arm(held.leasedUntil);
-    return true;
+    return this.#held.extend(held, leaseMs);
   }
 
-  /** Acknowledges messages, in as few frames as can be. What is lost before comes again. */
   async acknowledge(batch: readonly Held[]): Promise<void> {
-    await this.#subscription.settleable();
-    const wanted = new Map<number, Held>();
-    for (const held of batch) if (held.state !== "lost") wanted.set(held.message.fields.deliveryTag, held);
-    if (this.#closed || wanted.size === 0) return;
-    batch = [...wanted.values()];
-    let last: Held | undefined;
-    let run = 0;
-    for (const [tag, held] of this.#held) {
-      if (!wanted.has(tag)) break;
-      last = held;
-      run += 1;
-    }
-    try {
-      if (last && run > 1) {
-        this.#channel.ack(last.message, true);
-        for (const held of batch) {
-          if (held.message.fields.deliveryTag <= last.message.fields.deliveryTag) {
-            wanted.delete(held.message.fields.deliveryTag);
-          }
-        }
-      }
-      for (const held of wanted.values()) this.#channel.ack(held.message);
-      await this.#subscription.synchronize();
-    } catch {
-      return; // the channel is gone: all that it held is lost by now
-    }
-    for (const held of batch) this.#settle(held, "settled");
+    await this.#held.acknowledge(batch);
     this.#closeWhenDone();
   }
 
   requeue(batch: readonly Held[]): void {
-    for (const held of batch) {
-      if (held.state === "settled" || held.state === "lost") continue;
-      if (!this.#closed) this.#reject(held);
-      this.#settle(held, "lost");
-    }
+    this.#held.requeue(batch);
     this.#closeWhenDone();
   }
 
@@ -218,30 +191,31 @@ export class PushConsumer implements Holder {
 
   /** Takes no more: what is buffered is given back, what is leased can be settled. */
   end(): Promise<void> {
-    return this.#ending ??= this.#end();
+    this.#idleTimer.stop();
+    return this.#ending ??= this.#rest().then(() => this.#closeWhenDone());
   }
 
   /** Gives everything back and closes the channel. */
   async close(): Promise<void> {
     await this.end();
-    this.requeue([...this.#held.values()]);
+    this.requeue(this.#held.all());
     this.#closeChannel();
   }
 
   #ask(): void {
     this.#asking += 1;
-    clearTimeout(this.#idleTimer);
+    this.#idleTimer.stop();
   }
 
   #asked(): void {
     this.#asking -= 1;
-    if (this.#asking === 0 && !this.#closed) this.#idleTimer = setTimeout(() => void this.#rest(), IDLE_MS);
+    if (this.#asking === 0 && !this.#closed) this.#idleTimer.start();
   }
 
-  async #end(): Promise<void> {
-    clearTimeout(this.#idleTimer);
-    await this.#rest();
-    this.#closeWhenDone();
+  /** Who settles something is about to ask again, however long the broker takes. */
+  #onIdle(): void {
+    if (this.#held.settling) this.#idleTimer.start();
+    else void this.#rest();
   }
 
   /** Takes no more, and gives back what was not asked for. */
@@ -278,20 +252,8 @@ export class PushConsumer implements Holder {
     return message;
   }
 
-  #subscribe(max: number, anew = false): Promise<void> {
-    return this.#subscription.subscribe(max, { anew, wanted: () => this.#buffer.length === 0 && !this.#ending });
-  }
-
   #onMessage(message: AmqpMessage, subscription: number): void {
-    const held: Held = {
-      consumer: this,
-      subscription,
-      message,
-      state: "buffered",
-      leasedUntil: Infinity,
-      settling: false,
-    };
-    this.#held.set(message.fields.deliveryTag, held);
+    const held = this.#held.add(this, message, subscription);
     if (expiryOf(message) <= Date.now()) {
       void this.acknowledge([held]);
     } else if (brokerCountOf(message) >= REFRESH_AT) {
@@ -304,39 +266,18 @@ export class PushConsumer implements Holder {
   }
 
   #take(max: number, leaseMs: number): Held[] {
-    const taken = this.#buffer.slice(0, max).filter(({ state }) => state === "buffered");
-    this.#buffer = this.#buffer.slice(max);
-    const leasedUntil = performance.now() + leaseMs;
-    for (const held of taken) {
-      held.state = "leased";
-      held.leasedUntil = leasedUntil;
-    }
-    if (taken.length > 0) this.#leases.arm(leasedUntil);
+    const taken = this.#buffer.splice(0, max).filter(({ state }) => state === "buffered");
+    this.#held.lease(taken, leaseMs);
     return taken;
   }
 
   #lose(error: QueueError): void {
     if (this.#closed) return;
     this.#stop();
-    for (const held of this.#held.values()) if (held.state !== "settled") held.state = "lost";
-    this.#held.clear();
+    this.#held.lose();
     this.#buffer = [];
     this.lost ??= error.code === "invalid" ? new QueueError("unavailable", error.message, { cause: error }) : error;
     this.#subscription.wake();
-  }
-
-  #reject(held: Held): void {
-    try {
-      this.#channel.reject(held.message, true);
-    } catch {
-      // The channel is being closed, which gives it back too.
-    }
-  }
-
-  #settle(held: Held, state: "settled" | "lost"): void {
-    held.state = state;
-    this.#held.delete(held.message.fields.deliveryTag);
-    this.#subscription.settled(held.subscription);
   }
 
   #closeWhenDone(): void {
@@ -346,13 +287,13 @@ export class PushConsumer implements Holder {
   #closeChannel(): void {
     if (this.#closed) return;
     this.#stop();
-    void Promise.resolve().then(() => this.#channel.close()).catch(() => undefined); // it is closed with its connection
+    void this.#channel.close();
   }
 
   #stop(): void {
     this.#closed = true;
-    this.#leases.stop();
-    clearTimeout(this.#idleTimer);
+    this.#held.close();
+    this.#idleTimer.stop();
     this.#subscription.close();
     this.#actions.onClosed(this);
   }

@@ -44,7 +44,7 @@ export function strayOptions(
   };
 }
 
-/** What a copy has of the message itself. */
+/** Returns the properties that a copy takes over from its message. */
 function carriedProperties({ properties }: AmqpMessage): AmqpPublishOptions {
   const { contentType, contentEncoding, correlationId, replyTo, messageId, timestamp, type, appId } = properties;
   return {
@@ -60,7 +60,7 @@ function carriedProperties({ properties }: AmqpMessage): AmqpPublishOptions {
   };
 }
 
-/** What a copy says that the message did not. */
+/** The headers that a copy adds to those of its message. */
 export interface CopyHeaders {
   /** Deliveries that count so far. */
   readonly attempts: number;

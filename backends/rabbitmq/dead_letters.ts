@@ -31,8 +31,9 @@ const RETURN_BATCH = 30;
 const LOOK_MS = 5;
 const MAX_LOOKS = 200;
 
-/** What the dead letters need of the driver. */
+/** The dependencies of the dead letters. */
 export interface DeadLetterParts {
+  /** A connection that may break without harm: see `take`. */
   readonly link: Link;
   readonly publisher: Publisher;
   readonly topology: Topology;

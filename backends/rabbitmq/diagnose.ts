@@ -9,7 +9,7 @@ import { classifyError } from "./errors.ts";
 import { deadNameOf } from "./names.ts";
 import type { Topology } from "./topology.ts";
 
-/** What belongs to a key and group. */
+/** The queue of a key and group. */
 export interface GroupQueue {
   readonly topology: Topology;
   readonly key: string;

@@ -13,23 +13,24 @@ import type {
   Settlement,
   SettleResult,
 } from "../../core/driver.ts";
+import { DEFAULT_GROUP, DEFAULT_MAX_RETRIES, DEFAULT_TIMEOUT_MS } from "../../core/defaults.ts";
 import { type ErrorCode, QueueError } from "../../core/errors.ts";
-import { type Capabilities, DEFAULT_GROUP, type Finding } from "../../core/protocol.ts";
+import type { Capabilities, Finding } from "../../core/protocol.ts";
 import { abortable, withDeadline } from "../../core/util/async.ts";
 import { systemClock } from "../../core/util/clock.ts";
 import { checkOptions } from "../../core/util/validate.ts";
 import { openConnection } from "./client.ts";
 import { type Connection, Link } from "./connection.ts";
-import { PushConsumer } from "./consumer.ts";
+import { Consumers } from "./consumers.ts";
 import { RabbitMQDeadLetters } from "./dead_letters.ts";
 import { nextStop } from "./delays.ts";
+import { countDepth } from "./depth.ts";
 import { diagnoseQueue, dropQueues } from "./diagnose.ts";
 import { classifyError } from "./errors.ts";
 import { headerProblem, headersOf } from "./headers.ts";
 import type { Held } from "./held.ts";
 import { attemptsOf, bodyOf, idOf, publishedAtOf, toAmqp } from "./messages.ts";
-import { deadNameOf } from "./names.ts";
-import { addressOf, DEFAULT_EXCHANGE, RABBITMQ_CHECKS, type RabbitMQOptions } from "./options.ts";
+import { addressOf, DEFAULT_EXCHANGE, DEFAULT_HEARTBEAT_MS, RABBITMQ_CHECKS, type RabbitMQOptions } from "./options.ts";
 import { type Confirmation, type Outgoing, Publisher } from "./publisher.ts";
 import { DelayScheduler } from "./scheduler.ts";
 import { Settler } from "./settlements.ts";
@@ -44,6 +45,9 @@ const MAX_WAIT_MS = 30_000;
 /** Milliseconds that the broker has at most to answer a goodbye. */
 const MAX_CLOSE_MS = 1_000;
 
+/** The most milliseconds that closing waits for what is being moved: what is not confirmed by then arrives twice. */
+const MAX_MOVE_MS = 5_000;
+
 /** Queues on RabbitMQ. */
 export class RabbitMQDriver implements QueueDriver {
   readonly name = "rabbitmq";
@@ -54,16 +58,15 @@ export class RabbitMQDriver implements QueueDriver {
   readonly deadLetters: RabbitMQDeadLetters;
   readonly #publishing: Link;
   readonly #consuming: Link;
+  /** For what the broker may end a whole connection for: to read a quorum queue that is being declared (3.10). */
+  readonly #reading: Link;
   readonly #publisher: Publisher;
   readonly #scheduler: DelayScheduler;
   readonly #settler: Settler;
   readonly #topology: Topology;
   readonly #persistent: boolean;
   readonly #timeoutMs: number;
-  /** By the signal that stands for the consumer. */
-  readonly #consumers: Map<AbortSignal, Promise<PushConsumer>> = new Map();
-  readonly #open: Set<PushConsumer> = new Set();
-  readonly #ending: Set<Promise<void>> = new Set();
+  readonly #consumers: Consumers;
 
   /**
    * A driver that connects when it is first used.
@@ -75,7 +78,8 @@ export class RabbitMQDriver implements QueueDriver {
    */
   constructor(options: RabbitMQOptions, { registeredMs }: Pick<TopologySettings, "registeredMs"> = {}) {
     checkOptions("rabbitmq options", options, RABBITMQ_CHECKS);
-    const { timeoutMs = 5_000, maxRetries = 3, heartbeatMs = 10_000, queueType = "quorum", durable = true } = options;
+    const { timeoutMs = DEFAULT_TIMEOUT_MS, maxRetries = DEFAULT_MAX_RETRIES } = options;
+    const { heartbeatMs = DEFAULT_HEARTBEAT_MS, queueType = "quorum", durable = true } = options;
     const { groups = [DEFAULT_GROUP], exchange = DEFAULT_EXCHANGE, queue, declare = "active" } = options;
     const address = options.connect ? undefined : addressOf(options);
     // So that every try has its part of the time in which a publish must be confirmed.
@@ -84,6 +88,7 @@ export class RabbitMQDriver implements QueueDriver {
       (() => openConnection(address!, { heartbeatSeconds: Math.ceil(heartbeatMs / 1_000), timeoutMs: connectMs }));
     this.#publishing = new Link(connect, connectMs);
     this.#consuming = new Link(connect, connectMs);
+    this.#reading = new Link(connect, connectMs);
     this.#publisher = new Publisher(this.#publishing);
     this.#topology = new Topology({
       exchange,
@@ -96,9 +101,15 @@ export class RabbitMQDriver implements QueueDriver {
     this.#persistent = durable;
     this.#timeoutMs = timeoutMs;
     const parts = { publisher: this.#publisher, topology: this.#topology, persistent: durable, timeoutMs };
-    this.#scheduler = new DelayScheduler(parts);
+    this.#scheduler = new DelayScheduler({ ...parts, link: this.#consuming });
     this.#settler = new Settler({ ...parts, scheduler: this.#scheduler });
-    this.deadLetters = new RabbitMQDeadLetters({ ...parts, link: this.#consuming });
+    this.#consumers = new Consumers({
+      link: this.#consuming,
+      topology: this.#topology,
+      scheduler: this.#scheduler,
+      settler: this.#settler,
+    });
+    this.deadLetters = new RabbitMQDeadLetters({ ...parts, link: this.#reading });
     const password = address?.password;
     this.secrets = password === undefined || password === "guest" ? [] : [password, encodeURIComponent(password)];
     this.capabilities = {
@@ -166,34 +177,15 @@ export class RabbitMQDriver implements QueueDriver {
 
   async receive(
     key: string,
-    { group, max, leaseMs, waitMs, signal, consumer: of = signal }: DriverReceiveOptions,
+    { group, max, prefetch, leaseMs, waitMs, signal, consumer: of = signal }: DriverReceiveOptions,
   ): Promise<RawDelivery[]> {
     if (signal.aborted || of.aborted) return [];
-    let opening = this.#consumers.get(of);
-    if (opening === undefined) {
-      opening = this.#subscribe(key, group, of);
-      this.#consumers.set(of, opening);
-      opening.catch(() => this.#consumers.delete(of));
-    }
-    const consumer = await abortable(opening, signal);
-    try {
-      return (await consumer.receive({ max, leaseMs, waitMs, signal })).map(toDelivery);
-    } catch (error) {
-      if (classifyError(error) !== "not-found" || !this.#topology.active) throw error;
-      throw this.#topology.gone(this.#consuming.current, consumer.queue);
-    } finally {
-      // The next call subscribes anew; what this one has handed out can still be settled, where its channel lives.
-      if (consumer.lost && this.#consumers.get(of) === opening) {
-        this.#consumers.delete(of);
-        void this.#end(consumer);
-      }
-    }
+    const held = await this.#consumers.receive(of, { key, group, max, prefetch, leaseMs, waitMs, signal });
+    return held.map(toDelivery);
   }
 
   async unsubscribe(of: AbortSignal): Promise<void> {
-    const opening = this.#consumers.get(of);
-    this.#consumers.delete(of);
-    await opening?.then((consumer) => this.#end(consumer), () => undefined);
+    await this.#consumers.unsubscribe(of);
   }
 
   async settle(
@@ -212,43 +204,8 @@ export class RabbitMQDriver implements QueueDriver {
   async depth(key: string, group: string, signal: AbortSignal): Promise<DriverDepth> {
     const connection = await this.#consuming.open(signal);
     const queue = this.#topology.queueOf(key, group);
-    const own = [...this.#open].filter((consumer) => consumer.queue === queue);
-    const holding = own.filter(({ asking }) => !asking).map((consumer) => consumer.hold());
-    try {
-      await abortable(Promise.all(holding), signal);
-      return await this.#count(connection, { queue, schedule: this.#topology.scheduleOf(key), own, signal });
-    } finally {
-      for (const held of holding) held.then((letGo) => letGo(), () => undefined);
-    }
-  }
-
-  async #count(
-    connection: Connection,
-    { queue, schedule, own, signal }: {
-      readonly queue: string;
-      readonly schedule: string;
-      readonly own: readonly PushConsumer[];
-      readonly signal: AbortSignal;
-    },
-  ): Promise<DriverDepth> {
-    const count = (name: string) => countOf(connection, name);
-    const chains = [queue, schedule].map(async (name) => {
-      const { first, rest } = this.#topology.waitingIn(name);
-      const found = await count(first);
-      const held = this.#scheduler.heldFor(name);
-      const counts = found === undefined ? [] : await Promise.all(rest.map(count));
-      return counts.reduce<number>((sum, one) => sum + (one ?? 0), (found ?? 0) + held);
-    });
-    const [ready, dead, ...delayed] = await abortable(
-      Promise.all([count(queue), count(deadNameOf(queue)), ...chains]),
-      signal,
-    );
-    return {
-      ready: (ready ?? 0) + own.reduce((sum, { buffered }) => sum + buffered, 0),
-      inFlight: own.reduce((sum, { leased }) => sum + leased, 0),
-      delayed: delayed.reduce<number>((sum, one) => sum + (one ?? 0), 0),
-      dead: dead ?? 0,
-    };
+    const parts = { topology: this.#topology, scheduler: this.#scheduler, consumers: this.#consumers.of(queue) };
+    return await countDepth(connection, { ...parts, queue, schedule: this.#topology.scheduleOf(key) }, signal);
   }
 
   async ping(signal: AbortSignal): Promise<void> {
@@ -268,41 +225,22 @@ export class RabbitMQDriver implements QueueDriver {
   }
 
   async close(): Promise<void> {
-    for (const opening of this.#consumers.values()) opening.then((consumer) => this.#end(consumer), () => undefined);
-    await Promise.allSettled(this.#consumers.values());
-    await Promise.allSettled(this.#ending);
-    await Promise.allSettled([...this.#open].map((consumer) => consumer.close()));
-    const closeMs = Math.min(this.#timeoutMs / 4, MAX_CLOSE_MS);
+    await this.#consumers.close();
     const late = () => new QueueError("timeout", "what was due was not moved in time");
     await withDeadline(
       systemClock,
-      closeMs,
+      Math.min(this.#timeoutMs / 4, MAX_MOVE_MS),
       late,
       undefined,
       ({ signal }) => abortable(this.#scheduler.close(), signal),
     )
       .catch(() => undefined); // it comes again
-    await Promise.all([this.#publishing.close(closeMs), this.#consuming.close(closeMs)]);
+    const closeMs = Math.min(this.#timeoutMs / 4, MAX_CLOSE_MS);
+    await Promise.all([this.#publishing, this.#consuming, this.#reading].map((link) => link.close(closeMs)));
   }
 
   classify(error: unknown): ErrorCode {
     return classifyError(error);
-  }
-
-  async #subscribe(key: string, group: string, of: AbortSignal): Promise<PushConsumer> {
-    const connection = await this.#consuming.open(of);
-    const queue = this.#topology.queueOf(key, group);
-    await Promise.all([
-      this.#topology.group(connection, key, group),
-      this.#scheduler.move(connection),
-    ]);
-    const consumer = await PushConsumer.open(connection, queue, {
-      release: (held) => this.#settler.release(key, group, held),
-      onGone: () => this.#topology.forgetQueue(connection, queue),
-      onClosed: (closed) => this.#open.delete(closed),
-    });
-    this.#open.add(consumer);
-    return consumer;
   }
 
   async #prepare(key: string, signal: AbortSignal): Promise<Connection> {
@@ -316,13 +254,6 @@ export class RabbitMQDriver implements QueueDriver {
     return connection;
   }
 
-  /** Lets a consumer take no more. */
-  #end(consumer: PushConsumer): Promise<void> {
-    const ending: Promise<void> = consumer.end().finally(() => this.#ending.delete(ending));
-    this.#ending.add(ending);
-    return ending;
-  }
-
   /** Rejects a batch of which nothing can be on a queue, or of which nothing is known. */
   #checkSent(connection: Connection, key: string, confirmations: readonly Confirmation[]): void {
     const [first] = confirmations;
@@ -331,7 +262,7 @@ export class RabbitMQDriver implements QueueDriver {
       if (!this.#topology.active) return;
       const queues = this.#topology.forget(connection, key);
       // The broker tells consumers too, unless the queue is there again by then.
-      for (const consumer of this.#open) if (queues.includes(consumer.queue)) consumer.gone();
+      for (const queue of queues) for (const consumer of this.#consumers.of(queue)) consumer.gone();
       throw new QueueError("unavailable", this.#noQueue(key));
     }
     if (typeof first === "string") return;
@@ -355,16 +286,6 @@ function toDelivery(held: Held): RawDelivery {
     ...headers && { headers },
     ...publishedAt !== undefined && { publishedAt },
   };
-}
-
-/** Messages that are ready in a queue; `undefined` where there is none of that name. */
-async function countOf(connection: Connection, queue: string): Promise<number | undefined> {
-  try {
-    return (await connection.withChannel((channel) => channel.checkQueue(queue))).messageCount;
-  } catch (error) {
-    if (classifyError(error) === "not-found" && !connection.lost) return undefined;
-    throw error;
-  }
 }
 
 /** A driver as the options describe it. */

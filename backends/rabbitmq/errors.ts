@@ -39,7 +39,7 @@ const TEXTS: readonly (readonly [RegExp, ErrorCode])[] = [
 /** The names of system errors: a network that does not lead there. */
 const NETWORK = /^(E[A-Z_]+|CERT_|ERR_TLS|ERR_SSL|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/;
 
-/** What an error says, several errors that were tried one after the other included. */
+/** Returns the message of an error, with those of the errors that it collects. */
 export function reasonOf(error: unknown): string {
   const message = messageOf(error);
   if (message !== "" || !(error instanceof AggregateError)) return message;

@@ -29,6 +29,8 @@ export interface Held {
   readonly subscription: number;
   readonly message: AmqpMessage;
   state: HeldState;
+  /** Milliseconds by `performance.now()` at which it was handed out. */
+  leasedAt: number;
   /** Milliseconds by `performance.now()` at which its lease ends. */
   leasedUntil: number;
   /** A settlement of it is under way: its lease ends afterwards. */

@@ -59,7 +59,7 @@ export function expiryOf({ properties }: AmqpMessage): number {
 
 /** Where a message goes when it has waited. */
 export interface Destination {
-  /** What the queues in which it waits are named after. */
+  /** The name in the names of the queues in which it waits. */
   readonly name: string;
   /** The exchange; empty: `routingKey` names a queue. */
   readonly exchange: string;

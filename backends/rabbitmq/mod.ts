@@ -38,21 +38,27 @@
  *    process of ours that consumes, or that delayed something, to be there. It is a copy too, so a process that dies in it
  *    leaves the message twice. What waits for a queue that is deleted meanwhile becomes a dead letter of that queue.
  * 6. *Dead letters* have all that the message had, with cause, attempts, key, group and times. Listing takes them and gives
- *    them back, so two who list at the same time see a part each.
+ *    them back, so two who list at the same time see a part each. It has a connection of its own: RabbitMQ 3.10 ends the
+ *    connection of a client that reads a quorum queue while another one declares it.
  * 7. *Bounded* by the broker: a policy with `max-length` and `overflow: reject-publish` bounds a queue and disturbs nobody's
  *    declaration; a publish is `"queue-full"` then. There is no `maxLength` here.
  * 8. *Groups*: a queue gets what is published once it is declared. Publishers declare the default group's, and those of
  *    `groups` (`RABBITMQ_GROUPS`): **a group that is not named there starts with its first consumer.** A queue whose group has
  *    no consumer any more keeps its messages until it is deleted.
  * 9. *`consume`* acknowledges by asking. What is given back goes to the end of the queue, uncounted.
- * 10. *Backpressure*: the broker pushes what was asked for, never more than `prefetch`.
+ * 10. *Backpressure*: the broker pushes what was asked for, and more ahead of handlers that are fast, never more than
+ *    `prefetch`.
  * 11. *Abort and close*: what was pushed and not handed out goes back.
- * 12. *Reconnects* when it is next used, and declares everything anew.
+ * 12. *Reconnects* when it is next used, or at once where it moves what is delayed, and declares everything anew. Nothing
+ *    that waits for the broker outlives its connection: what has no answer by then fails as `"connection"`, and is tried
+ *    again.
  * 13. *Idle cost*: heartbeats, and no command.
  * 14. *Secrets*: the password is handed to the client apart from any URL.
  * 15. *Ordering keys*: not offered.
  *
  * Order: first in, first out, but for what was retried or given back. `depth` counts what is in flight in this process alone.
+ * `inspect` is not offered: AMQP has no list of queues, and it shows a message only to who takes it, which counts a delivery.
+ * `rabbitmqctl list_queues name messages_ready messages_unacknowledged` tells without that.
  *
  * **RabbitMQ 4.** The tests run on 3.10.8; what follows is from its documentation. A quorum queue drops a message after 20
  * deliveries that failed (`x-delivery-limit`), unless it has a dead letter exchange or a policy says otherwise. A retry, a
@@ -65,9 +71,10 @@
  * Retries and delays wait in quorum queues all the same: a classic one may lose a message that it passes on when its node
  * dies.
  *
- * **A new quorum queue** has its place in the broker's directory half a second after it was declared, and a broker that is
- * killed before that starts without what the queue had. So the first use of a key and group, and the first delay and the
- * first dead letter of each, wait for a second.
+ * **A new quorum queue** has its place in the broker's directory up to a second after it was declared, and a broker that is
+ * killed before that starts without what the queue had, and may have a queue without a leader, which nobody can use until it is
+ * deleted. So the first use of a key and group, and the first delay and the first dead letter of each, wait for a second and a
+ * half.
  *
  * Two pairs of key and group whose queues have the same name, such as `a_b`, `c` and `a`, `b_c`, are refused where one process
  * uses both; `queue` (`RABBITMQ_QUEUE`) is a template for other names.
@@ -120,7 +127,7 @@
  */
 import { PortableBackend } from "../../core/backend.ts";
 import type { FromEnvOptions } from "../../core/config/registry.ts";
-import { backendOptions } from "../../core/context.ts";
+import { backendOptions } from "../../core/backend_options.ts";
 import type { AmqpConnection } from "./client.ts";
 import { createDriver } from "./driver.ts";
 import { optionsFromEnv, type RabbitMQOptions } from "./options.ts";

@@ -15,7 +15,7 @@ const PREFETCH = 500;
 /** Milliseconds before a message is tried again that could not be moved. */
 const RETRY_MS = 1_000;
 
-/** What a mover asks of the scheduler. */
+/** The scheduler, as a mover sees it. */
 export interface MoverActions {
   /** Publishes messages where they belong, or to the queue where they wait on; resolves with those that arrived. */
   forward(messages: readonly AmqpMessage[]): Promise<readonly boolean[]>;
@@ -76,7 +76,7 @@ export class Mover {
   async close(): Promise<void> {
     this.#stop();
     await this.#moving;
-    if (!this.#closed) await Promise.resolve().then(() => this.#channel.close()).catch(() => undefined); // with its connection
+    await this.#channel.close();
   }
 
   #stop(): void {

@@ -17,7 +17,7 @@ import {
 } from "../../core/util/validate.ts";
 import { EnvReader, readQueueFields } from "../../core/config/env_reader.ts";
 import { ConfigError } from "../../core/errors.ts";
-import { BACKEND_CHECKS, type BackendOptions } from "../../core/context.ts";
+import { BACKEND_CHECKS, type BackendOptions } from "../../core/backend_options.ts";
 import { bytesOf } from "../../core/util/json.ts";
 import type { AmqpConnection, RabbitMQAddress } from "./client.ts";
 
@@ -37,7 +37,7 @@ export interface RabbitMQOptions extends BackendOptions {
   readonly vhost?: string | undefined;
   /** TLS, with the options of `tls.connect` such as `{ ca }`. Default: by the URL's scheme. */
   readonly tls?: boolean | Readonly<Record<string, unknown>> | undefined;
-  /** Opens a connection of amqplib in place of a URL. The backend opens up to two by it, and closes them. */
+  /** Opens a connection of amqplib in place of a URL. The backend opens up to three by it, and closes them. */
   readonly connect?: (() => Promise<AmqpConnection>) | undefined;
   /** The topic exchange where publishers and queues meet. Default: `slack_events`. */
   readonly exchange?: string | undefined;
@@ -64,26 +64,28 @@ export interface RabbitMQOptions extends BackendOptions {
 /** The default exchange. */
 export const DEFAULT_EXCHANGE = "slack_events";
 
+/** Milliseconds after which a silent connection is given up, twice that at most. */
+export const DEFAULT_HEARTBEAT_MS = 10_000;
+
 /** Bytes of the longest name of an exchange: the names of those beside it must fit too. */
 const MAX_EXCHANGE_BYTES = 100;
 
-const tls: Validator = (value) =>
-  typeof value === "boolean" ? undefined : object(value) && { allowed: "a boolean or an object" };
+const tls: Validator = (value) => typeof value === "boolean" ? undefined : object(value) && ["a boolean or an object"];
 
 const exchange: Validator = (value) =>
   text(value) ??
     (isExchange(value as string)
       ? undefined
-      : { allowed: `a name of at most ${MAX_EXCHANGE_BYTES} bytes that does not start with "amq."`, range: true });
+      : [`a name of at most ${MAX_EXCHANGE_BYTES} bytes that does not start with "amq."`, true]);
 
 const queue: Validator = (value) =>
   text(value) ??
     (unknownPlaceholder(value as string) === undefined
       ? undefined
-      : { allowed: "a text with no other placeholders than {exchange}, {key} and {group}", range: true });
+      : ["a text with no other placeholders than {exchange}, {key} and {group}", true]);
 
 const groups: Validator = (value) =>
-  typeof value === "function" ? undefined : texts(value) && { allowed: "an array of non-empty strings, or a function" };
+  typeof value === "function" ? undefined : texts(value) && ["an array of non-empty strings, or a function"];
 
 /** The checks of {@link RabbitMQOptions}. */
 export const RABBITMQ_CHECKS: Validators<RabbitMQOptions> = {

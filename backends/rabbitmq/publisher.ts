@@ -19,7 +19,7 @@ export interface Outgoing {
   readonly options: AmqpPublishOptions;
 }
 
-/** What became of one: on a queue, or the reason why not. */
+/** The outcome of one message: on a queue, or the reason why not. */
 export type Confirmation = "confirmed" | "unroutable" | QueueError;
 
 /** A confirm channel of one connection. */
@@ -30,6 +30,8 @@ interface ConfirmChannel {
   closed?: unknown;
   /** Messages that came back, by their ids, until the confirmation that follows each. */
   readonly returned: Map<string, number>;
+  /** Ends the wait for confirmations. */
+  readonly waiting: Set<() => void>;
 }
 
 function returnKeyOf({ routingKey, options }: Outgoing): string {
@@ -90,10 +92,14 @@ export class Publisher {
   }
 
   #publishNow(confirming: ConfirmChannel, messages: readonly Outgoing[], resolve: (all: Confirmation[]) => void): void {
-    const confirmations = new Array<Confirmation | undefined>(messages.length);
+    const confirmations = new Array<Confirmation | undefined>(messages.length).fill(undefined);
     let left = messages.length;
-    const done = () => resolve(explained(confirmations, messages, confirming));
+    const done = () => {
+      confirming.waiting.delete(done);
+      resolve(explained(confirmations, messages, confirming));
+    };
     if (left === 0) return done();
+    confirming.waiting.add(done);
     for (const [i, message] of messages.entries()) {
       const confirmed = (error: unknown) => {
         confirmations[i] = error === null || error === undefined ? outcomeOf(confirming, message) : refusal(error);
@@ -123,9 +129,12 @@ export class Publisher {
 
   async #openChannel(connection: Connection): Promise<ConfirmChannel> {
     const channel = await connection.openChannel(true);
-    const confirming: ConfirmChannel = { connection, channel, returned: new Map() };
-    channel.on("error", (error: unknown) => confirming.closed = error);
-    channel.on("close", () => confirming.closed ??= connection.lost ?? new Error("the channel was closed"));
+    const confirming: ConfirmChannel = { connection, channel, returned: new Map(), waiting: new Set() };
+    channel.on("error", (error) => confirming.closed = error);
+    channel.on("close", (error) => {
+      confirming.closed ??= connection.lost ?? error;
+      for (const done of confirming.waiting) done(); // with what is known: nothing more comes
+    });
     channel.on("return", (message) => {
       const { fields, properties } = message as AmqpMessage;
       const key = `${fields.routingKey} ${properties.messageId ?? ""}`;

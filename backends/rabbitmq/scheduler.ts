@@ -7,7 +7,7 @@ import { QueueError } from "../../core/errors.ts";
 import { abortable, withDeadline } from "../../core/util/async.ts";
 import { systemClock } from "../../core/util/clock.ts";
 import type { AmqpMessage } from "./client.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection, Link } from "./connection.ts";
 import { movedOptions, strayOptions } from "./copies.ts";
 import { HELD_MS, nextStop, type Stop } from "./delays.ts";
 import { classifyError } from "./errors.ts";
@@ -17,11 +17,13 @@ import { deadNameOf } from "./names.ts";
 import type { Outgoing, Publisher } from "./publisher.ts";
 import type { Topology } from "./topology.ts";
 
-/** Milliseconds before a mover is opened anew whose channel was closed. */
+/** Milliseconds before a mover is opened anew whose channel was closed, or whose connection broke. */
 const REOPEN_MS = 1_000;
 
-/** What it needs of the driver. */
+/** Its dependencies. */
 export interface SchedulerParts {
+  /** The connection for the movers. */
+  readonly link: Link;
   readonly publisher: Publisher;
   readonly topology: Topology;
   readonly persistent: boolean;
@@ -33,8 +35,9 @@ export interface SchedulerParts {
 export class DelayScheduler {
   readonly #parts: SchedulerParts;
   readonly #movers: Set<Mover> = new Set();
-  readonly #timers: Set<ReturnType<typeof setTimeout>> = new Set();
-  #closed = false;
+  readonly #closing = new AbortController();
+  /** A mover is to be opened anew. */
+  #reopening: ReturnType<typeof setTimeout> | undefined;
 
   /** With these parts of the driver. */
   constructor(parts: SchedulerParts) {
@@ -59,7 +62,7 @@ export class DelayScheduler {
     }
   }
 
-  /** Moves what has waited to where it belongs, for as long as the connection lives. */
+  /** Moves what has waited to where it belongs, over this connection and those that come after it. */
   move(connection: Connection): Promise<void> {
     const { topology } = this.#parts;
     return connection.once("mover", async () => {
@@ -76,21 +79,21 @@ export class DelayScheduler {
         onClosed: () => {
           connection.declared.delete("mover");
           for (const one of this.#movers) if (one.closed) this.#movers.delete(one);
-          this.#moveAgain(connection);
+          this.#moveAgain();
         },
       });
-      this.#movers.add(mover);
+      if (!mover.closed) this.#movers.add(mover);
     });
   }
 
-  /** What waits must not stay behind where the broker has closed the channel alone, or somebody deleted the queue. */
-  #moveAgain(connection: Connection): void {
-    if (this.#closed) return;
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer);
-      if (connection.lost === undefined) this.move(connection).catch(() => this.#moveAgain(connection));
+  /** Opens a mover again after its connection or its queue is gone, also where nobody uses them: messages wait there. */
+  #moveAgain(): void {
+    const { signal } = this.#closing;
+    if (signal.aborted) return;
+    this.#reopening ??= setTimeout(() => {
+      this.#reopening = undefined;
+      this.#parts.link.open(signal).then((connection) => this.move(connection)).catch(() => this.#moveAgain());
     }, REOPEN_MS);
-    this.#timers.add(timer);
   }
 
   /** Returns how many messages for a queue or a schedule are in hand between two queues. */
@@ -100,8 +103,8 @@ export class DelayScheduler {
 
   /** Moves nothing any more, and gives back what is in hand. What is being moved is waited for. */
   async close(): Promise<void> {
-    this.#closed = true;
-    for (const timer of this.#timers) clearTimeout(timer);
+    this.#closing.abort();
+    clearTimeout(this.#reopening);
     await Promise.all([...this.#movers].map((mover) => mover.close()));
   }
 

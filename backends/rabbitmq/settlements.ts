@@ -23,7 +23,7 @@ interface Copy {
   readonly settlement: Settlement | { readonly kind: "release" };
 }
 
-/** What it needs of the driver. */
+/** Its dependencies. */
 export interface SettlerParts {
   readonly publisher: Publisher;
   readonly topology: Topology;
@@ -75,7 +75,7 @@ export class Settler {
       await acknowledge(
         copies.map(({ held }) => held).filter((held) => !failures.has(held) && held.state === "leased"),
       );
-      // What is tried again is the whole: those that are settled answer so.
+      // The whole batch is tried again: those that are settled already report it.
       for (const error of failures.values()) if (error.retryable || error.code === "unknown-outcome") throw error;
     } finally {
       for (const { held } of open) held.settling = false;

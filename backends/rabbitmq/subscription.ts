@@ -12,10 +12,19 @@ const MAX_PREFETCH = 65_535;
 /** Milliseconds between two looks whether the broker has messages that it does not push. */
 export const LOOK_MS = 20;
 
-/** Looks after which a subscription that is to end is not filled any more. */
-const MAX_FILL_LOOKS = 10;
+/** How many times as many messages a subscription is for whose handlers are fast. */
+const GROWTH = 4;
 
-/** What is done with what comes. */
+/** Milliseconds in which all that may be unsettled is settled where the handlers are fast. */
+const FAST_MS = 50;
+
+/**
+ * Looks after which a subscription that is to end is not filled any more: some seconds, since a quorum queue makes room only
+ * when an acknowledgement is on its disk.
+ */
+const MAX_FILL_LOOKS = 250;
+
+/** Takes the events of a subscription. */
 export interface SubscriptionEvents {
   /** Gets a message, and the number of the subscription that brought it. */
   onMessage(message: AmqpMessage, subscription: number): void;
@@ -35,6 +44,11 @@ export class QueueSubscription {
   /** The most unsettled messages of the subscription, and how many it has. */
   #prefetch = 1;
   #unsettled = 0;
+  /** How many were settled since {@link #countedAt}, and whether the broker had to wait for that. */
+  #settled = 0;
+  #countedAt = 0;
+  #waited = false;
+  #fast = false;
   /** Subscribing or unsubscribing, one after the other. */
   #changing: Promise<void> = Promise.resolve();
   /** Settles when the subscription that is being ended has ended. */
@@ -58,23 +72,32 @@ export class QueueSubscription {
     return this.#unsettled >= this.#prefetch;
   }
 
-  /** Whether the broker may push what is asked for, or enough of it: to subscribe anew has its price. */
-  serves(max: number): boolean {
-    return this.#tag !== undefined && this.#unsettled + max < 2 * this.#prefetch;
+  /** Whether the subscription allows `count` unsettled messages, or at least half of them: a new subscription is costly. */
+  serves(count: number): boolean {
+    return this.#tag !== undefined && count < 2 * this.#prefetch;
+  }
+
+  /** The most unsettled messages of a subscription for handlers as fast as they are, who ask for `max`. */
+  reach(max: number): number {
+    if (this.#tag === undefined) return max;
+    return Math.max(max, this.#fast ? GROWTH * this.#prefetch : this.#prefetch);
   }
 
   /**
-   * Subscribes for `max` messages, where no subscription serves them or `anew` asks for a new one. `wanted` is
-   * asked last, when the one before has ended.
+   * Subscribes for `count` messages, where no subscription serves them or `anew` asks for a new one. `wanted` says how
+   * many of them are wanted when the one before has ended.
    */
-  subscribe(max: number, { anew, wanted }: { readonly anew: boolean; wanted(): boolean }): Promise<void> {
+  subscribe(count: number, { anew, wanted }: { readonly anew: boolean; wanted(): number }): Promise<void> {
     return this.#change(async () => {
-      if (this.serves(max) && !anew || this.#closed) return;
+      if (this.serves(count) && !anew || this.#closed) return;
       await this.#unsubscribe();
-      if (!wanted()) return;
+      const left = wanted();
+      if (left <= 0) return;
       const number = ++this.#number;
-      this.#prefetch = Math.min(max, MAX_PREFETCH);
+      this.#prefetch = Math.min(left, MAX_PREFETCH);
       this.#unsettled = 0;
+      this.#fast = false;
+      this.#count();
       // Asked for together, so that no other setting of the prefetch comes between the two.
       const [, { consumerTag }] = await Promise.all([
         this.synchronize(),
@@ -96,7 +119,11 @@ export class QueueSubscription {
 
   /** A message of a subscription was settled. */
   settled(subscription: number): void {
-    if (subscription === this.#number) this.#unsettled -= 1;
+    if (subscription !== this.#number) return;
+    this.#unsettled -= 1;
+    if (++this.#settled < this.#prefetch) return;
+    if (this.#waited && performance.now() - this.#countedAt < FAST_MS) this.#fast = true;
+    this.#count();
   }
 
   /** Messages in the queue that the broker has not pushed to anybody. What it has pushed to us before has come. */
@@ -135,6 +162,12 @@ export class QueueSubscription {
     this.wake();
   }
 
+  #count(): void {
+    this.#settled = 0;
+    this.#countedAt = performance.now();
+    this.#waited = false;
+  }
+
   /** One after the other. */
   #change(change: () => Promise<void>): Promise<void> {
     const changed = this.#changing.then(change);
@@ -153,7 +186,7 @@ export class QueueSubscription {
       if (tag === undefined || this.#closed) return;
       const number = this.#number;
       await this.#channel.cancel(tag);
-      // What a classic queue had sent by then comes after the answer, and before the one to what is asked now.
+      // Messages that a classic queue had sent by then arrive after this reply and before the next one.
       this.#channel.registerConsumer?.(tag, (message) => this.#onMessage(message, number));
       await this.synchronize();
     } finally {
@@ -175,7 +208,10 @@ export class QueueSubscription {
       this.#tag = undefined;
       return this.#events.onGone();
     }
-    if (subscription === this.#number) this.#unsettled += 1;
+    if (subscription === this.#number) {
+      this.#unsettled += 1;
+      if (this.full) this.#waited = true;
+    }
     this.#events.onMessage(message, subscription);
   }
 }
