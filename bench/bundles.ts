@@ -69,7 +69,7 @@ export const BUNDLES: readonly Bundle[] = [
   {
     name: "cloudflare and slack",
     budget: 11 * 1024,
-    ceiling: 12.3 * 1024,
+    ceiling: 11.6 * 1024,
     code: `
       import { createBatchHandler } from "@slack-mcp/queue";
       import { deadLetterTo, fromBindings } from "@slack-mcp/queue/cloudflare";
@@ -83,9 +83,14 @@ export const BUNDLES: readonly Bundle[] = [
       };`,
   },
   {
+    name: "the example Worker",
+    budget: 12 * 1024,
+    code: `export { default } from "./examples/worker/main.ts";`,
+  },
+  {
     name: "memory and slack",
     budget: 22 * 1024,
-    ceiling: 28.5 * 1024,
+    ceiling: 26.3 * 1024,
     code: `
       import { createConsumer } from "@slack-mcp/queue";
       import { fromEnv } from "@slack-mcp/queue/memory";

@@ -4,9 +4,6 @@
  * @module
  */
 
-/** Returned by {@link readBody} in place of a body that is over the limit. */
-export const TOO_LARGE: unique symbol = Symbol("too large");
-
 /** The size of one read in bytes. Runtimes allocate as much for a reader that brings no buffer. */
 const READ_BYTES = 65_536;
 
@@ -28,14 +25,14 @@ const FIRST_BYTES = 8_192;
  * @param request The request. Its body is cancelled when it is over the limit or `signal` aborts.
  * @param maxBytes The limit in bytes.
  * @param signal Stops reading.
- * @returns The bytes, or {@link TOO_LARGE}.
+ * @returns The bytes, or `undefined` where there are more than the limit.
  * @throws The signal's reason when it aborts; the stream's error when the body breaks off.
  */
 export async function readBody(
   request: Request,
   maxBytes: number,
   signal: AbortSignal,
-): Promise<Uint8Array<ArrayBuffer> | typeof TOO_LARGE> {
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
   if (!request.body) return new Uint8Array(0);
   const [read, reader] = openReader(request.body);
   const cancel = () => discard(reader);
@@ -46,13 +43,13 @@ export async function readBody(
     let reads = 0;
     for (let chunk = await read(); chunk; chunk = await read()) {
       signal.throwIfAborted();
-      const end = length + chunk.byteLength;
+      const end = length + chunk.length;
       if (end > maxBytes) {
         cancel();
-        return TOO_LARGE;
+        return undefined;
       }
-      if (end > body.byteLength) {
-        const grown = new Uint8Array(Math.min(Math.max(end, body.byteLength * 2), maxBytes));
+      if (end > body.length) {
+        const grown = new Uint8Array(Math.min(Math.max(end, body.length * 2), maxBytes));
         grown.set(body.subarray(0, length));
         body = grown;
       }
@@ -70,11 +67,6 @@ export async function readBody(
 /** Resolves in the next turn of the event loop. */
 function nextTurn(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));
-}
-
-/** Returns whether `Content-Length` is over the limit. It can refuse a body; what it promises is never believed. */
-export function declaresMoreThan(request: Request, maxBytes: number): boolean {
-  return Number(request.headers.get("content-length")) > maxBytes;
 }
 
 /**
@@ -104,18 +96,10 @@ function openReader(
   }
   let buffer = new ArrayBuffer(READ_BYTES);
   const read: Read = async () => {
-    const { done, value } = await reader.read(new Uint8Array(buffer));
-    if (done || !value) return undefined;
+    const { value } = await reader.read(new Uint8Array(buffer));
+    if (!value?.length) return undefined; // the end
     buffer = value.buffer as ArrayBuffer; // the same memory, under a new object: the old one is detached
     return value;
   };
   return [read, reader];
-}
-
-/** Joins two byte arrays. */
-export function concatenate(first: Uint8Array, second: Uint8Array): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(first.byteLength + second.byteLength);
-  bytes.set(first);
-  bytes.set(second, first.byteLength);
-  return bytes;
 }

@@ -7,14 +7,7 @@ import { abortable } from "../core/util/async.ts";
 import { type Clock, monotonic } from "../core/util/clock.ts";
 import { QueueError } from "../core/errors.ts";
 import type { Health, QueueBackend } from "../core/protocol.ts";
-
-/** Milliseconds for which the backend's answer, or a confirmed publish, stands for its health. */
-const KEPT_MS = 5_000;
-/**
- * Milliseconds for which a failed publish stands for the backend's health, unless one succeeds in between. A load
- * balancer that stops sending events must see the backend recover, so the failure is forgotten in the end.
- */
-const FAILURE_KEPT_MS = 30_000;
+import { FAILURE_KEPT_MS, KEPT_MS } from "./limits.ts";
 
 /** The health of the queue, as far as it is known. */
 export interface SlackHealth {
@@ -53,7 +46,7 @@ export interface HealthCheck {
 export function createHealthCheck(backend: Checkable, clock: Clock, timeoutMs: number): HealthCheck {
   let known: SlackHealth | undefined;
   let knownUntil = 0;
-  let asking: Promise<SlackHealth> | undefined;
+  let asking: Promise<SlackHealth>;
   let askingUntil = 0;
 
   function keep(health: SlackHealth, ms: number): SlackHealth {
@@ -77,16 +70,15 @@ export function createHealthCheck(backend: Checkable, clock: Clock, timeoutMs: n
   }
 
   return {
-    published: (latencyMs) => void keep({ ok: true, checked: true, latencyMs }, KEPT_MS),
-    failed: (error) => void keep({ ok: false, checked: true, error }, FAILURE_KEPT_MS),
+    published: (latencyMs) => keep({ ok: true, checked: true, latencyMs }, KEPT_MS),
+    failed: (error) => keep({ ok: false, checked: true, error }, FAILURE_KEPT_MS),
     async check(signal) {
       const now = monotonic(clock);
       if (known && now < knownUntil) return known;
       if (!backend.health) return { ok: true, checked: false };
-      if (!asking || now >= askingUntil) {
-        askingUntil = now + timeoutMs;
-        const mine = asking = ask(signal);
-        void mine.then(() => asking === mine && (asking = undefined));
+      if (now >= askingUntil) {
+        askingUntil = now + timeoutMs; // when that has passed, what was learnt is still kept
+        asking = ask(signal);
       }
       return await abortable(asking, signal);
     },

@@ -80,6 +80,9 @@ export {
   verifySlackSignature,
   type VerifySlackSignatureOptions,
 } from "./signature.ts";
+export type * from "./app_event_types.ts";
+export type * from "./channel_event_types.ts";
+export type * from "./event_map.ts";
 export type * from "./events.ts";
 export type * from "./event_types.ts";
 export type * from "./message_types.ts";

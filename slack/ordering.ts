@@ -50,11 +50,11 @@ export function slackOrderingKey(envelope: JsonObject, ordering: "thread" | "cha
     item.channel,
     assistant.channel_id,
   );
-  if (channel === undefined) return undefined;
+  if (!channel) return undefined;
   const parts = [firstText(envelope.team_id, event.team), channel];
   const direct = event.channel_type === "im" || channel.startsWith("D");
   if (ordering === "thread" && !direct) {
-    // What the event is about comes before the event itself: an edit has a `ts` of its own.
+    // The message that the event is about comes before the event itself: an edit has a `ts` of its own.
     const about = [event.message, event.previous_message, item.message, item, assistant, event];
     const threads = about.map(objectOf).flatMap(({ thread_ts, ts }) => [thread_ts, ts]);
     parts.push(firstText(...threads, event.message_ts, event.deleted_ts));

@@ -35,7 +35,8 @@ const AUTHORED = /^(message|app_mention)/;
 export function isOwnEvent(envelope: JsonObject, event: SlackEvent, self: SlackSelf = {}): boolean {
   const { type } = event;
   if (KEPT.test(type)) return false;
-  const users = [self.userId, ...botUsersOf(envelope.authorizations)];
+  const bots = [envelope.authorizations].flat().map(objectOf).filter(({ is_bot }) => is_bot === true);
+  const users = [self.userId, ...bots.map(({ user_id }) => user_id)];
   const apps = [self.appId, envelope.api_app_id];
   const isOwn = (author: JsonValue | undefined): boolean => {
     const { user, user_id, bot_id, app_id, bot_profile } = objectOf(author);
@@ -44,11 +45,6 @@ export function isOwnEvent(envelope: JsonObject, event: SlackEvent, self: SlackS
   };
   // An edit and a deletion name the message's author in the message itself.
   return isOwn(event) || type === "message" && (isOwn(event.message) || isOwn(event.previous_message));
-}
-
-function botUsersOf(authorizations: JsonValue | undefined): (JsonValue | undefined)[] {
-  if (!Array.isArray(authorizations)) return [];
-  return authorizations.map(objectOf).filter(({ is_bot }) => is_bot === true).map(({ user_id }) => user_id);
 }
 
 function includes(known: readonly (JsonValue | undefined)[], found: JsonValue | undefined): boolean {

@@ -8,26 +8,18 @@ import { monotonic, systemClock } from "../core/util/clock.ts";
 import { QueueError } from "../core/errors.ts";
 import { callSafely } from "../core/util/user_callback.ts";
 import type { JsonObject } from "../core/protocol.ts";
-import { declaresMoreThan, discard, readBody, TOO_LARGE } from "./body.ts";
+import { discard, readBody } from "./body.ts";
 import { DEFAULT_EVENTS_KEY } from "./config.ts";
 import { slackEventId } from "./event_id.ts";
 import { firstText, objectOf } from "./fields.ts";
 import { codeOf, createHealthCheck, type SlackHealth } from "./health.ts";
-import { normalizePath, pathOf } from "./path.ts";
+import { MAX_BODY_BYTES, REASON_MS } from "./limits.ts";
+import { pathOf } from "./path.ts";
 import { keepsOrder, orderingKeyOf } from "./ordering.ts";
 import { isRefusedForGood } from "./refusal.ts";
-import {
-  checkReceiverOptions,
-  DEFAULT_HEALTH_PATH,
-  DEFAULT_PATH,
-  type SlackReceiverOptions,
-  type SlackRequestReport,
-} from "./receiver_options.ts";
+import { checkReceiverOptions, type SlackReceiverOptions, type SlackRequestReport } from "./receiver_options.ts";
 import { createResponse, jsonResponse, OUTCOMES, type SlackOutcome, type WebhookResponse } from "./responses.ts";
 import { checkSignatureHeaders, createSignatureVerifier } from "./signature.ts";
-
-/** The largest body in bytes that is read. Slack's events are far below. */
-const MAX_BODY_BYTES = 1024 * 1024;
 
 /** The number of requests of each outcome since the receiver was made. */
 export type SlackReceiverStats = Readonly<Record<SlackOutcome, number>>;
@@ -39,12 +31,6 @@ export interface SlackReceiver {
   /** The counters at this moment. */
   readonly stats: SlackReceiverStats;
 }
-
-/**
- * Real milliseconds that a publish still has when the time is up: its own deadline is the same, and its reason, such as a
- * refused connection, is the one to report.
- */
-const REASON_MS = 100;
 
 /**
  * Creates the webhook: a `fetch` handler for `Deno.serve`, `Bun.serve` and Workers.
@@ -74,11 +60,16 @@ const REASON_MS = 100;
  * ```
  */
 export function createSlackReceiver(options: SlackReceiverOptions): SlackReceiver {
-  checkReceiverOptions(options);
-  const { backend, key = DEFAULT_EVENTS_KEY, timeoutMs = 2_500, clock = systemClock, onRefused, observer } = options;
-  const path = normalizePath(options.path ?? DEFAULT_PATH);
-  const healthPath = normalizePath(options.healthPath === undefined ? DEFAULT_HEALTH_PATH : options.healthPath);
-  const { ordering = keepsOrder(backend) ? "thread" : "none" } = options;
+  const [path, healthPath] = checkReceiverOptions(options);
+  const {
+    backend,
+    key = DEFAULT_EVENTS_KEY,
+    timeoutMs = 2_500,
+    clock = systemClock,
+    onRefused,
+    observer,
+    ordering = keepsOrder(backend) ? "thread" : "none",
+  } = options;
   const verify = createSignatureVerifier(options.signingSecret);
   const health = createHealthCheck(backend, clock, timeoutMs);
   const counts = Object.fromEntries(OUTCOMES.map((name) => [name, 0])) as Record<SlackOutcome, number>;
@@ -86,22 +77,27 @@ export function createSlackReceiver(options: SlackReceiverOptions): SlackReceive
   const late = () => new QueueError("timeout", `Cannot answer Slack: it took longer than ${timeoutMs} ms`);
 
   /** Answers one request. `signal` aborts when the time is up. */
-  async function handle(request: Request, startedAt: number, signal: AbortSignal): Promise<Response> {
+  async function handle(request: Request, signal: AbortSignal): Promise<Response> {
+    const startedAt = monotonic(clock);
     const { method, headers } = request;
-    /** What is known so far. */
+    /** The report, as far as it is known. */
     const report: { -readonly [Name in keyof SlackRequestReport]?: SlackRequestReport[Name] } = {};
-    /** What is being waited for: it names the outcome when the time is up or something throws. */
+    /** The step under way: it names the outcome when the time is up or something throws. */
     let waitingFor: "body" | "queue" | "health" | undefined;
     /** Aborts when nobody waits for the queue any more. */
     const publishing = new AbortController();
 
     async function respond(): Promise<WebhookResponse | SlackOutcome> {
       const asked = pathOf(request);
-      if (asked === undefined) return "notFound";
-      if (asked === healthPath) return await checkHealth();
+      if (asked && asked === healthPath) {
+        if (method !== "GET" && method !== "HEAD") return createResponse("notAllowed", { allow: "GET, HEAD" });
+        waitingFor = "health";
+        return healthResponse(await health.check(signal));
+      }
       if (asked !== path) return "notFound";
       if (method !== "POST") return createResponse("notAllowed", { allow: "POST" });
-      if (declaresMoreThan(request, MAX_BODY_BYTES)) {
+      // The header can refuse a body; what it promises is never believed.
+      if (Number(headers.get("content-length")) > MAX_BODY_BYTES) {
         discard(request.body);
         return "tooLarge";
       }
@@ -118,14 +114,14 @@ export function createSlackReceiver(options: SlackReceiverOptions): SlackReceive
       }
       waitingFor = "body";
       const body = await readBody(request, MAX_BODY_BYTES, signal);
-      if (body === TOO_LARGE) return "tooLarge";
-      report.problem = await verify({ ...signature, body });
-      if (report.problem) return "unauthorized";
+      if (!body) return "tooLarge";
+      if (!await verify({ ...signature, body })) {
+        report.problem = "forged";
+        return "unauthorized";
+      }
 
       // From here on the sender is Slack.
-      if (headers.get("content-type")?.toLowerCase().startsWith("application/x-www-form-urlencoded")) {
-        return "unsupported";
-      }
+      if (/form-urlencoded/i.test(headers.get("content-type") ?? "")) return "unsupported";
       const envelope = parse(body);
       const { type, team_id, api_app_id, challenge } = envelope;
       report.teamId = firstText(team_id);
@@ -140,7 +136,7 @@ export function createSlackReceiver(options: SlackReceiverOptions): SlackReceive
     async function publish(envelope: JsonObject): Promise<WebhookResponse | SlackOutcome> {
       const { type } = objectOf(envelope.event);
       const id = slackEventId(envelope);
-      if (id === undefined || typeof type !== "string") return "malformed";
+      if (!id || typeof type !== "string") return "malformed";
       report.eventId = firstText(envelope.event_id);
       report.eventType = type;
       const publishedAt = monotonic(clock);
@@ -171,26 +167,10 @@ export function createSlackReceiver(options: SlackReceiverOptions): SlackReceive
       }
     }
 
-    async function checkHealth(): Promise<WebhookResponse | SlackOutcome> {
-      if (method !== "GET" && method !== "HEAD") return createResponse("notAllowed", { allow: "GET, HEAD" });
-      waitingFor = "health";
-      return healthResponse(await health.check(signal));
-    }
-
     function healthResponse({ error, ...known }: SlackHealth): WebhookResponse {
       if (known.ok) return jsonResponse("healthy", known);
       report.error = error;
       return jsonResponse("unhealthy", { ...known, error: codeOf(error) });
-    }
-
-    /** Chooses the response when something threw or the time is up. */
-    function fail(error: unknown): WebhookResponse | SlackOutcome {
-      publishing.abort(error);
-      report.error = error;
-      if (waitingFor === "body") return signal.aborted ? "slowBody" : "brokenBody";
-      if (waitingFor === "health") return healthResponse({ ok: false, checked: true, error });
-      if (waitingFor === "queue") health.failed(error);
-      return "unconfirmed";
     }
 
     const given = await abortable(respond(), signal, (over) => {
@@ -198,7 +178,14 @@ export function createSlackReceiver(options: SlackReceiverOptions): SlackReceive
       if (waitingFor !== "queue") over();
       const timer = systemClock.setTimeout(over, REASON_MS);
       return () => systemClock.clearTimeout(timer);
-    }).catch(fail);
+    }).catch((error: unknown): WebhookResponse | SlackOutcome => {
+      publishing.abort(error);
+      report.error = error;
+      if (waitingFor === "body") return signal.aborted ? "slowBody" : "brokenBody";
+      if (waitingFor === "health") return healthResponse({ ok: false, checked: true, error });
+      if (waitingFor === "queue") health.failed(error);
+      return "unconfirmed";
+    });
     const response = typeof given === "string" ? createResponse(given) : given;
     const { outcome, status } = response;
     counts[outcome]++;
@@ -214,10 +201,7 @@ export function createSlackReceiver(options: SlackReceiverOptions): SlackReceive
   }
 
   return {
-    fetch(request) {
-      const startedAt = monotonic(clock);
-      return withDeadline(clock, timeoutMs, late, undefined, ({ signal }) => handle(request, startedAt, signal));
-    },
+    fetch: (request) => withDeadline(clock, timeoutMs, late, undefined, ({ signal }) => handle(request, signal)),
     get stats() {
       return { ...counts };
     },

@@ -9,16 +9,15 @@ import { ConfigError } from "../core/errors.ts";
 import type { JsonObject, QueueBackend } from "../core/protocol.ts";
 import { isText } from "./fields.ts";
 import { keepsOrder, ORDERINGS, type SlackOrdering } from "./ordering.ts";
+import { SLACK_WAITS_MS } from "./limits.ts";
+import { normalizePath } from "./path.ts";
 import type { SlackOutcome } from "./responses.ts";
 import { secretProblems, type SlackSignatureProblem } from "./signature.ts";
 
-/** Milliseconds after which Slack gives up a request. */
-const SLACK_WAITS_MS = 3_000;
-
 /** The default of `path`. */
-export const DEFAULT_PATH = "/slack/events";
+const DEFAULT_PATH = "/slack/events";
 /** The default of `healthPath`. */
-export const DEFAULT_HEALTH_PATH = "/health";
+const DEFAULT_HEALTH_PATH = "/health";
 
 /** Options of {@link createSlackReceiver}. */
 export interface SlackReceiverOptions {
@@ -90,7 +89,7 @@ export interface RefusedSlackEvent {
   readonly error: unknown;
 }
 
-/** What is known of one request after its outcome is decided. Holds ids and reasons, never a payload or a secret. */
+/** The report on one request whose outcome is decided. Holds ids and reasons, never a payload or a secret. */
 export interface SlackRequestReport {
   /** The outcome. */
   readonly outcome: SlackOutcome;
@@ -123,11 +122,11 @@ const CHECKS: Validators<SlackReceiverOptions> = {
   path: text,
   healthPath: (value) => value === null ? undefined : text(value),
   ordering: (value) =>
-    typeof value === "function" || ORDERINGS.includes(value as typeof ORDERINGS[number])
+    ORDERINGS.includes(value as typeof ORDERINGS[number])
       ? undefined
-      : { allowed: '"thread", "channel", "none" or a function', range: typeof value === "string" },
+      : func(value) && ['"thread", "channel", "none" or a function', typeof value === "string"],
   timeoutMs: number(
-    `from 1 to ${SLACK_WAITS_MS}, because Slack waits no longer`,
+    `from 1 to ${SLACK_WAITS_MS}: Slack waits no longer`,
     (ms) => ms >= 1 && ms <= SLACK_WAITS_MS,
   ),
   clock: object,
@@ -138,10 +137,11 @@ const CHECKS: Validators<SlackReceiverOptions> = {
 /**
  * Checks the options.
  *
+ * @returns The normalized paths of the webhook and of the health check, which may have none.
  * @throws {TypeError | RangeError} An option of another type, or out of range.
  * @throws {ConfigError} A secret, a path or an ordering that can never work: all of them at once.
  */
-export function checkReceiverOptions(options: SlackReceiverOptions): void {
+export function checkReceiverOptions(options: SlackReceiverOptions): readonly (string | undefined)[] {
   checkOptions("receiver options", options, CHECKS);
   const { backend, signingSecret, path = DEFAULT_PATH, healthPath = DEFAULT_HEALTH_PATH, ordering = "none" } = options;
   checkValue("backend", backend, object);
@@ -151,12 +151,13 @@ export function checkReceiverOptions(options: SlackReceiverOptions): void {
     pathProblem("healthPath", healthPath),
     path === healthPath && "healthPath must be another path than path",
     ordering !== "none" && !keepsOrder(backend) &&
-    'ordering must be "none" on a backend that keeps no ordering keys; createConsumer has orderBy',
+    'ordering must be "none" on a backend without ordering keys; createConsumer has orderBy',
   ].filter(isText);
   if (problems.length > 0) throw new ConfigError(problems);
+  return [path, healthPath].map(normalizePath);
 }
 
 function pathProblem(name: string, path: string | null): string | false {
   return path !== null && !/^\/[^?#\s]*$/.test(path) &&
-    `${name} must be a path such as "/slack/events": it starts with a slash and has no query and no white space`;
+    `${name} must be a path such as "/slack/events", without a query and white space`;
 }

@@ -11,7 +11,7 @@ import { isJson } from "../core/util/json.ts";
  * The codes that depend on the message alone. A wrong configuration, missing rights and a missing queue are not among
  * them: an operator can repair those while Slack still sends the event again.
  */
-const FINAL: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["too-large", "unsupported", "malformed", "permanent"]);
+const FINAL: readonly ErrorCode[] = ["too-large", "unsupported", "malformed", "permanent"];
 
 /**
  * Whether a backend will refuse this payload however often it is sent.
@@ -20,6 +20,6 @@ const FINAL: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["too-large", "unsuppor
  * such as the number that `1e400` is read as, but also what `fetch` throws when the network fails; so the payload decides.
  */
 export function isRefusedForGood(error: unknown, payload: JsonObject): boolean {
-  if (error instanceof QueueError) return FINAL.has(error.code);
+  if (error instanceof QueueError) return FINAL.includes(error.code);
   return error instanceof RangeError || error instanceof TypeError && !isJson(payload);
 }

@@ -7,7 +7,8 @@ import { boolean, checkOptions, checkValue, func, object, text, type Validators 
 import { PermanentError } from "../core/errors.ts";
 import { kindOf } from "../core/util/json.ts";
 import type { Delivery } from "../core/protocol.ts";
-import type { SlackEnvelope, SlackEvent, SlackEventMap } from "./events.ts";
+import type { SlackEventMap } from "./event_map.ts";
+import type { SlackEnvelope, SlackEvent } from "./events.ts";
 import { firstText, objectOf } from "./fields.ts";
 import { isOwnEvent, type SlackSelf } from "./own_event.ts";
 
@@ -16,7 +17,7 @@ export interface SlackEventContext<Event extends SlackEvent = SlackEvent> {
   /** The event. */
   readonly event: Event;
   /**
-   * What Slack posted around the event. A payload that is a bare inner event, as the Python server's Socket Mode
+   * The envelope that Slack posted around the event. A payload that is a bare inner event, as the Python server's Socket Mode
    * publishes it, has nothing around it: then `event_id` is the delivery's id, `team_id` the event's `team` or empty
    * text, and `api_app_id` empty text.
    */
@@ -76,17 +77,8 @@ interface Route {
   readonly handler: SlackEventHandler;
 }
 
-const CHECKS: Validators<SlackEventRouterOptions> = { own: boolean, self: object };
-const SELF_CHECKS: Validators<SlackSelf> = { appId: text, botId: text, userId: text };
-
-/** Slack's subscription names of a message's `channel_type`. */
-const CHANNEL_NAMES: Readonly<Record<string, string>> = {
-  channel: "channels",
-  group: "groups",
-  im: "im",
-  mpim: "mpim",
-  app_home: "app_home",
-};
+/** Slack's subscription names of the kinds of channel: a message's `channel_type`, or its plural. */
+const CHANNEL_NAMES = ["channels", "groups", "im", "mpim", "app_home"];
 
 /**
  * Routes events by Slack's own names.
@@ -96,7 +88,7 @@ const CHANNEL_NAMES: Readonly<Record<string, string>> = {
  * (`"message.message_changed"`), and `"*"`. When no name but `"*"` matches, the handlers of `otherwise` get it. An event
  * without any handler counts as handled.
  *
- * What the app itself wrote is left out unless `own` is set. Edits (`"message.message_changed"`) and deletions by others
+ * The app's own messages are left out unless `own` is set. Edits (`"message.message_changed"`) and deletions by others
  * also go to the handlers of `"message"` and of the kind of channel; they have no `text` of their own.
  *
  * The payload may be Slack's envelope or a bare inner event. A field that is `null` counts as absent.
@@ -128,12 +120,35 @@ const CHANNEL_NAMES: Readonly<Record<string, string>> = {
  * ```
  */
 export class SlackEventRouter {
-  readonly #routes = new Map<string, Route[]>();
-  readonly #rest: Route[] = [];
+  /** The routes of each name; those of `otherwise` have none. */
+  readonly #routes = new Map<string | undefined, Route[]>();
   readonly #options: SlackEventRouterOptions;
 
   /** Handles one delivery: a consumer's handler. Bound, so it can be passed on as it is. */
-  readonly handle: (delivery: Delivery) => Promise<void> = (delivery) => this.#handle(delivery);
+  readonly handle: (delivery: Delivery) => Promise<void> = async (delivery) => {
+    const envelope = envelopeOf(delivery);
+    const { event } = envelope;
+    const { own = false, self } = this.#options;
+    if (!own && isOwnEvent(envelope, event, self)) return;
+    const context = { event, envelope, delivery };
+    const named = namesOf(event).flatMap((name) => this.#routesOf(name));
+    const routes = [...(named.length > 0 ? named : this.#routesOf()), ...this.#routesOf("*")];
+    const results = await Promise.all(routes.map(async ({ label, handler }) => {
+      try {
+        await handler(context);
+        return [];
+      } catch (error) {
+        return [{ handler: label, error }];
+      }
+    }));
+    const failures = results.flat();
+    if (failures.length === 0) return;
+    const failed = new SlackHandlerError(failures);
+    if (failed.errors.every((error) => error instanceof PermanentError)) {
+      throw new PermanentError(failed.message, { key: delivery.key, id: delivery.id, cause: failed });
+    }
+    throw failed;
+  };
 
   /**
    * Creates a router without handlers.
@@ -141,8 +156,14 @@ export class SlackEventRouter {
    * @throws {TypeError} An option of another type.
    */
   constructor(options: SlackEventRouterOptions = {}) {
-    checkOptions("router options", options, CHECKS);
-    if (options.self) checkOptions("self", options.self, SELF_CHECKS);
+    checkOptions(
+      "router options",
+      options,
+      { own: boolean, self: object } satisfies Validators<SlackEventRouterOptions>,
+    );
+    if (options.self) {
+      checkOptions("self", options.self, { appId: text, botId: text, userId: text } satisfies Validators<SlackSelf>);
+    }
     this.#options = options;
   }
 
@@ -162,9 +183,7 @@ export class SlackEventRouter {
   on(name: string, handler: SlackEventHandler, options: SlackRouteOptions): this;
   on(name: string, handler: SlackEventHandler<never>): this {
     checkValue("name", name, text);
-    const routes = this.#routes.get(name) ?? [];
-    this.#routes.set(name, [...routes, toRoute(`"${name}"`, handler)]);
-    return this;
+    return this.#add(name, `"${name}"`, handler);
   }
 
   /**
@@ -175,37 +194,20 @@ export class SlackEventRouter {
    * @throws {TypeError} The handler is not a function.
    */
   otherwise(handler: SlackEventHandler): this {
-    this.#rest.push(toRoute("otherwise", handler));
+    return this.#add(undefined, "otherwise", handler);
+  }
+
+  #add(name: string | undefined, label: string, handler: SlackEventHandler<never>): this {
+    checkValue(`the handler of ${label}`, handler, func);
+    this.#routes.set(name, [...this.#routesOf(name), {
+      label: handler.name ? `${label} (${handler.name})` : label,
+      handler: handler as SlackEventHandler, // it only gets events that its name matches
+    }]);
     return this;
   }
 
-  async #handle(delivery: Delivery): Promise<void> {
-    const envelope = envelopeOf(delivery);
-    const { event } = envelope;
-    const { own = false, self } = this.#options;
-    if (!own && isOwnEvent(envelope, event, self)) return;
-    const context = { event, envelope, delivery };
-    const routes = this.#routesOf(event);
-    const results = await Promise.all(routes.map(async ({ label, handler }) => {
-      try {
-        await handler(context);
-        return [];
-      } catch (error) {
-        return [{ handler: label, error }];
-      }
-    }));
-    const failures = results.flat();
-    if (failures.length === 0) return;
-    const failed = new SlackHandlerError(failures);
-    if (failed.errors.every((error) => error instanceof PermanentError)) {
-      throw new PermanentError(failed.message, { key: delivery.key, id: delivery.id, cause: failed });
-    }
-    throw failed;
-  }
-
-  #routesOf(event: SlackEvent): readonly Route[] {
-    const named = namesOf(event).flatMap((name) => this.#routes.get(name) ?? []);
-    return [...(named.length > 0 ? named : this.#rest), ...(this.#routes.get("*") ?? [])];
+  #routesOf(name?: string): readonly Route[] {
+    return this.#routes.get(name) ?? [];
   }
 }
 
@@ -237,21 +239,14 @@ function envelopeOf({ payload, id, key, publishedAt }: Delivery): SlackEnvelope 
 function namesOf(event: SlackEvent): string[] {
   const { type, subtype, channel_type: channel } = event;
   const names = new Set([type]);
-  if (type === "message" && typeof channel === "string" && Object.hasOwn(CHANNEL_NAMES, channel)) {
-    names.add(`message.${CHANNEL_NAMES[channel]}`);
-  }
+  const kind = CHANNEL_NAMES.find((name) => name === channel || name === `${channel}s`);
+  if (type === "message" && kind) names.add(`message.${kind}`);
   if (typeof subtype === "string") names.add(`${type}.${subtype}`);
   return [...names];
 }
 
 function isEvent(value: unknown): value is SlackEvent {
   return typeof objectOf(value).type === "string";
-}
-
-function toRoute(name: string, handler: SlackEventHandler<never>): Route {
-  checkValue(`the handler of ${name}`, handler, func);
-  // A route only gets events that its name matches.
-  return { label: handler.name ? `${name} (${handler.name})` : name, handler: handler as SlackEventHandler };
 }
 
 function describe(failures: readonly { readonly handler: string; readonly error: unknown }[]): string {

@@ -4,18 +4,12 @@
  * @module
  */
 import { ConfigError } from "../core/errors.ts";
-import { concatenate } from "./body.ts";
-
-/** The seconds that a timestamp may be away from now, in either direction: Slack's own five minutes. */
-const MAX_SKEW_SECONDS = 300;
-
-const HMAC = { name: "HMAC", hash: "SHA-256" } as const;
+import { MAX_SKEW_SECONDS } from "./limits.ts";
 
 const encoder = new TextEncoder();
 
 /** Where Slack shows the Signing Secret. */
-export const SIGNING_SECRET_PLACE =
-  "see https://api.slack.com/apps → your app → Basic Information → App Credentials → Signing Secret";
+export const SIGNING_SECRET_PLACE = "see https://api.slack.com/apps > your app > Basic Information > Signing Secret";
 
 /** Why a signature was refused. */
 export type SlackSignatureProblem =
@@ -79,7 +73,7 @@ export interface VerifySlackSignatureOptions extends SlackSignedRequest {
 export async function verifySlackSignature(options: VerifySlackSignatureOptions): Promise<boolean> {
   const problems = secretProblems(options.secrets);
   if (problems.length > 0) throw new ConfigError(problems);
-  return await createSignatureVerifier(options.secrets)(options) === undefined;
+  return !checkSignatureHeaders(options) && await createSignatureVerifier(options.secrets)(options);
 }
 
 /**
@@ -97,11 +91,11 @@ export function secretProblem(name: string, secret: unknown): string {
     : /^xox|^xapp-|:\/\//i.test(secret)
     ? "a token or a URL"
     : "";
-  return found && `${name} must be the app's Signing Secret and nothing else, found ${found}: ${SIGNING_SECRET_PLACE}`;
+  return found && `${name} must be the app's Signing Secret alone, found ${found}: ${SIGNING_SECRET_PLACE}`;
 }
 
-/** Resolves with the problem of a signature, `undefined` when it is good. */
-export type SignatureVerifier = (request: SlackSignedRequest) => Promise<SlackSignatureProblem | undefined>;
+/** Resolves with whether the signature of a request is good whose headers have no problem: see {@link checkSignatureHeaders}. */
+export type SignatureVerifier = (request: SlackSignedRequest) => Promise<boolean>;
 
 /**
  * Returns a function that verifies many requests with the same secrets: the keys are imported once.
@@ -112,21 +106,28 @@ export function createSignatureVerifier(secrets: string | readonly string[]): Si
   const known = [secrets].flat();
   let keys: readonly CryptoKey[] | undefined;
   return async (request) => {
-    const problem = checkSignatureHeaders(request);
-    if (problem) return problem;
     const claimed = parseSignature(request.signature!)!;
-    const signed = signedBytes(request.timestamp!, request.body);
+    const { timestamp, body } = request;
+    const start = encoder.encode(`v0:${timestamp}:`);
+    const bytes = typeof body === "string" ? encoder.encode(body) : body;
+    const signed = new Uint8Array(start.length + bytes.length);
+    signed.set(start);
+    signed.set(bytes, start.length);
     // The keys are kept, never a pending promise of them: on Workers a promise belongs to the request that made it.
-    keys ??= await Promise.all(known.map(importKey));
+    keys ??= await Promise.all(
+      known.map((secret) =>
+        crypto.subtle.importKey("raw", encoder.encode(secret), { name: "HMAC", hash: "SHA-256" }, false, ["verify"])
+      ),
+    );
     // Every key is tried, whichever fits, so that the time taken says nothing about which one did.
     const fits = await Promise.all(keys.map((key) => crypto.subtle.verify("HMAC", key, claimed, signed)));
-    return fits.includes(true) ? undefined : "forged";
+    return fits.includes(true);
   };
 }
 
 /** Returns the problem of each secret that cannot be one, and one problem when there is no secret. */
 export function secretProblems(secrets: unknown): string[] {
-  const list: readonly unknown[] = Array.isArray(secrets) && secrets.length > 0 ? secrets : [secrets];
+  const list: readonly unknown[] = [(secrets as string | readonly string[] | undefined)?.length ? secrets : ""].flat();
   return list.map((secret) => secretProblem("signingSecret", secret)).filter(Boolean);
 }
 
@@ -139,14 +140,6 @@ export function checkSignatureHeaders(
   // Written so that a `now` that is not a number is refused too.
   if (!(Math.abs(now / 1000 - Number(timestamp)) <= MAX_SKEW_SECONDS)) return "stale";
   return parseSignature(signature) ? undefined : "forged";
-}
-
-function importKey(secret: string): Promise<CryptoKey> {
-  return crypto.subtle.importKey("raw", encoder.encode(secret), HMAC, false, ["verify"]);
-}
-
-function signedBytes(timestamp: string, body: Uint8Array | string): Uint8Array<ArrayBuffer> {
-  return concatenate(encoder.encode(`v0:${timestamp}:`), typeof body === "string" ? encoder.encode(body) : body);
 }
 
 /** Returns the 32 bytes of `v0=` and 64 lower-case hexadecimal digits, `undefined` for anything else. */

@@ -6,9 +6,15 @@
  *
  * @module
  */
-import { BACKEND_CHECKS } from "../../core/context.ts";
-import { pack } from "../../core/envelope.ts";
-import { type ErrorCode, PublishError, QueueError } from "../../core/errors.ts";
+import { BACKEND_CHECKS } from "../../core/backend_options.ts";
+import {
+  DEFAULT_CLOSE_DEADLINE_MS,
+  DEFAULT_MAX_RETRIES,
+  DEFAULT_RETRY_DELAY_MS,
+  DEFAULT_TIMEOUT_MS,
+  MIN_RETRY_DELAY_MS,
+} from "../../core/defaults.ts";
+import { type PublishError, QueueError } from "../../core/errors.ts";
 import { notify } from "../../core/observer.ts";
 import type {
   BatchOptions,
@@ -34,32 +40,17 @@ import { backoffMs } from "../../core/util/retry.ts";
 import { checkKey, checkOptions, checkValue } from "../../core/util/validate.ts";
 import { wholeSeconds } from "../../core/consume/push.ts";
 import { codeOfBinding } from "./errors.ts";
-import { inBatches, MAX_BYTES } from "./messages.ts";
+import { closed, failed, NAME, type Outgoing, packMessage, receipts, unsupported } from "./binding_outcomes.ts";
+import { MAX_PAYLOAD_BYTES } from "./limits.ts";
+import { inBatches } from "./messages.ts";
 import { byKey, type CloudflareOptions, lookUp, type QueueBinding } from "./options.ts";
-import { bindingName, CAPABILITIES, MAX_DELAY_MS } from "./platform.ts";
-
-const NAME = "cloudflare";
-
-/** One message of a call, checked and copied. */
-interface Outgoing {
-  readonly id: string;
-  readonly payload: JsonObject;
-  readonly json: string;
-  readonly fields: { readonly id: string | undefined; readonly headers: OutgoingMessage["headers"] };
-  readonly delayMs: number;
-  /** The body as the binding takes it, once it is packed. */
-  text: string;
-  /** Undefined until the message is confirmed or given up. */
-  outcome?: Outcome;
-}
-
-type Outcome = PublishReceipt | PublishError;
+import { bindingName, CAPABILITIES } from "./platform.ts";
 
 /** Queues of Cloudflare in a Worker: publishes through its queue bindings; the platform pushes to `queue()`. */
 export class CloudflareBackend implements LeasingBackend {
   /** The backend's name: `"cloudflare"`. */
   readonly name: string = NAME;
-  /** What it can do. */
+  /** The capabilities of a binding. */
   readonly capabilities: Capabilities = CAPABILITIES;
   /** Not listed in a Worker: each method rejects with code `"unsupported"`. */
   readonly deadLetters: DeadLetters = {
@@ -137,9 +128,10 @@ export class CloudflareBackend implements LeasingBackend {
    *
    * @throws {QueueError} `"closed"`.
    */
+  // deno-lint-ignore require-await -- it rejects where it is closed
   async health(): Promise<Health> {
     this.#checkOpen("Cannot reach the broker");
-    return await Promise.resolve({ ok: true, asked: false, latencyMs: 0 });
+    return { ok: true, asked: false, latencyMs: 0 };
   }
 
   /**
@@ -148,7 +140,7 @@ export class CloudflareBackend implements LeasingBackend {
    */
   close(): Promise<void> {
     return this.#closing ??= (async () => {
-      const { closeDeadlineMs = 5_000, clock } = this.#options;
+      const { closeDeadlineMs = DEFAULT_CLOSE_DEADLINE_MS, clock } = this.#options;
       if (this.#calls.size > 0) await delay(closeDeadlineMs, clock, undefined, Promise.all(this.#calls.values()));
       for (const limit of this.#calls.keys()) limit.abort(closed("Not confirmed"));
     })();
@@ -169,105 +161,54 @@ export class CloudflareBackend implements LeasingBackend {
   ): Outgoing {
     const payload = copyPayload(content);
     const json = JSON.stringify(payload);
-    const { maxPayloadBytes = CAPABILITIES.maxPayloadBytes } = this.#options;
+    const { maxPayloadBytes = MAX_PAYLOAD_BYTES } = this.#options;
     const bytes = bytesOf(json);
     if (bytes > maxPayloadBytes) {
       throw new RangeError(`payload must be at most ${maxPayloadBytes} bytes as JSON, found ${bytes}`);
     }
-    if (delayMs > MAX_DELAY_MS) throw new RangeError(`delayMs must be at most ${MAX_DELAY_MS}, found ${delayMs}`);
-    if (ttlMs !== undefined) throw unsupported("ttlMs");
-    if (orderingKey !== undefined) throw unsupported("orderingKey");
+    const delaySeconds = wholeSeconds(delayMs);
+    if (ttlMs) throw unsupported("ttlMs");
+    if (orderingKey) throw unsupported("orderingKey");
     const fields = { id, headers: headers && { ...headers } };
-    return { id: id ?? crypto.randomUUID(), payload, json, fields, delayMs, text: "" };
+    return { id: id ?? crypto.randomUUID(), payload, json, fields, delaySeconds, text: "" };
   }
 
   async #send(
     key: string,
     messages: readonly Outgoing[],
-    { timeoutMs = this.#options.timeoutMs ?? 5_000, signal: outer }: BatchOptions,
+    { timeoutMs = this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS, signal: outer }: BatchOptions,
   ): Promise<PublishReceipt[]> {
     this.#checkOpen(`Cannot publish to "${key}"`, key);
     outer?.throwIfAborted();
     const { clock = systemClock, observer } = this.#options;
     const binding = lookUp(this.#options.bindings, key);
     const startedAt = monotonic(clock);
-    const late = () => new QueueError("timeout", "no reply came in time");
     const { promise: ended, resolve: end } = Promise.withResolvers<void>();
-    await withDeadline(clock, timeoutMs, late, outer, async (limit) => {
-      this.#calls.set(limit, ended);
-      try {
-        for (const message of messages) await packMessage(key, message);
-        for (const batch of inBatches(messages.filter(({ outcome }) => !outcome))) {
-          const failure = await this.#sendBatch(key, binding, batch, limit.signal);
-          for (const message of batch) message.outcome = failure ?? { id: message.id, outcome: "added" };
+    await withDeadline(
+      clock,
+      timeoutMs,
+      () => new QueueError("timeout", "no reply came in time"),
+      outer,
+      async (limit) => {
+        this.#calls.set(limit, ended);
+        try {
+          for (const message of messages) await packMessage(key, message);
+          for (const batch of inBatches(messages.filter(({ outcome }) => !outcome))) {
+            const failure = await sendBatch(key, binding, batch, limit.signal, this.#options);
+            for (const message of batch) {
+              const { id } = message;
+              message.outcome = failure ?? { id, outcome: "added" };
+              if (failure) continue;
+              notify(observer, "published", { backend: NAME, key, id, durationMs: monotonic(clock) - startedAt });
+            }
+          }
+        } finally {
+          this.#calls.delete(limit);
+          end();
         }
-      } finally {
-        this.#calls.delete(limit);
-        end();
-      }
-    });
-    const outcomes = messages.map(({ outcome }) => outcome!);
-    for (const outcome of outcomes) {
-      if (outcome instanceof QueueError) continue;
-      notify(observer, "published", { backend: NAME, key, id: outcome.id, durationMs: monotonic(clock) - startedAt });
-    }
-    return receipts(key, outcomes, outer);
-  }
-
-  /** Sends one batch, again while that is of use. Resolves with why it was not confirmed. */
-  async #sendBatch(
-    key: string,
-    binding: QueueBinding | undefined,
-    batch: readonly Outgoing[],
-    signal: AbortSignal,
-  ): Promise<PublishError | undefined> {
-    const { clock, observer, maxRetries = 3, retryDelayMs = 100, random } = this.#options;
-    const id = batch.length === 1 ? batch[0]!.id : undefined;
-    let failure: PublishError | undefined;
-    for (let failures = 1; !signal.aborted; failures++) {
-      let error: unknown;
-      try {
-        if (!binding) {
-          throw new QueueError(
-            "not-found",
-            `env has no queue binding ${bindingName(key)}: wrangler.jsonc, queues.producers`,
-          );
-        }
-        const bodies = batch.map(({ text, delayMs }) => ({
-          body: JSON.parse(text) as unknown,
-          contentType: "json" as const,
-          ...delayMs > 0 && { delaySeconds: wholeSeconds(delayMs) },
-        }));
-        await abortable(binding.sendBatch(bodies), signal);
-        return undefined;
-      } catch (cause) {
-        error = cause;
-      }
-      const code = signal.aborted ? "unknown-outcome" : error instanceof QueueError ? error.code : codeOfBinding(error);
-      const said = messageOf(error);
-      // A binding holds no secret; but what it says could quote a payload, as it is or within text of JSON.
-      const quotes = batch.some(({ json }) => said.includes(json) || said.includes(JSON.stringify(json).slice(1, -1)));
-      const reason = quotes ? "the binding's error quotes the message, and is not shown" : said;
-      failure = failed(key, code, reason, { id, cause: new Error(reason) });
-      notify(observer, "failed", { backend: NAME, key, operation: "publish", failures, error: failure });
-      if (signal.aborted || failures > maxRetries || !failure.retryable) return failure;
-      const waitMs = Math.max(backoffMs(failures, { baseMs: retryDelayMs }, random), 10);
-      await delay(waitMs, clock, signal).catch(() => {}); // the loop's condition looks at the signal
-    }
-    const { reason } = signal;
-    const code = reason instanceof QueueError ? reason.code : "timeout";
-    return failure ?? failed(key, code, `nothing was sent: ${messageOf(reason)}`, { id, cause: reason });
-  }
-}
-
-/** Packs a message as the binding takes it. One that is too large gets its outcome instead. */
-async function packMessage(key: string, message: Outgoing): Promise<void> {
-  const { id, payload, json, fields } = message;
-  const text = await pack(payload, fields, MAX_BYTES, json);
-  if (text !== undefined) message.text = text;
-  else {
-    const limit = `the message must be at most ${MAX_BYTES} bytes with its id and headers, or compress to that`;
-    message.outcome = failed(key, "too-large", `${limit}, found ${bytesOf(json)}`, { id });
+      },
+    );
+    return receipts(key, messages.map(({ outcome }) => outcome!), outer);
   }
 }
 
@@ -275,32 +216,42 @@ function refuseDeadLetters(): Promise<never> {
   return Promise.reject(unsupported("dead letters"));
 }
 
-function unsupported(what: string): QueueError {
-  return new QueueError("unsupported", `The ${NAME} backend does not support ${what}`, { backend: NAME });
-}
-
-function closed(what: string, key?: string): QueueError {
-  return new QueueError("closed", `${what}: the ${NAME} backend is closed`, { backend: NAME, key });
-}
-
-function failed(
+/** Sends one batch, again while that is of use. Resolves with why it was not confirmed. */
+async function sendBatch(
   key: string,
-  code: ErrorCode,
-  reason: string,
-  more: { readonly id?: string | undefined; readonly cause?: unknown; readonly outcomes?: readonly Outcome[] },
-): PublishError {
-  return new PublishError(code, `Cannot publish to "${key}" on ${NAME}: ${reason}`, { backend: NAME, key, ...more });
-}
-
-/** The receipts, where every message was confirmed. */
-function receipts(key: string, outcomes: readonly Outcome[], outer: AbortSignal | undefined): PublishReceipt[] {
-  const errors = outcomes.filter((outcome) => outcome instanceof PublishError);
-  if (errors.length === 0) return outcomes as PublishReceipt[];
-  const unknown = errors.find(({ code }) => code === "unknown-outcome");
-  // Ended from outside, and nothing of it can be in the queue.
-  if (outer?.aborted && !unknown && errors.length === outcomes.length) throw outer.reason;
-  const error = unknown ?? errors[0]!; // a caller that looks at the code alone must not take a message for gone
-  if (outcomes.length === 1) throw error;
-  const reason = `${errors.length} of ${outcomes.length} messages were not confirmed: ${error.message}`;
-  throw failed(key, error.code, reason, { cause: error, outcomes });
+  binding: QueueBinding | undefined,
+  batch: readonly Outgoing[],
+  signal: AbortSignal,
+  { clock, observer, random, maxRetries = DEFAULT_MAX_RETRIES, retryDelayMs: baseMs = DEFAULT_RETRY_DELAY_MS }:
+    CloudflareOptions,
+): Promise<PublishError | undefined> {
+  const id = batch.length === 1 ? batch[0]!.id : undefined;
+  let failure: PublishError | undefined;
+  for (let failures = 1; !signal.aborted; failures++) {
+    try {
+      if (!binding) throw new Error(`env has no queue binding ${bindingName(key)}: wrangler.jsonc, queues.producers`);
+      const bodies = batch.map(({ text, delaySeconds }) => ({
+        body: JSON.parse(text) as unknown,
+        contentType: "json" as const,
+        ...delaySeconds && { delaySeconds },
+      }));
+      await abortable(binding.sendBatch(bodies), signal);
+      return undefined;
+    } catch (error) {
+      const code = signal.aborted ? "unknown-outcome" : binding ? codeOfBinding(error) : "not-found";
+      let reason = messageOf(error);
+      // A binding holds no secret; but what it says could quote a payload, as it is or within text of JSON.
+      if (batch.some(({ json }) => reason.includes(json) || reason.includes(JSON.stringify(json).slice(1, -1)))) {
+        reason = "its error quotes the message, and is not shown";
+      }
+      failure = failed(key, code, reason, { id, cause: new Error(reason) });
+      notify(observer, "failed", { backend: NAME, key, operation: "publish", failures, error: failure });
+      if (failures > maxRetries || !failure.retryable) return failure;
+      const waitMs = Math.max(backoffMs(failures, { baseMs }, random), MIN_RETRY_DELAY_MS);
+      await delay(waitMs, clock, signal).catch(() => {}); // the loop's condition looks at the signal
+    }
+  }
+  const { reason } = signal;
+  const code = reason instanceof QueueError ? reason.code : "timeout";
+  return failure ?? failed(key, code, `nothing was sent: ${messageOf(reason)}`, { id, cause: reason });
 }

@@ -7,8 +7,9 @@ import { type Clock, monotonic } from "../../core/util/clock.ts";
 import { QueueError } from "../../core/errors.ts";
 import { Reachability, requestText, retryAfterMs } from "../http.ts";
 import { codeOfAnswer, isOfQueue } from "./errors.ts";
+import { RESERVE_MS, WINDOW_MS } from "./limits.ts";
 
-/** What a client is made with. */
+/** The options of a client. */
 export interface ClientOptions {
   /** Such as `https://api.cloudflare.com/client/v4`. */
   readonly apiUrl: string;
@@ -20,20 +21,14 @@ export interface ClientOptions {
   readonly timeoutMs: number;
   /** Requests that the API takes in five minutes. */
   readonly requestLimit: number;
-  /** What tells the time. */
+  /** Tells the time. */
   readonly clock: Clock;
-  /** What sends. */
+  /** Sends a request. */
   readonly fetch: typeof fetch;
 }
 
 /** A JSON object of the API. */
 export type Result = Readonly<Record<string, unknown>>;
-
-/** What the API's limit is counted over. */
-const WINDOW_MS = 300_000;
-
-/** The part of the window that probes leave to publishes: a quarter of the requests that may go at once. */
-const RESERVE_MS = WINDOW_MS / 4;
 
 interface AskOptions {
   readonly free?: boolean;

@@ -1,5 +1,5 @@
 /**
- * What this backend object knows of a queue, where the platform tells one number for all.
+ * Counts that this backend object keeps of a queue, where the platform has one number for all states.
  *
  * @module
  */

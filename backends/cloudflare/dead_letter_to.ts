@@ -8,7 +8,7 @@ import { encoded, envelope, type EnvelopeFields, pack } from "../../core/envelop
 import { bytesIn } from "../../core/util/bytes.ts";
 import { bytesOf, isJson } from "../../core/util/json.ts";
 import type { JsonObject } from "../../core/protocol.ts";
-import { MAX_BYTES } from "./messages.ts";
+import { MAX_BYTES } from "./limits.ts";
 import type { BindingMessage, QueueBinding } from "./options.ts";
 
 /**
@@ -53,7 +53,7 @@ async function payloadMessage(
 ): Promise<BindingMessage> {
   if (!isJson(payload)) return { body: envelope({ payload }, story), contentType: "v8" };
   const text = await pack(payload, story, MAX_BYTES) ?? await pack(payload, own, MAX_BYTES);
-  return { body: text === undefined ? payload : JSON.parse(text), contentType: "json" };
+  return { body: text ? JSON.parse(text) : payload, contentType: "json" };
 }
 
 function bodyMessage(came: unknown, story: EnvelopeFields): BindingMessage {

@@ -5,7 +5,7 @@
  */
 import { DEFAULT_TIMEOUT_MS } from "../../core/defaults.ts";
 import { checkOptions, checkValue, count, func, positive, text, type Validators } from "../../core/util/validate.ts";
-import { BACKEND_CHECKS, type BackendOptions } from "../../core/context.ts";
+import { BACKEND_CHECKS, type BackendOptions } from "../../core/backend_options.ts";
 import { type Clock, monotonic, systemClock } from "../../core/util/clock.ts";
 import type {
   ConnectionListener,
@@ -18,29 +18,18 @@ import type {
   Settlement,
 } from "../../core/driver.ts";
 import { type ErrorCode, QueueError } from "../../core/errors.ts";
-import type { Capabilities, FailureCause, Finding } from "../../core/protocol.ts";
+import type { Capabilities, Finding } from "../../core/protocol.ts";
 import { CAPABILITIES, LIMITS } from "./platform.ts";
 import { CloudflareClient } from "./client.ts";
 import { diagnoseQueue } from "./diagnose.ts";
 import { deadLettersOf } from "./dead_letters.ts";
 import { Counts } from "./counts.ts";
-import {
-  type ApiMessage,
-  batchText,
-  bodyOf,
-  fitting,
-  inBatches,
-  mayBeEnvelope,
-  openBody,
-  type Packed,
-  repack,
-  sendAll,
-} from "./messages.ts";
+import { deliveryOf, type Lease, toDeadLetter } from "./http_lease.ts";
+import { type ApiMessage, batchText, inBatches, type Packed, sendAll } from "./messages.ts";
 import { byKey, type CloudflareHttpOptions } from "./options.ts";
 import { inspectionOf } from "./inspection.ts";
 import { Poll, pullsPerHour } from "./poll.ts";
 import { Queues } from "./queues.ts";
-import { envelope } from "../../core/envelope.ts";
 import { wholeSeconds } from "../../core/consume/push.ts";
 
 const OWN_CHECKS: Validators<Omit<CloudflareHttpOptions, keyof BackendOptions>> = {
@@ -57,17 +46,6 @@ const OWN_CHECKS: Validators<Omit<CloudflareHttpOptions, keyof BackendOptions>> 
 const MAX_LEASE_MS = 43_200_000;
 
 const FREE = { free: true };
-
-/** A lease, with all that a dead letter keeps. */
-interface Lease {
-  readonly id: string;
-  readonly message: ApiMessage;
-  readonly body: string | Uint8Array<ArrayBuffer>;
-  /** The dead letter is safe: only the acknowledgement is still to come. */
-  kept?: boolean;
-  /** Its dead letter queue is the queue it is in: it stays there. */
-  stays?: boolean;
-}
 
 /** A driver over the HTTP API. */
 export class HttpDriver implements QueueDriver {
@@ -155,12 +133,16 @@ export class HttpDriver implements QueueDriver {
         await poll.sleep(Math.min(poll.dueMs, left), signal);
         continue;
       }
-      const leasedUntil = monotonic(this.#clock) + leaseMs;
+      const askedAt = monotonic(this.#clock);
+      const leasedUntil = askedAt + leaseMs;
       const messages = await this.#pull(key, body);
       this.#listener?.back();
       poll.pulled(messages.length);
       for (const { lease_id } of messages) this.#count(key).leased(lease_id!, leasedUntil);
-      if (messages.length > 0 || left <= 0) return await Promise.all(messages.map(deliveryOf));
+      if (messages.length === 0 && left > 0) continue;
+      const deliveries = await Promise.all(messages.map(deliveryOf));
+      const leasedForMs = monotonic(this.#clock) - askedAt;
+      return deliveries.map((delivery) => ({ ...delivery, leasedForMs }));
     }
     return [];
   }
@@ -272,37 +254,4 @@ export class HttpDriver implements QueueDriver {
       for (const { lease } of batch) lease.kept = true;
     }
   }
-}
-
-async function deliveryOf(message: ApiMessage): Promise<RawDelivery> {
-  const came = bodyOf(message);
-  const { attempts = 1, timestamp_ms: publishedAt } = message;
-  const raw = {
-    id: message.id,
-    lease: { id: message.lease_id!, message, body: came } satisfies Lease,
-    body: typeof came === "string" ? came : undefined,
-    attempts: Math.max(1, attempts),
-    publishedAt,
-  };
-  if (typeof came !== "string" || !mayBeEnvelope(came)) return raw;
-  const { payload, id = message.id, headers, body } = await openBody(came);
-  // An envelope without a payload is not a message for a handler. Text that only looks like an envelope is kept as text.
-  return { ...raw, id, headers, body: payload ?? (body === came ? came : undefined) };
-}
-
-/** A dead letter: the whole message and why it died; the message alone where both are more than the platform takes. */
-async function toDeadLetter(
-  { message, body }: Lease,
-  key: string,
-  cause: FailureCause,
-  diedAt: number,
-): Promise<Packed | undefined> {
-  const opened = await openBody(body, message.metadata?.["CF-Content-Type"]);
-  const { id, headers } = opened;
-  const { attempts, timestamp_ms: publishedAt } = message;
-  const story = { id, headers, cause, attempts, key, publishedAt, diedAt };
-  const whole = opened.payload || opened.body instanceof Uint8Array
-    ? await repack(opened, story)
-    : fitting({ text: JSON.stringify(envelope({ body: opened.body }, story)) });
-  return whole ?? await repack(opened, { id, headers });
 }

@@ -1,5 +1,5 @@
 /**
- * What the HTTP API tells of a queue without taking messages: how old the oldest is. It peeks, but it does not say which
+ * Finds the age of the oldest message over the HTTP API, without taking messages. The API peeks, but it does not say which
  * messages are leased or delayed, so there is no peek; it knows no groups.
  *
  * @module

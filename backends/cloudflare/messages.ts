@@ -7,25 +7,9 @@ import type { DriverMessage, SendResult } from "../../core/driver.ts";
 import { encoded, ENVELOPE, type EnvelopeFields, open, type Opened, pack } from "../../core/envelope.ts";
 import { QueueError } from "../../core/errors.ts";
 import { decodeUtf8, fromBase64 } from "../../core/util/bytes.ts";
+import { MAX_BATCH_BYTES, MAX_BATCH_MESSAGES, MAX_BYTES, METADATA_BYTES } from "./limits.ts";
 import { bytesOf, isPlainObject } from "../../core/util/json.ts";
 import { wholeSeconds } from "../../core/consume/push.ts";
-
-/** Bytes of a message: 128 KB of 1,000 bytes, less the hundred or so that the platform counts as its own. */
-export const MAX_BYTES = 127_900;
-
-/**
- * Bytes of a payload: what Slack's webhook takes. Over {@link MAX_BYTES} it must compress: 50 blocks of 3,000 characters
- * of prose, which a `message_changed` carries twice, do.
- */
-export const MAX_PAYLOAD_BYTES = 1_048_576;
-
-/** Bytes of a batch, each message's own hundred counted with it. */
-const MAX_BATCH_BYTES = 256_000;
-
-/** Messages of a batch. */
-export const MAX_BATCH_MESSAGES = 100;
-
-const METADATA_BYTES = 100;
 
 /** One message, ready to be sent. */
 export interface Packed {

@@ -108,7 +108,7 @@
 import { PortableBackend } from "../../core/backend.ts";
 import { EnvReader, readQueueFields } from "../../core/config/env_reader.ts";
 import type { FromEnvOptions } from "../../core/config/registry.ts";
-import { type BackendOptions, backendOptions } from "../../core/context.ts";
+import { type BackendOptions, backendOptions } from "../../core/backend_options.ts";
 import type { Env } from "../../core/protocol.ts";
 import { CloudflareBackend } from "./binding_backend.ts";
 import { HttpDriver } from "./http_driver.ts";

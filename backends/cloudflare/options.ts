@@ -1,10 +1,10 @@
 /**
- * What a backend is made with.
+ * The options of the backend.
  *
  * @module
  */
 import { func, object, type Validator } from "../../core/util/validate.ts";
-import type { BackendOptions } from "../../core/context.ts";
+import type { BackendOptions } from "../../core/backend_options.ts";
 
 /** One message on its way into a binding. */
 export interface BindingMessage {
@@ -59,13 +59,12 @@ export interface CloudflareHttpOptions extends BackendOptions {
   readonly requestLimit?: number | undefined;
   /** The API's base. Default: `https://api.cloudflare.com/client/v4`. */
   readonly apiUrl?: string | undefined;
-  /** What sends the requests. Default: the platform's `fetch`. */
+  /** Sends the requests. Default: the platform's `fetch`. */
   readonly fetch?: typeof fetch | undefined;
 }
 
 /** Of options that go by key. */
-export const byKey: Validator = (value) =>
-  func(value) && object(value) ? { allowed: "an object by key or a function" } : undefined;
+export const byKey: Validator = (value) => func(value) && object(value) && ["an object by key or a function"];
 
 /** Looks a key up. */
 export function lookUp<T>(map: ByKey<T> | undefined, key: string): T | undefined {

@@ -1,10 +1,11 @@
 /**
- * What the platform offers, whichever way it is reached.
+ * Limits and abilities of the platform, the same for bindings and for the HTTP API.
  *
  * @module
  */
 import type { Capabilities } from "../../core/protocol.ts";
-import { MAX_BATCH_MESSAGES, MAX_PAYLOAD_BYTES } from "./messages.ts";
+import { MAX_DELAY_MS } from "../../core/defaults.ts";
+import { MAX_BATCH_MESSAGES, MAX_PAYLOAD_BYTES } from "./limits.ts";
 
 /** Capabilities of the bindings; the HTTP API adds to them. */
 export const CAPABILITIES: Capabilities = {
@@ -28,9 +29,6 @@ export const CAPABILITIES: Capabilities = {
   maxPayloadBytes: MAX_PAYLOAD_BYTES,
   idleCostPerHour: 0,
 };
-
-/** Milliseconds: the longest delay, 24 hours. */
-export const MAX_DELAY_MS = 86_400_000;
 
 /** Limits of one `send`: 256 KB a batch, of which the platform takes a hundred bytes a message, and an envelope 38. */
 export const LIMITS = { maxBatchMessages: MAX_BATCH_MESSAGES, maxBatchBytes: 242_000, maxDelayMs: MAX_DELAY_MS };

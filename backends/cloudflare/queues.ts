@@ -7,7 +7,7 @@ import { QueueError } from "../../core/errors.ts";
 import type { CloudflareClient } from "./client.ts";
 import { type ByKey, lookUp, type QueueAddress } from "./options.ts";
 
-/** What the API tells of a queue. */
+/** The part of the API's description of a queue that is used. */
 interface Described {
   readonly queue_id?: string | undefined;
   readonly consumers?: readonly { readonly type?: string; readonly dead_letter_queue?: string }[];
@@ -87,7 +87,7 @@ export class Queues {
           (found as (Described & { queue_name?: string })[]).find(({ queue_name }) => queue_name === queue) ?? {}
         );
       this.#described.set(queue, described);
-      // What could not be told now is asked again: a failure, or a queue that is not there yet.
+      // Ask again after a failure, or for a queue that is not there yet.
       const forget = () => this.#described.delete(queue);
       described.then(({ queue_id }) => queue_id || forget(), forget);
     }

@@ -31,7 +31,7 @@ async function handleRequest(request: Request, env: Env): Promise<Response> {
     const { SLACK_EVENTS, SLACK_SIGNING_SECRET } = env;
     const problems = [...SLACK_EVENTS ? [] : [NO_QUEUE], ...SLACK_SIGNING_SECRET ? [] : [NO_SECRET]];
     if (!SLACK_SIGNING_SECRET || problems.length > 0) throw new ConfigError(problems);
-    const key = keyOf(env);
+    const key = env.SLACK_EVENTS_TOPIC || DEFAULT_EVENTS_KEY;
     const backend = fromBindings(env, { [key]: "SLACK_EVENTS" });
     // During a rotation both secrets, separated by a comma.
     const signingSecret = SLACK_SIGNING_SECRET.split(",").map((secret) => secret.trim());
@@ -39,7 +39,7 @@ async function handleRequest(request: Request, env: Env): Promise<Response> {
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     log("error", error.message);
-    return new Response("Not configured: see the Worker's log", { status: 500 });
+    return new Response("see the Worker's log", { status: 500 });
   }
 }
 
@@ -49,16 +49,12 @@ async function handleBatch(batch: MessageBatch, env: Env): Promise<void> {
     handler: router.handle,
     deadLetter: env.SLACK_EVENTS_DLQ && deadLetterTo(env.SLACK_EVENTS_DLQ),
     observer: {
-      retried: (event) => log("warn", "event failed, to be tried again", event),
+      retried: (event) => log("warn", "event failed", event),
       deadLettered: (event) => log("error", "event given up", event),
       failed: (event) => log("error", "the queue failed", event),
     },
   });
-  log("info", "batch handled", await handle(batch, { key: keyOf(env) }));
-}
-
-function keyOf({ SLACK_EVENTS_TOPIC }: Env): string {
-  return SLACK_EVENTS_TOPIC || DEFAULT_EVENTS_KEY;
+  log("info", "batch handled", await handle(batch, { key: env.SLACK_EVENTS_TOPIC || DEFAULT_EVENTS_KEY }));
 }
 
 function logRequest(report: SlackRequestReport): void {
