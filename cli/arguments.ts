@@ -88,8 +88,9 @@ function unknownOption(rawName: string, table: Options): UsageError {
 /** Returns a question with the nearest of the names, or nothing where none is near. */
 export function didYouMean(name: string, known: Iterable<string>): string {
   const names = [...known];
-  const near = names.find((one) => name.length > 2 && one.startsWith(name)) ??
-    nearest(name.slice(0, 64), names, (a) => Math.max(2, Math.floor(a.length / 3)));
+  const length = name.replace(/^-+/, "").length; // the dashes in front of an option are no likeness
+  const near = names.find((one) => length > 2 && one.startsWith(name)) ??
+    nearest(name.slice(0, 64), names, () => Math.max(length > 3 ? 2 : 1, Math.floor(length / 3)));
   return near === undefined ? "" : `: did you mean ${near}?`;
 }
 

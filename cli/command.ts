@@ -1,5 +1,5 @@
 /**
- * What a command is, and the table of all commands.
+ * The type of a command, and the table of all commands.
  *
  * @module
  */
@@ -18,7 +18,7 @@ export const COMMON_OPTIONS = {
   registry: { type: "string", value: "file", help: "a module that exports further backends by name" },
 } as const satisfies Options;
 
-/** What a command is given. */
+/** The input of a command. */
 export interface CommandContext<Table extends Options = Options> {
   /** The values of its options and of {@link COMMON_OPTIONS}. */
   readonly values: Values<Table & typeof COMMON_OPTIONS>;
@@ -30,7 +30,7 @@ export interface CommandContext<Table extends Options = Options> {
   readonly key: string;
   /** The group: `--group`, else `slack-mcp`. */
   readonly group: string;
-  /** Opens the backend. Whoever opens it closes it: see `closing`. */
+  /** Opens the backend. The caller closes it: see `closing`. */
   open(options?: OpenOptions): Promise<LeasingBackend>;
 }
 
@@ -40,7 +40,7 @@ export interface Command<Table extends Options = Options> {
   readonly name: string;
   /** One line for the list of commands. */
   readonly summary: string;
-  /** What follows the name, such as `"<id…> [options]"`. */
+  /** The arguments after the name, such as `"<id…> [options]"`. */
   readonly usage: string;
   /** Further paragraphs of its help. */
   readonly details?: string | undefined;

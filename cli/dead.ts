@@ -1,5 +1,5 @@
 /**
- * What the commands about dead letters share.
+ * Shared by the commands about dead letters.
  *
  * @module
  */

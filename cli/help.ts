@@ -25,6 +25,14 @@ export function overview(): string {
   return `${INTRODUCTION}\n${columns(list, "  ")}\nAdd --help to a command to see its options.\n\n${VARIABLES}`;
 }
 
+/** Returns the list of the commands whose first of two words is given, or nothing where there are none. */
+export function helpOfGroup(first: string): string | undefined {
+  const list = Object.entries(COMMANDS).filter(([name]) => name.startsWith(`${first} `));
+  if (list.length === 0) return undefined;
+  const rows = list.map(([name, { summary }]) => [name, summary]);
+  return `Usage: ${first} <command> [options]\n\n${columns(rows, "  ")}\nAdd --help to a command to see its options.\n`;
+}
+
 /** Returns the help of one command. */
 export function helpOf({ name, summary, usage, details, options }: Command): string {
   const paragraphs = [

@@ -34,7 +34,7 @@ export interface Input {
 export interface Io {
   /** Results. */
   readonly stdout: Output;
-  /** What is not a result: errors, progress, notes. */
+  /** Takes everything but results: errors, progress, notes. */
   readonly stderr: Output;
   /** The input. */
   readonly stdin: Input;

@@ -1,5 +1,5 @@
 /**
- * What commands that look into a queue share: counts for each group, messages and ages as text.
+ * Shared by the commands that look into a queue: counts for each group, messages and ages as text.
  *
  * @module
  */
@@ -81,7 +81,7 @@ export function payloadText({ payload, body }: { readonly payload?: unknown; rea
   return payload === undefined ? printable(body) : JSON.stringify(payload);
 }
 
-/** What a peeked message and a dead letter have in common that is hidden unless it is asked for. */
+/** The content of a peeked message or a dead letter, hidden unless `--payload` asks for it. */
 export interface Content {
   readonly payload?: unknown;
   readonly body: string;

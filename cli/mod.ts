@@ -29,7 +29,7 @@ import { DEFAULT_GROUP, type Env } from "../core/protocol.ts";
 import type { Clock } from "../core/util/clock.ts";
 import { didYouMean, parseArguments, UsageError } from "./arguments.ts";
 import { type Command, COMMANDS, COMMON_OPTIONS } from "./command.ts";
-import { helpOf, overview } from "./help.ts";
+import { helpOf, helpOfGroup, overview } from "./help.ts";
 import { type Input, type Io, type Output, processIo } from "./io.ts";
 import { open } from "./open.ts";
 
@@ -64,9 +64,13 @@ async function dispatch(args: readonly string[], io: Io): Promise<number> {
   const [first] = args;
   if (first === undefined || first === "help" || first === "--help" || first === "-h") {
     const asked = first === "help" ? args.slice(1) : [];
-    const text = asked.length === 0 ? overview() : helpOf((await find(asked)).command);
-    await (first === undefined ? io.stderr : io.stdout).write(text);
+    await (first === undefined ? io.stderr : io.stdout).write(await helpText(asked));
     return first === undefined ? 2 : 0;
+  }
+  const inner = helpOfGroup(first);
+  if (inner !== undefined && (args[1] === undefined || args[1] === "--help" || args[1] === "-h")) {
+    await (args[1] === undefined ? io.stderr : io.stdout).write(inner);
+    return args[1] === undefined ? 2 : 0;
   }
   if (first === "--version") return await dispatch(["version"], io);
   const { command, rest } = await find(args);
@@ -96,6 +100,13 @@ async function dispatch(args: readonly string[], io: Io): Promise<number> {
         note: (sentence) => void io.stderr.write(`${sentence}\n`),
       }),
   });
+}
+
+/** Returns the help of the command, or of the commands, that the words name: without any, of all. */
+async function helpText(words: readonly string[]): Promise<string> {
+  const [first] = words;
+  if (first === undefined) return overview();
+  return (words.length === 1 ? helpOfGroup(first) : undefined) ?? helpOf((await find(words)).command);
 }
 
 /** Finds the command that a line begins with: two words go before one. */

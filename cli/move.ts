@@ -32,7 +32,7 @@ export interface MoveOptions {
   onMoved(moved: number): void;
 }
 
-/** What was moved. */
+/** The result of a move. */
 export interface Moved {
   /** Messages that the destination has. */
   readonly moved: number;
@@ -57,7 +57,7 @@ export async function move(from: End, to: End, options: MoveOptions): Promise<Mo
   const { signal } = options;
   const sum = { moved: 0, duplicates: 0, lost: 0 };
   await waitForLeases(from, options);
-  // What waited behind an ordering key is ready once the message before it is moved.
+  // A message that waited behind its ordering key is ready once the one before it is moved.
   for (let before = -1; before < sum.moved && !signal.aborted;) {
     before = sum.moved;
     await drain(from, options, async (batch) => {
@@ -72,7 +72,7 @@ export async function move(from: End, to: End, options: MoveOptions): Promise<Mo
   return sum;
 }
 
-/** What a killed move had in hand stands before everything else, and must be moved before it: its leases end first. */
+/** Waits for the leases of a move that was killed: its messages come before all others and must be moved first. */
 async function waitForLeases({ backend, key }: End, { group, leaseMs, signal, clock }: MoveOptions): Promise<void> {
   if (!backend.capabilities.depth) return;
   // A consumer of the group that runs has messages in flight all the time: it is not waited for any longer than that.

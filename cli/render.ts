@@ -5,7 +5,7 @@
  */
 import type { Io, Output } from "./io.ts";
 
-/** What is written between two columns. */
+/** The space between two columns. */
 const GAP = "  ";
 /** The narrowest that a column is cut to. */
 const NARROWEST = 8;

@@ -5,7 +5,8 @@
  * @module
  */
 import type { JsonObject } from "../core/protocol.ts";
-import type { SlackEnvelope, SlackEvent, SlackEventMap } from "../slack/events.ts";
+import type { SlackEventMap } from "../slack/event_map.ts";
+import type { SlackEnvelope, SlackEvent } from "../slack/events.ts";
 
 /** One sample. */
 export interface Sample {

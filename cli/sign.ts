@@ -5,7 +5,7 @@
  * @module
  */
 
-/** What to send, and how. */
+/** The request to sign. */
 export interface SlackRequestOptions {
   /** The app's Signing Secret. */
   readonly secret: string;

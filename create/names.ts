@@ -4,7 +4,7 @@
  * @module
  */
 
-/** What the registry allows: lower-case words of letters and digits between single hyphens. */
+/** Names that the registry allows: lower-case words of letters and digits between single hyphens. */
 const WORDS = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
 
 /** Names that mean something else in a registry map, or on a file system. */

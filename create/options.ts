@@ -1,5 +1,5 @@
 /**
- * What may be chosen for a new package.
+ * The options of a new package.
  *
  * @module
  */

@@ -204,7 +204,7 @@ const CAPABILITIES: Capabilities = {
 export class MyQueueDriver implements QueueDriver {
   /** The name that errors and logs show. */
   readonly name = "my_queue";
-  /** What the conformance kit proves. */
+  /** The capabilities, which the conformance kit proves. */
   readonly capabilities: Capabilities = CAPABILITIES;
   /** The portable layer takes these texts out of every error. */
   readonly secrets: readonly string[];
@@ -418,7 +418,7 @@ export interface Leased {
   readonly lease: number;
 }
 
-/** What the driver uses of the store: a test puts a network of its own in between. */
+/** The part of the store that the driver uses: a test puts a network of its own in between. */
 export type Client = { readonly [Name in keyof Store]: Store[Name] };
 
 /** Lists of messages, one for each key. */
@@ -725,7 +725,7 @@ const CAPABILITIES: Capabilities = {
 export class MyQueueDriver implements QueueDriver {
   /** The name that errors and logs show. */
   readonly name = "my_queue";
-  /** What the conformance kit proves. */
+  /** The capabilities, which the conformance kit proves. */
   readonly capabilities: Capabilities = CAPABILITIES;
   /** The portable layer takes these texts out of every error. */
   readonly secrets: readonly string[];

@@ -1,5 +1,5 @@
 /**
- * What the doctor looked at, and what it found there.
+ * The checks of the doctor and their findings.
  *
  * @module
  */
@@ -13,7 +13,7 @@ export interface Check {
   readonly state: "ok" | "wrong" | "skipped";
   /** One sentence more: what was seen, or why nothing was. */
   readonly note?: string | undefined;
-  /** What is wrong, each with its repair. */
+  /** The problems, each with its repair. */
   readonly findings: readonly Finding[];
 }
 

@@ -8,7 +8,7 @@ import type { Clock } from "../../core/util/clock.ts";
 import { messageOf } from "../../core/util/redact.ts";
 import { type Check, judged, skipped } from "./check.ts";
 
-/** What is asked for the time where nothing else is named: Slack itself. */
+/** Asked for the time by default: Slack itself. */
 export const TIME_URL = "https://slack.com/api/api.test";
 
 /** Milliseconds by which the clocks may differ, and milliseconds by which Slack's requests are refused. */

@@ -20,7 +20,7 @@ export const ASKING_MS = 3_500;
 /** Milliseconds for a second look where that was too short, and for closing. */
 const LIMIT_MS = { again: 200, closing: 300 } as const;
 
-/** What is looked at. */
+/** The installation that is examined, and how. */
 export interface Subject {
   readonly env: Env;
   readonly key: string;
@@ -29,7 +29,7 @@ export interface Subject {
   readonly backend: string;
   /** Whether this installation takes Slack's requests. */
   readonly webhook: boolean;
-  /** What is asked for the time. */
+  /** The URL that is asked for the time. */
   readonly timeUrl: string;
   /** Seconds of the longest handler, where the operator named them. */
   readonly handlerSeconds: number | undefined;
@@ -87,7 +87,7 @@ async function examineBackend(subject: Subject, backend: LeasingBackend, signal:
   const dead = counts?.dead ? `${counts.dead} dead letters: see dead list` : undefined;
   const safety = judged("safety", [...unsafe({ ...subject, backend, depth: counts })], dead);
   if (connection.state === "wrong") {
-    // What follows from the same cause is not told again.
+    // Problems that follow from the same cause are not reported again.
     const reason = "the broker cannot be used";
     return [connection, skipped("message", reason), skipped("settings", reason), safety];
   }

@@ -24,7 +24,7 @@ export function scratchKey(key: string): string {
   return `{${key}}:doctor:${crypto.randomUUID()}`;
 }
 
-/** What a message is tried with. */
+/** The queue that a test message goes through, and how. */
 export interface TryOptions {
   readonly key: string;
   readonly group: string;

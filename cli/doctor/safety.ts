@@ -1,5 +1,5 @@
 /**
- * What costs events later on and follows from the variables and the backend's abilities, whatever the broker is.
+ * Finds settings that would lose events later on, by the variables and the backend's capabilities alone.
  *
  * @module
  */
@@ -18,7 +18,7 @@ const RABBITMQ_CONSUMER_TIMEOUT_S = 1_800;
 /** Seconds to live below which a restart, or a broker that is away, costs events. */
 const SHORT_LIFE_S = 600;
 
-/** What is known of the installation. */
+/** The installation that is examined. */
 export interface Installation {
   readonly backend: LeasingBackend;
   readonly env: Env;
@@ -47,7 +47,7 @@ function* durability({ backend }: Installation): Generator<Finding> {
   };
 }
 
-/** A Python publisher trims the stream to so many entries, whatever is unsettled. */
+/** A Python publisher trims the stream to this number of entries, unsettled ones too. */
 function* trimming({ backend, env, key, depth }: Installation): Generator<Finding> {
   const named = Number(env.REDIS_STREAM_MAXLEN);
   const streams = backend.name === "redis" || backend.name === "upstash";

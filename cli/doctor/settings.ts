@@ -11,11 +11,11 @@ import { messageOf } from "../../core/util/redact.ts";
 interface Variables {
   /** Where the broker is. */
   readonly address: string;
-  /** What proves who we are there. */
+  /** The variables with the credentials. */
   readonly credentials: string;
-  /** Who we are there. */
+  /** The user that the credentials belong to. */
   readonly user: string;
-  /** What bounds how much it holds, and what to do where it is full. */
+  /** The setting that limits how much the server holds, and the repair when it is full. */
   readonly room: readonly [setting: string, repair: string];
   /** How an operator permits what this process may not do. */
   permit(key: string): string;

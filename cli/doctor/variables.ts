@@ -10,7 +10,7 @@ import { readToken } from "../serve/settings.ts";
 import { readSlackConfig } from "../../slack/config.ts";
 import { failureFinding, variablesOf } from "./settings.ts";
 
-/** What the variables describe. */
+/** The backend and the settings that the variables describe. */
 export interface Variables {
   /** The backend; undefined where its variables are wrong. */
   readonly backend: LeasingBackend | undefined;

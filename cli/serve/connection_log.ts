@@ -1,5 +1,5 @@
 /**
- * What the log tells of the connection to the queue.
+ * Log lines about the connection to the queue.
  *
  * @module
  */

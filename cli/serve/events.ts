@@ -1,5 +1,5 @@
 /**
- * What the log tells of the queue and of the webhook.
+ * Log lines about the queue and the webhook.
  *
  * @module
  */
@@ -19,7 +19,7 @@ const LOST: ReadonlySet<string> = new Set(["connection", "timeout"]);
 /** Codes of failures that a lost queue explains. */
 const WHILE_LOST: ReadonlySet<string> = new Set(["unavailable", "unknown-outcome"]);
 
-/** What a failed operation means. */
+/** The log message of each failed operation. */
 const FAILED: Readonly<Record<string, string>> = {
   publish: "publish failed, tried again",
   receive: "events cannot be taken, tried again",
@@ -42,7 +42,7 @@ const REQUESTS: { readonly [Outcome in SlackOutcome]?: readonly [Level, string] 
 export class EventLog {
   readonly #incidents: Incidents;
   readonly #unreadable = new Set<string>();
-  /** What it tells of the connection. */
+  /** Log lines about the connection. */
   readonly connection: ConnectionLog;
 
   /** Creates one that writes to `log`, what may come often through `incidents`. */
@@ -96,7 +96,7 @@ export class EventLog {
   }
 }
 
-/** What tells errors of one message apart: never their text, which may name an id. */
+/** Returns the kind of an error, by which repeated lines are counted: never its text, which may name an id. */
 function variantOf(error: unknown): string {
   if (error instanceof QueueError) return error.code;
   const { name } = Object(error) as { readonly name?: unknown }; // an error, or the cause that the broker keeps

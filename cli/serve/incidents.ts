@@ -17,9 +17,9 @@ export interface Incident {
   readonly level: Level;
   /** The message of its line. Incidents of one message are of one kind. */
   readonly message: string;
-  /** What tells kinds of one message apart, such as an error's code. It must not be an id. */
+  /** The kind within a message, such as an error's code. It must not be an id. */
   readonly variant?: string | undefined;
-  /** What the line tells beside its message. */
+  /** Further fields of the line. */
   readonly details: Details;
 }
 

@@ -7,7 +7,7 @@
 /** The severity. */
 export type Level = "info" | "warn" | "error";
 
-/** What a line tells beside its message. */
+/** Further fields of a line. */
 export type Details = Readonly<Record<string, unknown>>;
 
 /** Takes one line. */

@@ -75,8 +75,8 @@ function toRequest(incoming: IncomingMessage): Request | undefined {
 }
 
 /**
- * Returns the body as a stream, which is not held back: whoever reads it stops at a limit of its own, and what it has
- * not read by then is bounded here. Cancelling it does not close the connection, as Node's own conversion does: the
+ * Returns the body as a stream, without backpressure: its reader stops at a limit of its own, and what the reader
+ * has not taken by then is bounded here. Cancelling it does not close the connection, as Node's own conversion does: the
  * response is still to come.
  *
  * Bytes are copied together as they arrive: a body may come in chunks of one byte, each with a buffer of its own, and a

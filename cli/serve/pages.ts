@@ -15,7 +15,7 @@ import type { FetchHandler } from "./listen.ts";
 /** Milliseconds for the answer of a health check. */
 const HEALTH_TIMEOUT_MS = 2_500;
 
-/** What the pages show. */
+/** The content of the pages. */
 export interface PagesOptions {
   /** The token; `undefined`: the pages are not there. */
   readonly token: string | undefined;
@@ -23,7 +23,7 @@ export interface PagesOptions {
   readonly metrics: Metrics;
   /** Reads the state of the queue; `undefined` where the backend cannot tell. */
   readonly state: (() => Promise<QueueState>) | undefined;
-  /** What `/health?detail` tells beside the state: the backend, the key, the group. */
+  /** Further fields of `/health?detail`: the backend, the key, the group. */
   readonly about: Readonly<Record<string, unknown>>;
   /** Told of a request without the token. */
   readonly refused: () => void;

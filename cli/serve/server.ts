@@ -161,7 +161,7 @@ export async function startServer(env: object, options: ServerOptions): Promise<
       await listener?.stop();
       stopping.abort();
       await Promise.all([consuming, watching]);
-      // What a durable queue holds is handled after the next start; what this process holds would be lost with it.
+      // A durable queue keeps its messages until the next start; a queue in memory would lose them.
       if (!isDurable(backend)) await consumer?.drain(backend, key, { group, deadlineMs: DRAIN_MS });
     } finally {
       await backend.close();

@@ -1,5 +1,5 @@
 /**
- * What the server reads from the environment.
+ * The server's settings, read from the environment.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { DEFAULT_EVENTS_KEY, readSlackConfig } from "../../slack/mod.ts";
 /** The halves of the server that run. */
 export type Mode = "both" | "webhook" | "consume";
 
-/** What the server runs with. */
+/** The server's settings. */
 export interface Settings {
   /** The key. */
   readonly key: string;
@@ -31,7 +31,7 @@ export interface Settings {
   readonly handler: Handler | undefined;
 }
 
-/** What is read beside the variables. */
+/** Settings that are not variables. */
 export interface SettingsOptions {
   readonly mode: Mode;
   /** Goes before `SLACK_EVENTS_TOPIC`. */

@@ -12,7 +12,7 @@ import type { Log } from "./log.ts";
 /** Milliseconds between two questions while the queue cannot be reached. */
 const AWAY_MS = 5_000;
 
-/** What is needed for it. */
+/** The dependencies of the watch. */
 export interface WatchOptions {
   readonly connection: ConnectionLog;
   readonly clock: Clock;

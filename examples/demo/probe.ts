@@ -18,7 +18,7 @@ export interface Trace {
   arrived: string | undefined;
 }
 
-/** Milliseconds to wait for an event to end before the line counts as wrong. */
+/** Milliseconds without the end of any event, after which one that is waited for counts as lost. */
 const PATIENCE_MS = 20_000;
 /** The same, once one line was wrong for that reason: the run has failed, and only its report is still of use. */
 const PATIENCE_LOST_MS = 100;
@@ -30,6 +30,8 @@ export class Probe {
   /** The events that handlers saw, in the order of their calls. */
   readonly sequence: string[] = [];
   #patienceMs = PATIENCE_MS;
+  /** Events that have ended. */
+  #ends = 0;
 
   /** For the consumer: hears how each event ended. */
   readonly observer: QueueObserver = {
@@ -59,15 +61,20 @@ export class Probe {
     this.#traces.delete(id);
   }
 
-  /** Resolves when the event has ended, or when patience has. */
+  /** Resolves when the event has ended, or when patience has: a machine may be slow, as long as events end. */
   async ended(id: string): Promise<Trace> {
     const trace = this.trace(id);
     if (trace.end !== undefined) return trace;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(() => {
-        this.#patienceMs = PATIENCE_LOST_MS;
-        resolve();
-      }, this.#patienceMs);
+      let timer: ReturnType<typeof setTimeout>;
+      const watch = (ends: number) => {
+        timer = setTimeout(() => {
+          if (this.#ends !== ends) return watch(this.#ends);
+          this.#patienceMs = PATIENCE_LOST_MS;
+          resolve();
+        }, this.#patienceMs);
+      };
+      watch(this.#ends);
       this.#waiting.set(id, () => {
         clearTimeout(timer);
         resolve();
@@ -79,6 +86,7 @@ export class Probe {
 
   #ended(id: string, end: "done" | "dead"): void {
     this.trace(id).end = end;
+    this.#ends++;
     this.#waiting.get(id)?.();
   }
 }

@@ -16,7 +16,7 @@ export interface Line {
   readonly attempts?: number | undefined;
   /** How many dead letters there are afterwards. */
   readonly dead: number;
-  /** What is not as it must be; empty where all is well. */
+  /** What differs from what is expected; empty if nothing does. */
   readonly problems: readonly string[];
 }
 

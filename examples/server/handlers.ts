@@ -5,8 +5,8 @@
  * deno run -A jsr:@slack-mcp/queue/cli serve --handlers ./handlers.ts
  * ```
  *
- * An event comes at least once, so a handler must bear to see one twice: `envelope.event_id` stays the same. Resolve is
- * done, throw is try again, `PermanentError` is give up.
+ * An event is delivered at least once, so a handler must tolerate a second delivery: `envelope.event_id` stays the same.
+ * Returning acknowledges the event, throwing retries it, and a `PermanentError` moves it to the dead letters.
  *
  * @module
  */

@@ -27,7 +27,7 @@ export interface Leased {
   readonly lease: number;
 }
 
-/** What the driver uses of the store: a test puts a network of its own in between. */
+/** The part of the store that the driver uses: a test puts a network of its own in between. */
 export type Client = { readonly [Name in keyof Store]: Store[Name] };
 
 /** Lists of messages, one for each key. */

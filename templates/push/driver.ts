@@ -45,7 +45,7 @@ const CAPABILITIES: Capabilities = {
 export class MyQueueDriver implements QueueDriver {
   /** The name that errors and logs show. */
   readonly name = "my_queue";
-  /** What the conformance kit proves. */
+  /** The capabilities, which the conformance kit proves. */
   readonly capabilities: Capabilities = CAPABILITIES;
   /** The portable layer takes these texts out of every error. */
   readonly secrets: readonly string[];
