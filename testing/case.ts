@@ -1,5 +1,5 @@
 /**
- * What a case is, and what it is given.
+ * The type of a case, and of its input.
  *
  * @module
  */
@@ -25,9 +25,9 @@ export interface ConformanceCase {
   readonly id: string;
   /** The rule of the delivery contract that it proves, 1 to 15. */
   readonly rule: number;
-  /** What must be true, as a sentence. */
+  /** The claim that must hold, as a sentence. */
   readonly title: string;
-  /** What of a backend it uses: the smallest contract, leases, or the platform's pushes. */
+  /** The part of a backend that it uses: the smallest contract, leases, or the platform's pushes. */
   readonly level: "queue" | "leasing" | "push";
   /** The capability that it stands for in the matrix; tried also where it is not declared. */
   readonly proves?: CapabilityName | undefined;
@@ -35,7 +35,7 @@ export interface ConformanceCase {
   readonly needs: readonly CapabilityName[];
   /** The capability whose absence it is about. */
   readonly lacks?: CapabilityName | undefined;
-  /** What the harness must be able to do. */
+  /** The features that it needs of the harness. */
   readonly features: readonly HarnessFeatureName[];
   /** Throws where the backend does not behave. */
   run(t: CaseContext): Promise<void>;
@@ -77,7 +77,7 @@ export function casesOf(rule: number, drafts: readonly CaseDraft[]): readonly Co
   }));
 }
 
-/** What a case is given: a broker of its own, and the ways to wait for what must happen. */
+/** The input of a case: a broker of its own, and ways to wait for events. */
 export interface CaseContext {
   /** The broker of this case. */
   readonly broker: Broker;
@@ -87,6 +87,8 @@ export interface CaseContext {
   readonly delayMs: number;
   /** The most dead letters of a key that can be listed. */
   readonly maxListed: number;
+  /** The most keys that a case uses. */
+  readonly maxKeys: number;
   /** Milliseconds that no case lives to see the end of: for leases that must not be what brings a message back. */
   readonly longMs: number;
   /** Numbers that depend on the run's seed alone. */

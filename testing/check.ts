@@ -10,15 +10,22 @@ export class ConformanceError extends Error {
   override readonly name = "ConformanceError";
 }
 
+/** A text, or what makes it where it is needed. */
+export type Text = string | (() => string);
+
+function textOf(text: Text): string {
+  return typeof text === "string" ? text : text();
+}
+
 /** Fails with the message where the condition does not hold. */
-export function check(condition: unknown, message: string): asserts condition {
-  if (!condition) throw new ConformanceError(message);
+export function check(condition: unknown, message: Text): asserts condition {
+  if (!condition) throw new ConformanceError(textOf(message));
 }
 
 /** Fails where the two are not the same, all the way down. */
-export function equal(actual: unknown, expected: unknown, what: string): void {
+export function equal(actual: unknown, expected: unknown, what: Text): void {
   if (!sameValue(actual, expected)) {
-    throw new ConformanceError(`${what}: expected ${show(expected)}, got ${show(actual)}`);
+    throw new ConformanceError(`${textOf(what)}: expected ${show(expected)}, got ${show(actual)}`);
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * What a case is given, made of a broker: see {@link CaseContext}.
+ * The input of a case, made of a broker: see {@link CaseContext}.
  *
  * @module
  */
@@ -25,7 +25,7 @@ const LONG_MS = 3_600_000;
 /** Milliseconds between the first two looks at something that is not announced; the waits grow, up to the second. */
 const LOOK_MS = { fake: [250, 20_000], real: [20, 250] } as const;
 
-/** What a context is made with. */
+/** The settings of a context. */
 export interface ContextSettings {
   readonly random: SeededRandom;
   readonly stress: boolean;
@@ -41,9 +41,12 @@ export class Context implements CaseContext {
   readonly leaseMs: number;
   readonly delayMs: number;
   readonly maxListed: number;
+  readonly maxKeys: number;
   readonly longMs: number = LONG_MS;
   readonly random: SeededRandom;
   readonly stress: boolean;
+  /** What the case waits for at this moment. */
+  readonly #waits = new Set<string>();
   readonly #patienceMs: number;
   #realWorkMs = 0;
   readonly #skewMs: number;
@@ -58,6 +61,7 @@ export class Context implements CaseContext {
     this.leaseMs = harness.leaseMs ?? (fake ? 30_000 : 1_000);
     this.delayMs = harness.delayMs ?? (fake ? 5_000 : 300);
     this.maxListed = harness.maxListed ?? Infinity;
+    this.maxKeys = harness.maxKeys ?? Infinity;
     this.#skewMs = harness.skewMs ?? (fake ? 0 : 5);
     this.#patienceMs = settings.patienceMs ?? harness.patienceMs ?? (fake ? 600_000 : 120_000);
     this.random = settings.random;
@@ -70,14 +74,15 @@ export class Context implements CaseContext {
 
   async connectQueue(options: ConnectOptions = {}): Promise<QueueBackend> {
     const { clock } = this.broker;
-    const backend = await this.broker.connect({
+    const connected = this.broker.connect({
       leaseMs: LONG_MS,
-      // What a case leaves in hand must not hold up its end.
+      // Deliveries that a case leaves in hand must not hold up its end.
       closeDeadlineMs: 50,
       // Real brokers share a busy machine: a case that is about a time limit sets it.
       ...clock ? { clock } : { timeoutMs: 60_000 },
       ...options,
     });
+    const backend = await this.#named("the harness's connect()", connected);
     this.#open.push(backend);
     return backend;
   }
@@ -99,7 +104,13 @@ export class Context implements CaseContext {
   power<Name extends keyof HarnessFeatures>(name: Name): NonNullable<HarnessFeatures[Name]> {
     const power = this.broker[name];
     check(power !== undefined && power !== null, `the harness has no ${name}`);
-    return (typeof power === "function" ? power.bind(this.broker) : power) as NonNullable<HarnessFeatures[Name]>;
+    if (typeof power !== "function") return power as NonNullable<HarnessFeatures[Name]>;
+    const call = (power as (...args: unknown[]) => unknown).bind(this.broker);
+    const named = (...args: unknown[]) => {
+      const result = call(...args);
+      return result instanceof Promise ? this.#named(`the harness's ${name}()`, result) : result;
+    };
+    return named as NonNullable<HarnessFeatures[Name]>;
   }
 
   async kill(backend: QueueBackend): Promise<void> {
@@ -183,6 +194,20 @@ export class Context implements CaseContext {
 
   async #outcome<T>(promise: PromiseLike<T>, what: string): Promise<Outcome<T>> {
     const outcome: Promise<Outcome<T>> = Promise.resolve(promise).then((value) => ({ value }), (error) => ({ error }));
+    return await this.#named(what, this.#inTime(outcome, what));
+  }
+
+  /** Keeps the name of what is waited for until it is there. */
+  async #named<T>(what: string, work: T | Promise<T>): Promise<T> {
+    this.#waits.add(what);
+    try {
+      return await work;
+    } finally {
+      this.#waits.delete(what);
+    }
+  }
+
+  async #inTime<T>(outcome: Promise<Outcome<T>>, what: string): Promise<Outcome<T>> {
     if (this.broker.clock) {
       await this.#realTime(outcome);
       try {
@@ -201,10 +226,18 @@ export class Context implements CaseContext {
       clearTimeout(timer);
     }
   }
+  /** What the case waits for at this moment, for the error of a case that does not end. */
+  waitsFor(): string {
+    return `${[...this.#waits].join(", ")}${this.#besides()}`;
+  }
+
+  #besides(): string {
+    return this.#failedBeside.length === 0 ? "" : `; beside it failed: ${show(this.#failedBeside[0])}`;
+  }
+
   /** In vain: perhaps because something beside the case has failed. */
   #late(what: string, error?: unknown): ConformanceError {
     const [cause = error] = this.#failedBeside;
-    const reason = this.#failedBeside.length === 0 ? "" : `; beside it failed: ${show(cause)}`;
-    return new ConformanceError(`${what} within ${this.#patienceMs} ms${reason}`, { cause });
+    return new ConformanceError(`${what} within ${this.#patienceMs} ms${this.#besides()}`, { cause });
   }
 }

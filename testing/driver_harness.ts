@@ -29,6 +29,8 @@ export interface DriverBroker
   readonly leasesEndWithConnection?: boolean | undefined;
   /** See {@link Broker.copiesDelayed}. */
   readonly copiesDelayed?: boolean | undefined;
+  /** See {@link Broker.countsUnseen}. */
+  readonly countsUnseen?: boolean | undefined;
   /** See {@link Broker.close}. */
   close?(): void | Promise<void>;
 }
@@ -85,6 +87,7 @@ function brokerOf(own: DriverBroker): Broker {
     secrets: own.secrets,
     leasesEndWithConnection: own.leasesEndWithConnection,
     copiesDelayed: own.copiesDelayed,
+    countsUnseen: own.countsUnseen,
     ...own.key && { key: (name) => own.key!(name) },
     ...own.restartBroker && { restartBroker: () => own.restartBroker!() },
     ...own.inject && { inject: (key, body) => own.inject!(key, body) },

@@ -5,7 +5,7 @@
  */
 import type { Consumer } from "../core/consume/consumer.ts";
 import type { ErrorCode } from "../core/errors.ts";
-import type { BackendOptions } from "../core/context.ts";
+import type { BackendOptions } from "../core/backend_options.ts";
 import type { QueueBackend } from "../core/protocol.ts";
 import type { DriverOperation } from "./faults/fault_state.ts";
 import type { FakeClock } from "./faults/fake_clock.ts";
@@ -21,7 +21,7 @@ export interface ConnectOptions extends BackendOptions {
 }
 
 /**
- * What a case can do to a broker beyond using it. Every member is optional. A case that needs an absent one is reported
+ * Faults and looks that a case can ask of a broker, beyond using it. Every member is optional. A case that needs an absent one is reported
  * as not proven, with the member's name. {@link driverHarness} offers all of them except `clock`, `restartBroker`,
  * `holdRequests`, `inject`, `cost` and `push`, which only the broker's side can do.
  */
@@ -132,6 +132,14 @@ export interface Broker extends HarnessFeatures {
    * @default false: the broker itself ends delays
    */
   readonly copiesDelayed?: boolean | undefined;
+  /**
+   * True where the broker pushes, and counts a delivery that was on its way to a consumer when that stopped. The random run
+   * and the cases in which a consumer stops between two deliveries, which one on a busy machine may do by itself, then accept
+   * a higher count, never a lower one; the other cases stay exact.
+   *
+   * @default false: only what a consumer was handed counts
+   */
+  readonly countsUnseen?: boolean | undefined;
   /** Removes everything. The backends that are alive are closed before. */
   close?(): void | Promise<void>;
 }
@@ -166,6 +174,12 @@ export interface Harness {
    * @default no limit
    */
   readonly maxListed?: number | undefined;
+  /**
+   * The most keys that a case uses: for a broker to which each is a queue with files of its own.
+   *
+   * @default no limit
+   */
+  readonly maxKeys?: number | undefined;
   /**
    * Milliseconds to wait for an event that must come.
    *

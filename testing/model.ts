@@ -1,45 +1,18 @@
 /**
- * What a queue must do, as simply as it can be said: the bookkeeping that the random run is held against.
+ * A model of a queue, as simple as it can be: the random run is compared with it.
  *
  * @module
  */
 import type { QueueDepth } from "../core/protocol.ts";
 import { check, equal } from "./check.ts";
+import { type Entry, isBefore, twinOf } from "./model_entry.ts";
 
-/** One message as one group sees it. */
-export interface Entry {
-  readonly n: number;
-  readonly orderingKey: string | undefined;
-  /** Epoch milliseconds between which it took its place behind others of its ordering key. */
-  placedFrom: number;
-  placedBy: number;
-  /** True where the order of publishing decides between two of the same millisecond. */
-  placedAtOnce: boolean;
-  /** Deliveries that counted. */
-  attempts: number;
-  state: "waiting" | "held" | "orphaned" | "dead";
-  /** Not to be delivered before, by the broker's clock. */
-  notBefore: number;
-  /** To be deliverable at the latest; `Infinity` where that cannot be said. */
-  readyBy: number;
-  /** False once something happened whose effect on the count is not known. */
-  exact: boolean;
-  /** It has waited for its time since it was last given back or published. */
-  delayed: boolean;
-  /** When it last came; `-Infinity`: not yet. */
-  deliveredAt: number;
-  /** The second copy of a message that may come twice: to be acknowledged, and no more. */
-  readonly twin: boolean;
-  /** Who holds it. */
-  holder: unknown;
-  /** What happened to it, for the message of a failure. */
-  readonly story: string[];
-}
-
-/** What the broker declares, as far as the model depends on it. */
+/** The capabilities that the model depends on. */
 export interface ModelRules {
   readonly fifo: boolean;
   readonly attempts: boolean;
+  /** See `Broker.countsUnseen`. */
+  readonly countsUnseen?: boolean | undefined;
   /** Milliseconds by which the clocks may differ. */
   readonly skewMs: number;
   readonly leaseMs: number;
@@ -55,6 +28,8 @@ export interface Span {
 export class GroupModel {
   /** All but those that are done. */
   readonly entries: Map<number, Entry> = new Map();
+  /** Those of each ordering key. */
+  readonly #lanes: Map<string, Set<Entry>> = new Map();
   /** When each last came. */
   readonly #done: Map<number, number> = new Map();
   /** Those that were delayed and done. */
@@ -74,7 +49,7 @@ export class GroupModel {
   published(n: number, { from: at, by }: Span, delayMs: number, orderingKey?: string): void {
     const readyBy = delayMs > 0 ? at + delayMs + this.#rules.leaseMs : at;
     if (delayMs === 0) this.#fresh.add(n);
-    this.entries.set(n, {
+    const entry: Entry = {
       n,
       orderingKey,
       // A delayed message takes its place when it is due.
@@ -91,7 +66,11 @@ export class GroupModel {
       twin: false,
       holder: undefined,
       story: [`published at ${at} with a delay of ${delayMs}`],
-    });
+    };
+    this.entries.set(n, entry);
+    if (orderingKey === undefined) return;
+    const lane = this.#lanes.get(orderingKey) ?? new Set();
+    this.#lanes.set(orderingKey, lane.add(entry));
   }
 
   /** Whether a message may come twice: see {@link crashed}. */
@@ -134,25 +113,29 @@ export class GroupModel {
     check(!this.#done.has(n), `message ${n} was settled, and came again`);
     check(entry, `message ${n} was never published, and came`);
     const tell = (what: string) => `${what}; message ${n}: ${entry.story.slice(-8).join(", ")}; now ${at}`;
-    check(entry.state !== "dead", tell("a message that was given up came again"));
-    check(entry.state !== "held", tell("a message that somebody holds came"));
+    check(entry.state !== "dead", () => tell("a message that was given up came again"));
+    check(entry.state !== "held", () => tell("a message that somebody holds came"));
     const early = entry.notBefore - at;
     // Where it has come before, this may be the copy that was never delayed again.
-    check(early <= this.#rules.skewMs || repeats && entry.attempts > 0, tell(`a message came ${early} ms too early`));
-    if (this.#rules.attempts && entry.exact) equal(attempts, entry.attempts + 1, tell("the attempts"));
-    if (this.#rules.fifo && this.#fresh.has(n) && entry.orderingKey === undefined) {
-      const first = [...this.#fresh].find((one) => this.entries.get(one)?.orderingKey === undefined);
-      check(first === n, tell(`message ${first} was published before, and waits`));
+    check(
+      early <= this.#rules.skewMs || repeats && entry.attempts > 0,
+      () => tell(`a message came ${early} ms too early`),
+    );
+    if (this.#rules.attempts && entry.exact && (!this.#rules.countsUnseen || attempts <= entry.attempts)) {
+      equal(attempts, entry.attempts + 1, () => tell("the attempts"));
     }
-    if (entry.orderingKey !== undefined) {
-      for (const other of this.entries.values()) {
-        if (other === entry || other.orderingKey !== entry.orderingKey || !other.exact) continue;
-        check(other.state !== "held", tell(`message ${other.n} of the same ordering key is held`));
-        check(
-          other.state === "dead" || !isBefore(other, entry),
-          tell(`message ${other.n} of the same ordering key came before: ${other.story.slice(-4).join(", ")}`),
-        );
-      }
+    if (this.#rules.fifo && this.#fresh.has(n) && entry.orderingKey === undefined) {
+      const first = this.#fresh.values().find((one) => this.entries.get(one)?.orderingKey === undefined);
+      check(first === n, () => tell(`message ${first} was published before, and waits`));
+    }
+    for (const other of this.#lane(entry)) {
+      if (!other.exact) continue;
+      const named = `message ${other.n} of the same ordering key`;
+      check(other.state !== "held", () => tell(`${named} is held`));
+      check(
+        other.state === "dead" || !isBefore(other, entry),
+        () => tell(`${named} came before: ${other.story.slice(-4).join(", ")}`),
+      );
     }
     entry.attempts = attempts;
     entry.deliveredAt = at;
@@ -161,6 +144,12 @@ export class GroupModel {
     entry.holder = holder;
     entry.story.push(`delivered at ${at} as attempt ${attempts}`);
     return entry;
+  }
+
+  /** The others of its ordering key. */
+  *#lane(entry: Entry): Iterable<Entry> {
+    if (entry.orderingKey === undefined) return;
+    for (const other of this.#lanes.get(entry.orderingKey)!) if (other !== entry) yield other;
   }
 
   /** It was given back: it may come at once, or after a delay. */
@@ -190,10 +179,19 @@ export class GroupModel {
     entry.story.push("in doubt");
   }
 
+  /** A lease of it ended before anybody was handed the delivery, which the broker has counted. */
+  unseen(n: number): void {
+    const entry = this.entries.get(n);
+    if (!entry) return;
+    entry.exact = false;
+    entry.story.push("delivered too late to be handed out");
+  }
+
   /** Acknowledged. */
   done(entry: Entry): void {
     if (entry.twin) return;
     this.entries.delete(entry.n);
+    if (entry.orderingKey !== undefined) this.#lanes.get(entry.orderingKey)!.delete(entry);
     this.#done.set(entry.n, entry.deliveredAt);
     if (entry.delayed) this.#doneDelayed.add(entry.n);
   }
@@ -217,23 +215,20 @@ export class GroupModel {
 
   /** The entries in a state. */
   in(state: Entry["state"]): Entry[] {
-    return [...this.entries.values()].filter((entry) => entry.state === state);
+    return this.entries.values().filter((entry) => entry.state === state).toArray();
   }
 
   /** Those that should have come when nothing came. */
   overdue(at: number): Entry[] {
-    const late = [...this.entries.values()].filter(({ state, readyBy }) =>
-      (state === "waiting" || state === "orphaned") && readyBy < at
-    );
-    return late.filter((entry) => !this.#waitsBehind(entry));
+    return this.entries.values().filter((entry) =>
+      (entry.state === "waiting" || entry.state === "orphaned") && entry.readyBy < at && !this.#waitsBehind(entry)
+    ).toArray();
   }
 
   /** Whether another message of its ordering key is, or may be, in front of it. */
   #waitsBehind(entry: Entry): boolean {
-    if (entry.orderingKey === undefined) return false;
-    return [...this.entries.values()].some((other) =>
-      other !== entry && other.orderingKey === entry.orderingKey && other.state !== "dead" &&
-      (other.state === "held" || other.placedFrom <= entry.placedBy)
+    return [...this.#lane(entry)].some((other) =>
+      other.state !== "dead" && (other.state === "held" || other.placedFrom <= entry.placedBy)
     );
   }
 
@@ -247,7 +242,7 @@ export class GroupModel {
     return [...keys.values()].reduce((sum, count) => sum + count - 1, 0);
   }
 
-  /** What depth must answer; `undefined` while some lease may or may not have ended. */
+  /** Returns the expected depth; `undefined` while some lease may or may not have ended. */
   depth(at: number): QueueDepth | undefined {
     const unsure = [...this.entries.values()].some(({ state, notBefore, readyBy }) =>
       (state === "waiting" || state === "orphaned") && notBefore <= at && readyBy >= at && notBefore !== readyBy
@@ -264,31 +259,4 @@ export class GroupModel {
       dead: this.in("dead").length,
     };
   }
-}
-
-/** The entry of a second copy, which the model forgets when it is acknowledged. */
-function twinOf(n: number, attempts: number, holder: unknown): Entry {
-  return {
-    n,
-    orderingKey: undefined,
-    placedFrom: 0,
-    placedBy: 0,
-    placedAtOnce: false,
-    attempts,
-    state: "held",
-    notBefore: 0,
-    readyBy: Infinity,
-    exact: false,
-    delayed: false,
-    deliveredAt: -Infinity,
-    twin: true,
-    holder,
-    story: ["the second copy"],
-  };
-}
-
-/** Whether one message certainly has its place before another of its ordering key. */
-function isBefore(one: Entry, other: Entry): boolean {
-  if (one.placedAtOnce && other.placedAtOnce) return one.n < other.n;
-  return one.placedBy < other.placedFrom;
 }

@@ -6,7 +6,7 @@
 
 /** Numbers by a seed. */
 export interface SeededRandom {
-  /** What the numbers come from. */
+  /** The seed of the numbers. */
   readonly seed: number;
   /** The next number, from 0 up to, not including, 1. */
   next(): number;

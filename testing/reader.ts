@@ -5,7 +5,7 @@
  */
 import { check } from "./check.ts";
 
-/** What a reader needs of its case. */
+/** The case, as a reader sees it. */
 export interface ReaderClock {
   /** Waits for what must happen. */
   settles<T>(promise: PromiseLike<T>, what: string): Promise<T>;

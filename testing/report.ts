@@ -41,7 +41,7 @@ export interface CaseResult {
   readonly error?: Error | undefined;
 }
 
-/** What a run says about one capability. */
+/** The verdict of a run on one capability. */
 export type CapabilityStatus =
   /** Declared, and every case about it ran and passed. */
   | "proven"

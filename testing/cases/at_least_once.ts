@@ -5,6 +5,7 @@
  */
 import { casesOf, type ConformanceCase } from "../case.ts";
 import { atMost, check, equal } from "../check.ts";
+import { inTime } from "./in_time.ts";
 import { ack, ackAll, nothingBut, ns, numbers, outlive, put, putNumbers, sorted } from "./support.ts";
 
 /** The cases of rule 2. */
@@ -90,7 +91,7 @@ export const atLeastOnce: readonly ConformanceCase[] = casesOf(2, [
   {
     id: "acked",
     title: "what was acked never comes again, however many leases pass",
-    async run(t) {
+    run: inTime(async (t) => {
       const backend = await t.connect({ leaseMs: t.leaseMs });
       const key = t.key();
       await putNumbers(t, backend, key, 5);
@@ -98,7 +99,7 @@ export const atLeastOnce: readonly ConformanceCase[] = casesOf(2, [
       await outlive(t, 3 * t.leaseMs);
       await nothingBut(t, backend, key, "after three leases");
       equal(ns(await t.drain(await t.connect(), key)), [], "what another process finds");
-    },
+    }),
   },
   {
     id: "retried",
@@ -155,7 +156,7 @@ export const atLeastOnce: readonly ConformanceCase[] = casesOf(2, [
     id: "few-duplicates",
     title: "after a kill no more comes twice than the killed consumer held",
     features: ["kill"],
-    async run(t) {
+    run: inTime(async (t) => {
       const [victim, heir] = [await t.connect({ leaseMs: t.leaseMs }), await t.connect()];
       const key = t.key();
       const count = t.size(60);
@@ -170,7 +171,7 @@ export const atLeastOnce: readonly ConformanceCase[] = casesOf(2, [
       const twice = rest.filter(({ payload }) => held.some((one) => one.payload.n === payload.n));
       atMost(twice.length, 8, "how many came twice");
       await nothingBut(t, heir, key, "after everything was settled");
-    },
+    }),
   },
   {
     id: "reopened",
@@ -210,7 +211,7 @@ export const atLeastOnce: readonly ConformanceCase[] = casesOf(2, [
     id: "lost-ack",
     title: "an ack whose reply is lost is settled all the same: the message does not come again",
     features: ["loseNextReply"],
-    async run(t) {
+    run: inTime(async (t) => {
       const backend = await t.connect({ leaseMs: t.leaseMs });
       const key = t.key();
       await put(t, backend, key, { n: 1 });
@@ -219,7 +220,7 @@ export const atLeastOnce: readonly ConformanceCase[] = casesOf(2, [
       await ack(t, delivery);
       await outlive(t, t.leaseMs);
       await nothingBut(t, backend, key, "after the lost reply");
-    },
+    }),
   },
   {
     id: "ack-retried",
@@ -239,7 +240,7 @@ export const atLeastOnce: readonly ConformanceCase[] = casesOf(2, [
     id: "first-settlement",
     title: "the first settlement wins: later ones change nothing and answer as the first",
     async run(t) {
-      const backend = await t.connect({ leaseMs: t.leaseMs });
+      const backend = await t.connect();
       const key = t.key();
       await put(t, backend, key, { n: 1 });
       const delivery = await t.receive(backend, key).next("the message");

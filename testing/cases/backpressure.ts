@@ -6,6 +6,7 @@
 import { createConsumer } from "../../core/consume/consumer.ts";
 import { casesOf, type ConformanceCase } from "../case.ts";
 import { atMost, check, equal } from "../check.ts";
+import { inTime } from "./in_time.ts";
 import { ack, ackAll, nothingBut, ns, numbers, put, putNumbers, sorted } from "./support.ts";
 
 /** The cases of rule 10. */
@@ -122,7 +123,7 @@ export const backpressure: readonly ConformanceCase[] = casesOf(10, [
     id: "large-messages",
     title: "large messages all come, once each, however many a consumer asks for and although an answer was lost",
     features: ["loseNextReply"],
-    async run(t) {
+    run: inTime(async (t) => {
       t.allowRealWork();
       const backend = await t.connect({ leaseMs: t.leaseMs });
       const key = t.key();
@@ -141,7 +142,7 @@ export const backpressure: readonly ConformanceCase[] = casesOf(10, [
       equal(came.sort(), numbers(count), "the messages");
       await reader.leave();
       await nothingBut(t, backend, key, "what is left");
-    },
+    }),
   },
   {
     id: "large-backlog",

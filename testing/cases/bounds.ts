@@ -112,7 +112,7 @@ export const bounds: readonly ConformanceCase[] = casesOf(7, [
     features: ["kill"],
     async run(t) {
       const [backend, victim] = [await t.connect({ maxLength: 3 }), await t.connect({ leaseMs: t.leaseMs })];
-      const key = t.key();
+      const key = t.key("groups");
       const ttlMs = t.leaseMs * 2;
       for (const n of [0, 1, 2]) await put(t, backend, key, { n }, { ttlMs });
       await t.receive(victim, key, { group: "abandoned" }).next("a message of the abandoned group");
@@ -146,7 +146,7 @@ export const bounds: readonly ConformanceCase[] = casesOf(7, [
     needs: ["groups"],
     async run(t) {
       const backend = await t.connect();
-      const key = t.key();
+      const key = t.key("groups");
       const count = t.size(100);
       const slow = t.receive(backend, key, { group: "slow", prefetch: 1 });
       await put(t, backend, key, { n: 0 });

@@ -6,6 +6,7 @@
 import { createConsumer } from "../../core/consume/consumer.ts";
 import { casesOf, type ConformanceCase } from "../case.ts";
 import { check, equal } from "../check.ts";
+import { inTime } from "./in_time.ts";
 import { ack, ackAll, ns, numbers, outlive, put, putNumbers, sorted } from "./support.ts";
 
 function codeOf(error: unknown): unknown {
@@ -177,7 +178,7 @@ export const closing: readonly ConformanceCase[] = casesOf(11, [
     title: "after an abort what is prefetched is given back uncounted, and what is in hand is kept and can be settled",
     proves: "release",
     needs: ["extend"],
-    async run(t) {
+    run: inTime(async (t) => {
       const [backend, other] = [await t.connect({ leaseMs: t.leaseMs }), await t.connect()];
       const key = t.key();
       await putNumbers(t, backend, key, 4);
@@ -192,7 +193,7 @@ export const closing: readonly ConformanceCase[] = casesOf(11, [
       await ack(t, inHand);
       await ackAll(t, rest);
       equal(ns(await t.drain(other, key)), [], "what is left");
-    },
+    }),
   },
   {
     id: "abort-publish",

@@ -5,7 +5,8 @@
  */
 import { casesOf, type ConformanceCase } from "../case.ts";
 import { check, equal } from "../check.ts";
-import { ack, ackAll, nothingBut, ns, numbers, outlive, put, putNumbers, sorted } from "./support.ts";
+import { inTime } from "./in_time.ts";
+import { ack, ackAll, attemptsAre, nothingBut, ns, numbers, outlive, put, putNumbers, sorted } from "./support.ts";
 
 /** The cases of rule 9. */
 export const consuming: readonly ConformanceCase[] = casesOf(9, [
@@ -30,7 +31,7 @@ export const consuming: readonly ConformanceCase[] = casesOf(9, [
   {
     id: "asking-is-enough",
     title: "the ack goes out when the next is asked for, though nothing comes",
-    async run(t) {
+    run: inTime(async (t) => {
       const [backend, other] = [await t.connect({ leaseMs: t.leaseMs }), await t.connect()];
       const key = t.key();
       await put(t, backend, key, { n: 1 });
@@ -40,7 +41,7 @@ export const consuming: readonly ConformanceCase[] = casesOf(9, [
       await outlive(t, 2 * t.leaseMs);
       await t.settles(backend.close(), "the close");
       equal(ns(await t.drain(other, key)), [], "what is left");
-    },
+    }),
   },
   {
     id: "break",
@@ -176,7 +177,7 @@ export const consuming: readonly ConformanceCase[] = casesOf(9, [
         const reader = t.receive(backend, key, { prefetch: 7 });
         const delivery = await reader.next(`message ${seen.length}`);
         seen.push(delivery.payload.n);
-        equal(delivery.attempts, 1, "the attempts");
+        attemptsAre(t, delivery, 1);
         await ack(t, delivery);
         await reader.leave();
       }

@@ -6,6 +6,7 @@
 import { createConsumer } from "../../core/consume/consumer.ts";
 import { casesOf, type ConformanceCase } from "../case.ts";
 import { check, equal } from "../check.ts";
+import { inTime } from "./in_time.ts";
 import { ack, ackAll, nothingBut, ns, put } from "./support.ts";
 
 /** Milliseconds, more than a timer's 31 bits hold. */
@@ -45,7 +46,7 @@ export const delays: readonly ConformanceCase[] = casesOf(5, [
     id: "publish-long",
     title: "a delay of a publish may be longer than a lease",
     proves: "delay",
-    async run(t) {
+    run: inTime(async (t) => {
       const backend = await t.connect({ leaseMs: t.leaseMs });
       const key = t.key();
       const before = t.now();
@@ -54,7 +55,7 @@ export const delays: readonly ConformanceCase[] = casesOf(5, [
       const delivery = await t.receive(backend, key).next("the message");
       t.notEarlier(t.now(), before + delayMs, "the message");
       await ack(t, delivery);
-    },
+    }),
   },
   {
     id: "publish-month",
@@ -105,7 +106,7 @@ export const delays: readonly ConformanceCase[] = casesOf(5, [
     id: "retry-long",
     title: "a delay of a retry may be longer than a lease",
     proves: "delay",
-    async run(t) {
+    run: inTime(async (t) => {
       const backend = await t.connect({ leaseMs: t.leaseMs });
       const key = t.key();
       await put(t, backend, key, { n: 1 });
@@ -117,7 +118,7 @@ export const delays: readonly ConformanceCase[] = casesOf(5, [
       const again = await reader.next("the second delivery");
       t.notEarlier(t.now(), before + delayMs, "the second delivery");
       await ack(t, again);
-    },
+    }),
   },
   {
     id: "backoff",
@@ -164,7 +165,7 @@ export const delays: readonly ConformanceCase[] = casesOf(5, [
     id: "by-their-time",
     title: "delayed messages come by the time when they are due",
     needs: ["delay", "fifo"],
-    async run(t) {
+    run: inTime(async (t) => {
       const backend = await t.connect();
       const key = t.key();
       await put(t, backend, key, { n: 3 }, { delayMs: 3 * t.delayMs });
@@ -173,7 +174,7 @@ export const delays: readonly ConformanceCase[] = casesOf(5, [
       const deliveries = await t.receive(backend, key, { prefetch: 3 }).take(3, "the messages");
       equal(ns(deliveries), [1, 2, 3], "the order");
       await ackAll(t, deliveries);
-    },
+    }),
   },
   {
     id: "publisher-gone",

@@ -16,7 +16,7 @@ export const groups: readonly ConformanceCase[] = casesOf(8, [
     proves: "groups",
     async run(t) {
       const backend = await t.connect();
-      const key = t.key();
+      const key = t.key("groups");
       const readers = ["bots", "audit"].map((group) => t.receive(backend, key, { group, prefetch: 10 }));
       for (const reader of readers) void reader.ask();
       await putNumbers(t, backend, key, 10);
@@ -32,7 +32,7 @@ export const groups: readonly ConformanceCase[] = casesOf(8, [
     title: "members of one group share: no message comes to two of them",
     proves: "groups",
     async run(t) {
-      const key = t.key();
+      const key = t.key("groups");
       const members = await Promise.all(numbers(3).map(() => t.connect()));
       await putNumbers(t, members[0]!, key, 9);
       const taken = [];
@@ -50,7 +50,7 @@ export const groups: readonly ConformanceCase[] = casesOf(8, [
     proves: "groups",
     async run(t) {
       const backend = await t.connect();
-      const key = t.key();
+      const key = t.key("groups");
       await putNumbers(t, backend, key, 5);
       const held = await t.receive(backend, key, { group: "first", prefetch: 5 }).take(5, "the first group's messages");
       equal(sorted(await t.drain(backend, key, { group: "second" })), numbers(5), "what a later group got");
@@ -63,7 +63,7 @@ export const groups: readonly ConformanceCase[] = casesOf(8, [
     proves: "groups",
     async run(t) {
       const backend = await t.connect();
-      const key = t.key();
+      const key = t.key("groups");
       await put(t, backend, key, { n: 1 });
       const reader = t.receive(backend, key);
       const held = await reader.next("the message");
@@ -78,7 +78,7 @@ export const groups: readonly ConformanceCase[] = casesOf(8, [
     proves: "groups",
     async run(t) {
       const backend = await t.connect();
-      const key = t.key();
+      const key = t.key("groups");
       await put(t, backend, key, { n: 1 });
       const open = (group: string) => t.receive(backend, key, { group });
       const [acking, retrying, burying, last] = [open("acks"), open("retries"), open("buries"), open("last")];
@@ -102,7 +102,7 @@ export const groups: readonly ConformanceCase[] = casesOf(8, [
     needs: ["groups", "delay"],
     async run(t) {
       const backend = await t.connect();
-      const key = t.key();
+      const key = t.key("groups");
       await put(t, backend, key, { n: 1 });
       const [bots, audit] = [t.receive(backend, key, { group: "bots" }), t.receive(backend, key, { group: "audit" })];
       const first = await bots.next("the message of one group");
@@ -117,7 +117,7 @@ export const groups: readonly ConformanceCase[] = casesOf(8, [
     title: "ten groups, several members each, all get everything",
     proves: "groups",
     async run(t) {
-      const key = t.key();
+      const key = t.key("groups");
       const count = t.size(30);
       const publisher = await t.connect();
       const names = numbers(10).map((n) => `group-${n}`);
@@ -147,7 +147,7 @@ export const groups: readonly ConformanceCase[] = casesOf(8, [
     proves: "groups",
     async run(t) {
       const backend = await t.connect();
-      const key = t.key();
+      const key = t.key("groups");
       await put(t, backend, key, { n: 1 });
       for (const group of ["a b", "ä/世界", "a:b:*", "{x}", "0", "__proto__", "g".repeat(200)]) {
         const delivery = await t.receive(backend, key, { group }).next(`the message in ${JSON.stringify(group)}`);
@@ -161,7 +161,7 @@ export const groups: readonly ConformanceCase[] = casesOf(8, [
     needs: ["groups"],
     async run(t) {
       const backend = await t.connect();
-      const key = t.key();
+      const key = t.key("groups");
       await put(t, backend, key, { n: 1 });
       const readers = ["bots", "Bots"].map((group) => t.receive(backend, key, { group }));
       const deliveries = [];
@@ -175,7 +175,7 @@ export const groups: readonly ConformanceCase[] = casesOf(8, [
     lacks: "groups",
     async run(t) {
       const backend = await t.connect();
-      const ask = async () => await backend.receive(t.key(), { group: "bots" }).next();
+      const ask = async () => await backend.receive(t.key("groups"), { group: "bots" }).next();
       const error = await t.rejects(ask(), "a receive with a group");
       check((error as { code?: unknown }).code === "unsupported", `the code must be unsupported, not ${error}`);
     },

@@ -66,7 +66,7 @@ export const idle: readonly ConformanceCase[] = casesOf(13, [
     title: "depth counts what is ready, in flight, delayed and dead, at each step",
     proves: "depth",
     async run(t) {
-      const backend = await t.connect({ leaseMs: t.leaseMs });
+      const backend = await t.connect();
       const key = t.key();
       const { delay, deadLetters, release } = backend.capabilities;
       async function counts(
@@ -136,7 +136,7 @@ export const idle: readonly ConformanceCase[] = casesOf(13, [
     needs: ["groups"],
     async run(t) {
       const backend = await t.connect();
-      const key = t.key();
+      const key = t.key("groups");
       await putNumbers(t, backend, key, 3);
       await t.receive(backend, key, { group: "audit" }).next("a message");
       await ackAll(t, await t.receive(backend, key, { group: "bots", prefetch: 2 }).take(2, "two messages"));
@@ -157,7 +157,7 @@ export const idle: readonly ConformanceCase[] = casesOf(13, [
     needs: ["depth", "groups", "deadLetters"],
     async run(t) {
       const backend = await t.connect();
-      const key = t.key();
+      const key = t.key("groups");
       await put(t, backend, key, { n: 1 });
       const [bots, audit] = [t.receive(backend, key, { group: "bots" }), t.receive(backend, key, { group: "audit" })];
       void audit.ask();

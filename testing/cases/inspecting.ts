@@ -35,7 +35,7 @@ async function peek(
   return (await look(t, backend, "a peek", (inspect) => inspect.peek(t.key(), options)))?.found;
 }
 
-/** What a peek must find: the payload's `n`, the state and the attempts of each message. */
+/** Checks that a peek finds the payload's `n`, the state and the attempts of each message. */
 async function finds(
   t: CaseContext,
   backend: LeasingBackend,

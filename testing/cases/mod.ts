@@ -20,6 +20,7 @@ import { idle } from "./idle.ts";
 import { inspecting } from "./inspecting.ts";
 import { leases } from "./leases.ts";
 import { ordering } from "./ordering.ts";
+import { orderingLimits } from "./ordering_limits.ts";
 import { model } from "./model.ts";
 import { payloads } from "./payloads.ts";
 import { pushing } from "./pushing.ts";
@@ -54,5 +55,6 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...diagnosing,
   ...secrets,
   ...ordering,
+  ...orderingLimits,
   ...pushing,
 ];

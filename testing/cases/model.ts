@@ -3,92 +3,68 @@
  *
  * @module
  */
-import { DEFAULT_GROUP, type Delivery, type LeasingBackend, type QueueDepth } from "../../core/protocol.ts";
-import { type CaseContext, casesOf, type ConformanceCase } from "../case.ts";
+import { DEFAULT_GROUP, type LeasingBackend, type QueueDepth } from "../../core/protocol.ts";
+import { casesOf, type ConformanceCase } from "../case.ts";
 import { check, ConformanceError, equal } from "../check.ts";
-import { type Entry, GroupModel } from "../model.ts";
-import type { Reader } from "../reader.ts";
+import { GroupModel } from "../model.ts";
+import { RunConsumers, SLOTS } from "./model_consumers.ts";
 import { nothingBut, put } from "./support.ts";
 
 /** Steps of a run: many where time is free. */
 const STEPS = { fake: 3_000, real: 120 } as const;
 
-/** How many consumers live at once. */
-const SLOTS = 4;
-
 /** Milliseconds of a lease that cannot be renewed: longer than a run, and the most that the platforms grant. */
 const UNRENEWED_MS = 43_200_000;
 
-interface Held {
-  readonly delivery: Delivery;
-  readonly entry: Entry;
-  readonly group: string;
-  readonly slot: number;
-  readonly reader: Reader<Delivery>;
-}
-
-class Run {
-  readonly #t: CaseContext;
-  readonly #key: string;
-  readonly #groups: Map<string, GroupModel> = new Map();
-  readonly #slots: LeasingBackend[] = [];
-  readonly #strict: boolean;
-  #leaseMs: number;
-  #renewed = true;
-  #held: Held[] = [];
+class Run extends RunConsumers {
   #published = 0;
 
-  constructor(t: CaseContext) {
-    this.#t = t;
-    this.#key = t.key();
-    this.#strict = t.broker.clock !== undefined;
-    this.#leaseMs = t.leaseMs;
-  }
-
   async start(): Promise<void> {
-    await this.#open(0);
-    const { groups, order, attempts, extend } = this.#backend(0).capabilities;
+    await this.open(0);
+    const { groups, order, attempts, extend } = this.backend(0).capabilities;
     if (!extend) {
-      this.#renewed = false;
-      this.#leaseMs = UNRENEWED_MS;
+      this.renewed = false;
+      this.leaseMs = UNRENEWED_MS;
     }
-    for (let slot = 0; slot < SLOTS; slot++) await this.#open(slot);
-    const rules = { fifo: order === "fifo", attempts, skewMs: this.#strict ? 0 : 10, leaseMs: this.#t.leaseMs };
+    for (let slot = 0; slot < SLOTS; slot++) await this.open(slot);
+    const { countsUnseen } = this.t.broker;
+    const skewMs = this.strict ? 0 : 10;
+    const rules = { fifo: order === "fifo", attempts, countsUnseen, skewMs, leaseMs: this.t.leaseMs };
     for (const group of groups ? ["bots", "audit"] : [DEFAULT_GROUP]) {
-      this.#groups.set(group, new GroupModel(rules));
+      this.groups.set(group, new GroupModel(rules));
       // A look, so that the group is there before the first message is.
-      await this.#t.drain(this.#backend(0), this.#key, this.#named(group));
+      await this.t.drain(this.backend(0), this.key, this.named(group));
     }
   }
 
   /** One step of what a queue goes through. */
   async step(): Promise<void> {
-    const { random } = this.#t;
+    const { random } = this.t;
     const roll = random.next();
-    if (roll < 0.3) await this.#publish(random.next() < 0.25 ? 1 + random.below(3 * this.#t.delayMs) : 0);
+    if (roll < 0.3) await this.#publish(random.next() < 0.25 ? 1 + random.below(3 * this.t.delayMs) : 0);
     else if (roll < 0.6) await this.#take();
     else if (roll < 0.86) await this.#settle();
     else if (roll < 0.92) await this.#pass();
     else if (roll < 0.95) await this.#look();
-    else if (roll < 0.97) await this.#kill();
-    else if (roll < 0.985) await this.#reopen();
+    else if (roll < 0.97) await this.kill();
+    else if (roll < 0.985) await this.reopen();
     else if (roll < 0.995) await this.#replay();
-    else await this.#disturb();
+    else await this.disturb();
   }
 
   /** Everything that is not settled must come now, once, and nothing else. */
   async end(): Promise<void> {
-    const t = this.#t;
-    for (const slot of this.#slots.keys()) await this.#close(slot);
+    const t = this.t;
+    for (const slot of this.slots.keys()) await this.close(slot);
     const last = await t.connect();
     const doubtful = new Set<string>();
-    for (const [group, model] of this.#groups) {
+    for (const [group, model] of this.groups) {
       const waiting = [...model.entries.values()].filter(({ state }) => state === "waiting" || state === "orphaned");
       const certain = new Set(waiting.filter(({ readyBy }) => readyBy < Infinity).map(({ n }) => n));
-      const reader = t.receive(last, this.#key, { ...this.#named(group), prefetch: 1 });
+      const reader = t.receive(last, this.key, { ...this.named(group), prefetch: 1 });
       while (certain.size > 0) {
         const delivery = await reader.next(
-          `${certain.size} messages of ${group} that are left, ${[...certain].slice(0, 5)} among them`,
+          `${certain.size} messages of ${group} that are left, ${certain.values().take(5).toArray()} among them`,
         );
         const n = Number(delivery.payload.n);
         model.done(model.delivered(n, delivery.attempts, t.now(), last));
@@ -98,10 +74,10 @@ class Run {
       await reader.leave();
       if (model.repeats || waiting.some(({ state }) => state === "orphaned")) doubtful.add(group);
     }
-    for (const [group, model] of this.#groups) {
+    for (const [group, model] of this.groups) {
       if (doubtful.has(group)) continue;
       if (last.capabilities.depth) {
-        const depth = await t.settles(last.depth(this.#key, this.#named(group)), "the depth");
+        const depth = await t.settles(last.depth(this.key, this.named(group)), "the depth");
         const dead = model.in("dead").length;
         equal(
           { ...depth, ready: 0 },
@@ -110,53 +86,53 @@ class Run {
         );
       }
       // The other groups' markers are for this group too.
-      const left = await t.drain(last, this.#key, this.#named(group));
+      const left = await t.drain(last, this.key, this.named(group));
       equal(
         left.filter(({ payload }) => !payload.marker).map(({ payload }) => payload),
         [],
         `what is left in ${group}`,
       );
-      await nothingBut(t, last, this.#key, `in ${group} at the end`, group);
+      await nothingBut(t, last, this.key, `in ${group} at the end`, group);
     }
   }
 
   async #publish(delayMs: number): Promise<void> {
-    const backend = this.#anyone();
+    const backend = this.anyone();
     const n = this.#published++;
     const wait = backend.capabilities.delay ? delayMs : 0;
     const orderingKey = this.#orderingKey(backend);
     const id = `message-${n}`;
-    const before = this.#t.now();
-    const { outcome } = await put(this.#t, backend, this.#key, { n }, {
+    const before = this.t.now();
+    const { outcome } = await put(this.t, backend, this.key, { n }, {
       id,
       ...wait > 0 && { delayMs: wait },
       ...orderingKey !== undefined && { orderingKey },
     });
     equal(outcome, "added", `the outcome of message ${n}`);
-    const span = { from: before, by: this.#t.now() };
-    for (const model of this.#groups.values()) model.published(n, span, wait, orderingKey);
-    if (backend.capabilities.dedup && this.#t.random.next() < 0.1) {
-      equal((await put(this.#t, backend, this.#key, { n: -1 }, { id })).outcome, "duplicate", `message ${n} again`);
+    const span = { from: before, by: this.t.now() };
+    for (const model of this.groups.values()) model.published(n, span, wait, orderingKey);
+    if (backend.capabilities.dedup && this.t.random.next() < 0.1) {
+      equal((await put(this.t, backend, this.key, { n: -1 }, { id })).outcome, "duplicate", `message ${n} again`);
     }
   }
 
   /** Two of three messages belong to one of a few conversations, where the backend keeps them. */
   #orderingKey(backend: LeasingBackend): string | undefined {
-    const roll = this.#t.random.below(9);
+    const roll = this.t.random.below(9);
     return backend.capabilities.orderingKeys && roll < 6 ? `thread-${roll}` : undefined;
   }
 
   async #take(): Promise<void> {
-    const t = this.#t;
+    const t = this.t;
     const slot = t.random.below(SLOTS);
-    const group = t.random.pick([...this.#groups.keys()]);
-    const model = this.#groups.get(group)!;
-    const options = { ...this.#named(group), prefetch: 1, stopWhenEmpty: true };
-    const reader = t.receive(this.#backend(slot), this.#key, options);
+    const group = t.random.pick([...this.groups.keys()]);
+    const model = this.groups.get(group)!;
+    const options = { ...this.named(group), prefetch: 1, stopWhenEmpty: true };
+    const reader = t.receive(this.backend(slot), this.key, options);
     const before = t.now();
     const step = await reader.step("a look for a message");
     if (step.done) {
-      const late = this.#strict ? model.overdue(before) : [];
+      const late = this.strict ? model.overdue(before) : [];
       const story = late[0]?.story.slice(-8).join(", ");
       check(
         late.length === 0,
@@ -165,9 +141,9 @@ class Run {
       return;
     }
     const delivery = step.value;
-    if (!this.#strict) await this.#loseLease(Number(delivery.payload.n), group);
+    if (!this.strict) await this.#loseLease(Number(delivery.payload.n), group);
     const entry = model.delivered(Number(delivery.payload.n), delivery.attempts, t.now(), slot);
-    this.#held.push({ delivery, entry, group, slot, reader });
+    this.held.push({ delivery, entry, group, slot, reader });
   }
 
   /**
@@ -175,24 +151,24 @@ class Run {
    * learn it is a second delivery under a live lease.
    */
   async #loseLease(n: number, group: string): Promise<void> {
-    const held = this.#held.find(({ entry, group: of }) => entry.n === n && of === group);
-    if (!held || this.#groups.get(group)!.mayRepeat(n)) return;
-    await this.#t.becomes(
+    const held = this.held.find(({ entry, group: of }) => entry.n === n && of === group);
+    if (!held || this.groups.get(group)!.mayRepeat(n)) return;
+    await this.t.becomes(
       () => held.delivery.signal.aborted,
       `the holder of message ${n} learns that its lease is lost`,
     );
-    this.#held.splice(this.#held.indexOf(held), 1);
-    this.#groups.get(group)!.doubtful(held.entry);
+    this.held.splice(this.held.indexOf(held), 1);
+    this.groups.get(group)!.doubtful(held.entry);
     await held.reader.leave();
   }
 
   async #settle(): Promise<void> {
-    const t = this.#t;
-    if (this.#held.length === 0) return;
-    const [held] = this.#held.splice(t.random.below(this.#held.length), 1);
+    const t = this.t;
+    if (this.held.length === 0) return;
+    const [held] = this.held.splice(t.random.below(this.held.length), 1);
     const { delivery, entry, group, reader, slot } = held!;
-    const model = this.#groups.get(group)!;
-    const { deadLetters, delay } = this.#backend(slot).capabilities;
+    const model = this.groups.get(group)!;
+    const { deadLetters, delay } = this.backend(slot).capabilities;
     const roll = t.random.next();
     const before = t.now();
     const delayMs = delay && t.random.next() < 0.5 ? 1 + t.random.below(2 * t.leaseMs) : 0;
@@ -207,7 +183,7 @@ class Run {
     );
     if (!settled) {
       // On a busy machine a renewal may come too late; where the clock is ours it never does.
-      check(!this.#strict, `the ${kind} of message ${entry.n} was refused; ${entry.story.slice(-8).join(", ")}`);
+      check(!this.strict, `the ${kind} of message ${entry.n} was refused; ${entry.story.slice(-8).join(", ")}`);
       model.doubtful(entry);
     } else if (kind === "retry") {
       model.back(entry, before, delayMs, true);
@@ -220,140 +196,33 @@ class Run {
   }
 
   async #pass(): Promise<void> {
-    const { random, leaseMs, delayMs } = this.#t;
-    await this.#t.pass(random.below(!this.#renewed ? delayMs : this.#strict ? 2 * leaseMs : leaseMs / 4));
+    const { random, leaseMs, delayMs } = this.t;
+    await this.t.pass(random.below(!this.renewed ? delayMs : this.strict ? 2 * leaseMs : leaseMs / 4));
   }
 
   /** Looking must find what is there, and change nothing. */
   async #look(): Promise<void> {
-    const backend = this.#anyone();
-    if (!backend.capabilities.depth || !this.#strict) return;
-    for (const [group, model] of this.#groups) {
-      const expected = model.depth(this.#t.now());
-      const depth = await this.#t.settles(backend.depth(this.#key, this.#named(group)), "the depth");
+    const backend = this.anyone();
+    if (!backend.capabilities.depth || !this.strict) return;
+    for (const [group, model] of this.groups) {
+      const expected = model.depth(this.t.now());
+      const depth = await this.t.settles(backend.depth(this.key, this.named(group)), "the depth");
       if (!expected) continue;
-      if (this.#renewed) equal({ ...depth }, expected, `the depth of ${group}`);
+      if (this.renewed) equal({ ...depth }, expected, `the depth of ${group}`);
       // A platform that gives no hand on a lease does not count them for others either: the sum must be right.
       else equal([unsettled(depth), depth.dead], [unsettled(expected), expected.dead], `the depth of ${group}`);
     }
   }
 
-  async #kill(): Promise<void> {
-    // What is not renewed ends only after the run: its consumers live.
-    if (!this.#t.broker.kill || !this.#renewed) return;
-    const slot = this.#t.random.below(SLOTS);
-    const lost = await this.#renewAll(slot);
-    this.#crash();
-    await this.#t.kill(this.#backend(slot));
-    for (const held of this.#drop(slot)) {
-      const model = this.#groups.get(held.group)!;
-      if (lost.has(held)) model.doubtful(held.entry);
-      else model.orphaned(held.entry, this.#t.now());
-    }
-    await this.#open(slot);
-  }
-
-  async #reopen(): Promise<void> {
-    const slot = this.#t.random.below(SLOTS);
-    await this.#close(slot);
-    await this.#open(slot);
-  }
-
-  /** On a busy machine a lease may be about to end. Renews those of a slot; returns the ones that were lost. */
-  async #renewAll(slot: number): Promise<Set<Held>> {
-    const lost = new Set<Held>();
-    if (this.#strict || !this.#renewed) return lost;
-    const all = this.#held.filter((held) => held.slot === slot);
-    const kept = await this.#t.settles(
-      Promise.all(all.map(({ delivery }) => delivery.extend(this.#leaseMs))),
-      "the renewals",
-    );
-    for (const [i, held] of all.entries()) if (!kept[i]) lost.add(held);
-    return lost;
-  }
-
-  async #close(slot: number): Promise<void> {
-    const backend = this.#backend(slot);
-    const lost = await this.#renewAll(slot);
-    const before = this.#t.now();
-    await this.#t.settles(backend.close(), "a close");
-    // One that took as long as what is left of a lease may have come too late to give anything back.
-    const inTime = this.#strict || this.#t.now() - before < this.#leaseMs / 2;
-    const certain = backend.capabilities.release && inTime;
-    for (const held of this.#drop(slot)) {
-      const model = this.#groups.get(held.group)!;
-      if (certain && !lost.has(held)) model.back(held.entry, before, 0, false);
-      else model.doubtful(held.entry);
-    }
-  }
-
   async #replay(): Promise<void> {
-    const backend = this.#anyone();
+    const backend = this.anyone();
     if (!backend.capabilities.replay) return;
-    for (const [group, model] of this.#groups) {
-      const from = this.#t.now();
-      const replayed = await this.#t.settles(backend.deadLetters.replay(this.#key, this.#named(group)), "a replay");
+    for (const [group, model] of this.groups) {
+      const from = this.t.now();
+      const replayed = await this.t.settles(backend.deadLetters.replay(this.key, this.named(group)), "a replay");
       equal(replayed, model.in("dead").length, `how many dead letters of ${group} were replayed`);
-      model.replayed({ from, by: this.#t.now() });
+      model.replayed({ from, by: this.t.now() });
     }
-  }
-
-  async #disturb(): Promise<void> {
-    const { broker, random } = this.#t;
-    const durable = this.#backend(0).capabilities.durable;
-    const before = this.#t.now();
-    this.#crash();
-    if (durable && broker.restartBroker && random.next() < 0.3) {
-      await this.#t.settles(broker.restartBroker(), "a restart");
-    } else if (broker.dropConnections) await broker.dropConnections();
-    else return;
-    // What cannot be repeated, such as a replay, is not to be the first over a broken connection.
-    for (const slot of this.#slots) await this.#t.settles(slot.health(), "a look at the health");
-    if (broker.leasesEndWithConnection) await this.#disconnect(before);
-  }
-
-  /** What was copied at this moment may come twice, where the backend copies. */
-  #crash(): void {
-    if (!this.#t.broker.copiesDelayed) return;
-    for (const model of this.#groups.values()) model.crashed(this.#t.now());
-  }
-
-  /** Every lease has ended with its connection: the holders learn it, and the messages come again, counted. */
-  async #disconnect(at: number): Promise<void> {
-    const lost = this.#held;
-    this.#held = [];
-    for (const { entry, delivery, group, reader } of lost) {
-      await this.#t.becomes(
-        () => delivery.signal.aborted,
-        `the holder of message ${entry.n} learns that its connection is broken`,
-      );
-      this.#groups.get(group)!.back(entry, at, 0, true);
-      await reader.leave();
-    }
-    for (const model of this.#groups.values()) model.disconnected();
-  }
-
-  async #open(slot: number): Promise<void> {
-    // Tries enough for a broker that is being restarted.
-    this.#slots[slot] = await this.#t.connect({ leaseMs: this.#leaseMs, maxRetries: 20, timeoutMs: 30_000 });
-  }
-
-  #backend(slot: number): LeasingBackend {
-    return this.#slots[slot]!;
-  }
-
-  #anyone(): LeasingBackend {
-    return this.#backend(this.#t.random.below(SLOTS));
-  }
-
-  #drop(slot: number): Held[] {
-    const dropped = this.#held.filter((held) => held.slot === slot);
-    this.#held = this.#held.filter((held) => held.slot !== slot);
-    return dropped;
-  }
-
-  #named(group: string): { readonly group?: string } {
-    return group === DEFAULT_GROUP ? {} : { group };
   }
 }
 

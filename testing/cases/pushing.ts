@@ -3,79 +3,11 @@
  *
  * @module
  */
-import { createConsumer } from "../../core/consume/consumer.ts";
 import { PermanentError } from "../../core/errors.ts";
-import type { ConsumerOptions } from "../../core/consume/options.ts";
-import type { FailureCause, JsonObject } from "../../core/protocol.ts";
-import { type CaseContext, type CaseDraft, casesOf, type ConformanceCase } from "../case.ts";
+import type { ConformanceCase } from "../case.ts";
 import { atLeast, atMost, check, equal } from "../check.ts";
+import { type Call, pushCases, pushedInto } from "./pushed.ts";
 import { numbers, put, putNumbers } from "./support.ts";
-
-/** What a handler was called with. Plain data: the platform may call it where nothing else of the case may be touched. */
-interface Call {
-  readonly id: string;
-  readonly key: string;
-  readonly payload: JsonObject;
-  readonly attempts: number;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly at: number;
-}
-
-/** What a sink was given. */
-interface Dead {
-  readonly payload: JsonObject;
-  readonly attempts: number;
-  readonly cause: FailureCause;
-  readonly body: unknown;
-}
-
-interface Pushed {
-  readonly calls: Call[];
-  readonly dead: Dead[];
-}
-
-/** Has a key pushed into a consumer whose handler is `handle`, and runs the case. */
-async function pushedInto(
-  t: CaseContext,
-  key: string,
-  handle: (call: Call) => unknown,
-  options: Omit<ConsumerOptions, "handler">,
-  run: (pushed: Pushed) => Promise<void>,
-): Promise<void> {
-  const pushed: Pushed = { calls: [], dead: [] };
-  const consumer = createConsumer({
-    backoff: () => 0,
-    deadLetter: ({ payload, attempts }, cause, body) => {
-      pushed.dead.push({ payload, attempts, cause, body });
-      return Promise.resolve();
-    },
-    ...options,
-    handler: async ({ id, key, payload, attempts, headers }) => {
-      const call = { id, key, payload, attempts, headers, at: t.now() };
-      pushed.calls.push(call);
-      await handle(call);
-    },
-  });
-  const stop = await t.power("push")(key, consumer);
-  try {
-    await run(pushed);
-  } finally {
-    await stop();
-  }
-}
-
-/** The cases of a rule, each about a platform that pushes. */
-function pushCases(rule: number, drafts: readonly CaseDraft[]): readonly ConformanceCase[] {
-  return casesOf(
-    rule,
-    drafts.map((draft): CaseDraft => ({
-      proves: "push",
-      ...draft,
-      level: "push",
-      features: ["push", ...draft.features ?? []],
-    })),
-  );
-}
 
 function fail(): never {
   throw new TypeError("no such user");

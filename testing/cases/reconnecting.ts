@@ -6,6 +6,7 @@
 import { ConsumeError, QueueError } from "../../core/errors.ts";
 import { casesOf, type ConformanceCase } from "../case.ts";
 import { atMost, check, equal } from "../check.ts";
+import { inTime } from "./in_time.ts";
 import { ack, nothingBut, ns, numbers, put, putNumbers } from "./support.ts";
 
 /** The cases of rule 12. */
@@ -32,7 +33,7 @@ export const reconnecting: readonly ConformanceCase[] = casesOf(12, [
     id: "waiting-read",
     title: "a consumer that waits gets what is published after its connection broke",
     features: ["dropConnections"],
-    async run(t) {
+    run: inTime(async (t) => {
       const [consumer, publisher] = [await t.connect({ leaseMs: t.leaseMs }), await t.connect()];
       const key = t.key();
       const reader = t.receive(consumer, key);
@@ -46,7 +47,7 @@ export const reconnecting: readonly ConformanceCase[] = casesOf(12, [
         await ack(t, delivery);
         void reader.ask();
       }
-    },
+    }),
   },
   {
     id: "while-publishing",
@@ -167,7 +168,7 @@ export const reconnecting: readonly ConformanceCase[] = casesOf(12, [
     id: "lost-read",
     title: "messages whose delivery was lost on the wire come again after the lease",
     features: ["loseNextReply"],
-    async run(t) {
+    run: inTime(async (t) => {
       const backend = await t.connect({ leaseMs: t.leaseMs });
       const key = t.key();
       await putNumbers(t, backend, key, 3);
@@ -176,13 +177,13 @@ export const reconnecting: readonly ConformanceCase[] = casesOf(12, [
       equal(new Set(ns(deliveries)).size, 3, "different messages");
       for (const delivery of deliveries) await ack(t, delivery);
       await nothingBut(t, backend, key, "after everything was settled");
-    },
+    }),
   },
   {
     id: "settle-refused",
     title: "a settlement that fails for good is rejected with a ConsumeError, and the message comes again",
     features: ["failNext"],
-    async run(t) {
+    run: inTime(async (t) => {
       const backend = await t.connect({ leaseMs: t.leaseMs });
       const key = t.key();
       await put(t, backend, key, { n: 1 });
@@ -195,7 +196,7 @@ export const reconnecting: readonly ConformanceCase[] = casesOf(12, [
       const again = await reader.next("the second delivery");
       equal(again.payload, { n: 1 }, "the payload");
       await ack(t, again);
-    },
+    }),
   },
   {
     id: "healthy",

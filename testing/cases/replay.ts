@@ -97,7 +97,7 @@ export const replay: readonly ConformanceCase[] = casesOf(6, [
     needs: ["groups", "deadLetters"],
     async run(t) {
       const backend = await t.connect();
-      const key = t.key();
+      const key = t.key("groups");
       await put(t, backend, key, { n: 1 });
       const readers = ["bots", "audit"].map((group) => t.receive(backend, key, { group }));
       for (const reader of readers) void reader.ask();
@@ -135,7 +135,7 @@ export const replay: readonly ConformanceCase[] = casesOf(6, [
     proves: "replay",
     async run(t) {
       const backend = await t.connect();
-      const key = t.key();
+      const key = t.key("groups");
       await put(t, backend, key, { n: 1 });
       const [bots, audit] = [t.receive(backend, key, { group: "bots" }), t.receive(backend, key, { group: "audit" })];
       // Both groups are there before anything is settled.

@@ -9,7 +9,7 @@ import { check } from "../check.ts";
 import type { DriverOperation } from "../faults/fault_state.ts";
 import { put } from "./support.ts";
 
-/** What no error may show of a payload. */
+/** Part of a payload that no error may show. */
 const CONTENT = "4929-the-customers-number-1337";
 
 /** Everything that can be seen of a value: texts, messages, stacks, causes, own properties, however deep. */

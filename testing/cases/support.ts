@@ -79,3 +79,9 @@ export async function nothingBut(
 export async function outlive(t: CaseContext, ms: number): Promise<void> {
   await t.pass(ms + 50);
 }
+
+/** Checks a delivery's attempts. A broker that counts deliveries which no consumer saw may have more, never fewer. */
+export function attemptsAre(t: CaseContext, { attempts }: { readonly attempts: number }, expected: number): void {
+  if (t.broker.countsUnseen) check(attempts >= expected, `the attempts: expected ${expected} or more, got ${attempts}`);
+  else equal(attempts, expected, "the attempts");
+}

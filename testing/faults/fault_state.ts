@@ -8,9 +8,9 @@ export type DriverOperation = "send" | "receive" | "settle" | "extend" | "depth"
 
 /** One fault of one call. */
 export interface PlannedFault {
-  /** What happens to the call. */
+  /** The fault of the call. */
   readonly kind: "none" | "fail" | "lose" | "duplicate";
-  /** What it fails with. */
+  /** The error that it fails with. */
   readonly error?: Error | undefined;
 }
 
@@ -81,7 +81,7 @@ export class FaultState {
         },
       };
       this.#flights.add(flight);
-      // What comes after a cut finds the promise settled: it is lost, as it would be on the wire.
+      // A reply after a cut finds the promise settled: it is lost, as it would be on the wire.
       call(AbortSignal.any([signal, controller.signal])).then(resolve, reject)
         .finally(() => this.#flights.delete(flight));
     });

@@ -15,7 +15,7 @@ import { seededRandom } from "../random.ts";
 export class InjectedFault extends Error {
   /** The class. */
   override readonly name = "InjectedFault";
-  /** What `classify` answers. */
+  /** The code that `classify` returns. */
   readonly code: ErrorCode;
 
   /** A fault that the portable layer sees as `code`. */
