@@ -15,15 +15,26 @@ import {
   type StreamConfig,
 } from "@nats-io/jetstream";
 import { connect, nanos, type NatsConnection } from "@nats-io/transport-node";
+import { QueueError } from "@slack-mcp/queue";
 import type { ConnectionListener } from "@slack-mcp/queue/driver";
+import { repeatable } from "./errors.ts";
 import { CONSUMER, namesOf, type StreamNames } from "./names.ts";
 import type { NatsOptions } from "./options.ts";
 
 /** Milliseconds for which the server knows an id again. */
 const DEDUP_WINDOW_MS = 10 * 60_000;
 
-/** How long a server may take to answer, where the caller's signal says nothing. */
+/** How long a server may take to answer, where the options do not say. */
 const ANSWER_MS = 5_000;
+
+/**
+ * By how much the server waits longer than a lease: a process that was busy when a delivery came counts the lease from
+ * a later moment than the server, and must not hold it when the message is delivered again.
+ */
+const BUSY_MS = 1_000;
+
+/** How many streams are created at once: the server creates one after the other, and each must be answered in time. */
+const CREATED_AT_ONCE = 16;
 
 /** An open connection and its clients. */
 export interface Link {
@@ -37,6 +48,8 @@ export class Links {
   readonly #options: NatsOptions;
   readonly #prepared: Map<string, Promise<StreamNames>> = new Map();
   readonly #preparedDead: Map<string, Promise<StreamNames>> = new Map();
+  readonly #creations: Promise<unknown>[] = Array.from({ length: CREATED_AT_ONCE }, () => Promise.resolve());
+  #created = 0;
   #link: Promise<Link> | undefined;
   #listener: ConnectionListener | undefined;
   #reconnected = new AbortController();
@@ -56,7 +69,29 @@ export class Links {
     return this.#reconnected.signal;
   }
 
-  /** Milliseconds after which the server delivers again. */
+  /**
+   * Waits for answers that only the connection of now can bring: the client would wait for them until they are late.
+   *
+   * @throws {QueueError} `"unknown-outcome"` where the connection was another one before they came.
+   */
+  async answered<T>(work: Promise<T>): Promise<T> {
+    const signal = this.#reconnected.signal;
+    const { promise, reject } = Promise.withResolvers<never>();
+    const onAbort = () => reject(new QueueError("unknown-outcome", "the connection was lost before the answer came"));
+    signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      return await Promise.race([work, promise]);
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+
+  /** Milliseconds in which the server must answer one request. */
+  get answerMs(): number {
+    return this.#options.timeoutMs ?? ANSWER_MS;
+  }
+
+  /** Milliseconds without a word from the consumer that a lease on the server is good for. */
   get ackWaitMs(): number {
     return this.#options.ackWaitMs ?? 30_000;
   }
@@ -75,12 +110,12 @@ export class Links {
 
   /** Creates the stream and the consumer of a key, where they do not exist. */
   prepare(key: string): Promise<StreamNames> {
-    return once(this.#prepared, key, () => this.#create(key));
+    return once(this.#prepared, key, () => this.#inTurn(() => this.#create(key)));
   }
 
   /** Creates the stream of a key's dead letters, where it does not exist. */
   prepareDead(key: string): Promise<StreamNames> {
-    return once(this.#preparedDead, key, () => this.#createDead(key));
+    return once(this.#preparedDead, key, () => this.#inTurn(() => this.#createDead(key)));
   }
 
   /** Closes the connection, if it was opened. */
@@ -91,14 +126,13 @@ export class Links {
   }
 
   async #connect(): Promise<Link> {
-    const { url = "nats://127.0.0.1:4222", username, password, ssl = url.startsWith("tls:"), timeoutMs } =
-      this.#options;
+    const { url = "nats://127.0.0.1:4222", username, password, ssl = url.startsWith("tls:") } = this.#options;
     const connection = await connect({
       servers: new URL(url).host,
       ...username !== undefined && { user: username },
       ...password !== undefined && { pass: password },
       ...ssl && { tls: {} },
-      timeout: timeoutMs ?? ANSWER_MS,
+      timeout: this.answerMs,
       maxReconnectAttempts: -1, // the portable layer says when to give up
       reconnectTimeWait: 200,
       noAsyncTraces: true,
@@ -106,8 +140,8 @@ export class Links {
     if (this.#closed) await connection.close();
     this.#listener?.back();
     void this.#watch(connection);
-    const streams = await jetstreamManager(connection, { timeout: ANSWER_MS, checkAPI: false });
-    return { connection, streams, client: jetstream(connection, { timeout: ANSWER_MS }) };
+    const streams = await jetstreamManager(connection, { timeout: this.answerMs, checkAPI: false });
+    return { connection, streams, client: jetstream(connection, { timeout: this.answerMs }) };
   }
 
   /** The client connects again by itself: what it says is all that can be known. */
@@ -116,11 +150,19 @@ export class Links {
       if (type === "disconnect" && !this.#closed) this.#listener?.lost(new Error("the connection to the server broke"));
       else if (type === "reconnect") {
         this.#listener?.back();
-        // Requests that were on their way are lost: whoever waits for an answer asks again.
+        // Requests that were on their way are lost: each caller that waits for one asks again.
         this.#reconnected.abort();
         this.#reconnected = new AbortController();
       }
     }
+  }
+
+  /** Creates when one of those before it has ended. */
+  #inTurn(create: () => Promise<StreamNames>): Promise<StreamNames> {
+    const lane = this.#created++ % CREATED_AT_ONCE;
+    const creation = this.#creations[lane]!.then(() => repeatable(this.answered(create())));
+    this.#creations[lane] = creation.catch(() => undefined); // the next one tries for itself
+    return creation;
   }
 
   async #create(key: string): Promise<StreamNames> {
@@ -135,7 +177,7 @@ export class Links {
     await streams.consumers.add(names.stream, {
       durable_name: CONSUMER,
       ack_policy: AckPolicy.Explicit,
-      ack_wait: nanos(this.ackWaitMs),
+      ack_wait: nanos(this.ackWaitMs + BUSY_MS),
       max_ack_pending: -1,
       max_deliver: -1, // the consumer of the portable layer gives messages up, whole, with their cause
     });

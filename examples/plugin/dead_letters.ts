@@ -3,11 +3,11 @@
  *
  * @module
  */
-import { type DeadLetter, type FailureCause, QueueError } from "@slack-mcp/queue";
+import type { DeadLetter, FailureCause } from "@slack-mcp/queue";
 import type { DriverDeadLetterQuery, DriverDeadLetters } from "@slack-mcp/queue/driver";
 import type { StoredMsg } from "@nats-io/jetstream";
-import { TimeoutError } from "@nats-io/transport-node";
 import type { Links } from "./connection.ts";
+import { repeatable } from "./errors.ts";
 import type { Lease } from "./leases.ts";
 import { fromHeaders, toHeaders } from "./message.ts";
 
@@ -34,7 +34,7 @@ export async function bury(links: Links, group: string, lease: Lease, cause: Fai
   const death: Death = { group, cause, attempts, publishedAt, diedAt: Date.now() };
   headers.set(DEATH, encodeURIComponent(JSON.stringify(death)));
   // The id makes a settlement that is sent again, because its reply was lost, the same dead letter.
-  await client.publish(deadSubject, lease.body, { headers, msgID: `dead-${lease.sequence}` });
+  await links.answered(client.publish(deadSubject, lease.body, { headers, msgID: `dead-${lease.sequence}` }));
 }
 
 function readDeath(message: StoredMsg): Partial<Death> {
@@ -86,15 +86,6 @@ export function deadLettersOf(links: Links): Required<DriverDeadLetters> {
     const { streams } = await links.open();
     const { dead } = await links.prepareDead(key);
     return await streams.streams.deleteMessage(dead, seq, false);
-  }
-
-  /** A call that may be made again: a reply that did not come leaves nothing in doubt, so the portable layer repeats it. */
-  async function repeatable<T>(work: Promise<T>): Promise<T> {
-    try {
-      return await work;
-    } catch (cause) {
-      throw cause instanceof TimeoutError ? new QueueError("timeout", cause.message, { cause }) : cause;
-    }
   }
 
   async function replay(key: string, query: DriverDeadLetterQuery): Promise<number> {

@@ -48,9 +48,6 @@ const CAPABILITIES: Capabilities = {
   costPerMessage: 3,
 };
 
-/** Milliseconds to wait for the answer to one request. */
-const ANSWER_MS = 5_000;
-
 /** Moves messages to and from JetStream. */
 export class NatsDriver implements QueueDriver {
   readonly name = "nats";
@@ -89,7 +86,8 @@ export class NatsDriver implements QueueDriver {
   }
 
   /** Publishes; the server confirms each message. */
-  async send(key: string, messages: readonly DriverMessage[]): Promise<SendResult[]> {
+  async send(key: string, messages: readonly DriverMessage[], signal: AbortSignal): Promise<SendResult[]> {
+    await this.connect(key, signal); // nothing has left while this waits, and its error says so
     const { client } = await this.#links.open();
     const { subject } = await this.#links.prepare(key);
     const sent = messages.map(async (message): Promise<SendResult> => {
@@ -100,7 +98,7 @@ export class NatsDriver implements QueueDriver {
       });
       return { outcome: duplicate ? "duplicate" : "added" };
     });
-    const results = await Promise.allSettled(sent);
+    const results = await this.#links.answered(Promise.allSettled(sent));
     return results.map((result) => {
       if (result.status === "fulfilled") return result.value;
       // It may be in the queue: the whole batch is in doubt, and is sent again with its ids.
@@ -188,7 +186,8 @@ export class NatsDriver implements QueueDriver {
   /** Answers a delivery. The server confirms where it is asked to. */
   async #answer(lease: Lease, what: "+ACK" | "-NAK" | "+WPI", confirmed: boolean): Promise<void> {
     const { connection } = await this.#links.open();
-    if (confirmed) await connection.request(lease.reply, what, { timeout: ANSWER_MS });
+    const { answerMs: timeout } = this.#links;
+    if (confirmed) await this.#links.answered(connection.request(lease.reply, what, { timeout }));
     else connection.publish(lease.reply, what);
   }
 }

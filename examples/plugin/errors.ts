@@ -44,3 +44,18 @@ export function classify(error: unknown): ErrorCode {
   }
   return "internal";
 }
+
+/**
+ * A call that may be made again without harm: an answer that did not come leaves no message in doubt, so the portable
+ * layer may repeat it.
+ *
+ * @throws {QueueError} `"timeout"` where the server did not answer in time; else what the work rejects with.
+ */
+export async function repeatable<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (cause) {
+    if (classify(cause) !== "unknown-outcome") throw cause;
+    throw new QueueError("timeout", "the server did not answer in time", { cause });
+  }
+}

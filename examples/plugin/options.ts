@@ -33,8 +33,8 @@ export interface NatsOptions extends BackendOptions {
   /** The most messages of a key that are not settled. Set on streams that this backend creates. */
   readonly maxLength?: number | undefined;
   /**
-   * Milliseconds after which the server delivers a message again that nobody has settled or renewed. A lease that is
-   * longer is kept by the driver; one that is shorter ends after this time.
+   * Milliseconds after which the server, a second later, delivers a message again that nobody has settled or renewed. A
+   * lease that is longer is kept by the driver; one that is shorter ends after this time.
    *
    * @default 30_000
    */

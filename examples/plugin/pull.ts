@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { QueueError } from "@slack-mcp/queue";
 import { createInbox, type Msg, nanos, type NatsConnection } from "@nats-io/transport-node";
 import { CONSUMER } from "./names.ts";
 
@@ -20,10 +21,17 @@ function isStatus(message: Msg): boolean {
   return message.data.length === 0 && (message.headers?.code ?? 0) >= 400;
 }
 
+/** Names a status that is no end of a request: what passes is asked for again, by the portable layer. */
+function statusError(code: number, description: string): QueueError {
+  const gone = code === 409 && /consumer deleted/i.test(description);
+  return new QueueError(gone ? "not-found" : "unavailable", `Cannot pull: ${code} ${description}`);
+}
+
 /**
  * Asks for messages. The server ends a request with a status, and drops it where its inbox is closed.
  *
- * @throws {Error} The consumer or its stream is gone, or the connection broke.
+ * @throws {QueueError} `"not-found"` where the consumer was deleted, `"unavailable"` for what passes, such as a server
+ * that shuts down, and `"connection"` where the connection was closed.
  */
 export async function pull(connection: NatsConnection, { stream, max, waitMs, signal }: PullRequest): Promise<Msg[]> {
   const subject = `$JS.API.CONSUMER.MSG.NEXT.${stream}.${CONSUMER}`;
@@ -40,7 +48,7 @@ export async function pull(connection: NatsConnection, { stream, max, waitMs, si
       }
       const { code = 0, description = "" } = message.headers ?? {};
       if (code === 404 || code === 408 || code === 409 && /deadline|batch/i.test(description)) resolve();
-      else reject(new Error(`Cannot pull: ${code} ${description}`));
+      else reject(statusError(code, description));
     },
   });
   const limit = waitMs === 0 ? { no_wait: true } : { expires: nanos(waitMs) };
@@ -50,7 +58,7 @@ export async function pull(connection: NatsConnection, { stream, max, waitMs, si
   try {
     if (signal.aborted) return [];
     connection.publish(subject, JSON.stringify({ batch: max, ...limit }), { reply: inbox });
-    void connection.closed().then(() => reject(new Error("Cannot pull: the connection is closed")));
+    void connection.closed().then(() => reject(new QueueError("connection", "Cannot pull: the connection is closed")));
     await promise;
     return found;
   } finally {

@@ -13,12 +13,17 @@ import process from "node:process";
 /** The password of the one user, `app`. */
 export const PASSWORD = "correct-horse-battery-staple";
 
+/** A free port below those that Linux gives out by itself: a server that was killed must find it free when it comes back. */
 async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === "object" && address ? address.port : 0;
+  for (;;) {
+    const port = 22_000 + Math.floor(Math.random() * 10_000);
+    const server = createServer();
+    const free = new Promise<boolean>((resolve) => {
+      server.once("error", () => resolve(false)).once("listening", () => server.close(() => resolve(true)));
+    });
+    server.listen(port, "127.0.0.1");
+    if (await free) return port;
+  }
 }
 
 async function listens(port: number): Promise<boolean> {
@@ -53,6 +58,16 @@ export class NatsServer implements AsyncDisposable {
     return in_msgs;
   }
 
+  /** Resolves when a consumer waits for messages. */
+  async waits(): Promise<void> {
+    for (;;) {
+      const response = await fetch(`http://127.0.0.1:${this.#monitor}/jsz?consumers=true`);
+      const text = await response.text();
+      if (/"num_waiting": [1-9]/.test(text)) return;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
   /** Starts it on its files; resolves when JetStream answers. */
   async start(): Promise<void> {
     const config = join(this.#folder, "server.conf");
@@ -67,7 +82,11 @@ authorization { user: app, password: ${JSON.stringify(PASSWORD)} }
     const program = process.env.NATS_SERVER ?? "nats-server";
     const PATH = `${process.env.PATH}:/usr/sbin:/usr/local/sbin`;
     this.#child = spawn(program, ["-c", config], { stdio: "ignore", env: { ...process.env, PATH } });
-    const failed = new Promise<never>((_, reject) => this.#child!.once("error", reject));
+    const failed = new Promise<never>((_, reject) => {
+      this.#child!.once("error", reject);
+      this.#child!.once("exit", (code) => reject(new Error(`nats-server ended with ${code}`)));
+    });
+    failed.catch(() => undefined); // a later end is no failure to start
     while (!(await Promise.race([this.#healthy(), failed]))) await new Promise((resolve) => setTimeout(resolve, 20));
   }
 
@@ -105,7 +124,15 @@ authorization { user: app, password: ${JSON.stringify(PASSWORD)} }
 
 /** Starts a server. */
 export async function startNats(): Promise<NatsServer> {
-  const server = new NatsServer(await freePort(), await freePort());
-  await server.start();
-  return server;
+  for (let left = 3;; left--) {
+    const server = new NatsServer(await freePort(), await freePort());
+    try {
+      await server.start();
+      return server;
+    } catch (error) {
+      // Another program may have taken a port between the look and the start.
+      await server[Symbol.asyncDispose]();
+      if (left === 1) throw error;
+    }
+  }
 }

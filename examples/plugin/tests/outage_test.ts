@@ -52,3 +52,24 @@ test("nats: what was confirmed outlives a server that is killed", async () => {
     if (seen.size === count) break;
   }
 });
+
+test("nats: a consumer that waits outlives servers that are shut down", async () => {
+  await using server = await startNats();
+  const env = { NATS_URL: server.url, NATS_USERNAME: "app", NATS_PASSWORD: PASSWORD, NATS_RETRY_DELAY: "0.02" };
+  await using backend = fromEnv(env);
+  await backend.publish("slack_events", { n: 0 });
+  const deliveries = backend.receive("slack_events");
+  await (await deliveries.next()).value!.ack();
+  for (let n = 1; n <= 3; n++) {
+    const next = deliveries.next();
+    // The server answers a pull that waits with a status, and then closes the connection.
+    await server.waits();
+    await server.stop();
+    await server.start();
+    await backend.publish("slack_events", { n });
+    const { value: delivery } = await next;
+    assert.deepEqual(delivery?.payload, { n });
+    await delivery!.ack();
+  }
+  await deliveries.return!();
+});
