@@ -9,6 +9,7 @@ import { reportAs } from "../runner/report_as.ts";
 
 await testBackend({
   test,
+  caseTimeoutMs: 600_000,
   onReport: reportAs("cloudflare over HTTP"),
   harness: driverHarness({
     name: "cloudflare over http",

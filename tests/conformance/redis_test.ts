@@ -7,4 +7,4 @@ import { reportAs } from "../runner/report_as.ts";
 const harness = redisHarness();
 after(() => harness.close());
 
-await testBackend({ test, harness, onReport: reportAs("redis") });
+await testBackend({ test, harness, caseTimeoutMs: 600_000, onReport: reportAs("redis") });

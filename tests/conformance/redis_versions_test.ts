@@ -12,5 +12,5 @@ for (const { name, program, test: testWhereFound } of REDIS_PROGRAMS) {
   }
   const harness = redisHarness({ name: `redis on ${name}`, program });
   after(() => harness.close());
-  await testBackend({ test, harness });
+  await testBackend({ test, harness, caseTimeoutMs: 600_000 });
 }

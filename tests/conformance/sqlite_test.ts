@@ -4,4 +4,4 @@ import { testBackend } from "../../testing/mod.ts";
 import { sqliteHarness } from "./support/sqlite_harness.ts";
 import { reportAs } from "../runner/report_as.ts";
 
-await testBackend({ test, harness: sqliteHarness(), onReport: reportAs("sqlite") });
+await testBackend({ test, harness: sqliteHarness(), caseTimeoutMs: 600_000, onReport: reportAs("sqlite") });

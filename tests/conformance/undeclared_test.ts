@@ -1,4 +1,9 @@
 // What a backend does not declare never fails it: each case says what it needs.
+// The whole suite runs once for each capability, on a broker and a clock that are plain code. Which case needs what is
+// in the cases, and no runtime changes it; that the cases themselves hold on all of them is shown by memory_test.ts.
+// not on bun: what a case needs is the same on all runtimes
+// not on node: what a case needs is the same on all runtimes
+// not on workerd: what a case needs is the same on all runtimes
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { MemoryDriver } from "../../backends/memory/mod.ts";

@@ -16,5 +16,6 @@ async function startControl(): Promise<UpstashControl> {
 // In workerd the runner has started it outside.
 const outside = process.env.UPSTASH_CONTROL;
 const control = outside ? undefined : await startControl();
-await testBackend({ test, harness: upstashHarness(outside ?? control!.url), onReport: reportAs("upstash") });
+const harness = upstashHarness(outside ?? control!.url);
+await testBackend({ test, harness, caseTimeoutMs: 600_000, onReport: reportAs("upstash") });
 if (control) test("upstash: the test server ends", async () => await control[Symbol.asyncDispose]());

@@ -21,7 +21,7 @@ export class ListBackend implements QueueBackend {
   // deno-lint-ignore require-await -- so that what is thrown rejects
   async publish(key: string, payload: JsonObject, options: PublishOptions = {}): Promise<PublishReceipt> {
     if (this.#closed) throw new QueueError("closed", "Cannot publish: the backend is closed");
-    if (key === "") throw new TypeError("key must be a non-empty string, found an empty string");
+    if (key === "") throw new TypeError("key must be a non-empty, well-formed string, found an empty string");
     if (typeof payload !== "object" || payload === null || Array.isArray(payload)) {
       throw new TypeError("payload must be a JSON object");
     }

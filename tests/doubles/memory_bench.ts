@@ -88,3 +88,8 @@ export function neverAborts(): AbortSignal {
 export function ns(raws: readonly RawDelivery[]): unknown[] {
   return raws.map(({ body }) => (body as JsonObject).n);
 }
+
+/** Returns the attempts of deliveries. */
+export function attempts(raws: readonly RawDelivery[]): number[] {
+  return raws.map((raw) => raw.attempts);
+}

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
+import { after } from "node:test";
 import { envelopeOf, SAMPLES } from "../../cli/samples.ts";
 import { slackRequest } from "../../cli/sign.ts";
 import { requires } from "../runner/services.ts";
-import { startRabbitMQ } from "../servers/rabbitmq_server.ts";
+import { type RabbitMQServer, startRabbitMQ } from "../servers/rabbitmq_server.ts";
 import { RUNTIMES } from "./support/runtimes.ts";
 import { ServerProcess } from "../servers/server_process.ts";
 
@@ -15,9 +16,16 @@ async function post(url: string, body: unknown): Promise<number> {
   return response.status;
 }
 
+let starting: Promise<RabbitMQServer> | undefined;
+/** One node for all runtimes: none leaves a message behind, and each kills it once. */
+const node = () => starting ??= startRabbitMQ();
+after(async () => {
+  await (await starting)?.[Symbol.asyncDispose]();
+});
+
 for (const [runtime, command] of RUNTIMES) {
   test(`The example server on ${runtime} over rabbitmq handles what it answered 200`, async () => {
-    await using broker = await startRabbitMQ();
+    const broker = await node();
     const env = { SLACK_SIGNING_SECRET: SECRET, QUEUE_BACKEND: "rabbitmq", RABBITMQ_URL: broker.url };
     await using server = new ServerProcess(command, env);
     const url = await server.url();
@@ -28,6 +36,7 @@ for (const [runtime, command] of RUNTIMES) {
     }
     assert.equal((await fetch(`${url}/health`)).status, 200);
 
+    await broker.registered();
     await broker.kill();
     assert.equal(await post(url, envelopeOf(SAMPLES[0]!.event, "EvDown")), 503);
     await broker.restart();

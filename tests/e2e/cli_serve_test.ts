@@ -66,7 +66,7 @@ for (const [name, command] of RUNTIMES) {
   });
 
   const wrong: readonly [string, Record<string, string>, RegExp][] = [
-    ["no secret", {}, /SLACK_SIGNING_SECRET is not set: .*App Credentials → Signing Secret/],
+    ["no secret", {}, /SLACK_SIGNING_SECRET is not set: .*Basic Information > Signing Secret/],
     [
       "a port that is none",
       { SLACK_SIGNING_SECRET: SECRET, PORT: "http" },

@@ -34,7 +34,7 @@ after(async () => {
 
 /** Runs Deno in a folder, with the registry of this machine. */
 function inFolder(cwd: string, ...args: string[]): Promise<RunResult> {
-  return run(deno, args, { cwd, env: { ...registry.env, PATH }, timeoutMs: 300_000 });
+  return run(deno, args, { cwd, env: { ...registry.env, PATH } });
 }
 
 async function succeed(cwd: string, ...args: string[]): Promise<string> {
@@ -48,9 +48,7 @@ const create = ["run", "-A", "jsr:@slack-mcp/queue/create"];
 for (
   const [transport, name] of [["pull", "my-queue"], ["push", "a-rather-long-name-for-it"], ["plain", "q2"]] as const
 ) {
-  test(`create writes a package for ${transport} whose checks and tests pass on Deno and Bun as generated`, {
-    timeout: 300_000,
-  }, async () => {
+  test(`create writes a package for ${transport} whose checks and tests pass on Deno and Bun as generated`, async () => {
     const output = await succeed(folder, ...create, name, "--scope", "@acme", "--transport", transport);
     assert.match(
       output,
@@ -91,9 +89,7 @@ test("create overwrites nothing, and says what is wrong in one sentence", async 
   assert.equal(readFileSync(join(folder, "twice", "driver.ts"), "utf8"), before);
 });
 
-test("A generated plugin installs and carries a signed Slack event through the server", {
-  timeout: 300_000,
-}, async () => {
+test("A generated plugin installs and carries a signed Slack event through the server", async () => {
   await succeed(folder, ...create, "slack-mail", "--scope", "@acme");
   await registry.publish(join(folder, "slack-mail"));
   assert.ok(!registry.files("@acme/slack-mail").has("tests/conformance_test.ts"));

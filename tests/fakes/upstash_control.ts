@@ -63,7 +63,7 @@ export async function startUpstashControl(): Promise<UpstashControl> {
     inject: ({ key, base64 }) => redis.call("XADD", key, "*", "data", fromBase64(base64)),
     cost: ({ tokens }) => {
       const own = upstash.seen.filter(({ token }) => token.startsWith(tokens));
-      return own.reduce((sum, request) => sum + request.commands.length, 0);
+      return own.reduce((sum, { commands }) => sum + commands, 0);
     },
   };
   const server = createServer(async (request, response) => {

@@ -14,6 +14,11 @@ export interface SeenRequest {
   readonly token: string;
 }
 
+/** What is kept of a request: the bodies of some hundred thousand would fill the memory. */
+export interface CountedRequest extends Omit<SeenRequest, "commands"> {
+  readonly commands: number;
+}
+
 /** An answer in place of the right one. */
 export interface Failure {
   readonly status: number;

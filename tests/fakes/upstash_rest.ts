@@ -1,5 +1,5 @@
 /**
- * Upstash's REST conventions as pure functions: what a request asks for, what may be asked, how an
+ * Upstash's REST conventions: what a request asks for, what may be asked, how an
  * answer is written.
  *
  * @module
@@ -107,4 +107,22 @@ export function envelope(value: RespValue, base64: boolean): { result?: unknown;
   if (value instanceof RespError) return { error: value.message };
   if (Buffer.isBuffer(value) && value.toString("latin1") === "OK") return { result: "OK" };
   return { result: toJson(value, base64) };
+}
+
+/**
+ * Reads a request's body.
+ *
+ * @throws {RestError} It is over the limit.
+ */
+export async function readBody(request: AsyncIterable<Uint8Array>, maxBytes: number): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of request) {
+    size += chunk.length;
+    chunks.push(chunk);
+  }
+  if (size > maxBytes) {
+    throw new RestError(413, `ERR max request size exceeded. Limit: ${maxBytes} bytes, Actual: ${size} bytes`);
+  }
+  return Buffer.concat(chunks).toString("utf8");
 }

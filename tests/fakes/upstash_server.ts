@@ -14,16 +14,18 @@
 import { Buffer } from "node:buffer";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { type RedisServer, startRedis } from "../servers/redis_server.ts";
-import { type RespClient, RespError, type RespValue } from "../servers/resp.ts";
+import type { RespClient } from "../servers/resp.ts";
 import {
   answerFailure,
+  type CountedRequest,
   cutConnection,
   type Failure,
   FaultQueue,
   type Matching,
   type SeenRequest,
 } from "./upstash_faults.ts";
-import { envelope, readRequest, refusal, type RestCommand, RestError } from "./upstash_rest.ts";
+import { runCommands } from "./upstash_commands.ts";
+import { readBody, readRequest, RestError } from "./upstash_rest.ts";
 
 /** How the server is to be. */
 export interface UpstashServerOptions {
@@ -41,7 +43,7 @@ export class UpstashServer implements AsyncDisposable {
   /** The redis-server behind it. */
   readonly redis: RedisServer;
   /** Every request since the start or `reset`, subscriptions included. */
-  readonly seen: SeenRequest[] = [];
+  readonly seen: CountedRequest[] = [];
   /** Milliseconds by which each answer is held back. */
   latencyMs = 0;
   /** Bytes of an answer that pass in a second. */
@@ -87,7 +89,7 @@ export class UpstashServer implements AsyncDisposable {
 
   /** Commands so far, as Upstash bills them: each one of a pipeline; a subscription is one. */
   get commands(): number {
-    return this.seen.reduce((sum, { commands }) => sum + commands.length, 0);
+    return this.seen.reduce((sum, { commands }) => sum + commands, 0);
   }
 
   /** Open subscriptions. */
@@ -175,7 +177,7 @@ export class UpstashServer implements AsyncDisposable {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
       const url = new URL(request.url ?? "/", "http://127.0.0.1");
-      const body = await this.#readBody(request);
+      const body = await readBody(request, this.#maxRequestBytes);
       const token = this.#authorize(request, url);
       if (request.method !== "POST" && request.method !== "GET") throw new RestError(405, "ERR method not allowed");
       const asked = readRequest(url, body);
@@ -186,13 +188,13 @@ export class UpstashServer implements AsyncDisposable {
         ? [asked.command]
         : asked.commands;
       const seen: SeenRequest = { path: url.pathname, commands, token };
-      this.seen.push(seen);
+      this.seen.push({ ...seen, commands: commands.length });
       if (asked.kind === "subscribe") return await this.#subscribe(asked.channel, request, response);
       const fault = this.#faults.take(seen);
       if (typeof fault === "object") return answerFailure(response, fault);
       if (fault === "before") return cutConnection(response);
       await this.#holds.get(token)?.promise;
-      const answer = await this.#run(asked.kind, commands, base64);
+      const answer = await runCommands(await this.#connected(), asked.kind, commands, base64);
       const ms = this.#latencies.get(token) ?? this.latencyMs;
       if (ms > 0) await new Promise((resolve) => setTimeout(resolve, ms));
       if (fault === "after") return cutConnection(response);
@@ -204,22 +206,6 @@ export class UpstashServer implements AsyncDisposable {
     } finally {
       this.#changed();
     }
-  }
-
-  async #readBody(request: IncomingMessage): Promise<string> {
-    const chunks: Uint8Array[] = [];
-    let size = 0;
-    for await (const chunk of request) {
-      size += chunk.length;
-      chunks.push(chunk);
-    }
-    if (size > this.#maxRequestBytes) {
-      throw new RestError(
-        413,
-        `ERR max request size exceeded. Limit: ${this.#maxRequestBytes} bytes, Actual: ${size} bytes`,
-      );
-    }
-    return Buffer.concat(chunks).toString("utf8");
   }
 
   /** The token that came: the right one, or that with a name behind a dot, to tell one client from another. */
@@ -263,34 +249,6 @@ export class UpstashServer implements AsyncDisposable {
       this.#client = undefined;
       throw error;
     }
-  }
-
-  async #run(
-    kind: string,
-    commands: readonly RestCommand[],
-    base64: boolean,
-  ): Promise<{ status: number; body: string }> {
-    const refused = commands.map(refusal);
-    const client = await this.#connected();
-    if (kind === "multi-exec") {
-      const first = refused.find((reason) => reason !== undefined);
-      if (first) return { status: 400, body: JSON.stringify({ error: first }) };
-      // Written in one go, so that nothing of another request comes in between.
-      const [, ...replies] = await Promise.all([["MULTI"], ...commands, ["EXEC"]].map((args) => client.raw(...args)));
-      const executed = replies.at(-1) ?? null;
-      if (!Array.isArray(executed)) {
-        const queueing = replies.find((reply): reply is RespError => reply instanceof RespError);
-        return { status: 400, body: JSON.stringify({ error: queueing?.message ?? "ERR discarded" }) };
-      }
-      return { status: 200, body: JSON.stringify(executed.map((value) => envelope(value, base64))) };
-    }
-    const run = (command: RestCommand, i: number): RespValue | Promise<RespValue> => {
-      const reason = refused[i];
-      return reason === undefined ? client.raw(...command) : new RespError(reason);
-    };
-    const values = (await Promise.all(commands.map(run))).map((value) => envelope(value, base64));
-    if (kind === "pipeline") return { status: 200, body: JSON.stringify(values) };
-    return { status: values[0]?.error === undefined ? 200 : 400, body: JSON.stringify(values[0]) };
   }
 
   async #subscribe(channel: string, request: IncomingMessage, response: ServerResponse): Promise<void> {

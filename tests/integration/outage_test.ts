@@ -69,7 +69,7 @@ async function outage(
 test("RedisBackend tells once of a server that was killed, and once when it is back", async () => {
   await using redis = await startRedis({ requirepass: "hunter2", appendonly: "always" });
   const watched = watch();
-  const env = { REDIS_URL: redis.url, REDIS_RETRY_DELAY: "0.02", REDIS_TIMEOUT: "1" };
+  const env = { REDIS_URL: redis.url, REDIS_RETRY_DELAY: "0.02", REDIS_TIMEOUT: "20" };
   await using backend = redisFromEnv(env, { observer: watched.observer });
   await outage(backend, watched, { away: () => redis.kill(), back: () => redis.restart() });
 });
@@ -78,7 +78,7 @@ test("RedisBackend tells of a server that is not there at the start, and of its 
   await using redis = await startRedis();
   await redis.kill();
   const { lines, observer, until } = watch();
-  const env = { REDIS_URL: redis.url, REDIS_RETRY_DELAY: "0.02", REDIS_TIMEOUT: "1" };
+  const env = { REDIS_URL: redis.url, REDIS_RETRY_DELAY: "0.02", REDIS_TIMEOUT: "20" };
   await using backend = redisFromEnv(env, { observer });
   const next = backend.receive("slack_events").next();
   await until(() => lines.length === 1);

@@ -17,7 +17,7 @@ after(async () => {
 });
 
 async function open(exchange: string, options: RabbitMQOptions = {}): Promise<RabbitMQBackend> {
-  return new RabbitMQBackend({ url: (await server()).url, exchange, timeoutMs: 30_000, ...options });
+  return new RabbitMQBackend({ url: (await server()).url, exchange, timeoutMs: 120_000, ...options });
 }
 
 /** Asks the broker for a queue, without a driver. Resolves with whether it is there. */

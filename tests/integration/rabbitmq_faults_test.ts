@@ -29,7 +29,7 @@ after(async () => {
 });
 
 async function open(exchange: string, options: RabbitMQOptions = {}): Promise<RabbitMQBackend> {
-  return new RabbitMQBackend({ url: (await server()).url, exchange, timeoutMs: 30_000, ...options });
+  return new RabbitMQBackend({ url: (await server()).url, exchange, timeoutMs: 120_000, ...options });
 }
 
 /** A channel of the client alone, for what a foreign program does. */
@@ -92,7 +92,7 @@ test("RabbitMQBackend names a wrong password and a missing or forbidden vhost", 
     [`amqp://guest:guest@${at}/no-such-vhost`, "not-found"],
   ];
   for (const [url, code] of wrong) {
-    await using backend = new RabbitMQBackend({ url, timeoutMs: 30_000 });
+    await using backend = new RabbitMQBackend({ url, timeoutMs: 120_000 });
     for (const call of [() => backend.publish("k", { n: 1 }), () => backend.receive("k").next()]) {
       const error = await errorOf(call());
       assert.deepEqual([error.code, error.retryable], [code, false], error.message);
@@ -356,8 +356,9 @@ test("RabbitMQBackend drops no message delivered more often than a queue's limit
   );
   await using backend = await open("limit");
   await backend.publish("limit", { n: 1 });
+  // A kill between a copy and the end of its original leaves both: then the highest of them counts.
   let attempts = 0;
-  for (let n = 0; n < 30; n++) {
+  while (attempts < 30) {
     const connection = await connect((await server()).url);
     const channel = await connection.createChannel();
     // A consumer of ours that dies takes its connection with it: the broker counts.
@@ -368,15 +369,44 @@ test("RabbitMQBackend drops no message delivered more often than a queue's limit
     });
     const reader = dying.receive("limit", { prefetch: 1 });
     const { value } = await reader.next();
-    assert.ok(value!.attempts > attempts, `attempt ${value!.attempts} after ${attempts}`);
-    attempts = value!.attempts;
+    attempts = Math.max(attempts, value!.attempts);
     await channel.close();
     await connection.close();
     await reader.return!();
   }
-  const last = (await backend.receive("limit").next()).value!;
-  assert.deepEqual([last.payload, last.attempts], [{ n: 1 }, 31]);
-  assert.ok(await last.ack());
+  const left: [payload: unknown, attempts: number][] = [];
+  for await (const delivery of backend.receive("limit", { stopWhenEmpty: true })) {
+    left.push([delivery.payload, delivery.attempts]);
+    assert.ok(await delivery.ack());
+  }
+  assert.ok(left.some(([, attempts]) => attempts === 31), `${JSON.stringify(left)}`);
+  assert.deepEqual(left.map(([payload]) => payload), left.map(() => ({ n: 1 })));
+});
+
+test("RabbitMQBackend looks at dead letters over a connection that may break", async () => {
+  // RabbitMQ 3.10 ends the whole connection of a client that reads a quorum queue while it is declared.
+  const { url } = await server();
+  const connections: Awaited<ReturnType<typeof connect>>[] = [];
+  await using backend = await open("looked_at", {
+    connect: async () => {
+      const connection = await connect(url);
+      connection.on("error", () => undefined);
+      connections.push(connection);
+      return connection;
+    },
+  });
+  await backend.publishBatch("looked_at", [{ payload: { n: 1 } }, { payload: { n: 2 } }]);
+  const reader = backend.receive("looked_at", { prefetch: 2 });
+  assert.ok(await (await reader.next()).value!.deadLetter("no"));
+  const held = (await reader.next()).value!;
+  const { length } = connections;
+  const letters = () => Array.fromAsync(backend.deadLetters.list("looked_at"));
+  assert.equal((await letters()).length, 1);
+  assert.equal(connections.length, length + 1, "the look has a connection of its own");
+  await connections.at(-1)!.close();
+  assert.equal((await letters()).length, 1);
+  assert.ok(await held.ack(), "what is held is not touched");
+  await reader.return!();
 });
 
 test("RabbitMQBackend refuses two keys and groups whose queues would have one name", async () => {

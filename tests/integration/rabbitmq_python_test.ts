@@ -26,7 +26,7 @@ interface Seen {
 async function python(args: readonly string[], input = ""): Promise<Seen[]> {
   const script = join(ROOT, "tests/integration/support/rabbitmq_plugin.py");
   const { url } = await server();
-  const result = await run(pythonWith("aio_pika")!, [script, `${url}/`, ...args], { input, timeoutMs: 60_000 });
+  const result = await run(pythonWith("aio_pika")!, [script, `${url}/`, ...args], { input });
   assert.equal(result.code, 0, result.stderr);
   return result.stdout.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
 }
@@ -44,7 +44,7 @@ async function take(backend: RabbitMQBackend, key: string, group: string, count:
 for (const first of ["ours", "python"] as const) {
   test(`RabbitMQBackend consumes what the Python plugin publishes, ${first} declared first`, async () => {
     const exchange = `from_python_${first}`;
-    await using backend = new RabbitMQBackend({ url: (await server()).url, exchange, timeoutMs: 30_000 });
+    await using backend = new RabbitMQBackend({ url: (await server()).url, exchange, timeoutMs: 120_000 });
     if (first === "python") await python(["declare", exchange, "slack-mcp"]);
     else await backend.publish(exchange, { n: 0 });
     const sent = Array.from({ length: 20 }, (_, n) => ({ n: n + 1, text: TEXT, nested: [{ a: null }] }));
@@ -59,7 +59,7 @@ for (const first of ["ours", "python"] as const) {
       url: (await server()).url,
       exchange,
       groups: ["slack-mcp", "bots"],
-      timeoutMs: 30_000,
+      timeoutMs: 120_000,
     });
     if (first === "python") await python(["declare", exchange, "bots"]);
     const { id } = await backend.publish(exchange, { text: TEXT }, { id: "Ev1", headers: { a: "b" } });
@@ -77,7 +77,7 @@ test("RabbitMQBackend shares a group with the Python plugin, one message to each
     url: (await server()).url,
     exchange,
     groups: ["bots"],
-    timeoutMs: 30_000,
+    timeoutMs: 120_000,
   });
   await python(["declare", exchange, "bots"]);
   await backend.publishBatch(exchange, Array.from({ length: 60 }, (_, n) => ({ payload: { n } })));
@@ -91,7 +91,7 @@ test("RabbitMQBackend shares a group with the Python plugin, one message to each
 
 test("Delivery.retry counts attempts on a queue that the Python plugin declared", async () => {
   const exchange = "plain";
-  await using backend = new RabbitMQBackend({ url: (await server()).url, exchange, timeoutMs: 30_000 });
+  await using backend = new RabbitMQBackend({ url: (await server()).url, exchange, timeoutMs: 120_000 });
   await python(["declare", exchange, "slack-mcp"]);
   await python(["publish", exchange, exchange], '{"n":1}');
   const reader = backend.receive(exchange, { prefetch: 1 });

@@ -16,7 +16,7 @@ const KEY = "slack:message";
 /** Runs the plugin; its output is the payloads that it consumed. */
 async function python(redis: RedisServer, args: readonly string[], input = ""): Promise<unknown[]> {
   const script = join(ROOT, "tests/integration/support/python_plugin.py");
-  const result = await run("python3", [script, String(redis.port), ...args], { input, timeoutMs: 30_000 });
+  const result = await run("python3", [script, String(redis.port), ...args], { input });
   assert.equal(result.code, 0, result.stderr);
   return result.stdout.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
 }
@@ -95,7 +95,7 @@ test("python: the plugin shares a group with us: each message goes to one of the
 
 test("python: what the plugin cannot read and what it leaves behind stops nobody", async () => {
   await using redis = await startRedis();
-  await using backend = new RedisBackend({ url: redis.url, leaseMs: 200 });
+  await using backend = new RedisBackend({ url: redis.url, leaseMs: 5_000 });
   await redis.call("XGROUP", "CREATE", KEY, "python", "0", "MKSTREAM");
   await redis.call("XADD", KEY, "*", "event", "no data");
   await redis.call("XADD", KEY, "*", "data", "{broken");

@@ -30,8 +30,8 @@ test("StreamsDriver.receive waits for the end of a lease, and no longer", async 
   await using second = new TestDriver(redis);
   await first.put(0, 1);
   const leaseMs = 150;
-  await first.take(1, { leaseMs });
   const leasedAt = Date.now();
+  await first.take(1, { leaseMs });
   const again = await second.take(1, { waitMs: 10_000 });
   assert.deepEqual(numbers(again), [0]);
   assert.ok(Date.now() - leasedAt >= leaseMs, "it came before the lease had ended");

@@ -171,7 +171,7 @@ test("StreamsDriver forgets ordered messages that expire behind another", async 
   const head = await leases(driver, 1);
   await passTimeToLive(redis, String((results[1] as { id?: string }).id));
   await leases(driver);
-  assert.deepEqual(await kept(redis), [2, 1]);
+  assert.deepEqual(await kept(redis), [1, 1]);
   await driver.all(head);
   await inTurn(driver, 3);
 });
@@ -197,7 +197,7 @@ test("StreamsDriver frees an expired ordered head of every group, whoever looks"
   await driver.settle(KEY, "audit", others.map(({ lease }) => ({ ...again(HOUR), lease })), NEVER);
   await passTimeToLive(redis, head[0]!.id);
   await leases(driver, 2);
-  assert.deepEqual(await kept(redis, "audit"), [1, 1], "the second came up in the other group, too");
+  assert.deepEqual(await kept(redis, "audit"), [0, 1], "the second came up in the other group, too");
   assert.deepEqual(numbers(await driver.take(10, { group: "audit" })), [2]);
 });
 

@@ -19,11 +19,14 @@ test("StreamsDriver.send writes the payload as the field data, and no empty fiel
   await using driver = new TestDriver(redis);
   await driver.send(KEY, [message(1)], NEVER);
   await driver.send(KEY, [message(2, { id: "Ev1" }), message(3, { headers: { a: "ü" } })], NEVER);
+  await driver.send(KEY, [message(4, { orderingKey: "ü" }), message(5)], NEVER);
   const entries = await redis.call("XRANGE", KEY, "-", "+") as [string, string[]][];
   assert.deepEqual(entries.map(([, fields]) => fields), [
     ["data", '{"n":1}'],
     ["data", '{"n":2}', "id", "Ev1"],
     ["data", '{"n":3}', "headers", '{"a":"ü"}'],
+    ["data", '{"n":4}', "orderingKey", "ü"],
+    ["data", '{"n":5}'],
   ]);
 });
 
@@ -51,6 +54,7 @@ test("StreamsDriver.send adds nothing for a batch that is sent again", async () 
     [message(100, { headers: { a: "b" } }), message(101, { delayMs: 60_000 })],
     [message(102, { id: "Ev1" }), message(103, { id: "Ev2" })],
     [message(104, { id: "Ev3" }), message(105)],
+    [message(106, { orderingKey: "a" }), message(107), message(108, { orderingKey: "b" })],
   ];
   for (const batch of batches) {
     const first = await driver.send(KEY, batch, NEVER);
@@ -58,7 +62,7 @@ test("StreamsDriver.send adds nothing for a batch that is sent again", async () 
     await driver.send(KEY, [message(-1)], NEVER);
     assert.deepEqual(await driver.send(KEY, [...batch], NEVER), first, "also when another came in between");
   }
-  assert.equal(await redis.call("XLEN", KEY), 105 + batches.length);
+  assert.equal(await redis.call("XLEN", KEY), 108 + batches.length);
 });
 
 test("StreamsDriver.send remembers a chosen id for every publisher of the key", async () => {
@@ -152,13 +156,13 @@ test("delayMs delivers whole messages in the order of their due times", async ()
   const body = '{"n":"|a|{}|\\u0000"}';
   const sentAt = Date.now();
   await driver.send(KEY, [
-    message(2, { delayMs: 150 }),
-    message(0, { delayMs: 60, headers: { "|": "é|" }, id: "Ev|1", body }),
-    message(1, { delayMs: 60.5 }),
+    message(2, { delayMs: 5_000 }),
+    message(0, { delayMs: 4_000, headers: { "|": "é|" }, id: "Ev|1", body }),
+    message(1, { delayMs: 4_000.5 }),
   ], NEVER);
   assert.deepEqual(await driver.counts(), [0, 0, 3, 0]);
   const got = [];
-  for (const delay of [60, 61, 150]) {
+  for (const delay of [4_000, 4_001, 5_000]) {
     const [delivery] = await driver.take(1, { waitMs: 10_000 });
     assert.ok(Date.now() - sentAt >= delay, "it came early");
     got.push(delivery!);

@@ -1,8 +1,9 @@
 // not on workerd: starts a redis-server
 import assert from "node:assert/strict";
+import { groupKeys } from "../../backends/streams/keys.ts";
 import { requires } from "../runner/services.ts";
 import { startRedis } from "../servers/redis_server.ts";
-import { KEY, message, numbers, TestDriver } from "./support/streams.ts";
+import { GROUP, KEY, message, numbers, TestDriver } from "./support/streams.ts";
 import { again, DEAD, inTurn, kept, leases, ordered, passDelays, send, settle } from "./support/streams_ordering.ts";
 
 const test = requires("redis-server");
@@ -118,4 +119,22 @@ test("StreamsDriver takes nothing of a turn over whose lease is renewed in part"
   assert.deepEqual(await driver.all([turn[0]!]), [true]);
   await inTurn(other, 2, 3);
   assert.deepEqual(await driver.all([turn[1]!]), [false]);
+});
+
+test("StreamsDriver leaves out of a turn what expired while it waited", async () => {
+  await using redis = await startRedis();
+  await using driver = new TestDriver(redis);
+  const ttlMs = 400;
+  await send(driver, ...ordered("a", 1), message(2, { orderingKey: "a", ttlMs }), ...ordered("a", 3));
+  const [head] = await leases(driver, 1); // the others are read, and wait
+  const clock = async () => Number((await redis.call("TIME") as string[])[0]) * 1_000;
+  // Nobody removes it: a call removes no more than some of what has expired.
+  await redis.call("DEL", groupKeys(KEY, GROUP).expiring);
+  const until = await clock() + 2_000 + ttlMs;
+  while (await clock() < until) await new Promise((go) => setTimeout(go, 50));
+  await settle(driver, head!, { kind: "release" });
+  const turn = await driver.take(10, { maxPerOrderingKey: 3 });
+  assert.deepEqual(numbers(turn), [1, 3]);
+  await driver.all(turn);
+  assert.deepEqual([await kept(redis), await driver.counts()], [[0, 0], [0, 0, 0, 0]]);
 });

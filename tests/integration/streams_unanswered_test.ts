@@ -31,6 +31,7 @@ function repeated(batch: readonly DriverMessage[]): DriverMessage[] {
 
 const BATCHES: Readonly<Record<string, () => DriverMessage[]>> = {
   "of bodies": () => messages(0, 40),
+  "with ordering keys": () => messages(0, 40).map((one) => ({ ...one, orderingKey: crypto.randomUUID() })),
   "of any messages": () => [
     message(0, { headers: { a: "b" } }),
     message(1, { ttlMs: 600_000 }),
@@ -48,6 +49,7 @@ for (const [name, make] of Object.entries(BATCHES)) {
     await using elsewhere = new TestDriver(redis);
     await driver.put(-1, 0);
     await driver.send(KEY, [message(-2, { headers: { a: "b" } })], NEVER);
+    await driver.send(KEY, [message(-3, { orderingKey: "a" })], NEVER);
     const [first, second] = [make(), make().filter(({ explicitId }) => !explicitId)];
     await lose(driver, proxy, first, "reply");
     await lose(driver, proxy, second, "reply");
@@ -60,7 +62,7 @@ for (const [name, make] of Object.entries(BATCHES)) {
       "by another process",
     );
     const got: unknown[] = [];
-    while (got.length < 2 + first.length + second.length + 60) {
+    while (got.length < 3 + first.length + second.length + 60) {
       got.push(...numbers(await elsewhere.take(500, { waitMs: 10_000 })));
     }
     assert.deepEqual(await elsewhere.take(500), []);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Redis } from "@upstash/redis";
 import { ConfigError, PublishError, QueueError } from "../../core/errors.ts";
 import { UpstashBackend, type UpstashClient, type UpstashOptions } from "../../backends/upstash/mod.ts";
-import { freePort } from "../servers/redis_server.ts";
+import { freePort } from "../servers/ports.ts";
 import { requires } from "../runner/services.ts";
 import { startUpstash, type UpstashServer } from "../fakes/upstash_server.ts";
 
@@ -164,10 +164,10 @@ test("UpstashBackend's consumer outlasts the limits of a plan, known and unknown
 
 test("UpstashBackend takes arriving bytes for a sign of life", async () => {
   await using server = await startUpstash();
-  await using backend = open(server, { timeoutMs: 1_000, leaseMs: 60_000 });
+  await using backend = open(server, { timeoutMs: 3_000, leaseMs: 60_000 });
   await using near = open(server);
   await near.publish(KEY, { text: "x".repeat(600_000) });
-  server.bytesPerSecond = 200_000; // three seconds for the answer, where silence is given up after one
+  server.bytesPerSecond = 80_000; // more than seven seconds for the answer, where silence is given up after three
   const { value } = await backend.receive(KEY).next();
   assert.equal(value!.attempts, 1);
   server.bytesPerSecond = Infinity;

@@ -16,7 +16,7 @@ export interface RunOptions {
   readonly input?: string;
   /** True: it writes to this process's own output, and nothing is kept. Default: false. */
   readonly inherit?: boolean;
-  /** Milliseconds until it is ended by force. Default: 120,000. */
+  /** Milliseconds until it is ended by force. Default: 600,000, longer than anything takes on a busy machine. */
   readonly timeoutMs?: number;
 }
 
@@ -30,6 +30,15 @@ export interface RunResult {
   readonly stderr: string;
   /** True where it had to be ended by force. */
   readonly timedOut: boolean;
+}
+
+/**
+ * The environment of a program that is to find nothing of ours: what any program needs to start, and the folder of what
+ * the runner has downloaded and compiled already.
+ */
+export function bareEnv(): Record<string, string> {
+  const { PATH = "", HOME = "", DENO_DIR } = process.env;
+  return { PATH, HOME, NO_COLOR: "1", ...DENO_DIR === undefined ? {} : { DENO_DIR } };
 }
 
 const running = new Set<ChildProcess>();
@@ -48,7 +57,7 @@ function kill(child: ChildProcess): void {
 
 /** Runs a program to its end. Rejects only where it cannot be started. */
 export function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
-  const { cwd, env = {}, input, inherit = false, timeoutMs = 120_000 } = options;
+  const { cwd, env = {}, input, inherit = false, timeoutMs = 600_000 } = options;
   return new Promise((resolve, reject) => {
     const output = inherit ? "inherit" : "pipe";
     const child = spawn(command, args, {

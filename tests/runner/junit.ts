@@ -12,6 +12,8 @@ export interface TestCase {
   readonly file: string;
   /** What became of it. `"unproven"`: the conformance kit found that the case cannot be run here, and said why. */
   readonly status: "passed" | "failed" | "skipped" | "unproven";
+  /** What a failed test threw, with where; without it where the report does not know. */
+  readonly reason?: string | undefined;
 }
 
 /** How the conformance kit ends the names of cases that a backend or a harness has no place for. */
@@ -38,11 +40,13 @@ export function parseJUnit(xml: string): TestCase[] {
   ) {
     const group = attribute(tag, "file") === "" ? "" : attribute(tag, "classname"); // Bun's: the groups around it
     const name = attribute(tag, "name");
+    const [, reason = ""] = /<(?:failure|error)\b(?:"[^"]*"|[^">])*>([\s\S]*?)<\/(?:failure|error)>/.exec(body) ?? [];
     const skipped = UNPROVEN.test(name) ? "unproven" : "skipped";
     all.push({
       name: group === "" ? name : `${group} > ${name}`,
       file: attribute(tag, "file") || attribute(tag, "classname"),
       status: /<(failure|error)\b/.test(body) ? "failed" : /<skipped\b/.test(body) ? skipped : "passed",
+      ...reason !== "" && { reason: decode(reason) },
     });
   }
   return all.filter((one) => {

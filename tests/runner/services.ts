@@ -69,12 +69,6 @@ function isThere(service: Service, path?: string): boolean {
 
 /** The runner's `test` where all the programs are there, else one that skips. */
 export function requires(...services: readonly Service[]): TestFunction {
-  if (services.includes("rabbitmq-server") && process.env.RABBITMQ_SUITES !== "1") {
-    // They do not pass in every run yet: listed as unproven, each by its name, until they do.
-    const reason = "not proven: the RabbitMQ suites run with RABBITMQ_SUITES=1";
-    return (name, fn) =>
-      void nodeTest(/ \(not \w+: .*\)$/.test(name) ? name : `${name} (${reason})`, { skip: reason }, fn);
-  }
   const missing = services.filter((service) => !isThere(service));
   if (missing.length === 0) return nodeTest as TestFunction;
   return (name, fn) => void nodeTest(name, { skip: `${missing.join(", ")} not found` }, fn);
@@ -106,7 +100,7 @@ export async function installServices(options: InstallOptions): Promise<Service[
   // RUNLEVEL=1 keeps the package from starting a server of its own: each test starts the one that it needs.
   const env = { PATH: path, DEBIAN_FRONTEND: "noninteractive", RUNLEVEL: "1" };
   for (const args of [["update"], ["install", "-y", "--no-install-recommends", ...packages]]) {
-    const { code, stderr } = await run(aptGet, args, { env, timeoutMs: 300_000 });
+    const { code, stderr } = await run(aptGet, args, { env });
     if (code !== 0) log(`apt-get ${args[0]} failed with ${code}: ${stderr.trim().slice(-500)}`);
   }
   return missing();

@@ -16,7 +16,7 @@ export interface Row {
   readonly files: number;
   /** Its tests. */
   readonly cases: readonly TestCase[];
-  /** How long it took. */
+  /** How long its processes took, added up. */
   readonly seconds: number;
   /** What went wrong beside the tests themselves. */
   readonly problems: readonly string[];
@@ -47,6 +47,14 @@ function unprovenLines(rows: readonly Row[]): string[] {
   });
 }
 
+/** How much of what a failed test threw is shown: the whole is where the test ran. */
+const REASON_LINES = 20;
+
+function printReason(reason: string): void {
+  const lines = reason.split("\n").filter((line) => line.trim() !== "");
+  for (const line of lines.slice(0, REASON_LINES)) console.log(`  | ${line.slice(0, 300)}`);
+}
+
 /** What else belongs in a summary. */
 export interface SummaryOptions {
   /** The programs that are not on this machine. */
@@ -55,10 +63,13 @@ export interface SummaryOptions {
   readonly without: readonly Runtime[];
   /** Whether a skipped test counts as failed. */
   readonly strict: boolean;
+  /** How long the run took. */
+  readonly seconds: number;
 }
 
 /** Prints what did not pass, a table, and the line of totals. Answers whether nothing failed. */
-export function printSummary(rows: readonly Row[], { missing, without, strict }: SummaryOptions): boolean {
+export function printSummary(rows: readonly Row[], options: SummaryOptions): boolean {
+  const { missing, without, strict, seconds } = options;
   console.log("\n=== summary");
   for (const runtime of without) {
     for (const [file, reason] of excludedFiles(runtime)) console.log(`not on ${runtime}: ${file}: ${reason}`);
@@ -66,15 +77,16 @@ export function printSummary(rows: readonly Row[], { missing, without, strict }:
   for (const line of unprovenLines(rows)) console.log(line);
   for (const service of missing) console.log(`SKIPPED what needs ${service}: it is not on this machine`);
   for (const { name, cases, problems } of rows) {
-    for (const { status, name: test } of cases) {
+    for (const { status, name: test, reason } of cases) {
       if (status === "failed" || status === "skipped") console.log(`${status.toUpperCase()} ${name}: ${test}`);
+      if (reason !== undefined) printReason(reason);
     }
     for (const problem of problems) console.log(`FAILED ${name}: ${problem}`);
   }
   const failures = (row: Row) => count([row], "failed") + row.problems.length + (strict ? count([row], "skipped") : 0);
   console.log();
   console.log(formatTable(
-    ["runtime", "files", "passed", "failed", "skipped", "unproven", "seconds"],
+    ["runtime", "files", "passed", "failed", "skipped", "unproven", "seconds of processes"],
     rows.map((row) => [
       ...[
         row.name,
@@ -87,6 +99,7 @@ export function printSummary(rows: readonly Row[], { missing, without, strict }:
       row.seconds.toFixed(1),
     ]),
   ));
+  console.log(`\nThe run took ${seconds.toFixed(0)} s`);
   const skipped = count(rows, "skipped");
   const failed = rows.reduce((sum, row) => sum + failures(row), 0);
   if (strict && skipped > 0) {

@@ -35,7 +35,7 @@ export async function installTools({ root = ROOT, log }: InstallToolsOptions): P
   for (const { config, folder, brings } of INSTALLATIONS) {
     if (!existsSync(join(root, folder))) log(`First run: installing ${brings} from npm into ${folder}`);
     const args = ["install", "--quiet", "-c", config];
-    const { code, stdout, stderr } = await run(Deno.execPath(), args, { cwd: root, timeoutMs: 600_000 });
+    const { code, stdout, stderr } = await run(Deno.execPath(), args, { cwd: root });
     if (code !== 0) throw new Error(`Cannot install the packages of ${config}: ${stdout}${stderr}`);
   }
 }

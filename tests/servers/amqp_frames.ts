@@ -38,4 +38,8 @@ export class WriteCounter {
 }
 
 /** Text that stands in a request of this method: its class and its own number. */
-export const METHODS = { publish: "\u0000<\u0000(", ack: "\u0000<\u0000P" } as const;
+export const METHODS = {
+  publish: "\u0000<\u0000(",
+  ack: "\u0000<\u0000P",
+  closeChannel: "\u0000\u0014\u0000(",
+} as const;

@@ -12,15 +12,17 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { createServer } from "node:net";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { run } from "../runner/child.ts";
+import { freePort, isFree } from "./ports.ts";
 
 /** How the node is to be. */
 export interface RabbitMQServerOptions {
+  /** The password of the user `guest`. Default: `"guest"`. */
+  readonly password?: string;
   /** Lines of `rabbitmq.conf`. */
   readonly config?: readonly string[];
   /** Erlang terms of `advanced.config`, such as `{rabbit, [{channel_tick_interval, 1000}]}`. */
@@ -46,6 +48,11 @@ const GUARDED = `
 ulimit -n 65536 2>/dev/null
 exec 3<&0
 epmd -address 127.0.0.1 -port "$ERL_EPMD_PORT" </dev/null >/dev/null 2>&1 &
+names=$!
+until timeout 5 epmd -names >/dev/null 2>&1; do
+  kill -0 $names 2>/dev/null || { echo "eaddrinuse: the port of the name server"; exit 1; }
+  sleep 0.05
+done
 "$1" </dev/null &
 node=$!
 (cat <&3 >/dev/null; kill -9 0) &
@@ -53,23 +60,23 @@ wait $node
 echo "ended with $?"
 kill -9 0`;
 
+/**
+ * Loads the modules of RabbitMQ and of what it needs, application by application. A start needs all of them; one after the
+ * other, each when it is asked for, they take the processor a quarter longer. It is no harm where this fails.
+ */
+const LOAD_MODULES = `
+catch lists:foldl(fun Load(App, Seen) -> case lists:member(App, Seen) of true -> Seen; false ->
+  {ok, [{application, App, Keys}]} = file:consult(code:where_is_file(atom_to_list(App) ++ ".app")),
+  code:ensure_modules_loaded(proplists:get_value(modules, Keys)),
+  lists:foldl(Load, [App | Seen], proplists:get_value(applications, Keys))
+end end, [], [rabbit]).
+`;
+
 /** Milliseconds that a start may take on a busy machine. */
-const START_MS = 120_000;
+const START_MS = 600_000;
 
-/** Ports that no system gives out by itself: a node that is down must find its own free when it comes back. */
-const PORTS = { first: 21_000, count: 10_000 } as const;
-
-async function quietPort(): Promise<number> {
-  for (;;) {
-    const port = PORTS.first + Math.floor(Math.random() * PORTS.count);
-    const free = await new Promise<boolean>((resolve) => {
-      const server = createServer();
-      server.once("error", () => resolve(false));
-      server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
-    });
-    if (free) return port;
-  }
-}
+/** Milliseconds that the broker may take to write its directory of quorum queues, and between two looks for it. */
+const REGISTERED = { withinMs: 600_000, lookMs: 50 } as const;
 
 /** A node. */
 export class RabbitMQServer implements AsyncDisposable {
@@ -83,6 +90,7 @@ export class RabbitMQServer implements AsyncDisposable {
   readonly #epmdPort: number;
   readonly #options: RabbitMQServerOptions;
   #child: ChildProcess | undefined;
+  #lost: ReadonlySet<string> = new Set();
 
   /** Not started yet. */
   constructor(
@@ -92,10 +100,14 @@ export class RabbitMQServer implements AsyncDisposable {
   ) {
     this.port = port;
     this.dir = dir;
-    this.url = `amqp://guest:guest@127.0.0.1:${port}`;
+    this.url = `amqp://guest:${options.password ?? "guest"}@127.0.0.1:${port}`;
     this.#distPort = distPort;
     this.#epmdPort = epmdPort;
     this.#options = options;
+  }
+
+  get #nodeName(): string {
+    return `queue-${this.port}@localhost`;
   }
 
   #env(): Record<string, string> {
@@ -103,16 +115,16 @@ export class RabbitMQServer implements AsyncDisposable {
       PATH: process.env.PATH ?? "",
       HOME: this.dir, // where the cookie is
       LANG: "C.UTF-8",
-      RABBITMQ_NODENAME: `queue-${this.port}@localhost`,
+      RABBITMQ_NODENAME: this.#nodeName,
       RABBITMQ_NODE_IP_ADDRESS: "127.0.0.1",
       RABBITMQ_NODE_PORT: String(this.port),
       RABBITMQ_DIST_PORT: String(this.#distPort),
       // One name server for all nodes would be started, and might be ended, with any of them.
       ERL_EPMD_PORT: String(this.#epmdPort),
       ERL_EPMD_ADDRESS: "127.0.0.1",
-      RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: "-kernel inet_dist_use_interface {127,0,0,1}",
       RABBITMQ_MNESIA_BASE: join(this.dir, "data"),
       RABBITMQ_LOG_BASE: join(this.dir, "log"),
+      RABBITMQ_SCHEDULER_BIND_TYPE: "u", // else the first threads of all nodes share one core
       RABBITMQ_PID_FILE: join(this.dir, "pid"),
       RABBITMQ_CONFIG_FILE: join(this.dir, "rabbitmq.conf"),
       RABBITMQ_ADVANCED_CONFIG_FILE: join(this.dir, "advanced.config"),
@@ -120,17 +132,39 @@ export class RabbitMQServer implements AsyncDisposable {
     };
   }
 
+  /**
+   * The arguments of the Erlang machine, none of which may have a space in it. It has its name from the start: without one,
+   * the broker starts a second machine to see that there is a name server.
+   */
+  #arguments(): string[] {
+    return [
+      ...["-sname", this.#nodeName, "-start_epmd", "false"],
+      ...["-kernel", "inet_dist_use_interface", "{127,0,0,1}"],
+      ...["-kernel", "inet_dist_listen_min", `${this.#distPort}`, "inet_dist_listen_max", `${this.#distPort}`],
+      ...["-eval", `file:eval(${JSON.stringify(join(this.dir, "load_modules"))})`, "-s", "rabbit", "boot"],
+    ];
+  }
+
   /** Starts it and waits until it takes connections. */
   async restart(): Promise<void> {
     if (this.#child) await this.kill();
-    const { config = [], advanced } = this.#options;
+    this.#lost = new Set(await this.#unregistered());
+    const { password = "guest", config = [], advanced } = this.#options;
     // A machine's disk is not the test's: only what a test asks for may raise an alarm. What quorum queues write is in memory
     // until there is so much of it: by default half a gigabyte for each node.
-    const lines = ["disk_free_limit.absolute = 1MB", "raft.wal_max_size_bytes = 33554432", ...config];
+    const lines = [
+      ...["disk_free_limit.absolute = 1MB", "raft.wal_max_size_bytes = 33554432"],
+      ...[`default_pass = ${password}`, ...config],
+    ];
     await writeFile(join(this.dir, "rabbitmq.conf"), lines.map((line) => `${line}\n`).join(""));
+    await writeFile(join(this.dir, "load_modules"), LOAD_MODULES);
     await writeFile(join(this.dir, "advanced.config"), `[${advanced ?? ""}].\n`);
     const child = spawn("sh", ["-c", GUARDED, "sh", programOf("rabbitmq-server")], {
-      env: this.#env(),
+      env: {
+        ...this.#env(),
+        RABBITMQ_NODE_ONLY: "true", // the arguments start the broker, after its modules were loaded
+        RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: this.#arguments().join(" "),
+      },
       stdio: ["pipe", "pipe", "pipe"],
       detached: true,
     });
@@ -178,6 +212,32 @@ export class RabbitMQServer implements AsyncDisposable {
     return `${this.url}/${encodeURIComponent(name)}`;
   }
 
+  /**
+   * Resolves when a kill loses no quorum queue: when the broker's directory on the disk has all of them. It is written when
+   * no queue was declared or deleted for a moment. A queue that is missing there has no leader after a kill, and never gets one.
+   */
+  async registered(): Promise<void> {
+    for (const until = performance.now() + REGISTERED.withinMs; performance.now() < until;) {
+      if ((await this.#unregistered()).every((name) => this.#lost.has(name))) return;
+      await new Promise((resolve) => setTimeout(resolve, REGISTERED.lookMs));
+    }
+    throw new Error("rabbitmq-server has not written its directory of quorum queues");
+  }
+
+  /** How many quorum queues kills have lost: the broker had not written its directory. Their files stay. */
+  get lostQueues(): number {
+    return this.#lost.size;
+  }
+
+  /** Quorum queues that have files, and no place in the directory on the disk. */
+  async #unregistered(): Promise<string[]> {
+    const folder = join(this.dir, "data", this.#nodeName, "quorum", this.#nodeName);
+    if (!existsSync(folder)) return [];
+    const queues = (await readdir(folder, { withFileTypes: true })).filter((entry) => entry.isDirectory());
+    const directory = await readFile(join(folder, "names.dets"));
+    return queues.map(({ name }) => name).filter((name) => !directory.includes(name));
+  }
+
   /** SIGKILL: what is not on the disk is gone. */
   async kill(): Promise<void> {
     const child = this.#child;
@@ -190,25 +250,39 @@ export class RabbitMQServer implements AsyncDisposable {
       // it has ended meanwhile
     }
     await gone;
+    // The others of the group may take a moment longer, and hold what the next start needs.
+    for (const port of [this.port, this.#distPort, this.#epmdPort]) {
+      while (!await isFree(port)) await new Promise((resolve) => setTimeout(resolve, 10));
+    }
   }
 
   /** Ends it and removes its directory. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.kill();
-    await rm(this.dir, { recursive: true, force: true });
+    for (;;) {
+      try {
+        return await rm(this.dir, { recursive: true, force: true });
+      } catch (error) {
+        // A process of the node that is still ending has made one more file.
+        if ((error as { readonly code?: string }).code !== "ENOTEMPTY") throw error;
+      }
+    }
   }
 }
 
 /** Starts one. */
 export async function startRabbitMQ(options: RabbitMQServerOptions = {}): Promise<RabbitMQServer> {
-  const dir = await mkdtemp(join(tmpdir(), "queue-rabbitmq-"));
-  const ports = [await quietPort(), await quietPort(), await quietPort()] as const;
-  const server = new RabbitMQServer(ports, dir, options);
-  try {
-    await server.restart();
-    return server;
-  } catch (error) {
-    await server[Symbol.asyncDispose]();
-    throw error;
+  for (let left = 3;; left--) {
+    const dir = await mkdtemp(join(tmpdir(), "queue-rabbitmq-"));
+    const ports = [await freePort(), await freePort(), await freePort()] as const;
+    const server = new RabbitMQServer(ports, dir, options);
+    try {
+      await server.restart();
+      return server;
+    } catch (error) {
+      await server[Symbol.asyncDispose]();
+      // Another program may have taken one of the ports between the look and the start.
+      if (left === 1 || !String(error).includes("eaddrinuse")) throw error;
+    }
   }
 }

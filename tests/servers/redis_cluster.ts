@@ -8,21 +8,6 @@ import { type RedisServer, startRedis } from "./redis_server.ts";
 /** The slots of a cluster. */
 const SLOTS = 16_384;
 
-/** A port whose bus port, 10,000 above it, is a port too. */
-function clusterPort(): number {
-  return 20_000 + Math.floor(Math.random() * 12_000);
-}
-
-async function startNode(): Promise<RedisServer> {
-  for (let left = 10;; left--) {
-    try {
-      return await startRedis({ cluster: true, port: clusterPort(), args: ["--cluster-node-timeout", "5000"] });
-    } catch (error) {
-      if (left === 0) throw error; // else somebody has the port, or the one for the bus
-    }
-  }
-}
-
 /** A running cluster. */
 export class RedisCluster implements AsyncDisposable {
   /** Its primaries. */
@@ -51,7 +36,9 @@ export class RedisCluster implements AsyncDisposable {
 /** Starts a cluster. */
 export async function startCluster(size = 3): Promise<RedisCluster> {
   const nodes: RedisServer[] = [];
-  for (let i = 0; i < size; i++) nodes.push(await startNode());
+  for (let i = 0; i < size; i++) {
+    nodes.push(await startRedis({ cluster: true, args: ["--cluster-node-timeout", "60000"] }));
+  }
   for (const [i, node] of nodes.entries()) {
     const [from, to] = [i, i + 1].map((n) => Math.ceil(n * SLOTS / size)) as [number, number];
     await node.call("CLUSTER", "ADDSLOTS", ...Array.from({ length: to - from }, (_, n) => from + n));

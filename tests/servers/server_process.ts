@@ -6,6 +6,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import process from "node:process";
 import { createInterface } from "node:readline";
+import { bareEnv } from "../runner/child.ts";
 import { ROOT } from "../runner/suites.ts";
 
 /** One line of the server's log. */
@@ -34,10 +35,9 @@ export class ServerProcess implements AsyncDisposable {
     { cwd = ROOT, line = ["cli/mod.ts", "serve"] }: { readonly cwd?: string; readonly line?: readonly string[] } = {},
   ) {
     const [program = "", ...args] = command;
-    const { PATH = "", HOME = "" } = process.env;
     this.#child = spawn(program, [...args, ...line], {
       cwd,
-      env: { PATH, HOME, NO_COLOR: "1", HOST: "127.0.0.1", PORT: "0", ...env },
+      env: { ...bareEnv(), HOST: "127.0.0.1", PORT: "0", ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.#child.stderr!.on("data", (chunk: Uint8Array) => this.stderr += new TextDecoder().decode(chunk));

@@ -11,7 +11,7 @@ import { dirname, join } from "node:path";
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { run, type RunResult } from "../runner/child.ts";
-import { freePort } from "./redis_server.ts";
+import { freePort } from "./ports.ts";
 
 const bin = join(dirname(createRequire(import.meta.url).resolve("wrangler/package.json")), "bin/wrangler.js");
 

@@ -6,7 +6,8 @@
 import { DatabaseSync } from "node:sqlite";
 import { SqliteBackend } from "../../../backends/sqlite/mod.ts";
 import { startUpstash } from "../../fakes/upstash_server.ts";
-import { freePort, startRedis } from "../../servers/redis_server.ts";
+import { freePort } from "../../servers/ports.ts";
+import { startRedis } from "../../servers/redis_server.ts";
 import { type Broken, cloudflare, folder, MARK, redis, SAFE, silentPort, timeServer, WELL } from "./installations.ts";
 
 const APPEND = /set "appendonly yes"/;

@@ -5,7 +5,9 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import process from "node:process";
+import { bareEnv } from "../../runner/child.ts";
 import { ROOT } from "../../runner/suites.ts";
 
 /** What a command wrote, and how it ended. */
@@ -17,7 +19,7 @@ export interface CliResult {
 
 /** How a command is started. */
 export interface CliOptions {
-  /** Its environment: these variables, and nothing of ours but PATH and HOME. */
+  /** Its environment: these variables, and nothing of ours but those of `bareEnv()`. */
   readonly env?: Readonly<Record<string, string>>;
   /** Its working folder. Default: the repository's. */
   readonly cwd?: string;
@@ -39,10 +41,9 @@ export class CliProcess implements AsyncDisposable {
   /** Starts a command. */
   constructor(runtime: readonly string[], args: readonly string[], { env = {}, cwd = ROOT }: CliOptions = {}) {
     const [program, ...rest] = runtime;
-    const { PATH = "", HOME = "" } = process.env;
     const child = spawn(program!, [...rest, join(ROOT, "cli/mod.ts"), ...args], {
       cwd,
-      env: { PATH, HOME, NO_COLOR: "1", ...env },
+      env: { ...bareEnv(), ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.#child = child;
@@ -99,4 +100,42 @@ export async function runCli(
   const command = new CliProcess(runtime, args, options);
   const code = await command.ended;
   return { code, out: command.out, err: command.err };
+}
+
+/** One process of a runtime that runs commands one after the other: a start costs more than most commands do. */
+export class CliHost implements AsyncDisposable {
+  readonly #child: ChildProcess;
+  readonly #answers: AsyncIterator<string>;
+  readonly #ended: Promise<unknown>;
+  #last: Promise<unknown> = Promise.resolve();
+
+  /** Starts the process, in a working folder. Default: the repository's. */
+  constructor(runtime: readonly string[], cwd: string = ROOT) {
+    const [program, ...rest] = runtime;
+    this.#child = spawn(program!, [...rest, join(ROOT, "tests/e2e/support/cli_host.ts")], {
+      cwd,
+      env: bareEnv(),
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    this.#ended = new Promise((resolve) => this.#child.once("close", resolve));
+    this.#answers = createInterface({ input: this.#child.stdout! })[Symbol.asyncIterator]();
+  }
+
+  /** Runs one command to its end, with an environment as a process of its own would have it. */
+  run(args: readonly string[], env: Readonly<Record<string, string>>): Promise<CliResult> {
+    const result = this.#last.then(async () => {
+      this.#child.stdin!.write(`${JSON.stringify({ args, env: { ...bareEnv(), ...env } })}\n`);
+      const { value, done } = await this.#answers.next();
+      if (done) throw new Error(`It ended with ${args.join(" ")}`);
+      return JSON.parse(value) as CliResult;
+    });
+    this.#last = result.catch(() => undefined);
+    return result;
+  }
+
+  /** Ends the process. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#child.stdin!.end();
+    await this.#ended;
+  }
 }

@@ -86,7 +86,7 @@ export const QUEUES: Readonly<Record<string, CliQueueKind>> = {
   rabbitmq: {
     needs: "rabbitmq-server",
     async start() {
-      const rabbitmq = await startRabbitMQ();
+      const rabbitmq = await startRabbitMQ({ password: SECRET });
       return {
         env: { QUEUE_BACKEND: "rabbitmq", RABBITMQ_URL: rabbitmq.url },
         [Symbol.asyncDispose]: () => rabbitmq[Symbol.asyncDispose](),

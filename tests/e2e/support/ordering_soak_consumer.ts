@@ -10,7 +10,7 @@ import { RedisBackend } from "../../../backends/redis/mod.ts";
 import { seededRandom } from "../../../testing/random.ts";
 import { runOrderingWorker } from "./ordering_worker.ts";
 
-const [url = "", key = "", lease = "", seed = "", stalling = ""] = process.argv.slice(2);
+const [url = "", key = "", lease = "", seed = "", stallEvery = ""] = process.argv.slice(2);
 const backend = new RedisBackend({ url, closeDeadlineMs: 1_000 });
 
 /** Sleeps so that no timer runs, as a handler that computes would. */
@@ -23,6 +23,7 @@ await runOrderingWorker(backend, {
   leaseMs: Number(lease),
   random: seededRandom(Number(seed)),
   say: (line) => void writeSync(1, `${line}\n`),
+  now: () => Date.now(),
   stall,
-  stalling: Number(stalling),
+  stallEvery: Number(stallEvery),
 });

@@ -7,9 +7,11 @@
 import type { Delivery, LeasingBackend } from "../../../core/protocol.ts";
 import type { SeededRandom } from "../../../testing/random.ts";
 
-/** Parts of all handlings. */
+/** The part of all handlings that fail. */
 const FAILING = 0.05;
-const SLOW = 0.000_5;
+
+/** One of this number of messages has a handler slower than its lease, at its first delivery: each in another conversation. */
+const SLOW_EVERY = 1_001;
 
 /** What a worker is told. */
 export interface OrderingWorkerOptions {
@@ -18,10 +20,12 @@ export interface OrderingWorkerOptions {
   readonly random: SeededRandom;
   /** Takes a line of the ledger; it must be known before this returns. */
   say(line: string): void;
+  /** The time in milliseconds, by the broker's clock. */
+  now(): number;
   /** Stops everything for so long; absent where others would be stopped, too. */
   readonly stall?: ((ms: number) => void) | undefined;
-  /** The part of handlings that stall. */
-  readonly stalling?: number | undefined;
+  /** One of this number of messages stalls, at its first delivery. */
+  readonly stallEvery?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   /** From then on nothing is settled any more, as if the consumer had been killed. */
   readonly abandoned?: AbortSignal | undefined;
@@ -29,21 +33,24 @@ export interface OrderingWorkerOptions {
 
 /** Handles messages until the signal aborts. */
 export async function runOrderingWorker(backend: LeasingBackend, options: OrderingWorkerOptions): Promise<void> {
-  const { key, leaseMs, random, say, signal, abandoned } = options;
+  const { key, leaseMs, random, say, now, signal, abandoned, stall, stallEvery = Infinity } = options;
   const iterator = backend.receive(key, { prefetch: 32, leaseMs, ...signal && { signal } });
   abandoned?.addEventListener("abort", () => void iterator.return?.());
   for await (const delivery of iterator) void handle(delivery).catch(() => undefined);
 
   async function handle(delivery: Delivery): Promise<void> {
-    const { n } = delivery.payload;
-    const tell = (what: string) => say(`${what} ${n} ${delivery.attempts} ${Date.now()}`);
-    const roll = random.next();
+    const n = Number(delivery.payload.n);
+    const tell = (what: string) => say(`${what} ${n} ${delivery.attempts} ${now()}`);
     tell("b");
-    const slow = roll < SLOW;
-    if (options.stall && random.next() < (options.stalling ?? 0)) options.stall(leaseMs * 1.5);
+    const first = delivery.attempts === 1;
+    if (stall && first && n % stallEvery === stallEvery >> 1) {
+      tell("s");
+      stall(leaseMs * 1.5);
+    }
+    const slow = first && n % SLOW_EVERY === 0;
     await new Promise((resolve) => setTimeout(resolve, slow ? leaseMs * 1.5 : random.below(3)));
     if (abandoned?.aborted) return;
-    const failed = roll > 1 - FAILING;
+    const failed = random.next() < FAILING;
     tell(failed ? "r" : "d");
     const accepted = failed ? await delivery.retry({ delayMs: random.below(60) }) : await delivery.ack();
     tell(accepted ? "1" : "0");

@@ -52,10 +52,10 @@ export function numbers(deliveries: readonly RawDelivery[]): unknown[] {
 /** A transport to a server, which the caller closes. */
 export function transportTo(port: number): RedisTransport {
   const address = { host: "127.0.0.1", port, db: 0, username: undefined, password: undefined };
-  return new RedisTransport(createClient({ ...address, tls: undefined }, 5_000), {
+  return new RedisTransport(createClient({ ...address, tls: undefined }, 60_000), {
     injected: false,
-    connectWaitMs: 1_000,
-    replyWaitMs: 5_000,
+    connectWaitMs: 60_000,
+    replyWaitMs: 60_000,
     maxConnections: 10,
     durable: true,
     replicas: 0,

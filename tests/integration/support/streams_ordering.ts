@@ -69,8 +69,8 @@ export async function passTimeToLive(redis: RedisServer, id: string): Promise<vo
   await redis.call("ZADD", expiring, "1", id);
 }
 
-/** What the server keeps of the ordering keys of a group. */
-export async function kept(redis: RedisServer, group: string = GROUP): Promise<[lanes: number, turns: number]> {
+/** What the server keeps of the ordering keys of a group: how many messages wait, and how many keys are in hand. */
+export async function kept(redis: RedisServer, group: string = GROUP): Promise<[waiting: number, inHand: number]> {
   const { lanes, turns } = groupKeys(KEY, group);
   return [Number(await redis.call("ZCARD", lanes)), Number(await redis.call("HLEN", turns))];
 }

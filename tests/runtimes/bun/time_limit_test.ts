@@ -6,7 +6,7 @@ import { run } from "../../runner/child.ts";
 import { bunProgram } from "./program.ts";
 
 test("testBackend lets a case outlast Bun's own limit, with bun:test and node:test", {
-  timeout: 60_000,
+  timeout: 600_000,
 }, async () => {
   const file = fileURLToPath(new URL("support/slow_kit.ts", import.meta.url));
   const { code, stderr } = await run(bunProgram(), ["test", file]);

@@ -1,5 +1,5 @@
 /**
- * The budgets of a Worker's bundle. The example Worker has its own, as Wrangler builds it: tests/e2e/worker_test.ts.
+ * The budgets of a Worker's bundle. The example Worker is measured once more as Wrangler builds it: tests/e2e/worker_test.ts.
  *
  * @module
  */

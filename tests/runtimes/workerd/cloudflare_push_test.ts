@@ -6,60 +6,13 @@
  */
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import type { MessageBatch, Queue } from "@cloudflare/workers-types";
 import type { QueueBinding } from "../../../backends/cloudflare/mod.ts";
-import { open } from "../../../core/envelope.ts";
-import type { OutgoingMessage } from "../../../core/protocol.ts";
 import type { PushBatch } from "../../../core/consume/push.ts";
-import { slackRequest } from "../../../cli/sign.ts";
-import type { Seen } from "../../unit/support/queue_handler.ts";
-import { messageChanged, prose } from "../../unit/support/slack_texts.ts";
-import { bundle, fetcher, ROOT, startWorkers } from "../../runner/workerd.ts";
+import { bundle, fetcher, startWorkers } from "../../runner/workerd.ts";
+import { dead, handled, of, SECRET, signed, start } from "./support/queue_platform.ts";
 
-const code = await bundle(join(ROOT, "tests/runtimes/workerd/support/queue_worker.ts"));
-const SECRET = "8f742231b10e8888abcd99yyyzzz85a5";
-
-interface Options {
-  readonly maxRetries?: number;
-  readonly maxBatchSize?: number;
-  /** Whether the Worker knows the dead letter queue; the platform always does. */
-  readonly sink?: boolean;
-}
-
-async function start({ maxRetries = 10, maxBatchSize = 10, sink = true }: Options = {}) {
-  const consumer = { maxBatchSize, maxBatchTimeout: 0.01, maxRetries };
-  const miniflare = await startWorkers({
-    code,
-    bindings: { SLACK_SIGNING_SECRET: SECRET },
-    queueProducers: { EVENTS: "events", ...sink && { EVENTS_DLQ: "events-dlq" } },
-    queueConsumers: {
-      events: { ...consumer, deadLetterQueue: "events-dlq" },
-      "events-dlq": { ...consumer, maxBatchSize: 1 },
-    },
-  });
-  const fetch = await fetcher(miniflare, "worker");
-  const post = (path: string, body: unknown) =>
-    fetch(`http://worker${path}`, { method: "POST", body: JSON.stringify(body) });
-  return {
-    fetch,
-    raw: async (messages: unknown) => assert.equal((await post("/raw", messages)).status, 200),
-    publish: async (messages: OutgoingMessage[]) => (await post("/publish", messages)),
-    /** What was seen, once it is as it must be. */
-    async until(done: (seen: Seen[]) => boolean): Promise<Seen[]> {
-      for (let seen: Seen[] = [];;) {
-        seen = await (await fetch(`http://worker/seen?after=${seen.length}`)).json() as Seen[];
-        if (done(seen)) return seen;
-      }
-    },
-    [Symbol.asyncDispose]: () => miniflare.dispose(),
-  };
-}
-
-const of = (kind: Seen["kind"]) => (seen: Seen[]) => seen.filter((one) => one.kind === kind);
-const handled = of("handled");
 const failed = of("failed");
-const dead = of("dead");
 
 test("workerd push: a signed Slack event reaches its handler through the queue", async () => {
   await using worker = await start();
@@ -86,11 +39,6 @@ test("workerd push: a signed Slack event reaches its handler through the queue",
   });
   assert.equal(forged.status, 401);
 });
-
-async function signed(body: unknown): Promise<{ method: string; body: string; headers: Record<string, string> }> {
-  const request = await slackRequest("http://worker/slack/events", { secret: SECRET, body });
-  return { method: "POST", body: JSON.stringify(body), headers: Object.fromEntries(request.headers) };
-}
 
 test("workerd push: a failing handler is retried, attempts counted by the platform", async () => {
   await using worker = await start();
@@ -173,55 +121,6 @@ test("workerd push: foreign objects are payloads, anything else a dead letter", 
   assert.deepEqual(handled(seen).map(({ body }) => body), [{ n: 1 }, { n: 2 }]);
   const bodies = dead(seen).map(({ body }) => body as { body: unknown; payload?: unknown });
   assert.deepEqual(bodies.map(({ body, payload }) => [body, payload]), [["no object", undefined], [[3], undefined]]);
-});
-
-test("workerd push: splits a batch over the limits, refuses one message over them", async () => {
-  await using worker = await start({ maxBatchSize: 100 });
-  const text = "x".repeat(100_000);
-  const small = Array.from({ length: 250 }, (_, n) => ({ payload: { n } }));
-  const large = Array.from({ length: 5 }, (_, n) => ({ payload: { n: 1000 + n, text } }));
-  assert.equal((await worker.publish([...small, ...large])).status, 200);
-  const seen = await worker.until((all) => handled(all).length === 255);
-  assert.equal(new Set(handled(seen).map(({ body }) => (body as { n: number }).n)).size, 255);
-  const refused = await worker.publish([{ payload: { text: "x".repeat(1_048_577) } }]);
-  const { name } = await refused.json() as { name: string };
-  assert.deepEqual([refused.status, name], [400, "RangeError"]);
-});
-
-test("workerd push: the largest plain and compressed payloads arrive whole", async () => {
-  await using worker = await start();
-  for (const length of [127_900 - '{"text":""}'.length, 1_048_576 - '{"text":""}'.length]) {
-    const payload = { text: "x".repeat(length) };
-    assert.equal((await worker.publish([{ payload }])).status, 200);
-    const seen = await worker.until((all) => all.some(({ body }) => (body as typeof payload).text.length === length));
-    assert.deepEqual(seen.at(-1)!.body, payload);
-  }
-});
-
-test("workerd push: a message_changed of 50 sections reaches the handler", async () => {
-  await using worker = await start();
-  const envelope = messageChanged(50, (seed) => prose(3_000, seed));
-  const answer = await worker.fetch("http://worker/slack/events", await signed(envelope));
-  assert.equal(answer.status, 200);
-  const [seen] = await worker.until((all) => all.length > 0);
-  assert.deepEqual([seen!.kind, seen!.body], ["slack", envelope.event]);
-});
-
-test("workerd push: a large dead message is whole in the dead letter queue", async () => {
-  await using worker = await start();
-  const payload = { permanent: true, ...messageChanged(50, (seed) => prose(3_000, seed)), type: "other" };
-  assert.equal((await worker.publish([{ payload, id: "Ev1" }])).status, 200);
-  const seen = await worker.until((all) => dead(all).length > 0);
-  const { payload: kept, id, cause } = await open(dead(seen)[0]!.body);
-  assert.deepEqual([kept, id, cause!.message], [payload, "Ev1", "no such user"]);
-});
-
-test("workerd push: bytes, a Map and an Error die with all that they hold", async () => {
-  await using worker = await start();
-  await worker.fetch("http://worker/foreign", { method: "POST" });
-  const seen = await worker.until((all) => dead(all).length === 4);
-  const texts = await Promise.all(dead(seen).map(async ({ body }) => String((await open(body)).body)));
-  assert.deepEqual(texts.sort(), ["TypeError: no such user", "a,1", "a,1,2", "31,139,8,255"].sort());
 });
 
 test("workerd push: messages wait for a wrong set-up to be put right", async () => {

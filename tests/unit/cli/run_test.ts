@@ -48,12 +48,28 @@ test("run: a command line without a command shows the help and is wrong usage", 
   assert.match(err, /Usage: /);
 });
 
+test("run: the first of two words shows the help of the commands behind it", async () => {
+  const lines = ["dead list", "dead show", "dead replay", "dead purge"].map((name) =>
+    new RegExp(`^  ${name} +\\w`, "m")
+  );
+  for (const args of [["dead", "--help"], ["dead", "-h"], ["help", "dead"]]) {
+    const { code, out, err } = await result(args);
+    assert.deepEqual({ code, err }, { code: 0, err: "" });
+    for (const line of lines) assert.match(out, line);
+  }
+  const { code, out, err } = await result(["dead"]);
+  assert.deepEqual({ code, out }, { code: 2, out: "" });
+  for (const line of lines) assert.match(err, line);
+});
+
 const wrong: readonly (readonly [args: readonly string[], sentence: RegExp])[] = [
   [["vresion"], /^Unknown command vresion: did you mean version\?\n$/],
   [["vers"], /^Unknown command vers: did you mean version\?\n$/],
   [["hammer"], /^Unknown command hammer; --help lists all commands\n$/],
   [["version", "--jsn"], /^Unknown option --jsn: did you mean --json\?\n$/],
   [["version", "--zzzzzzzz"], /^Unknown option --zzzzzzzz\n$/],
+  [["version", "--yes"], /^Unknown option --yes\n$/],
+  [["dead", "lost"], /^dead must be followed by one of list, show, replay, purge\n$/],
   [["version", "-x"], /^Unknown option -x\n$/],
   [["version", "--toString"], /^Unknown option --toString/],
   [["toString"], /^Unknown command toString/],

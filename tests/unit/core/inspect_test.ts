@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { createBackend } from "../../../core/backend.ts";
 import type { DriverDeadLetterQuery, DriverDeadLetters } from "../../../core/driver.ts";
 import { ConnectionError, type ConsumeError, type QueueError } from "../../../core/errors.ts";
-import type { BackendOptions } from "../../../core/context.ts";
+import type { BackendOptions } from "../../../core/backend_options.ts";
 import type { DeadLetter, DeadLetterQuery } from "../../../core/protocol.ts";
 import { countedSignal } from "../../doubles/counted_signal.ts";
 import { HandClock, turn } from "../../doubles/hand_clock.ts";

@@ -138,6 +138,45 @@ test("MemoryBroker frees a settled message before its time to live is over", asy
   await assertFlat(() => pass(backend, MESSAGES));
 });
 
+test("MemoryBroker frees what expires behind a leased message of its ordering key", async () => {
+  const { backend, clock } = setUp();
+  await backend.publish("k", payload(0), { orderingKey: "a" });
+  await first(backend);
+  await assertFlat(async () => {
+    for (let n = 0; n < MESSAGES; n += 100) {
+      const messages = Array.from(
+        { length: 100 },
+        (_, i) => ({ payload: payload(n + i), orderingKey: "a", ttlMs: 10 }),
+      );
+      await backend.publishBatch("k", messages);
+      for await (const _ of backend.receive("k", { stopWhenEmpty: true })) assert.fail("it waits");
+      await clock.advance(10);
+      await backend.depth("k");
+    }
+  });
+  assert.deepEqual(await backend.depth("k"), { ready: 0, inFlight: 1, delayed: 0, blocked: 0, dead: 0 });
+});
+
+test("MemoryBroker keeps nothing of ordering keys whose messages are settled or gone", async () => {
+  const { backend, clock } = setUp();
+  await backend.publish("k", payload(0));
+  await first(backend);
+  await assertFlat(async () => {
+    for (let n = 0; n < 40_000; n += 100) {
+      const ttlMs = n % 200 === 0 ? 10 : undefined;
+      const messages = Array.from({ length: 100 }, (_, i) => ({ payload: { n }, orderingKey: `key ${n + i}`, ttlMs }));
+      await backend.publishBatch("k", messages);
+      for await (const delivery of backend.receive("k", { stopWhenEmpty: true })) {
+        if (n % 400 < 200) await delivery.ack();
+        else await delivery.retry({ delayMs: 5 });
+      }
+      await clock.advance(10);
+    }
+    for await (const delivery of backend.receive("k", { stopWhenEmpty: true })) await delivery.ack();
+  });
+  assert.deepEqual(await backend.depth("k"), { ready: 0, inFlight: 1, delayed: 0, blocked: 0, dead: 0 });
+});
+
 test("Subscription of a busy consumer keeps no delivery that it handed out", async () => {
   const { backend } = setUp();
   await publish(backend, MESSAGES);

@@ -1,5 +1,6 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
+import { MemoryBackend } from "../../../backends/memory/mod.ts";
 import { createBackend } from "../../../core/backend.ts";
 import { createConsumer } from "../../../core/consume/consumer.ts";
 import { notify, type QueueObserver } from "../../../core/observer.ts";
@@ -43,6 +44,16 @@ test("QueueObserver gets each step of a message once, with its duration", async 
     `leaseLost ${about("lost", { durationMs: 30 })}`,
   ]);
   assert.doesNotMatch(lines.join(), /secret/);
+});
+
+test("QueueObserver gets the duration of a publish to a driver in this process", async () => {
+  const durations: unknown[] = [];
+  const clock = new HandClock();
+  await clock.advance(1_000);
+  const observer = { published: ({ durationMs }: { durationMs?: number }) => void durations.push(durationMs) };
+  await using backend = new MemoryBackend({ clock, observer });
+  await backend.publish("k", {});
+  assert.deepEqual(durations, [0]);
 });
 
 test("QueueObserver gets no duration for a message that was not handed out", async () => {

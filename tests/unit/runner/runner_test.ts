@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { countByFolder } from "../../runner/coverage.ts";
-import { run } from "../../runner/child.ts";
+import { bareEnv, run } from "../../runner/child.ts";
 import { parseJUnit } from "../../runner/junit.ts";
 import { findProgram, installServices, SERVICES } from "../../runner/services.ts";
 import { formatTable, markdownTable } from "../../runner/table.ts";
@@ -39,11 +39,14 @@ test("junit: Deno's report counts what is innermost, and a failed group once", (
     <testcase name="memory: a case (not proven: the harness lacks restartBroker)" classname="x"><skipped/></testcase>
     <testcase name="group" classname="./a_test.ts"><failure message="1 test step failed">x</failure></testcase>
     <testcase name="group &gt; good" classname="ext:x"></testcase>
-    <testcase name="group &gt; bad &lt;1&gt; &quot;q&quot; &#233;" classname="ext:x"><failure message="a > b">x</failure></testcase>
+    <testcase name="group &gt; bad &lt;1&gt; &quot;q&quot; &#233;" classname="ext:x"><failure message="a > b">Error: 1 &lt; 2
+  at b.ts:7</failure></testcase>
     <testcase name="hook" classname="./a_test.ts"><failure message="in a hook">x</failure></testcase>
     <testcase name="hook &gt; inner" classname="ext:x"></testcase>
   </testsuite></testsuites>`;
-  assert.deepEqual(parseJUnit(report).map(({ name, status }) => [name, status]), [
+  const cases = parseJUnit(report);
+  assert.equal(cases.find(({ name }) => name.includes("bad"))?.reason, "Error: 1 < 2\n  at b.ts:7");
+  assert.deepEqual(cases.map(({ name, status }) => [name, status]), [
     ["plain", "passed"],
     ["later", "skipped"],
     ["memory: a case (not proven: the harness lacks restartBroker)", "unproven"],
@@ -65,7 +68,7 @@ test("junit: Bun's report with groups, and self-closing elements", () => {
     { name: "plain", file: "a_test.ts", status: "passed" },
     { name: "skip", file: "a_test.ts", status: "skipped" },
     { name: "group > in", file: "a_test.ts", status: "passed" },
-    { name: "group > out", file: "a_test.ts", status: "failed" },
+    { name: "group > out", file: "a_test.ts", status: "failed", reason: "x" },
   ]);
   assert.deepEqual(parseJUnit("<testsuites></testsuites>"), []);
 });
@@ -151,6 +154,20 @@ test("child: one that does not end is ended, with what it started", async () => 
   // What `sleep` writes to is this end's pipe: were it still there, the run would not have ended.
   const { code, timedOut } = await run("sh", ["-c", "sleep 300 & wait"], { timeoutMs: 300 });
   assert.deepEqual([code, timedOut], [-1, true]);
+});
+
+test("bareEnv has the folder of what is downloaded already, and nothing else of ours", (t) => {
+  const { DENO_DIR } = process.env;
+  t.after(() => {
+    if (DENO_DIR === undefined) delete process.env.DENO_DIR;
+    else process.env.DENO_DIR = DENO_DIR;
+  });
+  Object.assign(process.env, { DENO_DIR: "/cache", REDIS_URL: "redis://ours" });
+  const { PATH = "", HOME = "" } = process.env;
+  assert.deepEqual(bareEnv(), { PATH, HOME, NO_COLOR: "1", DENO_DIR: "/cache" });
+  delete process.env.REDIS_URL;
+  delete process.env.DENO_DIR;
+  assert.deepEqual(bareEnv(), { PATH, HOME, NO_COLOR: "1" });
 });
 
 test("coverage: lines and branches are counted by folder", () => {

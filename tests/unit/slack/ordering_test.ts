@@ -129,7 +129,8 @@ test("createSlackReceiver refuses an ordering that can never work", async () => 
   createSlackReceiver({ backend: plain, signingSecret: SECRET, ordering: "none" });
   assert.throws(
     () => createSlackReceiver({ backend: plain, signingSecret: SECRET, ordering: "thread" }),
-    (error) => error instanceof ConfigError && /ordering must be "none" on a backend that keeps no/.test(error.message),
+    (error) =>
+      error instanceof ConfigError && /ordering must be "none" on a backend without ordering keys/.test(error.message),
   );
   assert.throws(
     () => createSlackReceiver({ backend: memory, signingSecret: SECRET, ordering: "team" as "thread" }),

@@ -8,7 +8,7 @@ test("createSlackReceiver refuses a missing secret", () => {
   for (const signingSecret of ["", [], ["a", " "], undefined as unknown as string]) {
     assert.throws(() => setUp({ signingSecret }), (error) => {
       assert.ok(error instanceof ConfigError);
-      assert.match(error.message, /Basic Information → App Credentials → Signing Secret/);
+      assert.match(error.message, /Basic Information > Signing Secret/);
       return true;
     });
   }
@@ -53,7 +53,7 @@ for (
   test(`createSlackReceiver refuses a path that can never match: ${JSON.stringify(path)}`, () => {
     for (const name of ["path", "healthPath"] as const) {
       const [problem = "", ...more] = problemsOf({ [name]: path });
-      assert.match(problem, new RegExp(`^${name} must be a path such as "/slack/events": `));
+      assert.match(problem, new RegExp(`^${name} must be a path such as "/slack/events", without `));
       assert.ok(!problem.includes("hunter2"));
       assert.deepEqual(more, []);
     }
@@ -91,7 +91,7 @@ for (
     const [problem = ""] = problemsOf({ signingSecret: [SECRET, secret] });
     assert.match(
       problem,
-      new RegExp(`^signingSecret must be the app's Signing Secret and nothing else, found ${found}: `),
+      new RegExp(`^signingSecret must be the app's Signing Secret alone, found ${found}: `),
     );
     assert.ok(!problem.includes("hunter2") && !problem.includes("8f742231"), problem);
     const signed = { timestamp: "1531420618", signature: "v0=x", body: "" };

@@ -186,7 +186,10 @@ test("SlackEventRouter.handle needs no this", async () => {
 
 test("SlackEventRouter.on refuses a name or a handler of another type", () => {
   const router = new SlackEventRouter();
-  assert.throws(() => router.on("" as "*", () => undefined), /name must be a non-empty string, found an empty string/);
+  assert.throws(
+    () => router.on("" as "*", () => undefined),
+    /name must be a non-empty, well-formed string, found an empty string/,
+  );
   assert.throws(() => router.on(7 as unknown as "*", () => undefined), TypeError);
   assert.throws(
     () => router.on("app_mention", undefined as never),

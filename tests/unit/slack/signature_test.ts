@@ -96,7 +96,7 @@ test("verifySlackSignature names the place of a missing secret", async () => {
   for (const secrets of ["", "  ", [], [""], ["good", ""], undefined as unknown as string]) {
     await assert.rejects(verifySlackSignature({ ...genuine, secrets }), (error) => {
       assert.ok(error instanceof ConfigError);
-      assert.match(error.message, /Basic Information → App Credentials → Signing Secret/);
+      assert.match(error.message, /Basic Information > Signing Secret/);
       return true;
     });
   }

@@ -86,3 +86,19 @@ test("fake clock: until gives up without timers and past its limit", async () =>
   await assert.rejects(clock.until(delay(2_000, clock), 1_000), /within 1000 ms of the fake clock/);
   assert.equal(clock.now(), 0);
 });
+
+test("fake clock: until counts turns, however long each takes on a busy machine", async () => {
+  const clock = new FakeClock(0);
+  const { now } = Date;
+  let minutes = 0;
+  Date.now = () => 60_000 * minutes++; // a minute goes by between two lines
+  try {
+    const work = async () => {
+      for (let left = 20; left > 0; left--) await new Promise((resolve) => setTimeout(resolve));
+      return "done";
+    };
+    assert.equal(await clock.until(work()), "done");
+  } finally {
+    Date.now = now;
+  }
+});

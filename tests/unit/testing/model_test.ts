@@ -55,3 +55,18 @@ test("GroupModel counts a lease that ended with its connection, at once", () => 
   assert.equal(model.delivered(1, 2, 30, "a").attempts, 2);
   assert.throws(() => model.delivered(0, 1, 30, "a"), /the attempts/);
 });
+
+test("GroupModel expects no exact count of what came too late to be handed out", () => {
+  const model = modelOf([0, 0]);
+  model.unseen(0);
+  assert.equal(model.delivered(0, 2, 10, "a").attempts, 2);
+  assert.throws(() => model.delivered(1, 2, 10, "a"), /the attempts/);
+});
+
+test("GroupModel accepts a higher count where the broker counts unseen deliveries", () => {
+  const model = new GroupModel({ fifo: false, attempts: true, countsUnseen: true, skewMs: 0, leaseMs: LEASE_MS });
+  for (const n of [0, 1]) model.published(n, { from: 0, by: 0 }, 0);
+  model.back(model.delivered(0, 3, 10, "a"), 20, 0, true);
+  assert.throws(() => model.delivered(0, 3, 30, "a"), /the attempts/);
+  assert.equal(model.delivered(0, 5, 30, "a").attempts, 5);
+});

@@ -192,49 +192,45 @@ test("MemoryBroker keeps order and exclusion in a random run", async () => {
   assert.deepEqual(left, { ready: 0, inFlight: 0, delayed: 0, blocked: 0 });
 });
 
-/** Takes turns of up to `max` messages of an ordering key. */
-function takeTurns(bench: MemoryBench, maxPerOrderingKey: number, max = 100): Promise<RawDelivery[]> {
-  const signal = new AbortController().signal;
-  return bench.driver.receive("k", { group: "g", max, leaseMs: 1_000, waitMs: 0, signal, maxPerOrderingKey });
-}
-
-test("MemoryBroker leases a whole turn of an ordering key and no more until settled", async () => {
+test("MemoryBroker expires a keyed message that one of two groups has settled", async () => {
   const bench = new MemoryBench();
-  await publish(bench, "a", 1, 2, 3, 4);
-  await publish(bench, "b", 5);
-  const turn = await takeTurns(bench, 3);
-  assert.deepEqual(ns(turn), [1, 2, 3, 5]);
-  assert.deepEqual(await bench.depth(), { ready: 0, inFlight: 4, delayed: 0, blocked: 1, dead: 0 });
-  await bench.settle("ack", turn.slice(0, 2));
-  assert.deepEqual(ns(await takeTurns(bench, 3)), []);
-  await bench.settle("ack", turn.slice(2));
-  assert.deepEqual(ns(await takeTurns(bench, 3)), [4]);
+  await bench.take(100, "slow"); // so that the group is there
+  await bench.send(message({ n: 1 }, { orderingKey: "a", ttlMs: 500 }), message({ n: 2 }, { orderingKey: "a" }));
+  await bench.send(message({ n: 3 }, { orderingKey: "b", ttlMs: 500 }), message({ n: 4 }, { orderingKey: "a" }));
+  await bench.settle("ack", await bench.take());
+  const second = await bench.take(100, "g", 60_000);
+  assert.deepEqual(ns(second), [2]);
+  await bench.clock.advance(500);
+  assert.deepEqual(await bench.depth(), { ready: 0, inFlight: 1, delayed: 0, blocked: 1, dead: 0 });
+  assert.deepEqual(await bench.depth("slow"), { ready: 1, inFlight: 0, delayed: 0, blocked: 1, dead: 0 });
+  await bench.settle("ack", second);
+  assert.deepEqual([ns(await bench.take()), ns(await bench.take(100, "slow"))], [[4], [2]]);
 });
 
-test("MemoryBroker fills a turn with waiting messages in order, then with new ones", async () => {
+test("MemoryBroker delivers what was freed in the order of the log, old places first", async () => {
   const bench = new MemoryBench();
-  await publish(bench, "a", 1, 2);
-  const head = await bench.take();
-  assert.deepEqual(ns(await bench.take()), [], "2 waits now");
-  await publish(bench, "a", 3, 4);
-  await bench.settle("release", head);
-  assert.deepEqual(ns(await takeTurns(bench, 10)), [1, 2, 3, 4]);
-  await bench.clock.advance(1_000);
-  const again = await takeTurns(bench, 10);
-  assert.deepEqual([ns(again), again.map(({ attempts }) => attempts)], [[1, 2, 3, 4], [2, 2, 2, 2]]);
+  for (const [n, key] of ["a", "a", "b", "b", "a", "c", "b", "c"].entries()) await publish(bench, key, n);
+  const came: unknown[] = [];
+  const passed = await bench.take(3); // the cursor passes 1, 3 and 4
+  assert.deepEqual(ns(passed), [0, 2, 5]);
+  for (let raws = passed; raws.length > 0; raws = await bench.take()) {
+    came.push(...ns(raws));
+    await bench.settle("ack", [...raws].reverse());
+  }
+  assert.deepEqual(came, [0, 2, 5, 1, 3, 7, 4, 6]);
 });
 
-test("MemoryBroker holds a turn back behind a message that waits for its retry", async () => {
+test("MemoryBroker delivers what stands behind thousands of heads that expired", async () => {
   const bench = new MemoryBench();
-  await publish(bench, "a", 1, 2, 3);
-  const turn = await takeTurns(bench, 3);
-  await bench.settle("retry", turn.slice(1, 2), "g", 5_000);
-  await bench.settle("release", [turn[0]!, turn[2]!]);
-  const first = await takeTurns(bench, 3);
-  assert.deepEqual(ns(first), [1], "3 stands behind 2");
-  await bench.settle("ack", first);
-  assert.deepEqual(ns(await takeTurns(bench, 3)), []);
-  await bench.clock.advance(5_000);
-  assert.deepEqual(ns(await takeTurns(bench, 3)), [2, 3]);
-  assert.deepEqual(ns(await takeTurns(bench, 3, 0)), []);
+  const keys = Array.from({ length: 3_000 }, (_, n) => `key-${n}`);
+  for (const orderingKey of keys) await bench.send(message({ n: 1 }, { orderingKey, ttlMs: 500 }));
+  await bench.settle("release", await bench.take(3_000));
+  await publish(bench, undefined, 0);
+  for (const orderingKey of keys.slice(1_000)) await publish(bench, orderingKey, 2);
+  assert.deepEqual(await bench.depth(), { ready: 3_001, inFlight: 0, delayed: 0, blocked: 2_000, dead: 0 });
+  await bench.clock.advance(500);
+  assert.deepEqual(await bench.depth(), { ready: 2_001, inFlight: 0, delayed: 0, blocked: 0, dead: 0 });
+  const raws = await bench.take(3_000);
+  assert.deepEqual(ns(raws), [0, ...keys.slice(1_000).map(() => 2)]);
+  assert.deepEqual(raws.slice(1).map(({ orderingKey }) => orderingKey), keys.slice(1_000));
 });

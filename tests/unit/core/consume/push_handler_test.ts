@@ -243,3 +243,40 @@ test("handleBatch reports unreadable messages and handlers' own settlements", as
     "deadLettered m1 no such user",
   ]);
 });
+
+test("createBatchHandler aborts the signal of a handler whose time is over", async () => {
+  const clock = new HandClock();
+  const { batch, calls } = batchOf({ body: { n: 0 } });
+  let reason: unknown;
+  const handling = createBatchHandler({
+    clock,
+    timeoutMs: 700,
+    backoff: () => 0,
+    handler: ({ signal }) =>
+      new Promise<void>((resolve) => {
+        signal.addEventListener("abort", () => {
+          reason = signal.reason;
+          resolve();
+        });
+        clock.advance(700);
+      }),
+  })(batch);
+  assert.deepEqual(await handling, { acked: 0, retried: 1, deadLettered: 0, lost: 0 });
+  assert.deepEqual(calls, { m0: [["retry", 0]] });
+  assert.match(String(reason), /Cannot finish the handler: it took longer than 700 ms/);
+});
+
+test("createBatchHandler gives a handler with a time limit a complete delivery", async () => {
+  const { batch, calls } = batchOf({ body: { n: 1 }, attempts: 2 });
+  const seen: unknown[] = [];
+  await createBatchHandler({
+    timeoutMs: 60_000,
+    handler: async (delivery) => {
+      const { id, key, payload, attempts, headers, publishedAt } = delivery;
+      seen.push(id, key, payload, attempts, headers, publishedAt, delivery.settlement);
+      seen.push(await delivery.retry({ delayMs: 9_000 }), delivery.settlement?.kind);
+    },
+  })(batch);
+  assert.deepEqual(seen, ["m0", "slack-events", { n: 1 }, 2, {}, new Date(0), undefined, true, "retry"]);
+  assert.deepEqual(calls, { m0: [["retry", 9]] });
+});

@@ -1,7 +1,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { createBackend } from "../../../../core/backend.ts";
-import type { BackendOptions } from "../../../../core/context.ts";
+import type { BackendOptions } from "../../../../core/backend_options.ts";
 import { PublishError } from "../../../../core/errors.ts";
 import { HandClock, turn } from "../../../doubles/hand_clock.ts";
 import { failure, hang, type Script, ScriptedDriver } from "../../../doubles/scripted_driver.ts";

@@ -2,7 +2,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { createBackend } from "../../../../core/backend.ts";
-import type { BackendOptions } from "../../../../core/context.ts";
+import type { BackendOptions } from "../../../../core/backend_options.ts";
 import type { SendResult } from "../../../../core/driver.ts";
 import type { PublishError } from "../../../../core/errors.ts";
 import { HandClock, turn } from "../../../doubles/hand_clock.ts";

@@ -1,7 +1,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { createBackend } from "../../../../core/backend.ts";
-import type { BackendOptions } from "../../../../core/context.ts";
+import type { BackendOptions } from "../../../../core/backend_options.ts";
 import type { ConsumeError, QueueError } from "../../../../core/errors.ts";
 import type { Delivery } from "../../../../core/protocol.ts";
 import { HandClock, turn } from "../../../doubles/hand_clock.ts";
@@ -223,4 +223,25 @@ test("LeaseManager keeps a lease that is longer than any timer of the platform",
   assert.ok(setup.clock.waits()[0]! < 2 ** 31);
   await setup.clock.advance(2 ** 32);
   assert.deepEqual([held!.signal.aborted, setup.driver.extended.length], [false, 0]);
+});
+
+test("LeaseManager counts a lease from when the broker was asked, not from its answer", async () => {
+  const setup = setUp({ extend: () => Promise.reject(failure("unavailable")) });
+  setup.driver.put({ id: "slow", body: "{}", leasedForMs: 25_000 });
+  const { value: held } = await setup.backend.receive("k").next();
+  const { signal } = held!;
+  await setup.clock.advance(4_999);
+  assert.equal(signal.aborted, false);
+  await setup.clock.advance(1);
+  assert.equal(signal.aborted, true);
+});
+
+test("Subscription hands out nothing whose lease was over when the answer came", async () => {
+  const told: string[] = [];
+  const setup = setUp({}, { observer: { leaseLost: ({ id }) => void told.push(id) } });
+  setup.driver.put({ id: "late", body: "{}", leasedForMs: 30_000 }, { id: "timely", body: "{}", leasedForMs: 29_999 });
+  const { value: held } = await setup.backend.receive("k", { prefetch: 2 }).next();
+  assert.deepEqual([held!.id, told], ["timely", ["late"]]);
+  assert.equal(await held!.ack(), true);
+  assert.deepEqual(setup.driver.settlements.length, 1);
 });

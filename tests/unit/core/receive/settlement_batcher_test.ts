@@ -2,7 +2,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { createBackend } from "../../../../core/backend.ts";
 import type { ConsumeError } from "../../../../core/errors.ts";
-import type { BackendOptions } from "../../../../core/context.ts";
+import type { BackendOptions } from "../../../../core/backend_options.ts";
 import type { Delivery } from "../../../../core/protocol.ts";
 import { HandClock, turn } from "../../../doubles/hand_clock.ts";
 import { failure, hang, type Script, ScriptedDriver } from "../../../doubles/scripted_driver.ts";

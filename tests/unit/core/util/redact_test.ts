@@ -7,6 +7,9 @@ import { QueueError } from "../../../../core/errors.ts";
 import { messageOf, redactError, redactText } from "../../../../core/util/redact.ts";
 import { failure, ScriptedDriver } from "../../../doubles/scripted_driver.ts";
 
+/** Long enough to stand in no path: stacks name the folder of the checkout, which may have any two letters in it. */
+const SECRET = "correct-horse-battery-staple";
+
 test("redactText removes every secret wherever it stands", () => {
   assert.equal(redactText("a pw b pw c token", ["pw", "token"]), "a <redacted> b <redacted> c <redacted>");
   assert.equal(redactText("nothing here", ["pw", ""]), "nothing here");
@@ -34,9 +37,9 @@ test("redactText takes secrets that look like patterns as text", () => {
 });
 
 test("redactError keeps name, message, code, stack and cause, redacted, and no more", () => {
-  const root = Object.assign(new TypeError("root pw"), { code: "ECONNREFUSED", command: { args: ["pw"] } });
-  const error = new RangeError("outer pw", { cause: root });
-  const clean = redactError(error, ["pw"]) as Error & { code?: string; cause: Error & { code: string } };
+  const root = Object.assign(new TypeError(`root ${SECRET}`), { code: "ECONNREFUSED", command: { args: [SECRET] } });
+  const error = new RangeError(`outer ${SECRET}`, { cause: root });
+  const clean = redactError(error, [SECRET]) as Error & { code?: string; cause: Error & { code: string } };
   assert.deepEqual([clean.name, clean.message, clean.cause.name, clean.cause.message, clean.cause.code], [
     "RangeError",
     "outer <redacted>",
@@ -45,18 +48,18 @@ test("redactError keeps name, message, code, stack and cause, redacted, and no m
     "ECONNREFUSED",
   ]);
   assert.match(clean.stack!, /redact_test/);
-  assert.doesNotMatch(inspect(clean, { depth: 10, showHidden: true }), /pw/);
+  assert.doesNotMatch(inspect(clean, { depth: 10, showHidden: true }), new RegExp(SECRET));
   assert.equal("command" in clean.cause, false);
 });
 
 test("redactError redacts causes that are no errors, and cuts an endless chain", () => {
-  assert.equal(redactError("pw in a text", ["pw"]), "<redacted> in a text");
-  assert.equal(redactError({ toString: () => "pw in an object" }, ["pw"]), "<redacted> in an object");
-  assert.equal(redactError(7, ["pw"]), 7);
-  assert.equal(redactError(undefined, ["pw"]), undefined);
-  const loop: Error = new Error("pw");
+  assert.equal(redactError(`${SECRET} in a text`, [SECRET]), "<redacted> in a text");
+  assert.equal(redactError({ toString: () => `${SECRET} in an object` }, [SECRET]), "<redacted> in an object");
+  assert.equal(redactError(7, [SECRET]), 7);
+  assert.equal(redactError(undefined, [SECRET]), undefined);
+  const loop: Error = new Error(SECRET);
   loop.cause = loop;
-  assert.doesNotMatch(inspect(redactError(loop, ["pw"]), { depth: 20 }), /pw/);
+  assert.doesNotMatch(inspect(redactError(loop, [SECRET]), { depth: 20 }), new RegExp(SECRET));
 });
 
 test("messageOf returns a text for anything that was thrown", () => {

@@ -21,7 +21,7 @@ import {
   wholeNumber,
 } from "../../../../core/util/validate.ts";
 import type { QueueError } from "../../../../core/errors.ts";
-import type { BackendOptions } from "../../../../core/context.ts";
+import type { BackendOptions } from "../../../../core/backend_options.ts";
 import type { JsonObject, PublishOptions, ReceiveOptions } from "../../../../core/protocol.ts";
 import { ScriptedDriver } from "../../../doubles/scripted_driver.ts";
 
@@ -61,7 +61,7 @@ test("checkOptions errors name the option, what is allowed and the kind that was
     message("delayMs", "secret", nonNegative),
     "delayMs must be a finite number of at least 0, found a string",
   );
-  assert.equal(message("id", "", text), "id must be a non-empty string, found an empty string");
+  assert.equal(message("id", "", text), "id must be a non-empty, well-formed string, found an empty string");
   assert.equal(message("overflow", "secret", oneOf("a", "b")), `overflow must be "a" or "b", found a string`);
   assert.equal(message("signal", {}, abortSignal), "signal must be an AbortSignal, found an object");
 });
@@ -102,7 +102,7 @@ test("Backend methods refuse a caller's mistake before anything is sent", async 
     [{}, { delayMs: -1 }, RangeError, /delayMs must be a finite number of at least 0, found -1/],
     [{}, { delayMs: 1_001 }, RangeError, /delayMs must be at most 1000, found 1001/],
     [{}, { ttlMs: 0 }, RangeError, /ttlMs must be a finite number above 0, found 0/],
-    [{}, { id: "" }, TypeError, /id must be a non-empty string/],
+    [{}, { id: "" }, TypeError, /id must be a non-empty, well-formed string/],
     [{}, { headers: { a: 1 } }, TypeError, /headers must be a plain object of well-formed strings/],
     [{}, { signal: {} }, TypeError, /signal must be an AbortSignal/],
     [{}, { timeoutMs: Infinity }, RangeError, /timeoutMs must be a finite number above 0, found Infinity/],
