@@ -21,7 +21,7 @@ export class ServerProcess implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #lines: LogLine[] = [];
   readonly #waiting = new Set<() => void>();
-  readonly #ended: Promise<number>;
+  readonly #ended: Promise<number | string>;
   #over = false;
   /** What it wrote to its standard error. */
   stderr = "";
@@ -47,15 +47,15 @@ export class ServerProcess implements AsyncDisposable {
       for (const look of this.#waiting) look();
     });
     this.#ended = new Promise((resolve) =>
-      this.#child.once("close", (code) => {
+      this.#child.once("close", (code, signal) => {
         this.#over = true;
-        resolve(code ?? -1);
+        resolve(code ?? `${signal}`);
       })
     );
   }
 
-  /** The exit code, once it has ended. */
-  get ended(): Promise<number> {
+  /** The exit code, or the name of the signal that ended it, once it has ended. */
+  get ended(): Promise<number | string> {
     return this.#ended;
   }
 

@@ -6,6 +6,7 @@
 import type { SlackEvent } from "../../../slack/events.ts";
 import { envelopeOf, SAMPLES } from "../../../cli/samples.ts";
 import { slackRequest } from "../../../cli/sign.ts";
+import { RawConnection } from "./raw_http.ts";
 
 /** The Signing Secret of Slack's own example. */
 export const SECRET = "8f742231b10e8888abcd99yyyzzz85a5";
@@ -16,10 +17,34 @@ let posted = 0;
 
 /** Posts an event of a thread of its own as Slack does. Resolves with the status. */
 export async function post(url: string, id: string, text = "hello", secret = SECRET): Promise<number> {
-  const event: SlackEvent = { ...SAMPLES[0]!.event, text, ts: `1761984000.${`${posted++}`.padStart(6, "0")}` };
-  const response = await fetch(await slackRequest(`${url}/slack/events`, { secret, body: envelopeOf(event, id) }));
+  const response = await fetch(await eventRequest(url, id, text, secret));
   await response.body?.cancel();
   return response.status;
+}
+
+/** Posts an event whose body's last byte is sent only by `finish`, which resolves with the status. */
+export async function postSlowly(url: string, id: string): Promise<AsyncDisposable & { finish(): Promise<number> }> {
+  const request = await eventRequest(url, id, "slow", SECRET);
+  const body = await request.text();
+  const connection = await RawConnection.open(url);
+  const headers = [...request.headers, ["content-length", `${body.length}`]].map(([name, value]) =>
+    `${name}: ${value}`
+  );
+  connection.write(
+    ["POST /slack/events HTTP/1.1", "host: bot.example", ...headers, "", body.slice(0, -1)].join("\r\n"),
+  );
+  return {
+    async finish() {
+      connection.write(body.slice(-1));
+      return (await connection.answer()).status;
+    },
+    [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
+  };
+}
+
+async function eventRequest(url: string, id: string, text: string, secret: string): Promise<Request> {
+  const event: SlackEvent = { ...SAMPLES[0]!.event, text, ts: `1761984000.${`${posted++}`.padStart(6, "0")}` };
+  return await slackRequest(`${url}/slack/events`, { secret, body: envelopeOf(event, id) });
 }
 
 /** Gets a page with the operator's token. */
