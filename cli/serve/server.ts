@@ -160,7 +160,9 @@ export async function startServer(env: object, options: ServerOptions): Promise<
     try {
       // The handlers do not wait for a slow request: until its body is there they would take what is to be given back.
       stopping.abort();
-      await Promise.all([listener?.stop(), consuming, watching]);
+      for (const ended of await Promise.allSettled([listener?.stop(), consuming, watching])) {
+        if (ended.status === "rejected") throw ended.reason;
+      }
       // A durable queue keeps its messages until the next start; a queue in memory would lose them.
       if (!isDurable(backend)) await consumer?.drain(backend, key, { group, deadlineMs: DRAIN_MS });
     } finally {

@@ -1,12 +1,15 @@
 import assert from "node:assert/strict";
 import { request as httpRequest } from "node:http";
 import { test } from "node:test";
+import { ConsumeError } from "../../core/errors.ts";
 import type { LeasingBackend } from "../../core/protocol.ts";
-import { startServer } from "../../cli/serve/server.ts";
+import { MemoryBackend } from "../../backends/memory/mod.ts";
+import { type ServerOptions, startServer } from "../../cli/serve/server.ts";
 import { envelopeOf, SAMPLES } from "../../cli/samples.ts";
 import { slackRequest } from "../../cli/sign.ts";
 import { SlackEventRouter } from "../../slack/mod.ts";
 import { RUNTIMES } from "./support/runtimes.ts";
+import { postSlowly } from "./support/serving.ts";
 import { ServerProcess } from "../servers/server_process.ts";
 
 const SECRET = "8f742231b10e8888abcd99yyyzzz85a5";
@@ -109,11 +112,12 @@ function postBytes(url: string, bytes: number, declared: boolean, more: Record<s
   });
 }
 
-function start(router: SlackEventRouter) {
+function start(router: SlackEventRouter, open?: ServerOptions["open"]) {
   const env = { SLACK_SIGNING_SECRET: SECRET, HOST: "127.0.0.1", PORT: "0", QUEUE_BACKEND: "memory" };
   return startServer({ ...env, SLACK_EVENTS_TOPIC: crypto.randomUUID() }, {
     log: quiet,
     handler: () => Promise.resolve(router.handle),
+    ...open && { open },
   });
 }
 
@@ -160,4 +164,21 @@ test("a server whose queue was closed under it stops and says why", async () => 
   const finished = assert.rejects(server.finished, { code: "closed" });
   await assert.rejects(server.stop(), { code: "closed" });
   await finished;
+});
+
+test("a server whose consumer ends for good answers the request under way before it ends", async () => {
+  const backend = new MemoryBackend();
+  const refused = Promise.withResolvers<never>();
+  backend.receive = () => Object.assign(backend.consume("none"), { next: () => refused.promise }) as never;
+  const server = await start(new SlackEventRouter(), () => Promise.resolve(backend));
+  await using slow = await postSlowly(server.url!, "EvSlow");
+  refused.reject(new ConsumeError("unauthorized", "refused for good"));
+  await assert.rejects(server.finished, { code: "unauthorized" });
+  let stopped = false;
+  const stopping = assert.rejects(server.stop(), { code: "unauthorized" }).then(() => stopped = true);
+  for (let n = 0; n < 20; n++) await new Promise((resolve) => setImmediate(resolve)); // what is not waited for is over
+  assert.equal(stopped, false);
+  // Deno reads no body while it shuts down: 503, and Slack sends the event again.
+  assert.notEqual(await slow.finish(), 0);
+  await stopping;
 });

@@ -103,7 +103,10 @@ function rowOf(name: string, outcomes: readonly Outcome[]): Row {
   };
 }
 
-process.on("SIGINT", () => process.exit(130));
+// What runs is in groups of its own and ends with this process, however it is told to end.
+for (const [name, number] of [["SIGINT", 2], ["SIGTERM", 15]] as const) {
+  process.on(name, () => process.exit(128 + number));
+}
 const unknown = runtimes.filter((name) => !SUITE_NAMES.some((known) => known === name));
 if (unknown.length > 0) {
   console.error(`Unknown runtime: ${unknown.join(", ")}. Known: ${SUITE_NAMES.join(", ")}`);

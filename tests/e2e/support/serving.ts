@@ -33,6 +33,7 @@ export async function postSlowly(url: string, id: string): Promise<AsyncDisposab
   connection.write(
     ["POST /slack/events HTTP/1.1", "host: bot.example", ...headers, "", body.slice(0, -1)].join("\r\n"),
   );
+  await (await fetch(`${url}/health`)).body?.cancel(); // it has come once what was sent after it is answered
   return {
     async finish() {
       connection.write(body.slice(-1));
