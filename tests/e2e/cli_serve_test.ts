@@ -166,7 +166,7 @@ test("a server whose queue was closed under it stops and says why", async () => 
   await finished;
 });
 
-test("a server whose consumer ends for good answers the request under way before it ends", async () => {
+test("a server whose consumer ends for good answers the request under way first", async () => {
   const backend = new MemoryBackend();
   const refused = Promise.withResolvers<never>();
   backend.receive = () => Object.assign(backend.consume("none"), { next: () => refused.promise }) as never;
