@@ -11,7 +11,7 @@ import { bareEnv, run } from "../runner/child.ts";
 import { requires } from "../runner/services.ts";
 import { ROOT } from "../runner/suites.ts";
 import { bunProgram } from "../runtimes/bun/program.ts";
-import { freePort } from "../servers/ports.ts";
+import { portOfAll } from "../servers/ports.ts";
 import { ServerProcess } from "../servers/server_process.ts";
 
 const SECRET = "8f742231b10e8888abcd99yyyzzz85a5";
@@ -109,7 +109,7 @@ requires("redis-server")("examples/deploy/deno_deploy.ts puts a signed event int
     SLACK_SIGNING_SECRET: SECRET,
     UPSTASH_REDIS_REST_URL: upstash.url,
     UPSTASH_REDIS_REST_TOKEN: upstash.token,
-    PORT: String(await freePort()),
+    PORT: String(await portOfAll()),
   };
   const args = ["run", "-A", "--unstable-cron", "examples/deploy/deno_deploy.ts"];
   const child = spawn(Deno.execPath(), args, { cwd: ROOT, env: { ...bareEnv(), ...env }, stdio: "ignore" });

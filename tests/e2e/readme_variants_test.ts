@@ -13,7 +13,7 @@ import { slackRequest } from "../../cli/sign.ts";
 import { run } from "../runner/child.ts";
 import { ROOT } from "../runner/suites.ts";
 import { bunProgram } from "../runtimes/bun/program.ts";
-import { freePort } from "../servers/ports.ts";
+import { portOfAll } from "../servers/ports.ts";
 
 const SECRET = "8f742231b10e8888abcd99yyyzzz85a5";
 const MENTION = SAMPLES.find(({ event }) => event.type === "app_mention")!.event;
@@ -94,7 +94,7 @@ const VARIANTS: readonly Variant[] = [
 
 for (const { name, command, last } of VARIANTS) {
   test(`README: ${name} answers signed events and handles them`, async () => {
-    const port = await freePort();
+    const port = await portOfAll();
     const code = await program("main.ts");
     assert.ok(code.includes(name), `README does not show ${name}`);
     const folder = await project(last ? code.replace(/^export default receiver.*$/m, last(port)) : code);

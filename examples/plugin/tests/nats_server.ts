@@ -5,7 +5,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { connect, createServer } from "node:net";
+import { connect, createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -13,17 +13,30 @@ import process from "node:process";
 /** The password of the one user, `app`. */
 export const PASSWORD = "correct-horse-battery-staple";
 
-/** A free port below those that Linux gives out by itself: a server that was killed must find it free when it comes back. */
+/**
+ * A free port below those that Linux gives out by itself: a server that was killed must find it free when it comes back.
+ * Until this process ends it is held on another loopback address, where other processes that choose a port look too.
+ */
 async function freePort(): Promise<number> {
   for (;;) {
     const port = 22_000 + Math.floor(Math.random() * 10_000);
-    const server = createServer();
-    const free = new Promise<boolean>((resolve) => {
-      server.once("error", () => resolve(false)).once("listening", () => server.close(() => resolve(true)));
-    });
-    server.listen(port, "127.0.0.1");
-    if (await free) return port;
+    const [holder, server] = [await listen(port, "127.0.0.2"), await listen(port, "127.0.0.1")];
+    server?.close();
+    holder?.unref();
+    if (holder && server) return port;
+    holder?.close();
   }
+}
+
+/** Listens on a port, where the machine has the address. Resolves with nothing where another program does. */
+function listen(port: number, address: string): Promise<Server | undefined> {
+  const server = createServer();
+  return new Promise((resolve) => {
+    server.once("error", (error: Error & { readonly code?: string }) => {
+      resolve(error.code === "EADDRINUSE" ? undefined : server);
+    });
+    server.listen(port, address, () => resolve(server));
+  });
 }
 
 async function listens(port: number): Promise<boolean> {
