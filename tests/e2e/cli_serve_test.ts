@@ -171,13 +171,15 @@ test("a server whose consumer ends for good answers the request under way first"
   const refused = Promise.withResolvers<never>();
   backend.receive = () => Object.assign(backend.consume("none"), { next: () => refused.promise }) as never;
   const server = await start(new SlackEventRouter(), () => Promise.resolve(backend));
+  const begun = performance.now();
   await using slow = await postSlowly(server.url!, "EvSlow");
   refused.reject(new ConsumeError("unauthorized", "refused for good"));
   await assert.rejects(server.finished, { code: "unauthorized" });
   let stopped = false;
   const stopping = assert.rejects(server.stop(), { code: "unauthorized" }).then(() => stopped = true);
   for (let n = 0; n < 20; n++) await new Promise((resolve) => setImmediate(resolve)); // what is not waited for is over
-  assert.equal(stopped, false);
+  // After 2.5 seconds the webhook answers by itself: on a busy machine this shows nothing.
+  if (performance.now() - begun < 2_000) assert.equal(stopped, false);
   // Deno reads no body while it shuts down: 503, and Slack sends the event again.
   assert.notEqual(await slow.finish(), 0);
   await stopping;
