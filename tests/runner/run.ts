@@ -103,7 +103,7 @@ function rowOf(name: string, outcomes: readonly Outcome[]): Row {
   };
 }
 
-// What runs is in groups of its own and ends with this process, however it is told to end.
+// Each child leads a process group, which a signal to this process does not reach: the exit handler kills it.
 for (const [name, number] of [["SIGINT", 2], ["SIGTERM", 15]] as const) {
   process.on(name, () => process.exit(128 + number));
 }

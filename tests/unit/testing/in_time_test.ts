@@ -5,7 +5,7 @@ import { delay } from "../../../core/util/async.ts";
 import type { CaseContext } from "../../../testing/case.ts";
 import { inTime } from "../../../testing/cases/in_time.ts";
 
-/** A context whose broker answers after so many milliseconds. */
+/** A context whose broker takes a number of milliseconds to answer. */
 function contextOf(times: { answersAfterMs: number; leaseMs: number; clock?: unknown }): CaseContext {
   const { answersAfterMs, leaseMs, clock } = times;
   const backend = { health: () => delay(answersAfterMs) } as unknown as LeasingBackend;

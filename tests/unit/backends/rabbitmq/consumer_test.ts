@@ -157,7 +157,7 @@ test("PushConsumer has never more than the prefetch of its consumer", async () =
   }
 });
 
-test("PushConsumer has as many as are asked for where it is told no prefetch", async () => {
+test("PushConsumer takes what one receive asks for where no prefetch is given", async () => {
   const channel = new FakeChannel();
   const consumer = await openConsumer(channel);
   const options = { prefetch: undefined, leaseMs: 60_000, waitMs: 60_000, signal: never() };
