@@ -21,7 +21,9 @@
  *    left the server (see `durable`), and up to a second when the machine dies. Without such a file a restart loses all.
  *    A replica that takes the server's place has what had reached it by then: with `replicas`, a publish waits for that,
  *    also one that is repeated and recognized. A send whose answer was lost is repeated by itself, and the server remembers
- *    the batch: it adds nothing twice. A user who may not use INFO has publishes confirmed by the server's answer alone.
+ *    the batch: it adds nothing twice, unless the server was killed while it wrote that batch to its file, and is
+ *    restarted once more before `BGREWRITEAOF` (`docs/operations.md` says why). A user who may not use INFO has publishes
+ *    confirmed by the server's answer alone.
  *    **A server that evicts** (`maxmemory-policy allkeys-…`) drops whole queues when its memory is full, whatever was
  *    confirmed: set it to `noeviction`, which refuses publishes instead. The observer is told once, and `health()` warns.
  *    Leases and settlements are not waited for so: with `everysec`, those of the last moments before a kill may be
