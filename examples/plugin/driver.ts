@@ -22,6 +22,7 @@ import { bury, deadLettersOf } from "./dead_letters.ts";
 import { classify } from "./errors.ts";
 import { type Lease, Leases } from "./leases.ts";
 import { fromHeaders, parseReply, toHeaders } from "./message.ts";
+import { CONSUMER } from "./names.ts";
 import type { NatsOptions } from "./options.ts";
 import { pull } from "./pull.ts";
 
@@ -47,6 +48,9 @@ const CAPABILITIES: Capabilities = {
   idleCostPerHour: 300,
   costPerMessage: 3,
 };
+
+/** The most milliseconds to wait for a message that is in the stream, where nobody wants to wait for one. */
+const UNSEEN_MS = 2_000;
 
 /** Moves messages to and from JetStream. */
 export class NatsDriver implements QueueDriver {
@@ -116,8 +120,9 @@ export class NatsDriver implements QueueDriver {
     if (signal.aborted) return [];
     const ask = (count: number, ms: number) => pull(connection, { stream, max: count, waitMs: ms, signal });
     let found = await ask(max, 0);
-    if (found.length === 0 && waitMs > 0 && !signal.aborted) {
-      found = await ask(1, waitMs);
+    const ms = found.length > 0 ? 0 : waitMs > 0 ? waitMs : await this.#unseenMs(stream);
+    if (ms > 0 && !signal.aborted) {
+      found = await ask(1, ms);
       if (found.length > 0 && max > 1 && !signal.aborted) found.push(...await ask(max - 1, 0));
     }
     return found.map((message) => this.#lease(key, message, leaseMs));
@@ -170,6 +175,18 @@ export class NatsDriver implements QueueDriver {
   /** Names an error. */
   classify(error: unknown): ErrorCode {
     return classify(error);
+  }
+
+  /**
+   * Milliseconds to wait for a message of which the consumer has not heard: the server tells it a moment after it has
+   * confirmed the message to the publisher.
+   */
+  async #unseenMs(stream: string): Promise<number> {
+    const { streams } = await this.#links.open();
+    const { state } = await this.#links.answered(streams.streams.info(stream));
+    if (state.messages === 0) return 0;
+    const { delivered } = await this.#links.answered(streams.consumers.info(stream, CONSUMER));
+    return delivered.stream_seq < state.last_seq ? UNSEEN_MS : 0;
   }
 
   #lease(key: string, message: Msg, leaseMs: number): RawDelivery {
