@@ -51,11 +51,11 @@ async function afterTwoRestarts(rewrites: boolean): Promise<unknown[]> {
   return await drain(backend);
 }
 
-test("redis: a batch that a crash has cut comes whole and once, where the file is rewritten", async () => {
+test("redis: a batch that a crash has cut comes once where the file is rewritten", async () => {
   assert.deepEqual(await afterTwoRestarts(true), [0, ...BATCH, 6]);
 });
 
-test("redis: where the file of a crash stays as it is, nothing that was confirmed is lost", async () => {
+test("redis: a file that a crash has cut loses nothing confirmed", async () => {
   const seen = await afterTwoRestarts(false);
   assert.deepEqual([...new Set(seen)].sort(), [0, ...BATCH, 6]);
 });
