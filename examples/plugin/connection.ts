@@ -14,10 +14,11 @@ import {
   StorageType,
   type StreamConfig,
 } from "@nats-io/jetstream";
-import { connect, nanos, type NatsConnection } from "@nats-io/transport-node";
+import { connect, headers, nanos, type NatsConnection } from "@nats-io/transport-node";
+import { setTimeout as delay } from "node:timers/promises";
 import { QueueError } from "@slack-mcp/queue";
 import type { ConnectionListener } from "@slack-mcp/queue/driver";
-import { repeatable } from "./errors.ts";
+import { classify, repeatable } from "./errors.ts";
 import { CONSUMER, namesOf, type StreamNames } from "./names.ts";
 import type { NatsOptions } from "./options.ts";
 
@@ -33,6 +34,9 @@ const ANSWER_MS = 5_000;
  */
 const BUSY_MS = 1_000;
 
+/** Milliseconds between two looks for a stream that another process creates. */
+const LOOK_MS = 5;
+
 /** How many streams are created at once: the server creates one after the other, and each must be answered in time. */
 const CREATED_AT_ONCE = 16;
 
@@ -42,6 +46,9 @@ export interface Link {
   readonly streams: JetStreamManager;
   readonly client: JetStreamClient;
 }
+
+/** A stream that may have to be created. */
+type StreamToMake = Partial<StreamConfig> & { readonly name: string; readonly subjects: string[] };
 
 /** Opens one connection at the first use, and creates streams when they are first needed. */
 export class Links {
@@ -167,14 +174,14 @@ export class Links {
 
   async #create(key: string): Promise<StreamNames> {
     const names = await namesOf(key);
-    const { streams } = await this.open();
+    const link = await this.open();
     const { maxLength } = this.#options;
-    await ensure(streams, {
+    await this.#ensure(link, {
       ...this.#config(key, names.stream, names.subject),
       retention: RetentionPolicy.Workqueue, // a message leaves when it is acknowledged
       ...maxLength !== undefined && { max_msgs: maxLength },
     });
-    await streams.consumers.add(names.stream, {
+    await link.streams.consumers.add(names.stream, {
       durable_name: CONSUMER,
       ack_policy: AckPolicy.Explicit,
       ack_wait: nanos(this.ackWaitMs + BUSY_MS),
@@ -186,12 +193,40 @@ export class Links {
 
   async #createDead(key: string): Promise<StreamNames> {
     const names = await namesOf(key);
-    const { streams } = await this.open();
-    await ensure(streams, { ...this.#config(key, names.dead, names.deadSubject), retention: RetentionPolicy.Limits });
+    const link = await this.open();
+    const config = this.#config(key, names.dead, names.deadSubject);
+    await this.#ensure(link, { ...config, retention: RetentionPolicy.Limits });
     return names;
   }
 
-  #config(key: string, name: string, subject: string) {
+  /**
+   * Creates a stream, unless it is there, as it is; resolves when it works. Of two processes that create one at the same
+   * moment, the server tells the second that all is there before it is: it would have no responders for a publish, and a
+   * consumer that is made now would answer nobody, ever (seen on 2.9.10).
+   */
+  async #ensure({ connection, streams }: Link, config: StreamToMake) {
+    try {
+      await streams.streams.add(config);
+    } catch (error) {
+      // Another process may have made it with other options: those stay.
+      await streams.streams.info(config.name).catch(() => {
+        throw error;
+      });
+    }
+    const expected = headers();
+    expected.set("Nats-Expected-Stream", "none"); // it answers, and takes nothing
+    const timeout = this.answerMs;
+    for (const until = Date.now() + timeout;; await delay(LOOK_MS)) {
+      try {
+        await connection.request(config.subjects[0]!, "", { headers: expected, timeout });
+        return;
+      } catch (error) {
+        if (classify(error) !== "unavailable" || Date.now() >= until) throw error;
+      }
+    }
+  }
+
+  #config(key: string, name: string, subject: string): StreamToMake {
     return {
       name,
       subjects: [subject],
@@ -211,19 +246,4 @@ function once<T>(done: Map<string, Promise<T>>, key: string, make: () => Promise
     made.catch(() => done.delete(key));
   }
   return made;
-}
-
-/** Creates a stream, unless it is there, as it is. */
-async function ensure(
-  streams: JetStreamManager,
-  config: Partial<StreamConfig> & { readonly name: string },
-): Promise<void> {
-  try {
-    await streams.streams.add(config);
-  } catch (error) {
-    // Another process may have made it with other options: those stay.
-    await streams.streams.info(config.name).catch(() => {
-      throw error;
-    });
-  }
 }

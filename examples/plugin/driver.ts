@@ -103,12 +103,12 @@ export class NatsDriver implements QueueDriver {
       return { outcome: duplicate ? "duplicate" : "added" };
     });
     const results = await this.#links.answered(Promise.allSettled(sent));
-    return results.map((result) => {
-      if (result.status === "fulfilled") return result.value;
-      // It may be in the queue: the whole batch is in doubt, and is sent again with its ids.
-      if (classify(result.reason) === "unknown-outcome") throw result.reason;
-      return { error: result.reason };
-    });
+    const failed = results.flatMap((result) => result.status === "rejected" ? [result.reason] : []);
+    const ofCode = (code: ErrorCode) => failed.filter((reason) => classify(reason) === code);
+    const [doubtful] = ofCode("unknown-outcome");
+    // One may be in the queue, or none could be added: the whole batch is sent again with its ids.
+    if (doubtful || ofCode("unavailable").length === results.length) throw doubtful ?? failed[0];
+    return results.map((result) => result.status === "fulfilled" ? result.value : { error: result.reason });
   }
 
   /** Pulls what is ready; waits for one message where nothing is. */

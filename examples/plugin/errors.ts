@@ -37,8 +37,10 @@ export function classify(error: unknown): ErrorCode {
   // A request that timed out was written: the server may have done it.
   if (error instanceof TimeoutError) return "unknown-outcome";
   if (error instanceof ConnectionError || error instanceof ClosedConnectionError) return "connection";
-  // Nobody listens: JetStream is starting, or not enabled.
-  if (error instanceof NoRespondersError || /no responders|503/i.test(messageOf(error))) return "unavailable";
+  // Nobody listens: JetStream, or the stream, is starting, or not enabled.
+  if (error instanceof NoRespondersError || /no responders|not enabled|503/i.test(messageOf(error))) {
+    return "unavailable";
+  }
   if (/ECONNREFUSED|ECONNRESET|ENOTFOUND|CONNECTION_|connection refused|disconnect/i.test(messageOf(error))) {
     return "connection";
   }
