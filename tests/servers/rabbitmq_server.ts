@@ -72,11 +72,19 @@ catch lists:foldl(fun Load(App, Seen) -> case lists:member(App, Seen) of true ->
 end end, [], [rabbit]).
 `;
 
-/** Milliseconds that a start may take on a busy machine. */
-const START_MS = 600_000;
+/** Milliseconds that a start may take on a busy machine, and how often one that took longer is made again. */
+const START = { withinMs: 200_000, tries: 3 } as const;
+/** Milliseconds that `rabbitmqctl` may take. */
+const CTL_MS = 600_000;
+
+/** Where a file of Erlang's `dets` says that it is whole: the number there is 1 when all was written. */
+const DETS_WHOLE = { offset: 8, value: 1 } as const;
 
 /** Milliseconds that the broker may take to write its directory of quorum queues, and between two looks for it. */
 const REGISTERED = { withinMs: 600_000, lookMs: 50 } as const;
+
+/** A start that took too long. */
+class NotReady extends Error {}
 
 /** A node. */
 export class RabbitMQServer implements AsyncDisposable {
@@ -147,8 +155,19 @@ export class RabbitMQServer implements AsyncDisposable {
 
   /** Starts it and waits until it takes connections. */
   async restart(): Promise<void> {
-    if (this.#child) await this.kill();
-    this.#lost = new Set(await this.#unregistered());
+    for (let left: number = START.tries;; left--) {
+      if (this.#child) await this.kill();
+      try {
+        return await this.#start();
+      } catch (error) {
+        if (left === 1 || !(error instanceof NotReady)) throw error;
+        console.error(`${error.message}\nIt is started again`);
+      }
+    }
+  }
+
+  async #start(): Promise<void> {
+    this.#lost = new Set((await this.#directory()).missing);
     const { password = "guest", config = [], advanced } = this.#options;
     // A machine's disk is not the test's: only what a test asks for may raise an alarm. What quorum queues write is in memory
     // until there is so much of it: by default half a gigabyte for each node.
@@ -188,7 +207,7 @@ export class RabbitMQServer implements AsyncDisposable {
             if (this.#child === child) console.error(ended);
           },
         );
-        timer = setTimeout(() => reject(new Error(`rabbitmq-server is not ready: ${log}`)), START_MS);
+        timer = setTimeout(() => reject(new NotReady(`rabbitmq-server is not ready: ${log}`)), START.withinMs);
       });
     } finally {
       clearTimeout(timer);
@@ -199,7 +218,7 @@ export class RabbitMQServer implements AsyncDisposable {
   async ctl(...args: readonly string[]): Promise<string> {
     const { code, stdout, stderr } = await run(programOf("rabbitmqctl"), [...args], {
       env: this.#env(),
-      timeoutMs: START_MS,
+      timeoutMs: CTL_MS,
     });
     if (code !== 0) throw new Error(`rabbitmqctl ${args[0]} ended with ${code}: ${(stderr || stdout).slice(-1_000)}`);
     return stdout.trim();
@@ -218,7 +237,8 @@ export class RabbitMQServer implements AsyncDisposable {
    */
   async registered(): Promise<void> {
     for (const until = performance.now() + REGISTERED.withinMs; performance.now() < until;) {
-      if ((await this.#unregistered()).every((name) => this.#lost.has(name))) return;
+      const { missing, whole } = await this.#directory();
+      if (whole && missing.every((name) => this.#lost.has(name))) return;
       await new Promise((resolve) => setTimeout(resolve, REGISTERED.lookMs));
     }
     throw new Error("rabbitmq-server has not written its directory of quorum queues");
@@ -229,13 +249,19 @@ export class RabbitMQServer implements AsyncDisposable {
     return this.#lost.size;
   }
 
-  /** Quorum queues that have files, and no place in the directory on the disk. */
-  async #unregistered(): Promise<string[]> {
+  /**
+   * Quorum queues that have files and no place in the directory on the disk, and whether that is whole: what is in a file
+   * that is being written may be lost when the next start repairs it.
+   */
+  async #directory(): Promise<{ readonly missing: string[]; readonly whole: boolean }> {
     const folder = join(this.dir, "data", this.#nodeName, "quorum", this.#nodeName);
-    if (!existsSync(folder)) return [];
+    if (!existsSync(folder)) return { missing: [], whole: true };
     const queues = (await readdir(folder, { withFileTypes: true })).filter((entry) => entry.isDirectory());
     const directory = await readFile(join(folder, "names.dets"));
-    return queues.map(({ name }) => name).filter((name) => !directory.includes(name));
+    return {
+      missing: queues.map(({ name }) => name).filter((name) => !directory.includes(name)),
+      whole: directory.readInt32BE(DETS_WHOLE.offset) === DETS_WHOLE.value,
+    };
   }
 
   /** SIGKILL: what is not on the disk is gone. */
