@@ -9,17 +9,10 @@ import { envelopeOf, SAMPLES } from "../../cli/samples.ts";
 import { slackRequest } from "../../cli/sign.ts";
 import { SlackEventRouter } from "../../slack/mod.ts";
 import { RUNTIMES } from "./support/runtimes.ts";
-import { postSlowly } from "./support/serving.ts";
+import { postBody as post, postSlowly, SECRET } from "./support/serving.ts";
 import { ServerProcess } from "../servers/server_process.ts";
 
-const SECRET = "8f742231b10e8888abcd99yyyzzz85a5";
 const quiet = () => undefined;
-
-async function post(url: string, body: unknown, secret = SECRET): Promise<number> {
-  const response = await fetch(await slackRequest(`${url}/slack/events`, { secret, body }));
-  await response.body?.cancel();
-  return response.status;
-}
 
 for (const [name, command] of RUNTIMES) {
   test(`on ${name}: a signed event is answered 200 and handled, one line each; SIGTERM ends it with 0`, async () => {

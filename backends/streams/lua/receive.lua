@@ -16,11 +16,11 @@
 --   their bodies; one with the publisher's id is an array of three, id, publisher's id, body; one with an ordering key and
 --   either that or blocked is an array of five, id, body, ordering key, publisher's id or nothing, and blocked or nothing;
 --   any other is an array of id, attempts, and all its fields and values. blocked: the milliseconds behind others of the
---   ordering key; where there are any, and no five, they follow the attempts, after a space. The id of a replayed entry starts with `r`. Behind the deliveries, where there was
---   no more and the caller wants to know: the milliseconds until something becomes due (-1: nothing will). Or -3, where they
---   took all the room and the next message waits behind another of its ordering key. Where there is nothing: the
---   milliseconds until something becomes due (-1: nothing will; -2: there is more to look at, at once), and the ids of the
---   last entries of the stream and of the wake stream
+--   ordering key; where there are any, and no five, they follow the attempts, after a space. The id of a replayed entry
+--   starts with `r`. Behind the deliveries, where there was no more and the caller wants to know: the milliseconds until
+--   something becomes due (-1: nothing will). Or -3, where they took all the room and the next message waits behind another
+--   of its ordering key. Where there is nothing: the milliseconds until something becomes due (-1: nothing will; -2: there
+--   is more to look at, at once), and the ids of the last entries of the stream and of the wake stream
 -- include: time
 -- include: full
 -- include: wake

@@ -17,14 +17,19 @@ let posted = 0;
 
 /** Posts an event of a thread of its own as Slack does. Resolves with the status. */
 export async function post(url: string, id: string, text = "hello", secret = SECRET): Promise<number> {
-  const response = await fetch(await eventRequest(url, id, text, secret));
+  return await postBody(url, threadEvent(id, text), secret);
+}
+
+/** Posts a body as Slack does. Resolves with the status. */
+export async function postBody(url: string, body: unknown, secret = SECRET): Promise<number> {
+  const response = await fetch(await slackRequest(`${url}/slack/events`, { secret, body }));
   await response.body?.cancel();
   return response.status;
 }
 
 /** Posts an event whose body's last byte is sent only by `finish`, which resolves with the status. */
 export async function postSlowly(url: string, id: string): Promise<AsyncDisposable & { finish(): Promise<number> }> {
-  const request = await eventRequest(url, id, "slow", SECRET);
+  const request = await slackRequest(`${url}/slack/events`, { secret: SECRET, body: threadEvent(id, "slow") });
   const body = await request.text();
   const connection = await RawConnection.open(url);
   const headers = [...request.headers, ["content-length", `${body.length}`]].map(([name, value]) =>
@@ -43,9 +48,10 @@ export async function postSlowly(url: string, id: string): Promise<AsyncDisposab
   };
 }
 
-async function eventRequest(url: string, id: string, text: string, secret: string): Promise<Request> {
+/** The envelope of an event that begins a thread. */
+function threadEvent(id: string, text: string): ReturnType<typeof envelopeOf> {
   const event: SlackEvent = { ...SAMPLES[0]!.event, text, ts: `1761984000.${`${posted++}`.padStart(6, "0")}` };
-  return await slackRequest(`${url}/slack/events`, { secret, body: envelopeOf(event, id) });
+  return envelopeOf(event, id);
 }
 
 /** Gets a page with the operator's token. */
