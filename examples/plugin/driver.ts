@@ -50,7 +50,7 @@ const CAPABILITIES: Capabilities = {
 };
 
 /** The most milliseconds to wait for a message that is in the stream, where nobody wants to wait for one. */
-const UNSEEN_MS = 2_000;
+const UNSEEN_MS = 10_000;
 
 /** Moves messages to and from JetStream. */
 export class NatsDriver implements QueueDriver {
