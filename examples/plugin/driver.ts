@@ -120,9 +120,9 @@ export class NatsDriver implements QueueDriver {
     if (signal.aborted) return [];
     const ask = (count: number, ms: number) => pull(connection, { stream, max: count, waitMs: ms, signal });
     let found = await ask(max, 0);
-    const ms = found.length > 0 ? 0 : waitMs > 0 ? waitMs : await this.#unseenMs(stream);
-    if (ms > 0 && !signal.aborted) {
-      found = await ask(1, ms);
+    if (found.length === 0 && !signal.aborted) {
+      const ms = waitMs || await this.#unseenMs(stream);
+      if (ms > 0) found = await ask(1, ms);
       if (found.length > 0 && max > 1 && !signal.aborted) found.push(...await ask(max - 1, 0));
     }
     return found.map((message) => this.#lease(key, message, leaseMs));

@@ -92,7 +92,7 @@ test("A consumer gets more messages while its handlers keep the earlier ones", a
   await reader.return!();
 });
 
-test("A message whose time to live is over is not handed out, whoever published it", async () => {
+test("An expired message is never handed out, whoever published it", async () => {
   await using backend = await open("over");
   await backend.publish("over", { n: 0 });
   await using channel = await openChannel();
