@@ -142,10 +142,12 @@ export class RabbitMQServer implements AsyncDisposable {
 
   /**
    * The arguments of the Erlang machine, none of which may have a space in it. It has its name from the start: without one,
-   * the broker starts a second machine to see that there is a name server.
+   * the broker starts a second machine to see that there is a name server. Its threads sleep when there is nothing to do: by
+   * default they look for work a while longer, which takes the processor from the others here.
    */
   #arguments(): string[] {
     return [
+      ...["+sbwt", "none", "+sbwtdcpu", "none", "+sbwtdio", "none"],
       ...["-sname", this.#nodeName, "-start_epmd", "false"],
       ...["-kernel", "inet_dist_use_interface", "{127,0,0,1}"],
       ...["-kernel", "inet_dist_listen_min", `${this.#distPort}`, "inet_dist_listen_max", `${this.#distPort}`],
