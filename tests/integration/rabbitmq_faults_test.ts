@@ -163,6 +163,7 @@ test("RabbitMQBackend publishes nothing into nowhere when its queue is deleted",
   await backend.publish("deleted", { n: 1 });
   await withChannel((channel) => channel.deleteQueue("deleted_slack-mcp"));
   await backend.publish("deleted", { n: 2 });
+  await withChannel((channel) => channel.checkQueue("deleted_slack-mcp")); // a broker without it closes the channel
   const reader = backend.receive("deleted");
   assert.deepEqual((await reader.next()).value!.payload, { n: 2 });
   await reader.return!();
