@@ -60,6 +60,8 @@ export class Links {
   #link: Promise<Link> | undefined;
   #listener: ConnectionListener | undefined;
   #reconnected = new AbortController();
+  /** While the connection is lost. */
+  #away: PromiseWithResolvers<void> | undefined;
   #closed = false;
 
   constructor(options: NatsOptions) {
@@ -103,8 +105,11 @@ export class Links {
     return this.#options.ackWaitMs ?? 30_000;
   }
 
-  /** The connection; opened where there is none. */
-  open(): Promise<Link> {
+  /**
+   * The connection; opened where there is none. While it is lost this waits: the client would take a message, send it when the
+   * connection is back, and nobody could tell whether it had been sent before that.
+   */
+  async open(): Promise<Link> {
     if (!this.#link) {
       const link = this.#connect();
       this.#link = link;
@@ -112,7 +117,9 @@ export class Links {
         if (this.#link === link) this.#link = undefined; // the next call tries again
       });
     }
-    return this.#link;
+    const link = await this.#link;
+    while (this.#away) await this.#away.promise;
+    return link;
   }
 
   /** Creates the stream and the consumer of a key, where they do not exist. */
@@ -154,14 +161,23 @@ export class Links {
   /** The client connects again by itself: what it says is all that can be known. */
   async #watch(connection: NatsConnection): Promise<void> {
     for await (const { type } of connection.status()) {
-      if (type === "disconnect" && !this.#closed) this.#listener?.lost(new Error("the connection to the server broke"));
-      else if (type === "reconnect") {
+      if (type === "disconnect" && !this.#closed) {
+        this.#away ??= Promise.withResolvers();
+        this.#listener?.lost(new Error("the connection to the server broke"));
+      } else if (type === "reconnect") {
         this.#listener?.back();
         // Requests that were on their way are lost: each caller that waits for one asks again.
         this.#reconnected.abort();
         this.#reconnected = new AbortController();
+        this.#present();
       }
     }
+    this.#present(); // closed: the client refuses whatever it is asked
+  }
+
+  #present(): void {
+    this.#away?.resolve();
+    this.#away = undefined;
   }
 
   /** Creates when one of those before it has ended. */

@@ -79,14 +79,7 @@ export class NatsDriver implements QueueDriver {
 
   /** Waits for the connection and the streams of a key. */
   async connect(key: string, signal: AbortSignal): Promise<void> {
-    const { promise, reject } = Promise.withResolvers<never>();
-    const onAbort = () => reject(new Error("connection refused or not ready in time", { cause: signal.reason }));
-    signal.addEventListener("abort", onAbort, { once: true });
-    try {
-      await Promise.race([this.#links.prepare(key), promise]);
-    } finally {
-      signal.removeEventListener("abort", onAbort);
-    }
+    await inTime(Promise.all([this.#links.open(), this.#links.prepare(key)]), signal);
   }
 
   /** Publishes; the server confirms each message. */
@@ -114,6 +107,7 @@ export class NatsDriver implements QueueDriver {
   /** Pulls what is ready; waits for one message where nothing is. */
   async receive(key: string, options: DriverReceiveOptions): Promise<RawDelivery[]> {
     const { max, leaseMs, waitMs } = options;
+    await this.connect(key, options.signal);
     const signal = AbortSignal.any([options.signal, this.#links.reconnected]);
     const { connection } = await this.#links.open();
     const { stream } = await this.#links.prepare(key);
@@ -129,8 +123,9 @@ export class NatsDriver implements QueueDriver {
   }
 
   /** Acknowledges, gives back or buries, each by its own reply subject, all at once. */
-  settle(_key: string, group: string, settlements: readonly Settlement[]): Promise<boolean[]> {
-    return Promise.all(settlements.map(async (settlement) => {
+  async settle(_key: string, group: string, settlements: readonly Settlement[]): Promise<boolean[]> {
+    await this.#links.open();
+    return await Promise.all(settlements.map(async (settlement) => {
       const lease = settlement.lease as Lease;
       if (!this.#leases.has(lease)) return false;
       if (settlement.kind === "dead") await bury(this.#links, group, lease, settlement.cause);
@@ -142,8 +137,9 @@ export class NatsDriver implements QueueDriver {
   }
 
   /** Tells the server that the work goes on, and moves the ends of leases by this clock. */
-  extend(_key: string, _group: string, leases: readonly unknown[], leaseMs: number): Promise<boolean[]> {
-    return Promise.all((leases as readonly Lease[]).map(async (lease) => {
+  async extend(_key: string, _group: string, leases: readonly unknown[], leaseMs: number): Promise<boolean[]> {
+    await this.#links.open();
+    return await Promise.all((leases as readonly Lease[]).map(async (lease) => {
       if (!this.#leases.has(lease)) return false;
       const now = this.#clock.now();
       await this.#answer(lease, "+WPI", true);
@@ -161,8 +157,8 @@ export class NatsDriver implements QueueDriver {
   }
 
   /** Asks the server for an answer. */
-  async ping(): Promise<void> {
-    const { connection } = await this.#links.open();
+  async ping(signal: AbortSignal): Promise<void> {
+    const { connection } = await inTime(this.#links.open(), signal);
     await connection.flush();
   }
 
@@ -206,5 +202,21 @@ export class NatsDriver implements QueueDriver {
     const { answerMs: timeout } = this.#links;
     if (confirmed) await this.#links.answered(connection.request(lease.reply, what, { timeout }));
     else connection.publish(lease.reply, what);
+  }
+}
+
+/**
+ * Waits for work as long as a signal lets it.
+ *
+ * @throws {Error} The signal has aborted: there was no connection in time.
+ */
+async function inTime<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const onAbort = () => reject(new Error("connection refused or not ready in time", { cause: signal.reason }));
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
   }
 }

@@ -54,8 +54,9 @@ for (const [name, command] of RUNTIMES) {
     const { code, stdout, stderr } = await attack;
     assert.equal(code, 0, stderr);
     const statuses = JSON.parse(stdout) as number[];
-    // 408: what Node itself says where a request took longer than ten seconds.
-    assert.ok(statuses.every((status) => [401, 408, 503].includes(status)), stdout);
+    // 408: what Node itself says where a request took longer than ten seconds. 0: the server has closed the connection while
+    // more was on its way, and the reset that this makes of it has taken the answer with it.
+    assert.ok(statuses.every((status) => [0, 401, 408, 503].includes(status)), stdout);
     assert.deepEqual([...new Set(signed)], [200], "signed events are answered meanwhile");
     const memory = peakMemory(server.pid);
     assert.ok(memory < MOST_MEMORY, `${memory} MiB`);
@@ -67,8 +68,8 @@ for (const [name, command] of RUNTIMES) {
       string,
       number
     >;
-    const ours = statuses.filter((status) => status !== 408).length;
-    assert.ok(slowBody + brokenBody + unauthorized >= ours, "each is counted as what it was");
+    const ours = statuses.filter((status) => ![0, 408].includes(status)).length;
+    assert.ok(slowBody + brokenBody + unauthorized >= ours, "each that was answered is counted as what it was");
     assert.equal(accepted, signed.length);
   });
 

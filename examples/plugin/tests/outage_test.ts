@@ -1,8 +1,19 @@
 // A server that is away under an idle consumer is told of once, and once more when it is back.
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { fromEnv } from "@acme/nats-queue";
+import { fromEnv, NatsDriver } from "@acme/nats-queue";
 import { PASSWORD, startNats } from "./nats_server.ts";
+
+const message = {
+  id: "Ev0PV52K21",
+  explicitId: true,
+  body: "{}",
+  payload: {},
+  delayMs: 0,
+  orderingKey: undefined,
+  ttlMs: undefined,
+  headers: undefined,
+};
 
 test("nats: a server that was killed is told of once, and once when it is back", async () => {
   await using server = await startNats();
@@ -72,4 +83,25 @@ test("nats: a consumer that waits outlives servers that are shut down", async ()
     await delivery!.ack();
   }
   await deliveries.return!();
+});
+
+test("nats: what is published while a server is away is sent once, and confirmed", async () => {
+  await using server = await startNats();
+  const driver = new NatsDriver({ url: server.url, username: "app", password: PASSWORD });
+  const lost = Promise.withResolvers<void>();
+  driver.observeConnection({ lost: () => lost.resolve(), back: () => {} });
+  const { signal } = new AbortController();
+  const send = (id: string) =>
+    driver.send("slack_events", [{ ...message, id }], signal).then(([result]) => result, (error) => ({ error }));
+  await send("before");
+  await server.stop();
+  await lost.promise;
+  // All along, until the client has connected again: at any moment of that a message may be handed to it.
+  const sent: ReturnType<typeof send>[] = [];
+  const timer = setInterval(() => sent.push(send(`Ev${sent.length}`)), 1);
+  await server.start();
+  await send("after");
+  clearInterval(timer);
+  for (const result of await Promise.all(sent)) assert.deepEqual(result, { outcome: "added" });
+  await driver.close();
 });
