@@ -30,7 +30,7 @@ test("redis: a write is safe when its connection has said that the buffer is emp
   assert.deepEqual(calls, ["CONFIG", "INFO"]);
 });
 
-test("redis: a write whose connection was lost is not safe, whatever the next connection says", async () => {
+test("redis: a write of a lost connection is not safe, whatever the next one says", async () => {
   const { calls, call } = server();
   const guard = new WriteGuard(call, { durable: true, replicas: 1, replicaWaitMs: 100 });
   await guard.prepare(AOF);
