@@ -106,8 +106,8 @@ export class Links {
   }
 
   /**
-   * The connection; opened where there is none. While it is lost this waits: the client would take a message, send it when the
-   * connection is back, and nobody could tell whether it had been sent before that.
+   * The connection; opened where there is none. While it is lost this waits: the client would take a message, send it when
+   * the connection is back, and nobody could tell whether it had been sent before that.
    */
   async open(): Promise<Link> {
     if (!this.#link) {
