@@ -4,7 +4,8 @@ import { WriteGuard } from "../../../../backends/redis/durability.ts";
 import type { QueueError } from "../../../../core/errors.ts";
 
 const AOF = "aof_enabled:1\r\n";
-const never = new AbortController().signal;
+/** Of each test: workerd keeps what one request has made from the others. */
+const never = () => new AbortController().signal;
 
 /** A server that syncs once a second, with all of its writes handed over, and what each of its commands runs first. */
 function server(before: Readonly<Record<string, () => void>> = {}) {
@@ -26,7 +27,7 @@ test("redis: a write is safe when its connection has said that the buffer is emp
   const { calls, call } = server();
   const guard = new WriteGuard(call, { durable: true, replicas: 0, replicaWaitMs: 100 });
   await guard.prepare(AOF);
-  await guard.written(guard.connection, "probe", never);
+  await guard.written(guard.connection, "probe", never());
   assert.deepEqual(calls, ["CONFIG", "INFO"]);
 });
 
@@ -38,7 +39,7 @@ test("redis: a write of a lost connection is not safe, whatever the next one say
   guard.reset();
   await guard.prepare(AOF);
   calls.length = 0;
-  await assert.rejects(guard.written(connection, "probe", never), lost);
+  await assert.rejects(guard.written(connection, "probe", never()), lost);
   assert.deepEqual(calls, [], "nothing that another connection answers can help");
 });
 
@@ -49,6 +50,6 @@ for (const [command, replicas] of [["WAIT", 1], ["INFO", 0]] as const) {
     const guard = new WriteGuard(call, { durable: true, replicas, replicaWaitMs: 100 });
     await guard.prepare(AOF);
     cut = () => guard.reset();
-    await assert.rejects(guard.written(guard.connection, "probe", never), lost);
+    await assert.rejects(guard.written(guard.connection, "probe", never()), lost);
   });
 }
