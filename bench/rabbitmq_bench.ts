@@ -27,7 +27,7 @@ const payload = {
 };
 const messages = Array.from({ length: BATCH }, () => ({ payload }));
 
-await using server = await startRabbitMQ();
+await using server = await startRabbitMQ({ onDisk: true });
 await using backend = new RabbitMQBackend({
   url: server.url,
   exchange: EXCHANGE,

@@ -11,7 +11,7 @@
  * @module
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, statfsSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -27,6 +27,8 @@ export interface RabbitMQServerOptions {
   readonly config?: readonly string[];
   /** Erlang terms of `advanced.config`, such as `{rabbit, [{channel_tick_interval, 1000}]}`. */
   readonly advanced?: string;
+  /** True: its files are on the disk, as a user's are. Default: in memory, where there is room. */
+  readonly onDisk?: boolean;
 }
 
 /** Where packages put the programs themselves, without the wrapper that changes the user. */
@@ -82,6 +84,23 @@ const DETS_WHOLE = { offset: 8, value: 1 } as const;
 
 /** Milliseconds that the broker may take to write its directory of quorum queues, and between two looks for it. */
 const REGISTERED = { withinMs: 600_000, lookMs: 50 } as const;
+
+/**
+ * A folder of files in memory, and how many bytes must be free there for all nodes of the moment. A node syncs every
+ * message. What a process has written there is there after a kill, as it is on a disk.
+ */
+const MEMORY = { folder: "/dev/shm", leastBytes: 4 * 1024 ** 3 } as const;
+
+/** The folder for nodes. */
+function nodesFolder(): string {
+  try {
+    const { bavail, bsize } = statfsSync(MEMORY.folder);
+    if (bavail * bsize >= MEMORY.leastBytes) return MEMORY.folder;
+  } catch {
+    // there is none
+  }
+  return tmpdir();
+}
 
 /** A start that took too long. */
 class NotReady extends Error {}
@@ -142,12 +161,13 @@ export class RabbitMQServer implements AsyncDisposable {
 
   /**
    * The arguments of the Erlang machine, none of which may have a space in it. It has its name from the start: without one,
-   * the broker starts a second machine to see that there is a name server. Its threads sleep when there is nothing to do: by
-   * default they look for work a while longer, which takes the processor from the others here.
+   * the broker starts a second machine to see that there is a name server. Its threads sleep when there is nothing to do, and
+   * two of them read files: by default they look for work a while longer, and ten pass one file around, which takes the
+   * processor from the others here.
    */
   #arguments(): string[] {
     return [
-      ...["+sbwt", "none", "+sbwtdcpu", "none", "+sbwtdio", "none"],
+      ...["+SDio", "2", "+sbwt", "none", "+sbwtdcpu", "none", "+sbwtdio", "none"],
       ...["-sname", this.#nodeName, "-start_epmd", "false"],
       ...["-kernel", "inet_dist_use_interface", "{127,0,0,1}"],
       ...["-kernel", "inet_dist_listen_min", `${this.#distPort}`, "inet_dist_listen_max", `${this.#distPort}`],
@@ -301,7 +321,7 @@ export class RabbitMQServer implements AsyncDisposable {
 /** Starts one. */
 export async function startRabbitMQ(options: RabbitMQServerOptions = {}): Promise<RabbitMQServer> {
   for (let left = 3;; left--) {
-    const dir = await mkdtemp(join(tmpdir(), "queue-rabbitmq-"));
+    const dir = await mkdtemp(join(options.onDisk ? tmpdir() : nodesFolder(), "queue-rabbitmq-"));
     const ports = [await freePort(), await freePort(), await freePort()] as const;
     const server = new RabbitMQServer(ports, dir, options);
     try {
