@@ -11,7 +11,7 @@
  * @module
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, statfsSync } from "node:fs";
+import { existsSync, rmSync, statfsSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -79,6 +79,9 @@ const START = { withinMs: 200_000, tries: 3 } as const;
 /** Milliseconds that `rabbitmqctl` may take. */
 const CTL_MS = 600_000;
 
+/** Milliseconds in which what a killed node has started must have let go of its ports. */
+const GONE_MS = 60_000;
+
 /** Where a file of Erlang's `dets` says that it is whole: the number there is 1 when all was written. */
 const DETS_WHOLE = { offset: 8, value: 1 } as const;
 
@@ -104,6 +107,12 @@ function nodesFolder(): string {
 
 /** A start that took too long. */
 class NotReady extends Error {}
+
+/** The nodes that nobody has ended yet: some runtimes end a process without its last hooks. */
+const running = new Set<RabbitMQServer>();
+process.on("exit", () => {
+  for (const server of running) server.abandon();
+});
 
 /** A node. */
 export class RabbitMQServer implements AsyncDisposable {
@@ -149,6 +158,9 @@ export class RabbitMQServer implements AsyncDisposable {
       // One name server for all nodes would be started, and might be ended, with any of them.
       ERL_EPMD_PORT: String(this.#epmdPort),
       ERL_EPMD_ADDRESS: "127.0.0.1",
+      // The broker looks once a minute whether there is a name server, by a machine in a session of its own. Where the node
+      // is killed in that moment, that would start a name server which nobody ends, and which holds the port.
+      ERL_AFLAGS: "-start_epmd false",
       RABBITMQ_MNESIA_BASE: join(this.dir, "data"),
       RABBITMQ_LOG_BASE: join(this.dir, "log"),
       RABBITMQ_SCHEDULER_BIND_TYPE: "u", // else the first threads of all nodes share one core
@@ -161,14 +173,13 @@ export class RabbitMQServer implements AsyncDisposable {
 
   /**
    * The arguments of the Erlang machine, none of which may have a space in it. It has its name from the start: without one,
-   * the broker starts a second machine to see that there is a name server. Its threads sleep when there is nothing to do, and
-   * two of them read files: by default they look for work a while longer, and ten pass one file around, which takes the
-   * processor from the others here.
+   * the broker starts a second machine to see that there is a name server. Two threads read files: by default there are ten,
+   * which pass one file around, and that takes the processor from the others here.
    */
   #arguments(): string[] {
     return [
-      ...["+SDio", "2", "+sbwt", "none", "+sbwtdcpu", "none", "+sbwtdio", "none"],
-      ...["-sname", this.#nodeName, "-start_epmd", "false"],
+      ...["+SDio", "2"],
+      ...["-sname", this.#nodeName],
       ...["-kernel", "inet_dist_use_interface", "{127,0,0,1}"],
       ...["-kernel", "inet_dist_listen_min", `${this.#distPort}`, "inet_dist_listen_max", `${this.#distPort}`],
       ...["-eval", `file:eval(${JSON.stringify(join(this.dir, "load_modules"))})`, "-s", "rabbit", "boot"],
@@ -299,13 +310,28 @@ export class RabbitMQServer implements AsyncDisposable {
     }
     await gone;
     // The others of the group may take a moment longer, and hold what the next start needs.
+    const until = performance.now() + GONE_MS;
     for (const port of [this.port, this.#distPort, this.#epmdPort]) {
-      while (!await isFree(port)) await new Promise((resolve) => setTimeout(resolve, 10));
+      while (!await isFree(port)) {
+        if (performance.now() > until) throw new Error(`rabbitmq-server was killed, and something listens on ${port}`);
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+    }
+  }
+
+  /** Ends it and removes its directory at once: for a process that ends. */
+  abandon(): void {
+    try {
+      if (this.#child?.pid !== undefined) process.kill(-this.#child.pid, "SIGKILL");
+      rmSync(this.dir, { recursive: true, force: true });
+    } catch {
+      // what still writes there leaves something behind
     }
   }
 
   /** Ends it and removes its directory. */
   async [Symbol.asyncDispose](): Promise<void> {
+    running.delete(this);
     await this.kill();
     for (;;) {
       try {
@@ -324,6 +350,7 @@ export async function startRabbitMQ(options: RabbitMQServerOptions = {}): Promis
     const dir = await mkdtemp(join(options.onDisk ? tmpdir() : nodesFolder(), "queue-rabbitmq-"));
     const ports = [await freePort(), await freePort(), await freePort()] as const;
     const server = new RabbitMQServer(ports, dir, options);
+    running.add(server);
     try {
       await server.restart();
       return server;
