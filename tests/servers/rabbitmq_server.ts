@@ -110,9 +110,12 @@ class NotReady extends Error {}
 
 /** The nodes that nobody has ended yet: some runtimes end a process without its last hooks. */
 const running = new Set<RabbitMQServer>();
-process.on("exit", () => {
+function abandonAll(): void {
   for (const server of running) server.abandon();
-});
+}
+process.on("exit", abandonAll);
+// Deno's tests end with this alone.
+(globalThis as { addEventListener?: typeof addEventListener }).addEventListener?.("unload", abandonAll);
 
 /** A node. */
 export class RabbitMQServer implements AsyncDisposable {
