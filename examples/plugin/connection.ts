@@ -18,6 +18,7 @@ import { connect, headers, nanos, type NatsConnection } from "@nats-io/transport
 import { setTimeout as delay } from "node:timers/promises";
 import { QueueError } from "@slack-mcp/queue";
 import type { ConnectionListener } from "@slack-mcp/queue/driver";
+import { unlessAborted } from "./abort.ts";
 import { classify, repeatable } from "./errors.ts";
 import { CONSUMER, namesOf, type StreamNames } from "./names.ts";
 import type { NatsOptions } from "./options.ts";
@@ -83,16 +84,9 @@ export class Links {
    *
    * @throws {QueueError} `"unknown-outcome"` where the connection was another one before they came.
    */
-  async answered<T>(work: Promise<T>): Promise<T> {
-    const signal = this.#reconnected.signal;
-    const { promise, reject } = Promise.withResolvers<never>();
-    const onAbort = () => reject(new QueueError("unknown-outcome", "the connection was lost before the answer came"));
-    signal.addEventListener("abort", onAbort, { once: true });
-    try {
-      return await Promise.race([work, promise]);
-    } finally {
-      signal.removeEventListener("abort", onAbort);
-    }
+  answered<T>(work: Promise<T>): Promise<T> {
+    const toError = () => new QueueError("unknown-outcome", "the connection was lost before the answer came");
+    return unlessAborted(work, this.#reconnected.signal, toError);
   }
 
   /** Milliseconds in which the server must answer one request. */

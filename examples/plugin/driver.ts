@@ -17,12 +17,13 @@ import {
   systemClock,
 } from "@slack-mcp/queue/driver";
 import type { Msg } from "@nats-io/transport-node";
-import { Links } from "./connection.ts";
+import { unlessAborted } from "./abort.ts";
+import { type Link, Links } from "./connection.ts";
 import { bury, deadLettersOf } from "./dead_letters.ts";
 import { classify } from "./errors.ts";
 import { type Lease, Leases } from "./leases.ts";
 import { fromHeaders, parseReply, toHeaders } from "./message.ts";
-import { CONSUMER } from "./names.ts";
+import { CONSUMER, type StreamNames } from "./names.ts";
 import type { NatsOptions } from "./options.ts";
 import { pull } from "./pull.ts";
 
@@ -79,14 +80,12 @@ export class NatsDriver implements QueueDriver {
 
   /** Waits for the connection and the streams of a key. */
   async connect(key: string, signal: AbortSignal): Promise<void> {
-    await inTime(Promise.all([this.#links.open(), this.#links.prepare(key)]), signal);
+    await this.#ready(key, signal);
   }
 
   /** Publishes; the server confirms each message. */
   async send(key: string, messages: readonly DriverMessage[], signal: AbortSignal): Promise<SendResult[]> {
-    await this.connect(key, signal); // nothing has left while this waits, and its error says so
-    const { client } = await this.#links.open();
-    const { subject } = await this.#links.prepare(key);
+    const { client, subject } = await this.#ready(key, signal); // nothing has left while this waits, and its error says so
     const sent = messages.map(async (message): Promise<SendResult> => {
       const headers = toHeaders(message);
       const { duplicate } = await client.publish(subject, message.body, {
@@ -107,10 +106,8 @@ export class NatsDriver implements QueueDriver {
   /** Pulls what is ready; waits for one message where nothing is. */
   async receive(key: string, options: DriverReceiveOptions): Promise<RawDelivery[]> {
     const { max, leaseMs, waitMs } = options;
-    await this.connect(key, options.signal);
+    const { connection, stream } = await this.#ready(key, options.signal);
     const signal = AbortSignal.any([options.signal, this.#links.reconnected]);
-    const { connection } = await this.#links.open();
-    const { stream } = await this.#links.prepare(key);
     if (signal.aborted) return [];
     const ask = (count: number, ms: number) => pull(connection, { stream, max: count, waitMs: ms, signal });
     let found = await ask(max, 0);
@@ -185,6 +182,15 @@ export class NatsDriver implements QueueDriver {
     return delivered.stream_seq < state.last_seq ? UNSEEN_MS : 0;
   }
 
+  /** The connection, and the names of a key's streams, when both are there. */
+  #ready(key: string, signal: AbortSignal): Promise<Link & StreamNames> {
+    const ready = async () => {
+      const names = await this.#links.prepare(key);
+      return { ...names, ...await this.#links.open() };
+    };
+    return inTime(ready(), signal);
+  }
+
   #lease(key: string, message: Msg, leaseMs: number): RawDelivery {
     const { delivered: attempts, sequence, publishedAt } = parseReply(message.reply!);
     const { id, headers } = fromHeaders(message.headers, String(sequence));
@@ -205,18 +211,8 @@ export class NatsDriver implements QueueDriver {
   }
 }
 
-/**
- * Waits for work as long as a signal lets it.
- *
- * @throws {Error} The signal has aborted: there was no connection in time.
- */
-async function inTime<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const onAbort = () => reject(new Error("connection refused or not ready in time", { cause: signal.reason }));
-  signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    return await Promise.race([work, promise]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-  }
+/** Waits for what needs a connection as long as a signal lets it. */
+function inTime<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const toError = () => new Error("connection refused or not ready in time", { cause: signal.reason });
+  return unlessAborted(work, signal, toError);
 }
