@@ -5,6 +5,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import process from "node:process";
+import { atExit } from "./at_exit.ts";
 
 /** How to run it. */
 export interface RunOptions {
@@ -42,12 +43,12 @@ export function bareEnv(): Record<string, string> {
 }
 
 const running = new Set<ChildProcess>();
-process.on("exit", () => {
-  for (const child of running) kill(child);
+atExit(() => {
+  for (const child of running) killGroup(child);
 });
 
-/** Ends it with all that it started: it leads a process group of its own. */
-function kill(child: ChildProcess): void {
+/** Ends a child with all that it started, at once: it leads a process group of its own. */
+export function killGroup(child: ChildProcess): void {
   try {
     if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
   } catch {
@@ -70,7 +71,7 @@ export function run(command: string, args: readonly string[], options: RunOption
     let timedOut = false;
     const timer = setTimeout(() => {
       timedOut = true;
-      kill(child);
+      killGroup(child);
     }, timeoutMs);
     const text = { stdout: "", stderr: "" };
     for (const name of ["stdout", "stderr"] as const) {

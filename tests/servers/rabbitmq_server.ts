@@ -11,12 +11,14 @@
  * @module
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, rmSync, statfsSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { run } from "../runner/child.ts";
+import { atExit } from "../runner/at_exit.ts";
+import { killGroup, run } from "../runner/child.ts";
+import { memoryFolder } from "./memory_folder.ts";
 import { freePort, isFree } from "./ports.ts";
 
 /** How the node is to be. */
@@ -88,34 +90,14 @@ const DETS_WHOLE = { offset: 8, value: 1 } as const;
 /** Milliseconds that the broker may take to write its directory of quorum queues, and between two looks for it. */
 const REGISTERED = { withinMs: 600_000, lookMs: 50 } as const;
 
-/**
- * A folder of files in memory, and how many bytes must be free there for all nodes of the moment. A node syncs every
- * message. What a process has written there is there after a kill, as it is on a disk.
- */
-const MEMORY = { folder: "/dev/shm", leastBytes: 4 * 1024 ** 3 } as const;
-
-/** The folder for nodes. */
-function nodesFolder(): string {
-  try {
-    const { bavail, bsize } = statfsSync(MEMORY.folder);
-    if (bavail * bsize >= MEMORY.leastBytes) return MEMORY.folder;
-  } catch {
-    // there is none
-  }
-  return tmpdir();
-}
-
 /** A start that took too long. */
 class NotReady extends Error {}
 
-/** The nodes that nobody has ended yet: some runtimes end a process without its last hooks. */
+/** The nodes that nobody has ended yet. */
 const running = new Set<RabbitMQServer>();
-function abandonAll(): void {
+atExit(() => {
   for (const server of running) server.abandon();
-}
-process.on("exit", abandonAll);
-// Deno's tests end with this alone.
-(globalThis as { addEventListener?: typeof addEventListener }).addEventListener?.("unload", abandonAll);
+});
 
 /** A node. */
 export class RabbitMQServer implements AsyncDisposable {
@@ -306,11 +288,7 @@ export class RabbitMQServer implements AsyncDisposable {
     this.#child = undefined;
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
     const gone = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-    try {
-      process.kill(-child.pid!, "SIGKILL"); // it leads a process group: the node and what it started
-    } catch {
-      // it has ended meanwhile
-    }
+    killGroup(child);
     await gone;
     // The others of the group may take a moment longer, and hold what the next start needs.
     const until = performance.now() + GONE_MS;
@@ -324,9 +302,9 @@ export class RabbitMQServer implements AsyncDisposable {
 
   /** Ends it and removes its directory at once: for a process that ends. */
   abandon(): void {
+    if (this.#child) killGroup(this.#child);
     try {
-      if (this.#child?.pid !== undefined) process.kill(-this.#child.pid, "SIGKILL");
-      rmSync(this.dir, { recursive: true, force: true });
+      rmSync(this.dir, { recursive: true, force: true, maxRetries: 10 });
     } catch {
       // what still writes there leaves something behind
     }
@@ -350,7 +328,7 @@ export class RabbitMQServer implements AsyncDisposable {
 /** Starts one. */
 export async function startRabbitMQ(options: RabbitMQServerOptions = {}): Promise<RabbitMQServer> {
   for (let left = 3;; left--) {
-    const dir = await mkdtemp(join(options.onDisk ? tmpdir() : nodesFolder(), "queue-rabbitmq-"));
+    const dir = await mkdtemp(join(options.onDisk ? tmpdir() : memoryFolder(), "queue-rabbitmq-"));
     const ports = [await freePort(), await freePort(), await freePort()] as const;
     const server = new RabbitMQServer(ports, dir, options);
     running.add(server);
