@@ -6,7 +6,6 @@
 import type { RawDelivery } from "../../core/driver.ts";
 import type { DeadLetter, PeekedMessage } from "../../core/protocol.ts";
 import { Lease, type LeaseGroup } from "./lease_groups.ts";
-import { LINE_END } from "./script.ts";
 
 /** Of an entry with more fields and values than this, ours has them all in one field, as JSON. */
 const MOST_TEXTS = 2_000;
@@ -69,14 +68,20 @@ interface Answered {
   readonly now: number;
   /** See `RawDelivery`. */
   readonly leasedForMs: number;
+  /** Whether messages of one ordering key may have been leased together. */
+  readonly together: boolean;
 }
 
 /** Reads `[id, body, ordering key, publisher's id or nothing, milliseconds behind others or nothing]`. */
-function readOrdered(whole: readonly unknown[], group: LeaseGroup, { now, leasedForMs }: Answered): RawDelivery {
+function readOrdered(
+  whole: readonly unknown[],
+  group: LeaseGroup,
+  { now, leasedForMs, together }: Answered,
+): RawDelivery {
   const [member, body, orderingKey, id, blocked] = whole.map(String) as [string, string, string, string, string];
   return {
     id: id || member,
-    lease: new Lease(member, group, orderingKey),
+    lease: new Lease(member, group, orderingKey, together),
     body,
     attempts: 1,
     orderingKey,
@@ -86,6 +91,9 @@ function readOrdered(whole: readonly unknown[], group: LeaseGroup, { now, leased
   };
 }
 
+/** Between the ordering keys of an array that has many: none of them has one within itself. */
+const LINE_END = "\n";
+
 /** The first item of an array that has many deliveries with ordering keys. No entry has this id. */
 const RUN = "k";
 
@@ -93,7 +101,7 @@ const RUN = "k";
 function readRun(
   texts: readonly unknown[],
   group: LeaseGroup,
-  { now, leasedForMs }: Answered,
+  { now, leasedForMs, together }: Answered,
   deliveries: RawDelivery[],
 ): void {
   const ids = String(texts[1]).split(" ");
@@ -103,7 +111,7 @@ function readRun(
     const body = texts[i + 3] as string;
     const orderingKey = keys[i]!;
     const at = publishedAt(undefined, id, now);
-    const lease = new Lease(id, group, orderingKey);
+    const lease = new Lease(id, group, orderingKey, together);
     deliveries.push({ id, lease, body, attempts: 1, orderingKey, publishedAt: at, leasedForMs });
   }
 }
@@ -114,7 +122,7 @@ function readRun(
  */
 function readWhole(whole: readonly unknown[], group: LeaseGroup, answered: Answered): RawDelivery {
   if (whole.length === 5) return readOrdered(whole, group, answered);
-  const { now, leasedForMs } = answered;
+  const { now, leasedForMs, together } = answered;
   const member = String(whole[0]);
   if (whole.length === 3) {
     const at = publishedAt(undefined, member, now);
@@ -129,7 +137,7 @@ function readWhole(whole: readonly unknown[], group: LeaseGroup, answered: Answe
   const [attempts, blocked] = String(whole[1]).split(" ");
   return {
     id: fields.get("id") ?? entryId,
-    lease: new Lease(member, group, orderingKey),
+    lease: new Lease(member, group, orderingKey, together),
     body: fields.get("data"),
     attempts: Number(attempts),
     ...orderingKey !== undefined && { orderingKey },
@@ -143,11 +151,17 @@ function readWhole(whole: readonly unknown[], group: LeaseGroup, answered: Answe
 /**
  * Reads the deliveries of the receive script's answer: the server's time, then an item or two for each.
  *
- * @param leasedForMs Milliseconds since the script was sent.
+ * @param group The lease that they are under.
+ * @param about What the answer itself does not say.
  */
-export function readDeliveries(answer: readonly unknown[], group: LeaseGroup, leasedForMs: number): RawDelivery[] {
+export function readDeliveries(
+  answer: readonly unknown[],
+  group: LeaseGroup,
+  about: Omit<Answered, "now">,
+): RawDelivery[] {
   const now = Number(answer[0]);
-  const answered: Answered = { now, leasedForMs };
+  const { leasedForMs } = about;
+  const answered: Answered = { ...about, now };
   const deliveries: RawDelivery[] = [];
   for (let i = 1; i < answer.length; i++) {
     const item = answer[i];

@@ -180,7 +180,10 @@ export class GroupReceiver {
         leaseGroups.gave(group, max, 0);
         return { dueMs: answer[1], streamId: String(answer[2]), wakeId: String(answer[3]) };
       }
-      const deliveries = readDeliveries(answer, group, monotonic(this.#clock) - askedAt);
+      const deliveries = readDeliveries(answer, group, {
+        leasedForMs: monotonic(this.#clock) - askedAt,
+        together: maxPerOrderingKey > 1,
+      });
       leaseGroups.gave(group, max, deliveries.length);
       this.#learn(deliveries);
       const dueMs = answer.at(-1);

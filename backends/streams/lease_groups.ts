@@ -38,6 +38,8 @@ export class Lease {
   readonly member: string;
   /** Others of this ordering key may wait for the message. */
   readonly orderingKey: string | undefined;
+  /** Others of its ordering key may have been leased together with it. */
+  readonly together: boolean;
   group: LeaseGroup;
   /** Where a renewal that has no answer yet, or whose answer was lost, may have moved the entry. */
   other: LeaseGroup | undefined;
@@ -49,9 +51,10 @@ export class Lease {
   unanswered = false;
 
   /** A lease of an entry within a group. */
-  constructor(member: string, group: LeaseGroup, orderingKey?: string) {
+  constructor(member: string, group: LeaseGroup, orderingKey?: string, together: boolean = false) {
     this.member = member;
     this.orderingKey = orderingKey;
+    this.together = together;
     this.group = group;
   }
 }

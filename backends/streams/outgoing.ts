@@ -6,7 +6,7 @@
 import type { DriverMessage, SendResult } from "../../core/driver.ts";
 import { QueueError } from "../../core/errors.ts";
 import { type QueueKeys, sentKey } from "./keys.ts";
-import { keysFor, LINE_END, type Script } from "./script.ts";
+import { keysFor, type Script } from "./script.ts";
 import { SEND, SEND_ORDERED, SEND_PLAIN } from "./scripts.ts";
 import { madeParts, partsOf, rangesOf } from "./sent_batches.ts";
 
@@ -40,12 +40,11 @@ export interface OutgoingBatch {
   readonly rememberMs: number | undefined;
 }
 
-function isPlain({ explicitId, delayMs, ttlMs, headers, orderingKey }: DriverMessage): boolean {
-  return !explicitId && delayMs === 0 && ttlMs === undefined && headers === undefined &&
-    (orderingKey === undefined || !orderingKey.includes(LINE_END));
+function isPlain({ explicitId, delayMs, ttlMs, headers }: DriverMessage): boolean {
+  return !explicitId && delayMs === 0 && ttlMs === undefined && headers === undefined;
 }
 
-/** Whether a batch has nothing but bodies and ordering keys of one line, and the queue no bound. */
+/** Whether a batch has nothing but bodies and ordering keys, and the queue no bound. */
 export function isPlainBatch({ messages, trim }: OutgoingBatch, limits: QueueLimits): boolean {
   return !trim && limits.maxLength === undefined && messages.every(isPlain);
 }
@@ -59,7 +58,7 @@ export function plainCall(keys: QueueKeys, batch: OutgoingBatch): Call {
   const { token, field, messages, publisher } = batch;
   const script = messages.some(({ orderingKey }) => orderingKey !== undefined) ? SEND_ORDERED : SEND_PLAIN;
   const args = [token, field, keys.channel, rangesOf(messages), remember(batch)];
-  if (script === SEND_ORDERED) args.push(messages.map(({ orderingKey = "" }) => orderingKey).join(LINE_END));
+  if (script === SEND_ORDERED) args.push(JSON.stringify(messages.map(({ orderingKey = "" }) => orderingKey)));
   for (const { body } of messages) args.push(body);
   return { script, keys: keysFor(script, { ...keys, sent: sentKey(keys.stream, publisher) }), args };
 }

@@ -5,9 +5,6 @@
  */
 import type { GroupKeys } from "./keys.ts";
 
-/** Between ordering keys that travel as one text. One that has it within itself travels alone. */
-export const LINE_END = "\n";
-
 /** The names that scripts have for their keys. */
 export type KeyName = Exclude<keyof GroupKeys, "group" | "channel"> | "sent";
 

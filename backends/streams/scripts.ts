@@ -11,7 +11,7 @@ export const BLOCKED: Script = {
   keys: ["stream", "lanes", "turns"],
   repeatable: true,
   publishes: false,
-  sha: "e9b111342027f3a7740d59cbeaf7cb26b8f3c598",
+  sha: "c9e4bb3736adbf301fe62932fb59de6ac2e0251c",
   source: `local stream, lanes, turns = unpack(KEYS, 1, 3)
 local group, after, most = unpack(ARGV, 1, 3)
 local c = redis.call
@@ -103,20 +103,31 @@ local function leave(g, lane, name)
 local gone = g.gone[lane]
 g.gone[lane] = gone and gone .. ' ' .. name or name
 end
-local function leaveAll(g, texts, names)
+local FEW_WAITING = 64
+local function waitingLanes(g)
+if c('ZCARD', g.lanes) > FEW_WAITING then return end
+local found = {}
+for _, member in ipairs(c('ZRANGE', g.lanes, 0, -1)) do found[string.sub(member, 2, 1 + string.byte(member))] = true end
+return found
+end
+local function leaveAll(g, texts, names, alone)
 local idle, n = g.idle, #g.idle
+local wait = alone and #texts > 1 and waitingLanes(g)
 for from = 1, #texts, PART do
 local some = { unpack(texts, from, math.min(from + PART - 1, #texts)) }
 for i = 1, #some do
 if #some[i] > LONGEST then some[i] = laneOf(some[i]) end
 end
-local values = c('HMGET', g.turns, unpack(some))
-for i = 1, #values do
-if values[i] == names[from + i - 1] then
+local values = not wait and c('HMGET', g.turns, unpack(some))
+for i = 1, #some do
+local lane, name = some[i], names[from + i - 1]
+local value
+if wait then value = wait[lane] or name else value = values[i] end
+if value == name then
 n = n + 1
-idle[n] = some[i]
-elseif values[i] then
-leave(g, some[i], names[from + i - 1])
+idle[n] = lane
+elseif value then
+leave(g, lane, name)
 end
 end
 end
@@ -268,7 +279,7 @@ export const DEPTH: Script = {
   keys: ["stream", "delayed", "expiring", "leases", "again", "replay", "dead", "lanes", "turns", "next"],
   repeatable: true,
   publishes: false,
-  sha: "88c51938c6ccd64a94273098faa38e369ac2f813",
+  sha: "750a0d9e02a45c5fa80e3acca9bb8c3db10f3b7b",
   source: `local stream, delayed, expiring, leases, again, replay, dead, lanes,
 turns, next = unpack(KEYS, 1, 10)
 local group, most = unpack(ARGV, 1, 2)
@@ -374,20 +385,31 @@ local function leave(g, lane, name)
 local gone = g.gone[lane]
 g.gone[lane] = gone and gone .. ' ' .. name or name
 end
-local function leaveAll(g, texts, names)
+local FEW_WAITING = 64
+local function waitingLanes(g)
+if c('ZCARD', g.lanes) > FEW_WAITING then return end
+local found = {}
+for _, member in ipairs(c('ZRANGE', g.lanes, 0, -1)) do found[string.sub(member, 2, 1 + string.byte(member))] = true end
+return found
+end
+local function leaveAll(g, texts, names, alone)
 local idle, n = g.idle, #g.idle
+local wait = alone and #texts > 1 and waitingLanes(g)
 for from = 1, #texts, PART do
 local some = { unpack(texts, from, math.min(from + PART - 1, #texts)) }
 for i = 1, #some do
 if #some[i] > LONGEST then some[i] = laneOf(some[i]) end
 end
-local values = c('HMGET', g.turns, unpack(some))
-for i = 1, #values do
-if values[i] == names[from + i - 1] then
+local values = not wait and c('HMGET', g.turns, unpack(some))
+for i = 1, #some do
+local lane, name = some[i], names[from + i - 1]
+local value
+if wait then value = wait[lane] or name else value = values[i] end
+if value == name then
 n = n + 1
-idle[n] = some[i]
-elseif values[i] then
-leave(g, some[i], names[from + i - 1])
+idle[n] = lane
+elseif value then
+leave(g, lane, name)
 end
 end
 end
@@ -930,7 +952,7 @@ export const RECEIVE: Script = {
   keys: ["stream", "wake", "delayed", "expiring", "leases", "again", "replay", "settled", "lanes", "turns", "next"],
   repeatable: false,
   publishes: false,
-  sha: "bcbdbd7e54a304e320e14b1f5b4fc10b63e8932e",
+  sha: "12cac995aa9f2092840c252ec8394de2cee84634",
   source: `local stream, wake, delayed, expiring, leases, again, replay, settled,
 lanes, turns, next = unpack(KEYS, 1, 11)
 local group, mine, registered, room, leaseMs, sweeping, channel, bytes,
@@ -1116,20 +1138,31 @@ local function leave(g, lane, name)
 local gone = g.gone[lane]
 g.gone[lane] = gone and gone .. ' ' .. name or name
 end
-local function leaveAll(g, texts, names)
+local FEW_WAITING = 64
+local function waitingLanes(g)
+if c('ZCARD', g.lanes) > FEW_WAITING then return end
+local found = {}
+for _, member in ipairs(c('ZRANGE', g.lanes, 0, -1)) do found[string.sub(member, 2, 1 + string.byte(member))] = true end
+return found
+end
+local function leaveAll(g, texts, names, alone)
 local idle, n = g.idle, #g.idle
+local wait = alone and #texts > 1 and waitingLanes(g)
 for from = 1, #texts, PART do
 local some = { unpack(texts, from, math.min(from + PART - 1, #texts)) }
 for i = 1, #some do
 if #some[i] > LONGEST then some[i] = laneOf(some[i]) end
 end
-local values = c('HMGET', g.turns, unpack(some))
-for i = 1, #values do
-if values[i] == names[from + i - 1] then
+local values = not wait and c('HMGET', g.turns, unpack(some))
+for i = 1, #some do
+local lane, name = some[i], names[from + i - 1]
+local value
+if wait then value = wait[lane] or name else value = values[i] end
+if value == name then
 n = n + 1
-idle[n] = some[i]
-elseif values[i] then
-leave(g, some[i], names[from + i - 1])
+idle[n] = lane
+elseif value then
+leave(g, lane, name)
 end
 end
 end
@@ -1383,12 +1416,14 @@ local function blockedFor(free, id, attempts)
 local visible = free and attempts == 1 and tonumber(string.match(id, '^%d+'))
 return visible and visible <= free and visible > free - 31536000000 and int(free - visible) or nil
 end
-local function giveOrdered(id, body, text)
-room, given, spent = room - 1, given + 1, spent + #body
-if not run then
+local function beginRun()
+if run then return end
 run, runs, runIds, runKeys, n = { 'k', '', '' }, 0, {}, {}, n + 1
 out[n] = run
 end
+local function giveOrdered(id, body, text)
+room, given, spent = room - 1, given + 1, spent + #body
+beginRun()
 runs = runs + 1
 run[runs + 3], runIds[runs], runKeys[runs] = body, id, text
 end
@@ -1697,6 +1732,24 @@ if looks or not since then c('HSET', turns, LOOK, int(now)) end
 pause = not looks and left or nil
 return not looks
 end
+local function giveRun(entries, lanesOf, details, i)
+beginRun()
+local known, changed, last, bytes, count = known, changed, changes, bytes, #entries
+local run, ids, keys, at, left, size = run, runIds, runKeys, runs, room, spent
+while i <= count and left > 0 and size < bytes do
+local lane = lanesOf[i]
+if not lane or known[lane] or details[i] then break end
+local entry = entries[i]
+local id, body = entry[1], entry[2][2]
+known[lane] = id
+changed[last + 1], changed[last + 2] = lane, id
+at = at + 1
+run[at + 3], ids[at], keys[at] = body, id, lane
+last, left, size, i = last + 2, left - 1, size + #body, i + 1
+end
+given, room, spent, changes, runs = given + room - left, left, size, last, at
+return i
+end
 local function read(key, tag)
 if ordered then lanesAtFirst = c('HLEN', turns) end
 local count = math.min(room, step, tag == '' and lanesAtFirst >= ENOUGH and FEWEST or FEW)
@@ -1733,15 +1786,13 @@ end
 if unknown > 0 then oneLine = oneLine and isLine(table.concat(wanted)) end
 if ordered then learn(wanted) end
 local simple = oneLine and together == 1 and tag == '' and not gate
-for i = 1, #entries do
+local i = 1
+while i <= #entries do
 local entry, lane, over, after = entries[i], lanesOf[i], nil, nil
 local id = entry[1]
 if details[i] then over, after = unpack(details[i], 1, 2) end
 if simple and lane and not known[lane] and not details[i] and room > 0 and spent < bytes then
-known[lane] = id
-changed[changes + 1], changed[changes + 2] = lane, id
-changes = changes + 2
-giveOrdered(id, entry[2][2], lane)
+i = giveRun(entries, lanesOf, details, i) - 1 -- the last of them
 elseif over then
 drop(key, id)
 elseif not lane then
@@ -1785,6 +1836,7 @@ returned = true
 end
 end
 end
+i = i + 1
 end
 hold(key, held)
 each('ZADD', lanes, members)
@@ -1973,7 +2025,7 @@ export const SEND: Script = {
   keys: ["stream", "sent", "delayed", "ids", "expiring", "wake", "settled"],
   repeatable: false,
   publishes: true,
-  sha: "13ef4ab058f25510aeb4830e1f5d6e69403c8819",
+  sha: "b830d88b3e743fa06f0314023c535e2b6e66c720",
   source: `local stream, sent, delayed, ids, expiring, wake, settled = unpack(KEYS, 1, 7)
 local token, slot, channel, remember, limit, overflow, window, keep,
 trimming, ordered = unpack(ARGV, 1, 10)
@@ -2217,20 +2269,31 @@ local function leave(g, lane, name)
 local gone = g.gone[lane]
 g.gone[lane] = gone and gone .. ' ' .. name or name
 end
-local function leaveAll(g, texts, names)
+local FEW_WAITING = 64
+local function waitingLanes(g)
+if c('ZCARD', g.lanes) > FEW_WAITING then return end
+local found = {}
+for _, member in ipairs(c('ZRANGE', g.lanes, 0, -1)) do found[string.sub(member, 2, 1 + string.byte(member))] = true end
+return found
+end
+local function leaveAll(g, texts, names, alone)
 local idle, n = g.idle, #g.idle
+local wait = alone and #texts > 1 and waitingLanes(g)
 for from = 1, #texts, PART do
 local some = { unpack(texts, from, math.min(from + PART - 1, #texts)) }
 for i = 1, #some do
 if #some[i] > LONGEST then some[i] = laneOf(some[i]) end
 end
-local values = c('HMGET', g.turns, unpack(some))
-for i = 1, #values do
-if values[i] == names[from + i - 1] then
+local values = not wait and c('HMGET', g.turns, unpack(some))
+for i = 1, #some do
+local lane, name = some[i], names[from + i - 1]
+local value
+if wait then value = wait[lane] or name else value = values[i] end
+if value == name then
 n = n + 1
-idle[n] = some[i]
-elseif values[i] then
-leave(g, some[i], names[from + i - 1])
+idle[n] = lane
+elseif value then
+leave(g, lane, name)
 end
 end
 end
@@ -2498,7 +2561,7 @@ export const SEND_ORDERED: Script = {
   keys: ["stream", "sent", "delayed"],
   repeatable: false,
   publishes: true,
-  sha: "5e91ed9ae46eff7fa25d43db8def9b7ee9f27e37",
+  sha: "0ed8bb518e9265cc55058936c2c2f4fa779a3984",
   source: `local stream, sent, delayed = unpack(KEYS, 1, 3)
 local token, slot, channel, made, remember, keys = unpack(ARGV, 1, 6)
 local taken = 6
@@ -2551,23 +2614,12 @@ if remember ~= '' then call('PEXPIRE', sent, remember) end
 tell(channel)
 return answer
 end
-local find, sub = string.find, string.sub
-local function linesOf(text, count)
-if count == 1 then return { text } end
-local lines, from = {}, 1
-for i = 1, count do
-local to = find(text, '\\n', from, true) or 0
-lines[i], from = sub(text, from, to - 1), to + 1
-end
-return lines
-end
 local before = earlier()
 if before then return before end
 if c('ZCOUNT', delayed, '-inf', int(now)) > 0 then return '?' end
-local ids, args, count = {}, ARGV, #ARGV - taken
-local lines = linesOf(keys, count)
-for n = 1, count do
-local body, key = args[taken + n], lines[n]
+local ids, args, texts = {}, ARGV, cjson.decode(keys)
+for n = 1, #texts do
+local body, key = args[taken + n], texts[n]
 ids[n] = key == '' and c('XADD', stream, '*', 'data', body) or c('XADD', stream, '*', 'data', body, 'orderingKey', key)
 end
 return finish(ids)`,
@@ -2640,7 +2692,7 @@ export const SETTLE: Script = {
   keys: ["stream", "wake", "leases", "again", "replay", "dead", "expiring", "settled", "lanes", "turns", "next"],
   repeatable: false,
   publishes: false,
-  sha: "69ea016cbd7aed9ded67bac4af1d95868b08c572",
+  sha: "631ab145f9d7d9deb8db261c833110f89ec69ef8",
   source: `local stream, wake, leases, again, replay, dead, expiring, settled,
 lanes, turns, next = unpack(KEYS, 1, 11)
 local group, channel, keep = unpack(ARGV, 1, 3)
@@ -2868,20 +2920,31 @@ local function leave(g, lane, name)
 local gone = g.gone[lane]
 g.gone[lane] = gone and gone .. ' ' .. name or name
 end
-local function leaveAll(g, texts, names)
+local FEW_WAITING = 64
+local function waitingLanes(g)
+if c('ZCARD', g.lanes) > FEW_WAITING then return end
+local found = {}
+for _, member in ipairs(c('ZRANGE', g.lanes, 0, -1)) do found[string.sub(member, 2, 1 + string.byte(member))] = true end
+return found
+end
+local function leaveAll(g, texts, names, alone)
 local idle, n = g.idle, #g.idle
+local wait = alone and #texts > 1 and waitingLanes(g)
 for from = 1, #texts, PART do
 local some = { unpack(texts, from, math.min(from + PART - 1, #texts)) }
 for i = 1, #some do
 if #some[i] > LONGEST then some[i] = laneOf(some[i]) end
 end
-local values = c('HMGET', g.turns, unpack(some))
-for i = 1, #values do
-if values[i] == names[from + i - 1] then
+local values = not wait and c('HMGET', g.turns, unpack(some))
+for i = 1, #some do
+local lane, name = some[i], names[from + i - 1]
+local value
+if wait then value = wait[lane] or name else value = values[i] end
+if value == name then
 n = n + 1
-idle[n] = some[i]
-elseif values[i] then
-leave(g, some[i], names[from + i - 1])
+idle[n] = lane
+elseif value then
+leave(g, lane, name)
 end
 end
 end
@@ -2961,16 +3024,6 @@ local first = taken + 1
 taken = taken + count
 return unpack(ARGV, first, taken)
 end
-local find, sub = string.find, string.sub
-local function linesOf(text, count)
-if count == 1 then return { text } end
-local lines, from = {}, 1
-for i = 1, count do
-local to = find(text, '\\n', from, true) or 0
-lines[i], from = sub(text, from, to - 1), to + 1
-end
-return lines
-end
 keep = tonumber(keep)
 makeRoom(leases)
 local said, reasons, acked, replayed, given = {}, {}, {}, false, false
@@ -3030,11 +3083,11 @@ local ok, refusal = pcall(act[what], key, id, attempts, member, lane, ...)
 say(ok and '1' or 'x')
 if not ok then reasons[#reasons + 1] = type(refusal) == 'table' and refusal.err or tostring(refusal) end
 end
-local function acknowledge(members, texts)
+local function acknowledge(members, texts, alone)
 if valid and otherLease == '' and string.sub(members[1], 1, 1) ~= 'r' and not strange() then
-c('XACK', stream, group, unpack(members))
+local count = c('XACK', stream, group, unpack(members))
 say(string.rep('1', #members))
-leaveAll(g, texts, members)
+leaveAll(g, texts, members, alone and count == #members)
 if #acked == 0 then acked = members else for _, member in ipairs(members) do acked[#acked + 1] = member end end
 else
 for i, member in ipairs(members) do settle('ack', member, texts[i]) end
@@ -3047,9 +3100,9 @@ if what == 'lease' then
 local other, repeated = take(2)
 under(first, other)
 repeatedly = repeated == '1'
-elseif what == 'ack' or what == 'next' then
+elseif what == 'ack' or what == 'next' or what == 'turn' then
 local members = { take(tonumber(first)) }
-acknowledge(members, what == 'next' and linesOf(take(1), #members) or {})
+acknowledge(members, what == 'ack' and {} or cjson.decode((take(1))), what == 'next')
 else
 settle(what, first, take(1 + details[what]))
 end

@@ -6,13 +6,33 @@
 import type { Settlement, SettleResult } from "../../core/driver.ts";
 import { QueueError } from "../../core/errors.ts";
 import { type Lease, type LeaseGroup, type LeasePart, partsOfLeases } from "./lease_groups.ts";
-import { LINE_END } from "./script.ts";
 import { classifyReply } from "./transport.ts";
 
 /** Arguments of the settle script, and the settlement that each character of its answer is for. */
 export interface SettleArguments {
   readonly args: string[];
   readonly order: number[];
+}
+
+/** Acknowledgements that the server can treat alike, by their places in a list. */
+interface Acknowledged {
+  /** As `lua/settle.lua` has it. */
+  readonly word: "ack" | "next" | "turn";
+  readonly some: number[];
+}
+
+/** Sorts acknowledgements: entries of the stream, those with ordering keys by themselves, and replayed ones. */
+function acknowledged(places: readonly number[], leases: readonly Lease[]): Iterable<Acknowledged> {
+  const known = new Map<string, Acknowledged>();
+  for (const place of places) {
+    const { member, orderingKey, together } = leases[place]!;
+    const word = orderingKey === undefined ? "ack" : together ? "turn" : "next";
+    const kind = member.startsWith("r") ? `${word} replayed` : word;
+    let part = known.get(kind);
+    if (part === undefined) known.set(kind, part = { word, some: [] });
+    part.some.push(place);
+  }
+  return known.values();
 }
 
 /** The arguments for settlements, each lease's together and its acknowledgements in one. */
@@ -22,25 +42,13 @@ export function settleArguments(settlements: readonly Settlement[]): SettleArgum
   const leases = settlements.map((settlement) => settlement.lease as Lease);
   for (const { group, other, unanswered, places } of partsOfLeases(leases)) {
     args.push("lease", group.name, other?.name ?? "", unanswered ? "1" : "0");
-    // Acknowledged together are entries of the stream, and those with ordering keys by themselves, as are replayed ones.
-    const [plain, next, replayed, nextReplayed]: [number[], number[], number[], number[]] = [[], [], [], []];
-    const alone: number[][] = [];
-    for (const place of places) {
-      const { member, orderingKey } = leases[place]!;
-      if (settlements[place]!.kind !== "ack") continue;
-      if (orderingKey === undefined) (member.startsWith("r") ? replayed : plain).push(place);
-      else if (orderingKey.includes(LINE_END)) alone.push([place]);
-      else (member.startsWith("r") ? nextReplayed : next).push(place);
-    }
-    for (const some of [plain, next, replayed, nextReplayed, ...alone]) {
-      if (some.length === 0) continue;
-      const ordered = leases[some[0]!]!.orderingKey !== undefined;
-      args.push(ordered ? "next" : "ack", String(some.length));
+    for (const { word, some } of acknowledged(places.filter((place) => settlements[place]!.kind === "ack"), leases)) {
+      args.push(word, String(some.length));
       for (const place of some) {
         args.push(leases[place]!.member);
         order.push(place);
       }
-      if (ordered) args.push(some.map((place) => leases[place]!.orderingKey).join(LINE_END));
+      if (word !== "ack") args.push(JSON.stringify(some.map((place) => leases[place]!.orderingKey)));
     }
     for (const place of places) {
       const settlement = settlements[place]!;

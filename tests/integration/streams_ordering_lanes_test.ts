@@ -68,6 +68,20 @@ test("StreamsDriver tells ordering keys in hand from free ones, few and many of 
   assert.deepEqual(await kept(redis), [0, 0]);
 });
 
+test("StreamsDriver keeps ordering keys of which others of a turn are leased", async () => {
+  await using redis = await startRedis();
+  await using driver = new TestDriver(redis);
+  await send(driver, ...ordered("a", 1, 2), ...ordered("b", 3, 4), ...ordered("c", 5));
+  const turns = await driver.take(100, { maxPerOrderingKey: 10 });
+  assert.deepEqual(numbers(turns), [1, 2, 3, 4, 5]);
+  await driver.all([turns[0]!, turns[2]!, turns[4]!]);
+  await send(driver, ...ordered("a", 6), ...ordered("b", 7), ...ordered("c", 8));
+  const free = await leases(driver, 8);
+  await driver.all([turns[1]!, turns[3]!, ...free]);
+  await driver.all(await leases(driver, 6, 7));
+  assert.deepEqual(await kept(redis), [0, 0]);
+});
+
 test("StreamsDriver frees no ordering key by an acknowledgement that comes late", async () => {
   await using redis = await startRedis();
   await using driver = new TestDriver(redis);

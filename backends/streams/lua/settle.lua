@@ -13,7 +13,8 @@
 -- ARGV: group, channel, keep, ...
 --   keep: settled entries that stay; then any of `lease NAME OTHER REPEATED` (what follows is under it; OTHER: a lease
 --   that its entries may have moved to, or nothing; REPEATED: `1` where the answer of a first run was lost),
---   `ack N id...`, `next N id... KEYS` (an acknowledgement of messages with ordering keys: a line for each),
+--   `ack N id...`, `next N id... KEYS` (an acknowledgement of messages with ordering keys, which are an array of JSON),
+--   `turn N id... KEYS` (the same where others of an ordering key may have been leased together with it),
 --   `retry id key MS`, `release id key`, `dead id key NAME MESSAGE`; key: the ordering key, or nothing
 -- Returns: a text of a `1`, a `0` or, where the server refused it, an `x` for each settlement, in the order of ARGV; where
 --   there is an `x`, an array of that text and a reason for each
@@ -27,7 +28,6 @@
 -- include: fields
 -- include: turns
 -- include: arguments
--- include: lines
 keep = tonumber(keep)
 makeRoom(leases)
 local said, reasons, acked, replayed, given = {}, {}, {}, false, false
@@ -92,11 +92,12 @@ local function settle(what, member, text, ...)
   say(ok and '1' or 'x')
   if not ok then reasons[#reasons + 1] = type(refusal) == 'table' and refusal.err or tostring(refusal) end
 end
-local function acknowledge(members, texts)
+local function acknowledge(members, texts, alone)
   if valid and otherLease == '' and string.sub(members[1], 1, 1) ~= 'r' and not strange() then
-    c('XACK', stream, group, unpack(members))
+    local count = c('XACK', stream, group, unpack(members))
     say(string.rep('1', #members))
-    leaveAll(g, texts, members)
+    -- Where some were not pending any more, the next of their ordering keys may be up already.
+    leaveAll(g, texts, members, alone and count == #members)
     if #acked == 0 then acked = members else for _, member in ipairs(members) do acked[#acked + 1] = member end end
   else
     for i, member in ipairs(members) do settle('ack', member, texts[i]) end
@@ -110,9 +111,9 @@ while left() do
     local other, repeated = take(2)
     under(first, other)
     repeatedly = repeated == '1'
-  elseif what == 'ack' or what == 'next' then
+  elseif what == 'ack' or what == 'next' or what == 'turn' then
     local members = { take(tonumber(first)) }
-    acknowledge(members, what == 'next' and linesOf(take(1), #members) or {})
+    acknowledge(members, what == 'ack' and {} or cjson.decode((take(1))), what == 'next')
   else
     settle(what, first, take(1 + details[what]))
   end

@@ -1,6 +1,6 @@
 -- What a receive has given so far. give(key, tag, entry, attempts, lane, blocked): adds a delivery to the answer.
--- giveOrdered(id, body, text): a first delivery that has an ordering key of one line and nothing else. endRun(): no more
--- follow at once.
+-- giveOrdered(id, body, text): a first delivery that has an ordering key of one line and nothing else. beginRun(): such may
+-- follow. endRun(): no more follow at once.
 -- detailsOf(fields): what `ordering` says, of an entry that may have an ordering key or a time to live.
 -- blockedFor(free, id, attempts): milliseconds that a message waited behind others, which were done at that time.
 -- include: lanes
@@ -21,12 +21,14 @@ local function blockedFor(free, id, attempts)
   -- An id may come from any publisher, and be no time.
   return visible and visible <= free and visible > free - 31536000000 and int(free - visible) or nil
 end
+local function beginRun()
+  if run then return end
+  run, runs, runIds, runKeys, n = { 'k', '', '' }, 0, {}, {}, n + 1
+  out[n] = run
+end
 local function giveOrdered(id, body, text)
   room, given, spent = room - 1, given + 1, spent + #body
-  if not run then
-    run, runs, runIds, runKeys, n = { 'k', '', '' }, 0, {}, {}, n + 1
-    out[n] = run
-  end
+  beginRun()
   runs = runs + 1
   run[runs + 3], runIds[runs], runKeys[runs] = body, id, text
 end

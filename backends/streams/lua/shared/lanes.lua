@@ -13,9 +13,9 @@
 -- ordering(fields): of an entry that has more than a body and an id: the lane, whether its time to live is over, and where
 -- the stream ended when it was replayed. memberOf(lane, tag, id, after), partsOf(member, lane), rangeOf(lane).
 -- namesOf(value): of a value of `turns`. isNamed(value, name): whether it has that name. waiting(value): the value where
--- others wait. leave(g, lane, name): notes that a message is done. leaveAll(g, texts, names): the same of many, by their
--- ordering keys. advance(g): takes all of those out of what is up; where nobody is up any more, the next is; returns how
--- many came up.
+-- others wait. leave(g, lane, name): notes that a message is done. leaveAll(g, texts, names, alone): the same of many, by
+-- their ordering keys; alone: it is certain that each was the only one of its lane that was up. advance(g): takes all of
+-- those out of what is up; where nobody is up any more, the next is; returns how many came up.
 -- freed: whether readers have something to come for: a message is up that was not, or a lane is idle for which they waited.
 -- include: time
 -- include: ids
@@ -101,20 +101,34 @@ local function leave(g, lane, name)
   local gone = g.gone[lane]
   g.gone[lane] = gone and gone .. ' ' .. name or name
 end
-local function leaveAll(g, texts, names)
+-- So few members of `lanes` are read rather than the values of all lanes that are left.
+local FEW_WAITING = 64
+-- The lanes in which messages wait, where those are few.
+local function waitingLanes(g)
+  if c('ZCARD', g.lanes) > FEW_WAITING then return end
+  local found = {}
+  for _, member in ipairs(c('ZRANGE', g.lanes, 0, -1)) do found[string.sub(member, 2, 1 + string.byte(member))] = true end
+  return found
+end
+local function leaveAll(g, texts, names, alone)
   local idle, n = g.idle, #g.idle
+  local wait = alone and #texts > 1 and waitingLanes(g)
   for from = 1, #texts, PART do
     local some = { unpack(texts, from, math.min(from + PART - 1, #texts)) }
     for i = 1, #some do
       if #some[i] > LONGEST then some[i] = laneOf(some[i]) end
     end
-    local values = c('HMGET', g.turns, unpack(some))
-    for i = 1, #values do
-      if values[i] == names[from + i - 1] then
+    local values = not wait and c('HMGET', g.turns, unpack(some))
+    for i = 1, #some do
+      local lane, name = some[i], names[from + i - 1]
+      -- Where nobody waits, the value is the name.
+      local value
+      if wait then value = wait[lane] or name else value = values[i] end
+      if value == name then
         n = n + 1
-        idle[n] = some[i]
-      elseif values[i] then
-        leave(g, some[i], names[from + i - 1])
+        idle[n] = lane
+      elseif value then
+        leave(g, lane, name)
       end
     end
   end
