@@ -9,7 +9,7 @@ import { abortable } from "../../core/util/async.ts";
 import { describeError } from "../../core/util/redact.ts";
 import { classifyReply } from "../streams/transport.ts";
 import type { RedisClient } from "./client.ts";
-import { Watchdog } from "./watchdog.ts";
+import { type Connection, Watchdog } from "./watchdog.ts";
 
 /** How a connection behaves. */
 export interface RedisConnectionOptions {
@@ -89,7 +89,13 @@ export class RedisConnection {
 
   /** True where a command can be sent at once. */
   get isReady(): boolean {
-    return this.#prepared && this.#client.status === "ready";
+    return this.#prepared && this.#isOpen;
+  }
+
+  /** A connection of which the end has come but not yet the news still counts as ready to the client, and takes nothing. */
+  get #isOpen(): boolean {
+    const { status, stream } = this.#client as Connection;
+    return status === "ready" && stream?.writable !== false;
   }
 
   /**
@@ -99,7 +105,7 @@ export class RedisConnection {
    */
   async ready(signal: AbortSignal): Promise<void> {
     try {
-      if (this.#client.status !== "ready") await abortable(this.#open(), signal);
+      if (!this.#isOpen) await abortable(this.#open(), signal);
       if (!this.#prepared) await abortable(this.#prepare(), signal);
       signal.throwIfAborted();
     } catch (error) {

@@ -18,7 +18,7 @@ const BOUNDED = /^(evalsha|eval|ping|info|wait|config|hello|auth|select|client|r
 /** One connection. Most of it is optional: a client need not be of ioredis. */
 export interface Connection {
   readonly status?: string;
-  readonly stream?: { readonly bytesRead?: number; destroy?(error: Error): void } | null;
+  readonly stream?: { readonly bytesRead?: number; readonly writable?: boolean; destroy?(error: Error): void } | null;
   readonly commandQueue?: { toArray?(): readonly { readonly command: { readonly name: string } }[] };
   disconnect(reconnect?: boolean): void;
 }

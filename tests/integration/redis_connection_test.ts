@@ -46,6 +46,32 @@ test("RedisBackend gives up a silent first connection on a client that is handed
   }
 });
 
+test("RedisBackend waits for the next connection while one ends that the client calls ready", async () => {
+  await using redis = await startRedis();
+  const client = new Redis({ port: redis.port, host: "127.0.0.1", enableOfflineQueue: false, retryStrategy: () => 1 });
+  client.on("error", () => undefined);
+  try {
+    await using backend = new RedisBackend({ client, closeDeadlineMs: 0 });
+    await backend.publish(KEY, { n: 1 });
+    const delivery = (await backend.receive(KEY).next()).value!;
+    for (
+      const call of [
+        () => delivery.extend(60_000),
+        () => backend.depth(KEY),
+        () => backend.health(),
+        () => delivery.ack(),
+        () => backend.publish(KEY, { n: 2 }),
+      ]
+    ) {
+      client.stream.end();
+      assert.deepEqual([client.status, client.stream.writable], ["ready", false]);
+      assert.ok(await call());
+    }
+  } finally {
+    client.disconnect();
+  }
+});
+
 test("RedisBackend replaces a waiting connection that is never answered", async () => {
   await using redis = await startRedis();
   await using proxy = await startProxy(redis.port);
