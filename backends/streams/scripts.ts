@@ -952,7 +952,7 @@ export const RECEIVE: Script = {
   keys: ["stream", "wake", "delayed", "expiring", "leases", "again", "replay", "settled", "lanes", "turns", "next"],
   repeatable: false,
   publishes: false,
-  sha: "12cac995aa9f2092840c252ec8394de2cee84634",
+  sha: "d456e44c6965ffad650d0cd45c671c65edae8ed7",
   source: `local stream, wake, delayed, expiring, leases, again, replay, settled,
 lanes, turns, next = unpack(KEYS, 1, 11)
 local group, mine, registered, room, leaseMs, sweeping, channel, bytes,
@@ -1652,7 +1652,7 @@ takeNext()
 end
 local behind = false
 local returned, opened, cut, passed, passedBytes, pause = false, false, false, 0, 0, nil
-local FEW, FEWEST = 32, 8
+local FEW, FEWEST = 32, 2
 local ENOUGH, LOOK_MS = 16, 100
 local ALL = 64
 local oneLine = true

@@ -7,7 +7,7 @@
 local behind = false
 local returned, opened, cut, passed, passedBytes, pause = false, false, false, 0, 0, nil
 -- Entries that are read at once while it is not known whether more can be given, and where the first are likely to wait.
-local FEW, FEWEST = 32, 8
+local FEW, FEWEST = 32, 2
 -- Lanes that are enough, and milliseconds until the group looks ahead in spite of them.
 local ENOUGH, LOOK_MS = 16, 100
 -- The most lanes of which a call asks for all, rather than for those that it meets.
