@@ -46,7 +46,7 @@ test("RedisBackend gives up a silent first connection on a client that is handed
   }
 });
 
-test("RedisBackend waits for the next connection while one ends that the client calls ready", async () => {
+test("RedisBackend waits for the next connection while the last one is ending", async () => {
   await using redis = await startRedis();
   const client = new Redis({ port: redis.port, host: "127.0.0.1", enableOfflineQueue: false, retryStrategy: () => 1 });
   client.on("error", () => undefined);
