@@ -2692,7 +2692,7 @@ export const SETTLE: Script = {
   keys: ["stream", "wake", "leases", "again", "replay", "dead", "expiring", "settled", "lanes", "turns", "next"],
   repeatable: false,
   publishes: false,
-  sha: "631ab145f9d7d9deb8db261c833110f89ec69ef8",
+  sha: "b7af93f5fef12f19e9df8c818149b1eae9b190cc",
   source: `local stream, wake, leases, again, replay, dead, expiring, settled,
 lanes, turns, next = unpack(KEYS, 1, 11)
 local group, channel, keep = unpack(ARGV, 1, 3)
@@ -3055,7 +3055,7 @@ local function wasDone()
 return repeatedly and valid and otherLease == '' and not strange()
 end
 local act = {}
-act['ack'] = done
+act['one'] = done
 local function back(key, id, due, attempts, member, lane)
 if not lane or not backInTurn(g, key, id, due, attempts, member, lane) then giveBack(key, id, due, attempts) end
 given = true
@@ -3071,9 +3071,14 @@ local letter = { 'XADD', dead, '*', 'error', name, 'message', message, 'attempts
 c(unpack(withFields(letter, entry and entry[2] or {})))
 done(key, id, attempts, member, lane)
 end
+local LOST = '\\239\\191\\189'
+local function laneOfEntry(key, id, text)
+local entry = string.find(text, LOST, 1, true) and c('XRANGE', key, id, id)[1]
+return entry and ordering(entry[2]) or laneOf(text)
+end
 local function settle(what, member, text, ...)
 local key, id = place(member)
-local lane = text and text ~= '' and laneOf(text)
+local lane = text and text ~= '' and laneOfEntry(key, id, text)
 local attempts = owned(key, id)
 if not attempts then
 if attempts == nil and lane then leave(g, lane, member) end
@@ -3090,10 +3095,10 @@ say(string.rep('1', #members))
 leaveAll(g, texts, members, alone and count == #members)
 if #acked == 0 then acked = members else for _, member in ipairs(members) do acked[#acked + 1] = member end end
 else
-for i, member in ipairs(members) do settle('ack', member, texts[i]) end
+for i, member in ipairs(members) do settle('one', member, texts[i]) end
 end
 end
-local details = { retry = 1, release = 0, dead = 2 }
+local details = { one = 0, retry = 1, release = 0, dead = 2 }
 while left() do
 local what, first = take(2)
 if what == 'lease' then

@@ -21,6 +21,14 @@ interface Acknowledged {
   readonly some: number[];
 }
 
+/** What decoding makes of bytes that are no UTF-8: the server has to look what the ordering key is. */
+const LOST = "\uFFFD";
+
+/** Whether the server can treat it alike with others: the acknowledgement of a message whose ordering key is known. */
+function isAlike({ kind }: Settlement, { orderingKey }: Lease): boolean {
+  return kind === "ack" && !orderingKey?.includes(LOST);
+}
+
 /** Sorts acknowledgements: entries of the stream, those with ordering keys by themselves, and replayed ones. */
 function acknowledged(places: readonly number[], leases: readonly Lease[]): Iterable<Acknowledged> {
   const known = new Map<string, Acknowledged>();
@@ -42,7 +50,8 @@ export function settleArguments(settlements: readonly Settlement[]): SettleArgum
   const leases = settlements.map((settlement) => settlement.lease as Lease);
   for (const { group, other, unanswered, places } of partsOfLeases(leases)) {
     args.push("lease", group.name, other?.name ?? "", unanswered ? "1" : "0");
-    for (const { word, some } of acknowledged(places.filter((place) => settlements[place]!.kind === "ack"), leases)) {
+    const alike = places.filter((place) => isAlike(settlements[place]!, leases[place]!));
+    for (const { word, some } of acknowledged(alike, leases)) {
       args.push(word, String(some.length));
       for (const place of some) {
         args.push(leases[place]!.member);
@@ -53,8 +62,8 @@ export function settleArguments(settlements: readonly Settlement[]): SettleArgum
     for (const place of places) {
       const settlement = settlements[place]!;
       const { member, orderingKey = "" } = leases[place]!;
-      if (settlement.kind === "ack") continue;
-      args.push(settlement.kind, member, orderingKey);
+      if (isAlike(settlement, leases[place]!)) continue;
+      args.push(settlement.kind === "ack" ? "one" : settlement.kind, member, orderingKey);
       if (settlement.kind === "retry") args.push(String(Math.ceil(settlement.delayMs)));
       else if (settlement.kind === "dead") args.push(settlement.cause.name, settlement.cause.message);
       order.push(place);

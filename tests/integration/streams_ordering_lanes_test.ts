@@ -4,7 +4,7 @@ import type { Lease } from "../../backends/streams/lease_groups.ts";
 import { requires } from "../runner/services.ts";
 import { startRedis } from "../servers/redis_server.ts";
 import { KEY, message, numbers, TestDriver } from "./support/streams.ts";
-import { again, inTurn, kept, leases, ordered, send, settle } from "./support/streams_ordering.ts";
+import { again, DEAD, inTurn, kept, leases, ordered, replay, send, settle } from "./support/streams_ordering.ts";
 
 const test = requires("redis-server");
 
@@ -45,6 +45,26 @@ test("StreamsDriver keeps ordering keys apart that have line breaks", async () =
   assert.deepEqual(new Set(foreign.map(({ orderingKey }) => orderingKey)), new Set(keys));
   assert.deepEqual(await driver.all(foreign), all.map(() => true));
   await driver.all(await leases(driver, 30, 31));
+  assert.deepEqual(await kept(redis), [0, 0]);
+});
+
+test("StreamsDriver frees ordering keys of foreign publishers that are no UTF-8", async () => {
+  await using redis = await startRedis();
+  await using driver = new TestDriver(redis);
+  const script = "return redis.call('XADD', KEYS[1], '*', 'data', ARGV[1], 'orderingKey', ARGV[2] .. '\\255\\254')";
+  const add = (n: number, key: string) => redis.call("EVAL", script, "1", KEY, JSON.stringify({ n }), key);
+  for (const n of [1, 2, 3, 4, 5]) await add(n, "");
+  await add(6, "k".repeat(100));
+  await send(driver, ...ordered("\uFFFD\uFFFD", 7, 8));
+  const [one, other, own] = await leases(driver, 1, 6, 7);
+  await driver.all([one!, other!, own!]);
+  const [two, eight] = await leases(driver, 2, 8);
+  await settle(driver, two!, again(0));
+  await settle(driver, (await leases(driver, 2))[0]!, DEAD);
+  await driver.all([...await leases(driver, 3), eight!]);
+  await settle(driver, (await leases(driver, 4))[0]!, { kind: "release" });
+  assert.equal(await replay(driver), 1);
+  await inTurn(driver, 4, 5, 2);
   assert.deepEqual(await kept(redis), [0, 0]);
 });
 

@@ -15,7 +15,8 @@
 --   that its entries may have moved to, or nothing; REPEATED: `1` where the answer of a first run was lost),
 --   `ack N id...`, `next N id... KEYS` (an acknowledgement of messages with ordering keys, which are an array of JSON),
 --   `turn N id... KEYS` (the same where others of an ordering key may have been leased together with it),
---   `retry id key MS`, `release id key`, `dead id key NAME MESSAGE`; key: the ordering key, or nothing
+--   `one id key` (an acknowledgement by itself), `retry id key MS`, `release id key`, `dead id key NAME MESSAGE`; key: the
+--   ordering key, or nothing
 -- Returns: a text of a `1`, a `0` or, where the server refused it, an `x` for each settlement, in the order of ARGV; where
 --   there is an `x`, an array of that text and a reason for each
 -- include: time
@@ -63,7 +64,7 @@ local function wasDone()
 end
 
 local act = {}
-act['ack'] = done
+act['one'] = done
 local function back(key, id, due, attempts, member, lane)
   if not lane or not backInTurn(g, key, id, due, attempts, member, lane) then giveBack(key, id, due, attempts) end
   given = true
@@ -79,9 +80,15 @@ act['dead'] = function(key, id, attempts, member, lane, name, message)
   c(unpack(withFields(letter, entry and entry[2] or {})))
   done(key, id, attempts, member, lane)
 end
+-- In a text of which somebody has decoded what is no UTF-8: U+FFFD.
+local LOST = '\239\191\189'
+local function laneOfEntry(key, id, text)
+  local entry = string.find(text, LOST, 1, true) and c('XRANGE', key, id, id)[1]
+  return entry and ordering(entry[2]) or laneOf(text)
+end
 local function settle(what, member, text, ...)
   local key, id = place(member)
-  local lane = text and text ~= '' and laneOf(text)
+  local lane = text and text ~= '' and laneOfEntry(key, id, text)
   local attempts = owned(key, id)
   if not attempts then
     -- What is not pending any more, whoever saw to it, must not hold its ordering key up.
@@ -100,11 +107,11 @@ local function acknowledge(members, texts, alone)
     leaveAll(g, texts, members, alone and count == #members)
     if #acked == 0 then acked = members else for _, member in ipairs(members) do acked[#acked + 1] = member end end
   else
-    for i, member in ipairs(members) do settle('ack', member, texts[i]) end
+    for i, member in ipairs(members) do settle('one', member, texts[i]) end
   end
 end
 
-local details = { retry = 1, release = 0, dead = 2 }
+local details = { one = 0, retry = 1, release = 0, dead = 2 }
 while left() do
   local what, first = take(2)
   if what == 'lease' then
