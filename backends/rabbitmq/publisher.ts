@@ -5,7 +5,7 @@
  */
 import type { Buffer } from "node:buffer";
 import { QueueError } from "../../core/errors.ts";
-import { abortable } from "../../core/util/async.ts";
+import { abortable, delay } from "../../core/util/async.ts";
 import type { AmqpChannel, AmqpMessage, AmqpPublishOptions } from "./client.ts";
 import type { Connection, Link } from "./connection.ts";
 import { sizeLimitOf } from "./errors.ts";
@@ -38,6 +38,9 @@ function returnKeyOf({ routingKey, options }: Outgoing): string {
   return `${routingKey} ${options.messageId ?? ""}`;
 }
 
+/** Milliseconds until a caller hears that the broker takes no messages. */
+const BLOCKED_MS = 5;
+
 /** Publishes over a link, on one channel for all. */
 export class Publisher {
   readonly #link: Link;
@@ -56,6 +59,8 @@ export class Publisher {
    */
   async connection(signal: AbortSignal): Promise<Connection> {
     const connection = await this.#link.open(signal);
+    // The news that it takes them again comes over the socket, which a caller that asks again at once would leave unread.
+    if (connection.blocked !== undefined) await delay(BLOCKED_MS);
     if (connection.blocked !== undefined) {
       throw new QueueError("queue-full", `the broker takes no messages at the moment: ${connection.blocked}`);
     }
