@@ -50,7 +50,8 @@ export function settleArguments(settlements: readonly Settlement[]): SettleArgum
   const leases = settlements.map((settlement) => settlement.lease as Lease);
   for (const { group, other, unanswered, places } of partsOfLeases(leases)) {
     args.push("lease", group.name, other?.name ?? "", unanswered ? "1" : "0");
-    const alike = places.filter((place) => isAlike(settlements[place]!, leases[place]!));
+    const [alike, single]: [number[], number[]] = [[], []];
+    for (const place of places) (isAlike(settlements[place]!, leases[place]!) ? alike : single).push(place);
     for (const { word, some } of acknowledged(alike, leases)) {
       args.push(word, String(some.length));
       for (const place of some) {
@@ -59,10 +60,9 @@ export function settleArguments(settlements: readonly Settlement[]): SettleArgum
       }
       if (word !== "ack") args.push(JSON.stringify(some.map((place) => leases[place]!.orderingKey)));
     }
-    for (const place of places) {
+    for (const place of single) {
       const settlement = settlements[place]!;
       const { member, orderingKey = "" } = leases[place]!;
-      if (isAlike(settlement, leases[place]!)) continue;
       args.push(settlement.kind === "ack" ? "one" : settlement.kind, member, orderingKey);
       if (settlement.kind === "retry") args.push(String(Math.ceil(settlement.delayMs)));
       else if (settlement.kind === "dead") args.push(settlement.cause.name, settlement.cause.message);
