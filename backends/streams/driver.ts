@@ -188,14 +188,20 @@ export class StreamsDriver implements QueueDriver {
     const leases = settlements.map((settlement) => settlement.lease as Lease);
     for (const [i, lease] of leases.entries()) {
       lease.unanswered = true;
-      if (settlements[i]!.kind === "retry" || settlements[i]!.kind === "release") leaseGroups.retire(lease.group);
+      // Were the entry received under the same name once more, a repetition of what gives it back, whose answer was lost,
+      // would give the new delivery back, too.
+      if (settlements[i]!.kind === "retry" || settlements[i]!.kind === "release") leaseGroups.end(lease.group);
     }
     const head = [group, keys.channel, this.#keepSettled];
     const running = this.#transport.run(SETTLE, keysFor(SETTLE, keys), head.concat(args), signal);
     receiver.settling();
     const answer = await running.catch((error) => this.#waitOut(error));
-    for (const lease of leases) lease.unanswered = false;
-    return readSettled(answer, order);
+    const results = readSettled(answer, order);
+    for (const [i, lease] of leases.entries()) {
+      lease.unanswered = false;
+      if (results[i] === true) lease.group.held -= 1;
+    }
+    return results;
   }
 
   /** Renews with one script. */

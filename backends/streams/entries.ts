@@ -91,9 +91,6 @@ function readOrdered(
   };
 }
 
-/** Between the ordering keys of an array that has many: none of them has one within itself. */
-const LINE_END = "\n";
-
 /** The first item of an array that has many deliveries with ordering keys. No entry has this id. */
 const RUN = "k";
 
@@ -105,7 +102,7 @@ function readRun(
   deliveries: RawDelivery[],
 ): void {
   const ids = String(texts[1]).split(" ");
-  const keys = String(texts[2]).split(LINE_END);
+  const keys = JSON.parse(String(texts[2])) as string[];
   for (let i = 0; i < ids.length; i++) {
     const id = ids[i]!;
     const body = texts[i + 3] as string;

@@ -166,14 +166,14 @@ export class GroupReceiver {
         answer = await this.#transport.run(RECEIVE, keysFor(RECEIVE, keys), args, signal) as unknown[];
       } catch (error) {
         // It may have leased messages that will never be heard of: that lease must run out by itself.
-        leaseGroups.end(leaseMs, group);
+        leaseGroups.end(group);
         this.#bytes = Math.max(FEWEST_BYTES, this.#bytes / 2);
         this.#step = Math.max(1, Math.floor(this.#step / 4));
         throw error;
       }
       this.#onAnswer();
       if (answer[0] === -1) {
-        leaseGroups.end(leaseMs, group);
+        leaseGroups.end(group);
         continue;
       }
       if (typeof answer[1] === "number") {

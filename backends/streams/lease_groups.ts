@@ -3,7 +3,8 @@
  *
  * A lease group is one lease on the server: a consumer name with an end. All that is received within a short time shares
  * it, so that the server keeps one end for hundreds of messages, and renewing them is one write. Its length counts
- * from the last receive, so that an entry is leased for `leaseMs` and at most an eighth more.
+ * from the last receive, so that an entry is leased for `leaseMs` and at most an eighth more. What is settled makes room for
+ * others in its group: the server goes through the names of all consumers for some answers, so they are to be few.
  *
  * @module
  */
@@ -23,8 +24,8 @@ export class LeaseGroup {
   /** It has been given entries, so the server has its end. */
   registered = false;
   startedAt = 0;
-  /** Entries that it was given, or may be given by a receive that is under way. */
-  given = 0;
+  /** Entries that it holds, or may be given by a receive that is under way. */
+  held = 0;
 
   /** A lease of this name. */
   constructor(name: string) {
@@ -86,9 +87,9 @@ export function partsOfLeases(leases: readonly Lease[]): LeasePart[] {
   return parts;
 }
 
-/** The current lease groups of one key and group, one for each length of lease. */
+/** The current lease groups of one key and group, by their length of lease. */
 export class LeaseGroups {
-  readonly #current: Map<number, LeaseGroup> = new Map();
+  readonly #current: Map<number, LeaseGroup[]> = new Map();
   readonly #now: () => number;
   readonly #newName: () => string;
   /** When entries without a lease were last looked for. */
@@ -107,33 +108,27 @@ export class LeaseGroups {
 
   /** Reserves places for up to `max` entries of leases this long. */
   reserve(leaseMs: number, max: number): LeaseGroup {
-    let group = this.#current.get(leaseMs);
-    const spent = group !== undefined &&
-      (group.registered && this.#now() - group.startedAt >= leaseMs / SHARE || group.given + max > MAX_LEASE_GROUP);
-    if (group === undefined || spent) {
-      group = this.fresh();
-      this.#current.set(leaseMs, group);
-    }
-    group.given += max;
+    const now = this.#now();
+    const current = (this.#current.get(leaseMs) ?? []).filter(({ registered, startedAt }) =>
+      !registered || now - startedAt < leaseMs / SHARE
+    );
+    this.#current.set(leaseMs, current);
+    let group = current.find(({ held }) => held + max <= MAX_LEASE_GROUP);
+    if (group === undefined) current.push(group = this.fresh());
+    group.held += max;
     return group;
   }
 
   /** Ends a lease group: nothing more is received under it. */
-  end(leaseMs: number, group: LeaseGroup): void {
-    if (this.#current.get(leaseMs) === group) this.#current.delete(leaseMs);
-  }
-
-  /**
-   * Ends a lease group that an entry is given back from. Were the entry received under the same name once more, a repetition
-   * of what gave it back, whose answer was lost, would give the new delivery back, too.
-   */
-  retire(group: LeaseGroup): void {
-    for (const [leaseMs, current] of this.#current) if (current === group) this.#current.delete(leaseMs);
+  end(group: LeaseGroup): void {
+    for (const [leaseMs, current] of this.#current) {
+      this.#current.set(leaseMs, current.filter((one) => one !== group));
+    }
   }
 
   /** Notes that of `max` reserved places `count` were taken. */
   gave(group: LeaseGroup, max: number, count: number): void {
-    group.given -= max - count;
+    group.held -= max - count;
     if (count === 0) return;
     if (!group.registered) group.startedAt = this.#now();
     group.registered = true;

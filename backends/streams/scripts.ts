@@ -11,7 +11,7 @@ export const BLOCKED: Script = {
   keys: ["stream", "lanes", "turns"],
   repeatable: true,
   publishes: false,
-  sha: "c9e4bb3736adbf301fe62932fb59de6ac2e0251c",
+  sha: "5fd933a6ec7a388ad3b45f74cc81444c5b03b0a7",
   source: `local stream, lanes, turns = unpack(KEYS, 1, 3)
 local group, after, most = unpack(ARGV, 1, 3)
 local c = redis.call
@@ -105,29 +105,44 @@ g.gone[lane] = gone and gone .. ' ' .. name or name
 end
 local FEW_WAITING = 64
 local function waitingLanes(g)
-if c('ZCARD', g.lanes) > FEW_WAITING then return end
+local count = c('ZCARD', g.lanes)
+if count > FEW_WAITING then return end
 local found = {}
-for _, member in ipairs(c('ZRANGE', g.lanes, 0, -1)) do found[string.sub(member, 2, 1 + string.byte(member))] = true end
-return found
+for _, member in ipairs(count > 0 and c('ZRANGE', g.lanes, 0, -1) or {}) do
+found[string.sub(member, 2, 1 + string.byte(member))] = true
+end
+return found, count == 0
 end
 local function leaveAll(g, texts, names, alone)
-local idle, n = g.idle, #g.idle
-local wait = alone and #texts > 1 and waitingLanes(g)
-for from = 1, #texts, PART do
-local some = { unpack(texts, from, math.min(from + PART - 1, #texts)) }
-for i = 1, #some do
-if #some[i] > LONGEST then some[i] = laneOf(some[i]) end
+local lanes, idle, n = texts, g.idle, #g.idle
+for i = 1, #lanes do
+if #lanes[i] > LONGEST then lanes[i] = laneOf(lanes[i]) end
 end
-local values = not wait and c('HMGET', g.turns, unpack(some))
-for i = 1, #some do
-local lane, name = some[i], names[from + i - 1]
-local value
-if wait then value = wait[lane] or name else value = values[i] end
-if value == name then
+local wait, none = nil, false
+if alone and #lanes > 1 then wait, none = waitingLanes(g) end
+if none and n == 0 then
+g.idle = lanes
+elseif wait then
+for i = 1, #lanes do
+local lane = lanes[i]
+if wait[lane] then
+leave(g, lane, names[i])
+else
 n = n + 1
 idle[n] = lane
-elseif value then
+end
+end
+else
+for from = 1, #lanes, PART do
+local values = c('HMGET', g.turns, unpack(lanes, from, math.min(from + PART - 1, #lanes)))
+for i = 1, #values do
+local lane, name = lanes[from + i - 1], names[from + i - 1]
+if values[i] == name then
+n = n + 1
+idle[n] = lane
+elseif values[i] then
 leave(g, lane, name)
+end
 end
 end
 end
@@ -279,7 +294,7 @@ export const DEPTH: Script = {
   keys: ["stream", "delayed", "expiring", "leases", "again", "replay", "dead", "lanes", "turns", "next"],
   repeatable: true,
   publishes: false,
-  sha: "750a0d9e02a45c5fa80e3acca9bb8c3db10f3b7b",
+  sha: "6c9fcf8ea361e7a7c51c9e3e61c6401cc71b9002",
   source: `local stream, delayed, expiring, leases, again, replay, dead, lanes,
 turns, next = unpack(KEYS, 1, 10)
 local group, most = unpack(ARGV, 1, 2)
@@ -387,29 +402,44 @@ g.gone[lane] = gone and gone .. ' ' .. name or name
 end
 local FEW_WAITING = 64
 local function waitingLanes(g)
-if c('ZCARD', g.lanes) > FEW_WAITING then return end
+local count = c('ZCARD', g.lanes)
+if count > FEW_WAITING then return end
 local found = {}
-for _, member in ipairs(c('ZRANGE', g.lanes, 0, -1)) do found[string.sub(member, 2, 1 + string.byte(member))] = true end
-return found
+for _, member in ipairs(count > 0 and c('ZRANGE', g.lanes, 0, -1) or {}) do
+found[string.sub(member, 2, 1 + string.byte(member))] = true
+end
+return found, count == 0
 end
 local function leaveAll(g, texts, names, alone)
-local idle, n = g.idle, #g.idle
-local wait = alone and #texts > 1 and waitingLanes(g)
-for from = 1, #texts, PART do
-local some = { unpack(texts, from, math.min(from + PART - 1, #texts)) }
-for i = 1, #some do
-if #some[i] > LONGEST then some[i] = laneOf(some[i]) end
+local lanes, idle, n = texts, g.idle, #g.idle
+for i = 1, #lanes do
+if #lanes[i] > LONGEST then lanes[i] = laneOf(lanes[i]) end
 end
-local values = not wait and c('HMGET', g.turns, unpack(some))
-for i = 1, #some do
-local lane, name = some[i], names[from + i - 1]
-local value
-if wait then value = wait[lane] or name else value = values[i] end
-if value == name then
+local wait, none = nil, false
+if alone and #lanes > 1 then wait, none = waitingLanes(g) end
+if none and n == 0 then
+g.idle = lanes
+elseif wait then
+for i = 1, #lanes do
+local lane = lanes[i]
+if wait[lane] then
+leave(g, lane, names[i])
+else
 n = n + 1
 idle[n] = lane
-elseif value then
+end
+end
+else
+for from = 1, #lanes, PART do
+local values = c('HMGET', g.turns, unpack(lanes, from, math.min(from + PART - 1, #lanes)))
+for i = 1, #values do
+local lane, name = lanes[from + i - 1], names[from + i - 1]
+if values[i] == name then
+n = n + 1
+idle[n] = lane
+elseif values[i] then
 leave(g, lane, name)
+end
 end
 end
 end
@@ -952,7 +982,7 @@ export const RECEIVE: Script = {
   keys: ["stream", "wake", "delayed", "expiring", "leases", "again", "replay", "settled", "lanes", "turns", "next"],
   repeatable: false,
   publishes: false,
-  sha: "d456e44c6965ffad650d0cd45c671c65edae8ed7",
+  sha: "82a732d806641b1d0ceea7eabd38365a62e7351d",
   source: `local stream, wake, delayed, expiring, leases, again, replay, settled,
 lanes, turns, next = unpack(KEYS, 1, 11)
 local group, mine, registered, room, leaseMs, sweeping, channel, bytes,
@@ -1140,29 +1170,44 @@ g.gone[lane] = gone and gone .. ' ' .. name or name
 end
 local FEW_WAITING = 64
 local function waitingLanes(g)
-if c('ZCARD', g.lanes) > FEW_WAITING then return end
+local count = c('ZCARD', g.lanes)
+if count > FEW_WAITING then return end
 local found = {}
-for _, member in ipairs(c('ZRANGE', g.lanes, 0, -1)) do found[string.sub(member, 2, 1 + string.byte(member))] = true end
-return found
+for _, member in ipairs(count > 0 and c('ZRANGE', g.lanes, 0, -1) or {}) do
+found[string.sub(member, 2, 1 + string.byte(member))] = true
+end
+return found, count == 0
 end
 local function leaveAll(g, texts, names, alone)
-local idle, n = g.idle, #g.idle
-local wait = alone and #texts > 1 and waitingLanes(g)
-for from = 1, #texts, PART do
-local some = { unpack(texts, from, math.min(from + PART - 1, #texts)) }
-for i = 1, #some do
-if #some[i] > LONGEST then some[i] = laneOf(some[i]) end
+local lanes, idle, n = texts, g.idle, #g.idle
+for i = 1, #lanes do
+if #lanes[i] > LONGEST then lanes[i] = laneOf(lanes[i]) end
 end
-local values = not wait and c('HMGET', g.turns, unpack(some))
-for i = 1, #some do
-local lane, name = some[i], names[from + i - 1]
-local value
-if wait then value = wait[lane] or name else value = values[i] end
-if value == name then
+local wait, none = nil, false
+if alone and #lanes > 1 then wait, none = waitingLanes(g) end
+if none and n == 0 then
+g.idle = lanes
+elseif wait then
+for i = 1, #lanes do
+local lane = lanes[i]
+if wait[lane] then
+leave(g, lane, names[i])
+else
 n = n + 1
 idle[n] = lane
-elseif value then
+end
+end
+else
+for from = 1, #lanes, PART do
+local values = c('HMGET', g.turns, unpack(lanes, from, math.min(from + PART - 1, #lanes)))
+for i = 1, #values do
+local lane, name = lanes[from + i - 1], names[from + i - 1]
+if values[i] == name then
+n = n + 1
+idle[n] = lane
+elseif values[i] then
 leave(g, lane, name)
+end
 end
 end
 end
@@ -1404,7 +1449,6 @@ if sweeping == '1' then sweep(g) end
 local ordered = c('EXISTS', turns, lanes) > 0
 local out, n, dropped, given, spent = { now }, 1, false, 0, 0
 local run, runs, runIds, runKeys = nil, 0, nil, nil
-local function isLine(text) return not string.find(text, '\\n', 1, true) end
 local function detailsOf(fields)
 local count = #fields
 if count == 2 or count == 4 and fields[3] == 'id' then return end
@@ -1428,13 +1472,13 @@ runs = runs + 1
 run[runs + 3], runIds[runs], runKeys[runs] = body, id, text
 end
 local function endRun()
-if run then run[2], run[3] = table.concat(runIds, ' '), table.concat(runKeys, '\\n') end
+if run then run[2], run[3] = table.concat(runIds, ' '), cjson.encode(runKeys) end
 run = nil
 end
 local function give(key, tag, entry, attempts, lane, blocked)
 local id, fields = entry[1], entry[2]
 local count = #fields
-if lane and attempts == 1 and not blocked and tag == '' and count == 4 and fields[1] == 'data' and isLine(fields[4]) then
+if lane and attempts == 1 and not blocked and tag == '' and count == 4 and fields[1] == 'data' then
 return giveOrdered(id, fields[2], fields[4])
 end
 room, given = room - 1, given + 1
@@ -1655,7 +1699,6 @@ local returned, opened, cut, passed, passedBytes, pause = false, false, false, 0
 local FEW, FEWEST = 32, 2
 local ENOUGH, LOOK_MS = 16, 100
 local ALL = 64
-local oneLine = true
 local known, knowsAll, lanesAtFirst, changed, changes = {}, nil, 0, {}, 0
 local function setTurn(lane, value)
 known[lane] = value
@@ -1732,22 +1775,26 @@ if looks or not since then c('HSET', turns, LOOK, int(now)) end
 pause = not looks and left or nil
 return not looks
 end
-local function giveRun(entries, lanesOf, details, i)
-beginRun()
+local function giveRun(entries, i)
 local known, changed, last, bytes, count = known, changed, changes, bytes, #entries
-local run, ids, keys, at, left, size = run, runIds, runKeys, runs, room, spent
+local items, ids, keys, at, left, size = nil, nil, nil, 0, room, spent
 while i <= count and left > 0 and size < bytes do
-local lane = lanesOf[i]
-if not lane or known[lane] or details[i] then break end
-local entry = entries[i]
-local id, body = entry[1], entry[2][2]
+local id, fields = entries[i][1], entries[i][2]
+local lane = fields[4]
+if #fields ~= 4 or fields[3] ~= 'orderingKey' or fields[1] ~= 'data' or lane == '' or #lane > LONGEST then break end
+if known[lane] then break end
+if not items then
+beginRun()
+items, ids, keys, at = run, runIds, runKeys, runs
+end
+local body = fields[2]
 known[lane] = id
 changed[last + 1], changed[last + 2] = lane, id
 at = at + 1
-run[at + 3], ids[at], keys[at] = body, id, lane
+items[at + 3], ids[at], keys[at] = body, id, lane
 last, left, size, i = last + 2, left - 1, size + #body, i + 1
 end
-given, room, spent, changes, runs = given + room - left, left, size, last, at
+if items then given, room, spent, changes, runs = given + room - left, left, size, last, at end
 return i
 end
 local function read(key, tag)
@@ -1765,9 +1812,13 @@ new = c('XREADGROUP', 'GROUP', group, mine, 'COUNT', count, 'STREAMS', key, '>')
 end
 local entries = new and new[1][2] or {}
 local held, members, before = {}, {}, given
-local lanesOf, details, wanted, unknown = {}, {}, {}, 0
+local simple = together == 1 and tag == '' and not gate
+local i = 1
+if ordered and knowsAll == nil and #entries > 0 then learn({}) end
+if simple and (knowsAll or not ordered) then i = giveRun(entries, i) end
+local lanesOf, details, wanted, unknown = {}, {}, {}, i - 1
 local known = known
-for i = 1, #entries do
+for i = i, #entries do
 local fields, lane, over, after = entries[i][2], nil, nil, nil
 local count = #fields
 if count == 4 and fields[3] == 'orderingKey' and fields[1] == 'data' and fields[4] ~= '' and #fields[4] <= LONGEST then
@@ -1780,19 +1831,16 @@ lanesOf[i] = lane or false
 if lane and known[lane] == nil then
 known[lane] = false
 unknown = unknown + 1
-wanted[unknown] = lane
+wanted[#wanted + 1] = lane
 end
 end
-if unknown > 0 then oneLine = oneLine and isLine(table.concat(wanted)) end
-if ordered then learn(wanted) end
-local simple = oneLine and together == 1 and tag == '' and not gate
-local i = 1
+if ordered and #wanted > 0 then learn(wanted) end
 while i <= #entries do
 local entry, lane, over, after = entries[i], lanesOf[i], nil, nil
 local id = entry[1]
 if details[i] then over, after = unpack(details[i], 1, 2) end
 if simple and lane and not known[lane] and not details[i] and room > 0 and spent < bytes then
-i = giveRun(entries, lanesOf, details, i) - 1 -- the last of them
+i = giveRun(entries, i) - 1 -- the last of them
 elseif over then
 drop(key, id)
 elseif not lane then
@@ -1825,7 +1873,7 @@ setTurn(lane, value and value .. ' ' .. id or together > 1 and '+.' .. id or id)
 local fields = entry[2]
 if room > 0 and spent < bytes then
 if together > 1 then inTurn[lane] = (turn or 0) + 1 end
-if oneLine and fields[4] == lane and #fields == 4 and fields[1] == 'data' then
+if fields[4] == lane and #fields == 4 and fields[1] == 'data' then
 giveOrdered(id, fields[2], fields[4])
 else
 give(key, tag, entry, 1, lane)
@@ -1855,7 +1903,7 @@ count = math.min(room, 2 * FEW)
 else
 count = room
 end
-if room == 0 and lanesOf[#entries] and patient ~= '0' and c('HLEN', turns) >= ENOUGH then
+if room == 0 and patient ~= '0' and detailsOf(entries[#entries][2]) and c('HLEN', turns) >= ENOUGH then
 local after = c('XRANGE', key, '(' .. entries[#entries][1], '+', 'COUNT', 1)[1]
 local lane = after and detailsOf(after[2])
 behind = lane and known[lane] and true or false
@@ -2025,7 +2073,7 @@ export const SEND: Script = {
   keys: ["stream", "sent", "delayed", "ids", "expiring", "wake", "settled"],
   repeatable: false,
   publishes: true,
-  sha: "b830d88b3e743fa06f0314023c535e2b6e66c720",
+  sha: "87f72d1ee31fcaee003f43951992f30831be73c3",
   source: `local stream, sent, delayed, ids, expiring, wake, settled = unpack(KEYS, 1, 7)
 local token, slot, channel, remember, limit, overflow, window, keep,
 trimming, ordered = unpack(ARGV, 1, 10)
@@ -2271,29 +2319,44 @@ g.gone[lane] = gone and gone .. ' ' .. name or name
 end
 local FEW_WAITING = 64
 local function waitingLanes(g)
-if c('ZCARD', g.lanes) > FEW_WAITING then return end
+local count = c('ZCARD', g.lanes)
+if count > FEW_WAITING then return end
 local found = {}
-for _, member in ipairs(c('ZRANGE', g.lanes, 0, -1)) do found[string.sub(member, 2, 1 + string.byte(member))] = true end
-return found
+for _, member in ipairs(count > 0 and c('ZRANGE', g.lanes, 0, -1) or {}) do
+found[string.sub(member, 2, 1 + string.byte(member))] = true
+end
+return found, count == 0
 end
 local function leaveAll(g, texts, names, alone)
-local idle, n = g.idle, #g.idle
-local wait = alone and #texts > 1 and waitingLanes(g)
-for from = 1, #texts, PART do
-local some = { unpack(texts, from, math.min(from + PART - 1, #texts)) }
-for i = 1, #some do
-if #some[i] > LONGEST then some[i] = laneOf(some[i]) end
+local lanes, idle, n = texts, g.idle, #g.idle
+for i = 1, #lanes do
+if #lanes[i] > LONGEST then lanes[i] = laneOf(lanes[i]) end
 end
-local values = not wait and c('HMGET', g.turns, unpack(some))
-for i = 1, #some do
-local lane, name = some[i], names[from + i - 1]
-local value
-if wait then value = wait[lane] or name else value = values[i] end
-if value == name then
+local wait, none = nil, false
+if alone and #lanes > 1 then wait, none = waitingLanes(g) end
+if none and n == 0 then
+g.idle = lanes
+elseif wait then
+for i = 1, #lanes do
+local lane = lanes[i]
+if wait[lane] then
+leave(g, lane, names[i])
+else
 n = n + 1
 idle[n] = lane
-elseif value then
+end
+end
+else
+for from = 1, #lanes, PART do
+local values = c('HMGET', g.turns, unpack(lanes, from, math.min(from + PART - 1, #lanes)))
+for i = 1, #values do
+local lane, name = lanes[from + i - 1], names[from + i - 1]
+if values[i] == name then
+n = n + 1
+idle[n] = lane
+elseif values[i] then
 leave(g, lane, name)
+end
 end
 end
 end
@@ -2692,7 +2755,7 @@ export const SETTLE: Script = {
   keys: ["stream", "wake", "leases", "again", "replay", "dead", "expiring", "settled", "lanes", "turns", "next"],
   repeatable: false,
   publishes: false,
-  sha: "b7af93f5fef12f19e9df8c818149b1eae9b190cc",
+  sha: "03a2e5d2c3b4908d5e53d3e95a580a8af834f7fb",
   source: `local stream, wake, leases, again, replay, dead, expiring, settled,
 lanes, turns, next = unpack(KEYS, 1, 11)
 local group, channel, keep = unpack(ARGV, 1, 3)
@@ -2922,29 +2985,44 @@ g.gone[lane] = gone and gone .. ' ' .. name or name
 end
 local FEW_WAITING = 64
 local function waitingLanes(g)
-if c('ZCARD', g.lanes) > FEW_WAITING then return end
+local count = c('ZCARD', g.lanes)
+if count > FEW_WAITING then return end
 local found = {}
-for _, member in ipairs(c('ZRANGE', g.lanes, 0, -1)) do found[string.sub(member, 2, 1 + string.byte(member))] = true end
-return found
+for _, member in ipairs(count > 0 and c('ZRANGE', g.lanes, 0, -1) or {}) do
+found[string.sub(member, 2, 1 + string.byte(member))] = true
+end
+return found, count == 0
 end
 local function leaveAll(g, texts, names, alone)
-local idle, n = g.idle, #g.idle
-local wait = alone and #texts > 1 and waitingLanes(g)
-for from = 1, #texts, PART do
-local some = { unpack(texts, from, math.min(from + PART - 1, #texts)) }
-for i = 1, #some do
-if #some[i] > LONGEST then some[i] = laneOf(some[i]) end
+local lanes, idle, n = texts, g.idle, #g.idle
+for i = 1, #lanes do
+if #lanes[i] > LONGEST then lanes[i] = laneOf(lanes[i]) end
 end
-local values = not wait and c('HMGET', g.turns, unpack(some))
-for i = 1, #some do
-local lane, name = some[i], names[from + i - 1]
-local value
-if wait then value = wait[lane] or name else value = values[i] end
-if value == name then
+local wait, none = nil, false
+if alone and #lanes > 1 then wait, none = waitingLanes(g) end
+if none and n == 0 then
+g.idle = lanes
+elseif wait then
+for i = 1, #lanes do
+local lane = lanes[i]
+if wait[lane] then
+leave(g, lane, names[i])
+else
 n = n + 1
 idle[n] = lane
-elseif value then
+end
+end
+else
+for from = 1, #lanes, PART do
+local values = c('HMGET', g.turns, unpack(lanes, from, math.min(from + PART - 1, #lanes)))
+for i = 1, #values do
+local lane, name = lanes[from + i - 1], names[from + i - 1]
+if values[i] == name then
+n = n + 1
+idle[n] = lane
+elseif values[i] then
 leave(g, lane, name)
+end
 end
 end
 end

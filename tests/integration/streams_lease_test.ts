@@ -1,6 +1,7 @@
 // not on workerd: starts a redis-server
 import assert from "node:assert/strict";
 import { groupKeys } from "../../backends/streams/keys.ts";
+import type { Lease } from "../../backends/streams/lease_groups.ts";
 import { SETTLE } from "../../backends/streams/scripts.ts";
 import { startRedis } from "../servers/redis_server.ts";
 import { requires } from "../runner/services.ts";
@@ -229,6 +230,46 @@ test("StreamsDriver.receive spreads a large prefetch over leases of 900 entries"
   const consumers = await redis.call("XINFO", "CONSUMERS", KEY, GROUP) as (string | number)[][];
   const most = Math.max(...consumers.map((fields) => Number(fields[3])));
   assert.ok(most <= 900, `${most} are pending for one consumer`);
+});
+
+test("StreamsDriver.receive uses a lease again whose messages are settled", async () => {
+  await using redis = await startRedis();
+  await using driver = new TestDriver(redis);
+  const leaseMs = 36_000_000; // an eighth of it is longer than this test takes
+  const leases = async () => Number(await redis.call("ZCARD", groupKeys(KEY, GROUP).leases));
+  for (let from = 0; from < 3_000; from += 300) {
+    await driver.put(from, from + 300);
+    const some = await driver.take(900, { leaseMs });
+    assert.equal(some.length, 300);
+    const [letter, ...rest] = some;
+    await driver.all([letter!], { kind: "dead", cause: CAUSE } as { kind: "dead" });
+    await driver.all(rest);
+  }
+  assert.equal(await leases(), 1);
+  await driver.put(3_000, 3_300);
+  await driver.all((await driver.take(900, { leaseMs })).slice(0, 100));
+  await driver.put(3_300, 4_000);
+  await driver.take(700, { leaseMs });
+  assert.equal(await leases(), 1, "200 and 700 are no more than 900");
+  await driver.put(4_000, 4_001);
+  await driver.take(1, { leaseMs });
+  assert.equal(await leases(), 2);
+});
+
+test("StreamsDriver.receive never uses a lease again that a message was given back from", async () => {
+  await using redis = await startRedis();
+  await using driver = new TestDriver(redis);
+  const leaseMs = 36_000_000;
+  for (const kind of ["release", "retry"] as const) {
+    await driver.put(0, 3);
+    const [first, second, third] = await driver.take(900, { leaseMs });
+    await driver.all([second!]);
+    await driver.all([first!], { kind, delayMs: 0, cause: undefined } as { kind: "retry" });
+    await driver.all([third!]);
+    const [again] = await driver.take(900, { leaseMs });
+    assert.notEqual((again!.lease as Lease).group, (first!.lease as Lease).group, kind);
+    await driver.all([again!]);
+  }
 });
 
 test("StreamsDriver.receive leaves nothing behind of leases that have ended", async () => {

@@ -12,7 +12,7 @@
 --   it wants to be told too that there is no more, `0` where it does not wait
 -- Returns: an array. The first item is the server's time, or -1 where the lease's name is spent. Then, where there is
 --   anything, the deliveries: an entry with a body alone is two texts, id and body; those with an ordering key too that
---   follow one another are an array of `k`, their ids with spaces between them, their ordering keys, a line for each, and
+--   follow one another are an array of `k`, their ids with spaces between them, an array of JSON of their ordering keys, and
 --   their bodies; one with the publisher's id is an array of three, id, publisher's id, body; one with an ordering key and
 --   either that or blocked is an array of five, id, body, ordering key, publisher's id or nothing, and blocked or nothing;
 --   any other is an array of id, attempts, and all its fields and values. blocked: the milliseconds behind others of the

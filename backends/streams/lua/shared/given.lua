@@ -1,6 +1,6 @@
 -- What a receive has given so far. give(key, tag, entry, attempts, lane, blocked): adds a delivery to the answer.
--- giveOrdered(id, body, text): a first delivery that has an ordering key of one line and nothing else. beginRun(): such may
--- follow. endRun(): no more follow at once.
+-- giveOrdered(id, body, text): a first delivery that has an ordering key and nothing else. beginRun(): such may follow.
+-- endRun(): no more follow at once.
 -- detailsOf(fields): what `ordering` says, of an entry that may have an ordering key or a time to live.
 -- blockedFor(free, id, attempts): milliseconds that a message waited behind others, which were done at that time.
 -- include: lanes
@@ -8,7 +8,6 @@ local out, n, dropped, given, spent = { now }, 1, false, 0, 0
 -- The item that ordered deliveries are added to, for as long as no other comes between; how many they are, their ids and
 -- ordering keys.
 local run, runs, runIds, runKeys = nil, 0, nil, nil
-local function isLine(text) return not string.find(text, '\n', 1, true) end
 local function detailsOf(fields)
   local count = #fields
   if count == 2 or count == 4 and fields[3] == 'id' then return end
@@ -33,13 +32,13 @@ local function giveOrdered(id, body, text)
   run[runs + 3], runIds[runs], runKeys[runs] = body, id, text
 end
 local function endRun()
-  if run then run[2], run[3] = table.concat(runIds, ' '), table.concat(runKeys, '\n') end
+  if run then run[2], run[3] = table.concat(runIds, ' '), cjson.encode(runKeys) end
   run = nil
 end
 local function give(key, tag, entry, attempts, lane, blocked)
   local id, fields = entry[1], entry[2]
   local count = #fields
-  if lane and attempts == 1 and not blocked and tag == '' and count == 4 and fields[1] == 'data' and isLine(fields[4]) then
+  if lane and attempts == 1 and not blocked and tag == '' and count == 4 and fields[1] == 'data' then
     return giveOrdered(id, fields[2], fields[4])
   end
   room, given = room - 1, given + 1

@@ -103,32 +103,47 @@ local function leave(g, lane, name)
 end
 -- So few members of `lanes` are read rather than the values of all lanes that are left.
 local FEW_WAITING = 64
--- The lanes in which messages wait, where those are few.
+-- The lanes in which messages wait, where those are few; and whether there are none.
 local function waitingLanes(g)
-  if c('ZCARD', g.lanes) > FEW_WAITING then return end
+  local count = c('ZCARD', g.lanes)
+  if count > FEW_WAITING then return end
   local found = {}
-  for _, member in ipairs(c('ZRANGE', g.lanes, 0, -1)) do found[string.sub(member, 2, 1 + string.byte(member))] = true end
-  return found
+  for _, member in ipairs(count > 0 and c('ZRANGE', g.lanes, 0, -1) or {}) do
+    found[string.sub(member, 2, 1 + string.byte(member))] = true
+  end
+  return found, count == 0
 end
 local function leaveAll(g, texts, names, alone)
-  local idle, n = g.idle, #g.idle
-  local wait = alone and #texts > 1 and waitingLanes(g)
-  for from = 1, #texts, PART do
-    local some = { unpack(texts, from, math.min(from + PART - 1, #texts)) }
-    for i = 1, #some do
-      if #some[i] > LONGEST then some[i] = laneOf(some[i]) end
-    end
-    local values = not wait and c('HMGET', g.turns, unpack(some))
-    for i = 1, #some do
-      local lane, name = some[i], names[from + i - 1]
-      -- Where nobody waits, the value is the name.
-      local value
-      if wait then value = wait[lane] or name else value = values[i] end
-      if value == name then
+  local lanes, idle, n = texts, g.idle, #g.idle
+  for i = 1, #lanes do
+    if #lanes[i] > LONGEST then lanes[i] = laneOf(lanes[i]) end
+  end
+  local wait, none = nil, false
+  if alone and #lanes > 1 then wait, none = waitingLanes(g) end
+  if none and n == 0 then
+    g.idle = lanes
+  elseif wait then
+    for i = 1, #lanes do
+      local lane = lanes[i]
+      if wait[lane] then
+        leave(g, lane, names[i])
+      else
         n = n + 1
         idle[n] = lane
-      elseif value then
-        leave(g, lane, name)
+      end
+    end
+  else
+    for from = 1, #lanes, PART do
+      local values = c('HMGET', g.turns, unpack(lanes, from, math.min(from + PART - 1, #lanes)))
+      for i = 1, #values do
+        local lane, name = lanes[from + i - 1], names[from + i - 1]
+        -- Where nobody waits, the value is the name.
+        if values[i] == name then
+          n = n + 1
+          idle[n] = lane
+        elseif values[i] then
+          leave(g, lane, name)
+        end
       end
     end
   end

@@ -12,8 +12,6 @@ local FEW, FEWEST = 32, 2
 local ENOUGH, LOOK_MS = 16, 100
 -- The most lanes of which a call asks for all, rather than for those that it meets.
 local ALL = 64
--- Whether all lanes that were seen are of one line.
-local oneLine = true
 -- What `turns` says of lanes, as far as this call knows: false for one without messages; and what has changed: a lane and
 -- its value by turns, of which the last counts.
 local known, knowsAll, lanesAtFirst, changed, changes = {}, nil, 0, {}, 0
@@ -98,24 +96,28 @@ local function putOff()
   return not looks
 end
 
--- Gives entries of idle lanes that have an ordering key and nothing else, from one on, which is such: the most frequent case
--- by far, without further calls. Returns the place of the first that is another.
-local function giveRun(entries, lanesOf, details, i)
-  beginRun()
+-- Gives entries that have an ordering key and nothing else and whose lanes are known to be idle, the most frequent case by
+-- far, from one on, without further calls. Returns the place of the first that is another.
+local function giveRun(entries, i)
   local known, changed, last, bytes, count = known, changed, changes, bytes, #entries
-  local run, ids, keys, at, left, size = run, runIds, runKeys, runs, room, spent
+  local items, ids, keys, at, left, size = nil, nil, nil, 0, room, spent
   while i <= count and left > 0 and size < bytes do
-    local lane = lanesOf[i]
-    if not lane or known[lane] or details[i] then break end
-    local entry = entries[i]
-    local id, body = entry[1], entry[2][2]
+    local id, fields = entries[i][1], entries[i][2]
+    local lane = fields[4]
+    if #fields ~= 4 or fields[3] ~= 'orderingKey' or fields[1] ~= 'data' or lane == '' or #lane > LONGEST then break end
+    if known[lane] then break end
+    if not items then
+      beginRun()
+      items, ids, keys, at = run, runIds, runKeys, runs
+    end
+    local body = fields[2]
     known[lane] = id
     changed[last + 1], changed[last + 2] = lane, id
     at = at + 1
-    run[at + 3], ids[at], keys[at] = body, id, lane
+    items[at + 3], ids[at], keys[at] = body, id, lane
     last, left, size, i = last + 2, left - 1, size + #body, i + 1
   end
-  given, room, spent, changes, runs = given + room - left, left, size, last, at
+  if items then given, room, spent, changes, runs = given + room - left, left, size, last, at end
   return i
 end
 
@@ -134,9 +136,13 @@ local function read(key, tag)
     end
     local entries = new and new[1][2] or {}
     local held, members, before = {}, {}, given
-    local lanesOf, details, wanted, unknown = {}, {}, {}, 0
+    local simple = together == 1 and tag == '' and not gate
+    local i = 1
+    if ordered and knowsAll == nil and #entries > 0 then learn({}) end
+    if simple and (knowsAll or not ordered) then i = giveRun(entries, i) end
+    local lanesOf, details, wanted, unknown = {}, {}, {}, i - 1
     local known = known
-    for i = 1, #entries do
+    for i = i, #entries do
       local fields, lane, over, after = entries[i][2], nil, nil, nil
       local count = #fields
       if count == 4 and fields[3] == 'orderingKey' and fields[1] == 'data' and fields[4] ~= '' and #fields[4] <= LONGEST then
@@ -149,19 +155,16 @@ local function read(key, tag)
       if lane and known[lane] == nil then
         known[lane] = false
         unknown = unknown + 1
-        wanted[unknown] = lane
+        wanted[#wanted + 1] = lane
       end
     end
-    if unknown > 0 then oneLine = oneLine and isLine(table.concat(wanted)) end
-    if ordered then learn(wanted) end
-    local simple = oneLine and together == 1 and tag == '' and not gate
-    local i = 1
+    if ordered and #wanted > 0 then learn(wanted) end
     while i <= #entries do
       local entry, lane, over, after = entries[i], lanesOf[i], nil, nil
       local id = entry[1]
       if details[i] then over, after = unpack(details[i], 1, 2) end
       if simple and lane and not known[lane] and not details[i] and room > 0 and spent < bytes then
-        i = giveRun(entries, lanesOf, details, i) - 1 -- the last of them
+        i = giveRun(entries, i) - 1 -- the last of them
       elseif over then
         drop(key, id)
       elseif not lane then
@@ -194,7 +197,7 @@ local function read(key, tag)
           local fields = entry[2]
           if room > 0 and spent < bytes then
             if together > 1 then inTurn[lane] = (turn or 0) + 1 end
-            if oneLine and fields[4] == lane and #fields == 4 and fields[1] == 'data' then
+            if fields[4] == lane and #fields == 4 and fields[1] == 'data' then
               giveOrdered(id, fields[2], fields[4])
             else
               give(key, tag, entry, 1, lane)
@@ -224,7 +227,7 @@ local function read(key, tag)
     else
       count = room
     end
-    if room == 0 and lanesOf[#entries] and patient ~= '0' and c('HLEN', turns) >= ENOUGH then
+    if room == 0 and patient ~= '0' and detailsOf(entries[#entries][2]) and c('HLEN', turns) >= ENOUGH then
       local after = c('XRANGE', key, '(' .. entries[#entries][1], '+', 'COUNT', 1)[1]
       local lane = after and detailsOf(after[2])
       behind = lane and known[lane] and true or false
