@@ -99,7 +99,7 @@ export async function testBackend({ test, print, ...options }: TestBackendOption
 }
 
 /**
- * Runs every case without a runner, one after the other.
+ * Runs every case without a runner.
  *
  * @param options The harness, and how to run.
  * @returns The report; a case that fails is in it and does not reject.
@@ -108,9 +108,7 @@ export async function testBackend({ test, print, ...options }: TestBackendOption
  */
 export async function runConformance(options: ConformanceOptions): Promise<ConformanceReport> {
   const suite = await Suite.plan(options);
-  const planned = suite.plans.filter(({ skip }) => !skip);
-  if (options.stress) await Promise.all(planned.map((plan) => suite.run(plan)));
-  else for (const plan of planned) await suite.run(plan);
+  await suite.runAll();
   const report = suite.report();
   await options.onReport?.(report);
   return report;

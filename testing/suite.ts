@@ -24,7 +24,8 @@ export interface ConformanceOptions {
    */
   readonly stress?: boolean | undefined;
   /**
-   * How many cases run at once, each on a broker of its own.
+   * How many cases run at once, each on a broker of its own. A runner that asks for all of them finds those behind the
+   * first begun; one that is told to run a few by name runs these one after the other.
    *
    * @default 1, or 16 under stress
    */
@@ -66,7 +67,21 @@ export class Suite {
   readonly #capabilities: Capabilities | undefined;
   readonly #results = new Map<string, CaseResult>();
   readonly caseTimeoutMs: number;
-  #lanes: Map<string, Promise<CaseResult>> | undefined;
+  readonly #atOnce: number;
+  /** The cases to run, in their order. */
+  readonly #planned: readonly Plan[];
+  /** Those that were asked for or have begun. */
+  readonly #runs: Map<Plan, PromiseWithResolvers<CaseResult>> = new Map();
+  /** Those that were asked for and have not begun. */
+  readonly #asked: Plan[] = [];
+  /** The place of the one that was asked for last. */
+  #last = -1;
+  /** Whether all were asked for up to there, one after the other. */
+  #inOrder = true;
+  /** The number of those that were asked for and have not ended. */
+  #awaited = 0;
+  /** The number of those under way. */
+  #running = 0;
 
   private constructor(
     harness: Harness,
@@ -80,12 +95,13 @@ export class Suite {
     this.#capabilities = capabilities;
     this.#seed = options.seed ?? freshSeed();
     this.caseTimeoutMs = options.caseTimeoutMs ?? (options.stress ? 1_200_000 : 120_000);
+    this.#atOnce = options.atOnce ?? (options.stress ? 16 : 1);
+    this.#planned = plans.filter(({ skip }) => !skip);
   }
 
-  /** Real milliseconds that a runner must grant one test: where cases run at once, it may wait for all the others. */
+  /** Real milliseconds that a runner must grant one test: where cases run at once, it may wait for those before it. */
   get testTimeoutMs(): number {
-    const { stress, atOnce = stress ? 16 : 1 } = this.#options;
-    return (this.caseTimeoutMs + 5_000) * (atOnce === 1 ? 1 : this.plans.length);
+    return (this.caseTimeoutMs + 5_000) * (this.#atOnce === 1 ? 1 : this.plans.length);
   }
 
   /** Opens the backend once, and decides which cases can run. */
@@ -105,12 +121,30 @@ export class Suite {
     }
   }
 
-  /** Runs one case, or waits for it where all run at once. */
-  run(plan: Plan): Promise<CaseResult> {
-    const { stress, atOnce = stress ? 16 : 1 } = this.#options;
-    if (atOnce === 1) return this.#run(plan);
-    this.#lanes ??= this.#runAll(atOnce);
-    return this.#lanes.get(plan.case.id)!;
+  /**
+   * Runs one case. Where several run at once and a runner asks for all of them in their order, those behind it begin
+   * meanwhile. A runner that was told to run a few by name asks for no others, and ends its servers after them.
+   */
+  async run(plan: Plan): Promise<CaseResult> {
+    if (this.#atOnce === 1) return await this.#run(plan);
+    const at = this.#planned.indexOf(plan);
+    this.#inOrder &&= at === this.#last + 1;
+    this.#last = at;
+    if (!this.#runs.has(plan)) this.#asked.push(plan);
+    const { promise } = this.#runOf(plan);
+    this.#awaited += 1;
+    this.#begin();
+    try {
+      return await promise;
+    } finally {
+      this.#awaited -= 1;
+    }
+  }
+
+  /** Runs all cases. */
+  async runAll(): Promise<void> {
+    if (this.#atOnce > 1) await Promise.all(this.#planned.map((plan) => this.run(plan)));
+    else for (const plan of this.#planned) await this.run(plan);
   }
 
   /** Makes the report of the cases that have ended by now. */
@@ -123,17 +157,26 @@ export class Suite {
     return makeReport(about, this.#capabilities, results);
   }
 
-  /** Begins all cases; each waits for the one before it in its lane. */
-  #runAll(atOnce: number): Map<string, Promise<CaseResult>> {
-    const lanes: Promise<unknown>[] = Array.from({ length: atOnce }, () => Promise.resolve());
-    const runs = new Map<string, Promise<CaseResult>>();
-    for (const [index, plan] of this.plans.filter(({ skip }) => !skip).entries()) {
-      const lane = index % lanes.length;
-      const run = lanes[lane]!.then(() => this.#run(plan));
-      lanes[lane] = run;
-      runs.set(plan.case.id, run);
+  #runOf(plan: Plan): PromiseWithResolvers<CaseResult> {
+    let run = this.#runs.get(plan);
+    if (run === undefined) this.#runs.set(plan, run = Promise.withResolvers());
+    return run;
+  }
+
+  /** Begins as many cases as may be under way: first those that were asked for. */
+  #begin(): void {
+    while (this.#running < this.#atOnce) {
+      const ahead = this.#inOrder && this.#awaited > 0;
+      const plan = this.#asked.shift() ?? (ahead ? this.#planned.find((one) => !this.#runs.has(one)) : undefined);
+      if (plan === undefined) return;
+      const { resolve } = this.#runOf(plan);
+      this.#running += 1;
+      void this.#run(plan).then((result) => {
+        this.#running -= 1;
+        resolve(result);
+        this.#begin();
+      });
     }
-    return runs;
   }
 
   async #run({ case: one, tried }: Plan): Promise<CaseResult> {

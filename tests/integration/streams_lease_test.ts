@@ -256,7 +256,7 @@ test("StreamsDriver.receive uses a lease again whose messages are settled", asyn
   assert.equal(await leases(), 2);
 });
 
-test("StreamsDriver.receive never uses a lease again that a message was given back from", async () => {
+test("StreamsDriver.receive never uses a lease again that gave a message back", async () => {
   await using redis = await startRedis();
   await using driver = new TestDriver(redis);
   const leaseMs = 36_000_000;

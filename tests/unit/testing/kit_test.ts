@@ -124,6 +124,34 @@ test("kit: under stress the same cases run larger, at once, and all pass", async
   assert.equal(report.counts["not-proven"], 1);
 });
 
+test("kit: cases that run at once begin ahead of a runner that asks for all alone", async () => {
+  let opened = 0;
+  const harness = bare();
+  const counting: Harness = {
+    ...harness,
+    open: () => {
+      opened += 1;
+      return harness.open();
+    },
+  };
+  const all = collector(true);
+  await testBackend({ test: all.test, harness: counting, atOnce: 4 });
+  const cases = [...all.run.values()].slice(0, -1);
+  assert.equal(opened, 1, "to see what there is");
+  const first = cases[0]!();
+  assert.equal(opened, 1 + 4);
+  await first;
+  for (const run of cases.slice(1)) await run();
+  assert.equal(opened, 1 + cases.length, "each once");
+
+  opened = 0;
+  const few = collector(true);
+  await testBackend({ test: few.test, harness: counting, atOnce: 4 });
+  const named = [...few.run.values()].slice(3, 5);
+  for (const run of named) await run();
+  assert.equal(opened, 1 + named.length);
+});
+
 test("kit: every case has an id of its own, under its rule, and a title", () => {
   assert.ok(conformanceCases.length >= 60, `${conformanceCases.length} cases`);
   assert.equal(new Set(conformanceCases.map(({ id }) => id)).size, conformanceCases.length);
