@@ -24,8 +24,8 @@ export interface ConformanceOptions {
    */
   readonly stress?: boolean | undefined;
   /**
-   * How many cases run at once, each on a broker of its own. A runner that asks for all of them finds those behind the
-   * first begun; one that is told to run a few by name runs these one after the other.
+   * How many cases run at once, each on a broker of its own. If the runner asks for all cases in order, later ones start
+   * early. If it selects some by name, they run one after the other.
    *
    * @default 1, or 16 under stress
    */
@@ -122,8 +122,8 @@ export class Suite {
   }
 
   /**
-   * Runs one case. Where several run at once and a runner asks for all of them in their order, those behind it begin
-   * meanwhile. A runner that was told to run a few by name asks for no others, and ends its servers after them.
+   * Runs one case. If several may run at once and the runner asks for all cases in order, later ones start early. A
+   * runner that selects cases by name stops its servers after the last of them, so no other case may be running then.
    */
   async run(plan: Plan): Promise<CaseResult> {
     if (this.#atOnce === 1) return await this.#run(plan);
