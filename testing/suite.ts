@@ -70,18 +70,11 @@ export class Suite {
   readonly #atOnce: number;
   /** The cases to run, in their order. */
   readonly #planned: readonly Plan[];
-  /** Those that were asked for or have begun. */
-  readonly #runs: Map<Plan, PromiseWithResolvers<CaseResult>> = new Map();
-  /** Those that were asked for and have not begun. */
-  readonly #asked: Plan[] = [];
-  /** The place of the one that was asked for last. */
+  readonly #runs: Map<Plan, Promise<CaseResult>> = new Map();
+  /** The place of the case that was asked for last. */
   #last = -1;
-  /** Whether all were asked for up to there, one after the other. */
+  /** Whether all cases up to there were asked for, in their order. */
   #inOrder = true;
-  /** The number of those that were asked for and have not ended. */
-  #awaited = 0;
-  /** The number of those under way. */
-  #running = 0;
 
   private constructor(
     harness: Harness,
@@ -99,9 +92,9 @@ export class Suite {
     this.#planned = plans.filter(({ skip }) => !skip);
   }
 
-  /** Real milliseconds that a runner must grant one test: where cases run at once, it may wait for those before it. */
+  /** Real milliseconds that a runner must grant one test: it may wait for a case that started when its own ended. */
   get testTimeoutMs(): number {
-    return (this.caseTimeoutMs + 5_000) * (this.#atOnce === 1 ? 1 : this.plans.length);
+    return (this.caseTimeoutMs + 5_000) * (this.#atOnce === 1 ? 1 : 2);
   }
 
   /** Opens the backend once, and decides which cases can run. */
@@ -122,29 +115,31 @@ export class Suite {
   }
 
   /**
-   * Runs one case. If several may run at once and the runner asks for all cases in order, later ones start early. A
-   * runner that selects cases by name stops its servers after the last of them, so no other case may be running then.
+   * Runs one case. If several may run at once and the runner asks for all cases in order, later ones start meanwhile. None
+   * is running any more when this resolves: a runner that selects cases by name stops its servers after the last of them.
    */
   async run(plan: Plan): Promise<CaseResult> {
     if (this.#atOnce === 1) return await this.#run(plan);
     const at = this.#planned.indexOf(plan);
     this.#inOrder &&= at === this.#last + 1;
     this.#last = at;
-    if (!this.#runs.has(plan)) this.#asked.push(plan);
-    const { promise } = this.#runOf(plan);
-    this.#awaited += 1;
-    this.#begin();
-    try {
-      return await promise;
-    } finally {
-      this.#awaited -= 1;
-    }
+    const later = this.#inOrder && !this.#runs.has(plan) ? this.#planned.slice(at + 1) : [];
+    let over = false;
+    const own = this.#once(plan).finally(() => over = true);
+    const lane = async () => {
+      while (!over && later.length > 0) await this.#once(later.shift()!);
+    };
+    await Promise.all(Array.from({ length: this.#atOnce - 1 }, lane));
+    return await own;
   }
 
   /** Runs all cases. */
   async runAll(): Promise<void> {
-    if (this.#atOnce > 1) await Promise.all(this.#planned.map((plan) => this.run(plan)));
-    else for (const plan of this.#planned) await this.run(plan);
+    const waiting = this.#planned.values();
+    const lane = async () => {
+      for (const plan of waiting) await this.#run(plan);
+    };
+    await Promise.all(Array.from({ length: this.#atOnce }, lane));
   }
 
   /** Makes the report of the cases that have ended by now. */
@@ -157,26 +152,10 @@ export class Suite {
     return makeReport(about, this.#capabilities, results);
   }
 
-  #runOf(plan: Plan): PromiseWithResolvers<CaseResult> {
+  #once(plan: Plan): Promise<CaseResult> {
     let run = this.#runs.get(plan);
-    if (run === undefined) this.#runs.set(plan, run = Promise.withResolvers());
+    if (run === undefined) this.#runs.set(plan, run = this.#run(plan));
     return run;
-  }
-
-  /** Begins as many cases as may be under way: first those that were asked for. */
-  #begin(): void {
-    while (this.#running < this.#atOnce) {
-      const ahead = this.#inOrder && this.#awaited > 0;
-      const plan = this.#asked.shift() ?? (ahead ? this.#planned.find((one) => !this.#runs.has(one)) : undefined);
-      if (plan === undefined) return;
-      const { resolve } = this.#runOf(plan);
-      this.#running += 1;
-      void this.#run(plan).then((result) => {
-        this.#running -= 1;
-        resolve(result);
-        this.#begin();
-      });
-    }
   }
 
   async #run({ case: one, tried }: Plan): Promise<CaseResult> {

@@ -125,13 +125,21 @@ test("kit: under stress the same cases run larger, at once, and all pass", async
 });
 
 test("kit: cases that run at once begin ahead of a runner that asks for all alone", async () => {
-  let opened = 0;
+  let [opened, open] = [0, 0];
   const harness = bare();
   const counting: Harness = {
     ...harness,
-    open: () => {
+    open: async () => {
       opened += 1;
-      return harness.open();
+      open += 1;
+      const broker = await harness.open();
+      return {
+        ...broker,
+        close: async () => {
+          await broker.close?.();
+          open -= 1;
+        },
+      };
     },
   };
   const all = collector(true);
@@ -141,7 +149,10 @@ test("kit: cases that run at once begin ahead of a runner that asks for all alon
   const first = cases[0]!();
   assert.equal(opened, 1 + 4);
   await first;
-  for (const run of cases.slice(1)) await run();
+  for (const run of cases.slice(1)) {
+    assert.equal(open, 0, "a runner may stop here");
+    await run();
+  }
   assert.equal(opened, 1 + cases.length, "each once");
 
   opened = 0;
