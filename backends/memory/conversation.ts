@@ -8,7 +8,8 @@ import { type Details, Node, type Parked } from "./node.ts";
 /** A message with an ordering key. In the log, it knows the places of its neighbours of the same ordering key; 0: none. */
 export class KeyedNode extends Node {
   readonly ordering: OrderingKey;
-  earlier = 0;
+  /** Where it was the first, that one may have been removed since; negative: it is not in the log. */
+  earlier = -1;
   later = 0;
 
   /** A message that is not in the log yet. */
@@ -25,7 +26,7 @@ export class KeyedNode extends Node {
 
 /** Whether no other message of its ordering key stands before a message of the log. */
 export function isFirst(node: Node): boolean {
-  return !(node as Partial<KeyedNode>).earlier;
+  return !(node instanceof KeyedNode) || node.earlier <= node.ordering.gone;
 }
 
 /** The log of an ordering key. */
@@ -44,6 +45,8 @@ export class OrderingKey {
   /** The number of messages and conversations that refer to it. */
   users = 0;
   readonly #log: KeyedLog;
+  /** No message up to this place is in the log any more. */
+  gone = 0;
   #last: KeyedNode | undefined;
 
   /** Creates an ordering key of a log. */
@@ -61,10 +64,8 @@ export class OrderingKey {
 
   /** Adds a message of the log. */
   append(node: KeyedNode): void {
-    if (this.#last) {
-      node.earlier = this.#last.seq;
-      this.#last.later = node.seq;
-    }
+    node.earlier = this.#last?.seq ?? 0;
+    if (this.#last) this.#last.later = node.seq;
     this.#last = node;
   }
 
@@ -76,11 +77,15 @@ export class OrderingKey {
   /** Removes a message. */
   remove(node: KeyedNode): void {
     const { earlier, later } = node;
-    const before = this.at(earlier);
-    const after = this.at(later);
-    if (before) before.later = later;
-    if (after) after.earlier = earlier;
-    else if (this.#last === node) this.#last = before;
+    const before = earlier > this.gone ? this.at(earlier) : undefined;
+    if (before) {
+      before.later = later;
+      const after = this.at(later);
+      if (after) after.earlier = earlier;
+    } else if (earlier >= 0) {
+      this.gone = node.seq;
+    }
+    if (this.#last === node) this.#last = before;
     this.release();
   }
 }

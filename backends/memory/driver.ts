@@ -121,16 +121,15 @@ export class MemoryDriver implements QueueDriver {
 
   #take(key: string, query: DriverDeadLetterQuery, each: (group: Group, id: string) => void): number {
     const group = this.#broker.existing(key, query.group);
-    if (group === undefined) return 0;
-    const dead = [...this.#select(key, query)].slice(0, query.limit);
-    for (const { letter } of dead) each(group, letter.id);
+    const dead = [...this.#select(key, query)].slice(0, query.limit); // none where there is no group
+    for (const { letter } of dead) each(group!, letter.id);
     return dead.length;
   }
 
   *#select(key: string, { group, ids }: DriverDeadLetterQuery): Iterable<Dead> {
     const wanted = ids && new Set(ids);
     for (const dead of this.#broker.existing(key, group)?.dead.values() ?? []) {
-      if (wanted === undefined || wanted.has(dead.letter.id)) yield dead;
+      if (wanted?.has(dead.letter.id) !== false) yield dead;
     }
   }
 }
@@ -139,14 +138,7 @@ type DeadLetterPage = { readonly letters: readonly DeadLetter[]; readonly cursor
 
 /** Returns one page. The cursor names the last letter before it, which may have been removed. */
 function page(all: Iterable<Dead>, cursor: string | undefined): DeadLetterPage {
-  const after = Number(cursor ?? 0);
-  const letters: DeadLetter[] = [];
-  let last = after;
-  for (const { n, letter } of all) {
-    if (n <= after) continue;
-    if (letters.length === PAGE) return { letters, cursor: String(last) };
-    letters.push(letter);
-    last = n;
-  }
-  return { letters, cursor: undefined };
+  const rest = [...all].filter(({ n }) => n > Number(cursor ?? 0));
+  const letters = rest.slice(0, PAGE).map(({ letter }) => letter);
+  return { letters, cursor: rest[PAGE] && String(rest[PAGE - 1]!.n) };
 }

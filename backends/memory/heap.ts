@@ -4,9 +4,14 @@
  * @module
  */
 
+interface Entry {
+  readonly at: number;
+  readonly order: number;
+}
+
 /** Items ordered by a time. Items of the same time come in the order they were pushed. */
 export class TimeHeap<T> {
-  #items: { readonly at: number; readonly order: number; readonly item: T }[] = [];
+  #items: (Entry & { readonly item: T })[] = [];
   #pushed = 0;
 
   /** The number of items. */
@@ -21,7 +26,7 @@ export class TimeHeap<T> {
 
   /** Removes all other items. */
   keep(wanted: (item: T) => boolean): void {
-    this.#items = this.#items.filter(({ item }) => wanted(item)).sort((a, b) => before(a, b) ? -1 : 1);
+    this.#items = this.#items.filter(({ item }) => wanted(item)).sort(compare);
   }
 
   /** Yields all items, in no order. */
@@ -37,7 +42,7 @@ export class TimeHeap<T> {
     items.push(entry);
     while (i > 0) {
       const above = (i - 1) >> 1;
-      if (!before(entry, items[above]!)) break;
+      if (compare(entry, items[above]!) > 0) break;
       items[i] = items[above]!;
       i = above;
     }
@@ -55,8 +60,8 @@ export class TimeHeap<T> {
       for (;;) {
         let below = 2 * i + 1;
         if (below >= items.length) break;
-        if (below + 1 < items.length && before(items[below + 1]!, items[below]!)) below += 1;
-        if (!before(items[below]!, last)) break;
+        if (below + 1 < items.length && compare(items[below + 1]!, items[below]!) < 0) below += 1;
+        if (compare(items[below]!, last) > 0) break;
         items[i] = items[below]!;
         i = below;
       }
@@ -66,6 +71,7 @@ export class TimeHeap<T> {
   }
 }
 
-function before(a: { at: number; order: number }, b: { at: number; order: number }): boolean {
-  return a.at < b.at || a.at === b.at && a.order < b.order;
+/** Negative where the first comes first. No two are equal. */
+function compare(a: Entry, b: Entry): number {
+  return a.at - b.at || a.order - b.order;
 }

@@ -207,6 +207,30 @@ test("MemoryBroker expires a keyed message that one of two groups has settled", 
   assert.deepEqual([ns(await bench.take()), ns(await bench.take(100, "slow"))], [[4], [2]]);
 });
 
+test("MemoryBroker keeps the rest of a key whose middle expires beside a replay", async () => {
+  const bench = new MemoryBench();
+  await bench.take(100, "slow"); // so that the group is there
+  const keyed = (n: number, ttlMs?: number) => message({ n }, { orderingKey: "a", ttlMs });
+  await bench.send(keyed(1), keyed(2, 500), keyed(3, 500), keyed(4));
+  await bench.settle("dead", await bench.take());
+  await bench.replay();
+  const came: unknown[] = [];
+  for (let raws = await bench.take(); raws.length > 0; raws = await bench.take()) {
+    came.push(...ns(raws));
+    await bench.settle("ack", raws);
+  }
+  assert.deepEqual(came, [2, 3, 4, 1]);
+  await bench.clock.advance(500);
+  const first = await bench.take(100, "slow");
+  await publish(bench, "a", 5);
+  await bench.settle("ack", first, "slow");
+  const second = await bench.take(100, "slow");
+  assert.deepEqual([ns(first), ns(second)], [[1], [4]]);
+  await bench.settle("ack", second, "slow");
+  assert.deepEqual(ns(await bench.take(100, "slow")), [5]);
+  assert.deepEqual(ns(await bench.take()), [5]);
+});
+
 test("MemoryBroker delivers what was freed in the order of the log, old places first", async () => {
   const bench = new MemoryBench();
   for (const [n, key] of ["a", "a", "b", "b", "a", "c", "b", "c"].entries()) await publish(bench, key, n);
