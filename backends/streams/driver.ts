@@ -184,7 +184,7 @@ export class StreamsDriver implements QueueDriver {
   ): Promise<SettleResult[]> {
     const receiver = this.#group(key, group);
     const { keys, leaseGroups } = receiver;
-    const { args, order } = settleArguments(settlements);
+    const { args, order, wholes } = settleArguments(settlements);
     const leases = settlements.map((settlement) => settlement.lease as Lease);
     for (const [i, lease] of leases.entries()) {
       lease.unanswered = true;
@@ -194,7 +194,7 @@ export class StreamsDriver implements QueueDriver {
     }
     const head = [group, keys.channel, this.#keepSettled];
     const running = this.#transport.run(SETTLE, keysFor(SETTLE, keys), head.concat(args), signal);
-    receiver.settling();
+    receiver.settling(wholes);
     const answer = await running.catch((error) => this.#waitOut(error));
     const results = readSettled(answer, order);
     for (const [i, lease] of leases.entries()) {

@@ -5,7 +5,7 @@
  */
 import type { RawDelivery } from "../../core/driver.ts";
 import type { DeadLetter, PeekedMessage } from "../../core/protocol.ts";
-import { Lease, type LeaseGroup } from "./lease_groups.ts";
+import { Lease, type LeaseGroup, type Run } from "./lease_groups.ts";
 
 /** Of an entry with more fields and values than this, ours has them all in one field, as JSON. */
 const MOST_TEXTS = 2_000;
@@ -91,25 +91,47 @@ function readOrdered(
   };
 }
 
-/** The first item of an array that has many deliveries with ordering keys. No entry has this id. */
-const RUN = "k";
+/** The first item of an array that has many deliveries with ordering keys, and where they are a run. No entry has this id. */
+const [MANY, RUN] = ["k", "run"];
 
-/** Reads `["k", ids, ordering keys, body, body, …]`. */
-function readRun(
+/** The fewest messages of a run, as `lua/shared/runs.lua` has it. */
+const RUN_LEAST = 32;
+
+/** The ids of entries, of which one word may name several that follow one another: `first*count`. */
+function* idsIn(names: string): Generator<string, void> {
+  for (const word of names.split(" ")) {
+    const [first = "", count] = word.split("*");
+    if (count === undefined) {
+      yield first;
+      continue;
+    }
+    const dash = first.indexOf("-") + 1;
+    const ms = first.slice(0, dash);
+    const from = Number(first.slice(dash));
+    for (let i = 0; i < Number(count); i++) yield ms + (from + i);
+  }
+}
+
+/** Reads `["k" or "run", names, ordering keys, body, body, …]`. */
+function readMany(
   texts: readonly unknown[],
   group: LeaseGroup,
   { now, leasedForMs, together }: Answered,
   deliveries: RawDelivery[],
 ): void {
-  const ids = String(texts[1]).split(" ");
+  const names = String(texts[1]);
   const keys = JSON.parse(String(texts[2])) as string[];
-  for (let i = 0; i < ids.length; i++) {
-    const id = ids[i]!;
+  const run: Run | undefined = keys.length >= RUN_LEAST
+    ? { names, count: keys.length, kept: texts[0] === RUN }
+    : undefined;
+  let i = 0;
+  for (const id of idsIn(names)) {
     const body = texts[i + 3] as string;
     const orderingKey = keys[i]!;
     const at = publishedAt(undefined, id, now);
-    const lease = new Lease(id, group, orderingKey, together);
+    const lease = new Lease(id, group, orderingKey, together, run);
     deliveries.push({ id, lease, body, attempts: 1, orderingKey, publishedAt: at, leasedForMs });
+    i += 1;
   }
 }
 
@@ -167,8 +189,8 @@ export function readDeliveries(
       const body = answer[++i] as string;
       const at = publishedAt(undefined, item, now);
       deliveries.push({ id: item, lease: new Lease(item, group), body, attempts: 1, publishedAt: at, leasedForMs });
-    } else if ((item as readonly unknown[])[0] === RUN) {
-      readRun(item as readonly unknown[], group, answered, deliveries);
+    } else if ((item as readonly unknown[])[0] === MANY || (item as readonly unknown[])[0] === RUN) {
+      readMany(item as readonly unknown[], group, answered, deliveries);
     } else {
       deliveries.push(readWhole(item as readonly unknown[], group, answered));
     }

@@ -26,11 +26,14 @@ const FIRST_STEP = 16;
 /** There are more messages than one call looks at, and those that it saw wait behind others of their ordering keys. */
 const MORE = -2;
 
-/** What comes next waits behind others of its ordering key, and some of these were just given. */
+/** What comes next waits behind others of its ordering key that are in hand, or most of it does. */
 const BEHIND = -3;
 
 /** The most milliseconds that a look waits for a settlement in that case: without one it would find nothing. */
 const BEHIND_MS = 20;
+
+/** A consumer that settles so many runs as a whole is taken to settle the next ones so, too. */
+const WHOLE_RUNS = 2;
 
 /**
  * Milliseconds from a look that emptied the queue to the next one, unless a publisher announces a message sooner.
@@ -70,6 +73,10 @@ export class GroupReceiver {
   #drained: Drained | undefined;
   /** Set from a look that found what comes next to wait until a settlement is sent, or a receive has waited for it. */
   #behind: { readonly until: number; readonly freed: PromiseWithResolvers<void> } | undefined;
+  /** How many times settlements were sent. */
+  #settlings = 0;
+  /** How many runs were settled as a whole since one was not. */
+  #wholeRuns = 0;
 
   /**
    * A receiver over a transport.
@@ -112,8 +119,14 @@ export class GroupReceiver {
     return [];
   }
 
-  /** Notes that settlements were sent: what waited behind them may be free. */
-  settling(): void {
+  /**
+   * Notes that settlements were sent: what waited behind them may be free.
+   *
+   * @param wholes For each run of which messages were settled: whether all were.
+   */
+  settling(wholes: readonly boolean[]): void {
+    this.#settlings += 1;
+    for (const whole of wholes) this.#wholeRuns = whole ? this.#wholeRuns + 1 : 0;
     this.#behind?.freed.resolve();
     this.#behind = undefined;
   }
@@ -158,7 +171,9 @@ export class GroupReceiver {
         String(this.#step),
         String(maxPerOrderingKey),
         waitMs <= 0 ? "0" : this.#transport.unchanged ? "2" : "1",
+        this.#wholeRuns >= WHOLE_RUNS ? "1" : "0",
       ];
+      const settlings = this.#settlings;
       let answer: unknown[];
       try {
         // Not to be called off on its way: what it leases must not be lost. The transport bounds it.
@@ -188,7 +203,10 @@ export class GroupReceiver {
       this.#learn(deliveries);
       const dueMs = answer.at(-1);
       if (dueMs === BEHIND) {
-        this.#behind = { until: askedAt + BEHIND_MS, freed: this.#behind?.freed ?? Promise.withResolvers<void>() };
+        // What was settled meanwhile may have freed something that this look did not see.
+        if (this.#settlings === settlings) {
+          this.#behind = { until: askedAt + BEHIND_MS, freed: this.#behind?.freed ?? Promise.withResolvers<void>() };
+        }
       } else if (typeof dueMs === "number") {
         this.#drained = { version, until: askedAt + (dueMs < 0 ? PAUSE_MS : Math.min(dueMs, PAUSE_MS)) };
       }

@@ -33,6 +33,15 @@ export class LeaseGroup {
   }
 }
 
+/** Many messages that one receive gave one after the other, each the only one of its ordering key. */
+export interface Run {
+  /** As `lua/shared/runs.lua` has them. */
+  readonly names: string;
+  readonly count: number;
+  /** Whether the server keeps them as one. */
+  readonly kept: boolean;
+}
+
 /** The part of a delivery that settles and renews it. */
 export class Lease {
   /** The entry; with `r` in front, one of the replayed. */
@@ -41,6 +50,8 @@ export class Lease {
   readonly orderingKey: string | undefined;
   /** Others of its ordering key may have been leased together with it. */
   readonly together: boolean;
+  /** The run that the message was given in. */
+  readonly run: Run | undefined;
   group: LeaseGroup;
   /** Where a renewal that has no answer yet, or whose answer was lost, may have moved the entry. */
   other: LeaseGroup | undefined;
@@ -52,10 +63,11 @@ export class Lease {
   unanswered = false;
 
   /** A lease of an entry within a group. */
-  constructor(member: string, group: LeaseGroup, orderingKey?: string, together: boolean = false) {
+  constructor(member: string, group: LeaseGroup, orderingKey?: string, together: boolean = false, run?: Run) {
     this.member = member;
     this.orderingKey = orderingKey;
     this.together = together;
+    this.run = run;
     this.group = group;
   }
 }

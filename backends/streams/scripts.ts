@@ -11,7 +11,7 @@ export const BLOCKED: Script = {
   keys: ["stream", "lanes", "turns"],
   repeatable: true,
   publishes: false,
-  sha: "5fd933a6ec7a388ad3b45f74cc81444c5b03b0a7",
+  sha: "32d5249f3f177868a21795cf990f66706ba7e185",
   source: `local stream, lanes, turns = unpack(KEYS, 1, 3)
 local group, after, most = unpack(ARGV, 1, 3)
 local c = redis.call
@@ -31,6 +31,7 @@ local function isBefore(a, b)
 if #a == #b and string.find(a, '-', 1, true) == string.find(b, '-', 1, true) then return a < b end
 return sortable(a) < sortable(b)
 end
+return (function()
 local PART = 1000
 local function each(command, key, items)
 for i = 1, #items, PART do c(command, key, unpack(items, i, math.min(i + PART - 1, #items))) end
@@ -84,10 +85,10 @@ local prefix = prefixOf(lane)
 return '[' .. prefix, '(' .. prefix .. 'Z'
 end
 local function groupOf(name, lanes, turns, again, next)
-return { name = name, lanes = lanes, turns = turns, again = again, next = next, gone = {}, idle = {} }
+return { name = name, lanes = lanes, turns = turns, again = again, next = next, gone = {}, idle = {}, left = false }
 end
 local ALONE, TOGETHER, WAITING = string.byte('|+>', 1, 3)
-local LOOK = string.rep('look', 16)
+local LOOK = 'looklooklooklooklooklooklooklooklooklooklooklooklooklooklooklook'
 local function namesOf(value)
 local mark = string.byte(value)
 return (mark == ALONE or mark == TOGETHER) and string.sub(value, 3) or value
@@ -102,50 +103,6 @@ end
 local function leave(g, lane, name)
 local gone = g.gone[lane]
 g.gone[lane] = gone and gone .. ' ' .. name or name
-end
-local FEW_WAITING = 64
-local function waitingLanes(g)
-local count = c('ZCARD', g.lanes)
-if count > FEW_WAITING then return end
-local found = {}
-for _, member in ipairs(count > 0 and c('ZRANGE', g.lanes, 0, -1) or {}) do
-found[string.sub(member, 2, 1 + string.byte(member))] = true
-end
-return found, count == 0
-end
-local function leaveAll(g, texts, names, alone)
-local lanes, idle, n = texts, g.idle, #g.idle
-for i = 1, #lanes do
-if #lanes[i] > LONGEST then lanes[i] = laneOf(lanes[i]) end
-end
-local wait, none = nil, false
-if alone and #lanes > 1 then wait, none = waitingLanes(g) end
-if none and n == 0 then
-g.idle = lanes
-elseif wait then
-for i = 1, #lanes do
-local lane = lanes[i]
-if wait[lane] then
-leave(g, lane, names[i])
-else
-n = n + 1
-idle[n] = lane
-end
-end
-else
-for from = 1, #lanes, PART do
-local values = c('HMGET', g.turns, unpack(lanes, from, math.min(from + PART - 1, #lanes)))
-for i = 1, #values do
-local lane, name = lanes[from + i - 1], names[from + i - 1]
-if values[i] == name then
-n = n + 1
-idle[n] = lane
-elseif values[i] then
-leave(g, lane, name)
-end
-end
-end
-end
 end
 local function without(names, gone)
 if names == gone then return '' end
@@ -191,17 +148,74 @@ for i = 1, #values do
 if values[i] then go(some[from + i - 1], values[i]) end
 end
 end
-g.gone, g.idle = {}, {}
+local left = g.left or #idle > 0
+g.gone, g.idle, g.left = {}, {}, false
 each('HDEL', g.turns, idle)
 each('HSET', g.turns, turns)
 each('ZREM', g.lanes, up)
 each('ZADD', g.again, due)
 each('ZADD', g.next, fresh)
-freed = freed or #up > 0 or #idle > 0 and c('HDEL', g.turns, LOOK) == 1
+freed = freed or #up > 0 or left and c('HDEL', g.turns, LOOK) == 1
 return #up
+end
+local RUN_NAMES = 'namenamenamenamenamenamenamenamenamenamenamenamenamenamenamename'
+local RUN_LANES = 'lanelanelanelanelanelanelanelanelanelanelanelanelanelanelanelane'
+local RUN_LEAST, RUN_WORDS = 32, 64
+local WORD = '(%d+%-)(%d+)%*?(%d*)'
+local function isInRun(text, name)
+local ms, seq = string.match(name, '^(%d+%-)(%d+)$')
+for first, from, count in string.gmatch(text, WORD) do
+if first == ms and (from == seq or count ~= '' and from + 0 <= seq + 0 and seq + 0 < from + count) then return true end
+end
+return false
+end
+local function hasRun(turns) return c('HEXISTS', turns, RUN_NAMES) == 1 end
+local function runOf(turns)
+local found = c('HMGET', turns, RUN_NAMES, RUN_LANES)
+return found[1], found[2]
+end
+local function dropRun(turns) c('HDEL', turns, RUN_NAMES, RUN_LANES) end
+local function namer(text)
+local word, ms, from, count, first, last = string.gmatch(text, WORD), nil, nil, nil, 0, 0
+return function(place)
+while place > last do
+ms, from, count = word()
+first, last = last + 1, last + (count == '' and 1 or count)
+end
+return ms .. (count == '' and from or int(from + place - first))
+end
+end
+local function spreadRun(turns, done)
+local text, texts = runOf(turns)
+if not text then return end
+local isDone, nameAt, rest, names, fields = {}, namer(text), {}, {}, {}
+for _, lane in ipairs(done or {}) do isDone[lane] = true end
+for place, lane in ipairs(cjson.decode(texts)) do
+if not isDone[lane] then rest[#rest + 1], names[#names + 1] = lane, nameAt(place) end
+end
+for from = 1, #rest, PART do
+local values = c('HMGET', turns, unpack(rest, from, math.min(from + PART - 1, #rest)))
+for i = 1, #values do
+if not values[i] then
+fields[#fields + 1] = rest[from + i - 1]
+fields[#fields + 1] = names[from + i - 1]
+end
+end
+end
+each('HSET', turns, fields)
+dropRun(turns) -- at the end, so that the hash stays one that is quick to write to
 end
 local AT_EITHER_END = 20
 local seen = {}
+local inRun
+local function isTaken(lane)
+if not inRun then
+local _, texts = runOf(turns)
+inRun = {}
+for _, lane in ipairs(texts and cjson.decode(texts) or {}) do inRun[lane] = true end
+end
+return inRun[lane] or c('HEXISTS', turns, lane) == 1
+end
 local function mayBeOrdered(id)
 if c('EXISTS', turns, lanes) > 0 then return true end
 for _, command in ipairs({ { 'XRANGE', stream, '(' .. id, '+' }, { 'XREVRANGE', stream, '+', '(' .. id } }) do
@@ -220,7 +234,7 @@ for _, entry in ipairs(some) do
 local lane, over = ordering(entry[2])
 id = entry[1]
 if lane and not over then
-if seen[lane] or c('HEXISTS', turns, lane) == 1 then blocked = blocked + 1 else free[#free + 1] = lane end
+if seen[lane] or isTaken(lane) then blocked = blocked + 1 else free[#free + 1] = lane end
 seen[lane] = true
 end
 end
@@ -230,7 +244,8 @@ until looked >= most
 return blocked, id, free
 end
 local count, id, free = blockedAfter(stream, after, tonumber(most))
-return { count, id or '', free }`,
+return { count, id or '', free }
+end)()`,
 };
 
 /** Tells what the bodies of entries are byte by byte: a client decodes text, and would lose what is no UTF-8. */
@@ -269,7 +284,7 @@ export const COUNT: Script = {
   keys: ["stream"],
   repeatable: true,
   publishes: false,
-  sha: "d105da6ccd395d2d5a739c2b8d7a6e2751fafe5b",
+  sha: "01ba549b34a5918519f5db9be96a074d29b7009c",
   source: `local stream = unpack(KEYS, 1, 1)
 local first, last, most = unpack(ARGV, 1, 3)
 local function span(key, first, last, most)
@@ -284,8 +299,10 @@ end
 until #some < 200 or n > most
 return n, id
 end
+return (function()
 local n, id = span(stream, first, last, tonumber(most))
-return { n, id or '', redis.call('XLEN', stream) }`,
+return { n, id or '', redis.call('XLEN', stream) }
+end)()`,
 };
 
 /** Counts messages by where they are. */
@@ -294,7 +311,7 @@ export const DEPTH: Script = {
   keys: ["stream", "delayed", "expiring", "leases", "again", "replay", "dead", "lanes", "turns", "next"],
   repeatable: true,
   publishes: false,
-  sha: "6c9fcf8ea361e7a7c51c9e3e61c6401cc71b9002",
+  sha: "70ea18611c61d8b16c4ce7fdf600b2770ad3b4c9",
   source: `local stream, delayed, expiring, leases, again, replay, dead, lanes,
 turns, next = unpack(KEYS, 1, 10)
 local group, most = unpack(ARGV, 1, 2)
@@ -328,6 +345,7 @@ end
 until #some < 200 or n > most
 return n, id
 end
+return (function()
 local PART = 1000
 local function each(command, key, items)
 for i = 1, #items, PART do c(command, key, unpack(items, i, math.min(i + PART - 1, #items))) end
@@ -381,10 +399,10 @@ local prefix = prefixOf(lane)
 return '[' .. prefix, '(' .. prefix .. 'Z'
 end
 local function groupOf(name, lanes, turns, again, next)
-return { name = name, lanes = lanes, turns = turns, again = again, next = next, gone = {}, idle = {} }
+return { name = name, lanes = lanes, turns = turns, again = again, next = next, gone = {}, idle = {}, left = false }
 end
 local ALONE, TOGETHER, WAITING = string.byte('|+>', 1, 3)
-local LOOK = string.rep('look', 16)
+local LOOK = 'looklooklooklooklooklooklooklooklooklooklooklooklooklooklooklook'
 local function namesOf(value)
 local mark = string.byte(value)
 return (mark == ALONE or mark == TOGETHER) and string.sub(value, 3) or value
@@ -399,50 +417,6 @@ end
 local function leave(g, lane, name)
 local gone = g.gone[lane]
 g.gone[lane] = gone and gone .. ' ' .. name or name
-end
-local FEW_WAITING = 64
-local function waitingLanes(g)
-local count = c('ZCARD', g.lanes)
-if count > FEW_WAITING then return end
-local found = {}
-for _, member in ipairs(count > 0 and c('ZRANGE', g.lanes, 0, -1) or {}) do
-found[string.sub(member, 2, 1 + string.byte(member))] = true
-end
-return found, count == 0
-end
-local function leaveAll(g, texts, names, alone)
-local lanes, idle, n = texts, g.idle, #g.idle
-for i = 1, #lanes do
-if #lanes[i] > LONGEST then lanes[i] = laneOf(lanes[i]) end
-end
-local wait, none = nil, false
-if alone and #lanes > 1 then wait, none = waitingLanes(g) end
-if none and n == 0 then
-g.idle = lanes
-elseif wait then
-for i = 1, #lanes do
-local lane = lanes[i]
-if wait[lane] then
-leave(g, lane, names[i])
-else
-n = n + 1
-idle[n] = lane
-end
-end
-else
-for from = 1, #lanes, PART do
-local values = c('HMGET', g.turns, unpack(lanes, from, math.min(from + PART - 1, #lanes)))
-for i = 1, #values do
-local lane, name = lanes[from + i - 1], names[from + i - 1]
-if values[i] == name then
-n = n + 1
-idle[n] = lane
-elseif values[i] then
-leave(g, lane, name)
-end
-end
-end
-end
 end
 local function without(names, gone)
 if names == gone then return '' end
@@ -488,17 +462,74 @@ for i = 1, #values do
 if values[i] then go(some[from + i - 1], values[i]) end
 end
 end
-g.gone, g.idle = {}, {}
+local left = g.left or #idle > 0
+g.gone, g.idle, g.left = {}, {}, false
 each('HDEL', g.turns, idle)
 each('HSET', g.turns, turns)
 each('ZREM', g.lanes, up)
 each('ZADD', g.again, due)
 each('ZADD', g.next, fresh)
-freed = freed or #up > 0 or #idle > 0 and c('HDEL', g.turns, LOOK) == 1
+freed = freed or #up > 0 or left and c('HDEL', g.turns, LOOK) == 1
 return #up
+end
+local RUN_NAMES = 'namenamenamenamenamenamenamenamenamenamenamenamenamenamenamename'
+local RUN_LANES = 'lanelanelanelanelanelanelanelanelanelanelanelanelanelanelanelane'
+local RUN_LEAST, RUN_WORDS = 32, 64
+local WORD = '(%d+%-)(%d+)%*?(%d*)'
+local function isInRun(text, name)
+local ms, seq = string.match(name, '^(%d+%-)(%d+)$')
+for first, from, count in string.gmatch(text, WORD) do
+if first == ms and (from == seq or count ~= '' and from + 0 <= seq + 0 and seq + 0 < from + count) then return true end
+end
+return false
+end
+local function hasRun(turns) return c('HEXISTS', turns, RUN_NAMES) == 1 end
+local function runOf(turns)
+local found = c('HMGET', turns, RUN_NAMES, RUN_LANES)
+return found[1], found[2]
+end
+local function dropRun(turns) c('HDEL', turns, RUN_NAMES, RUN_LANES) end
+local function namer(text)
+local word, ms, from, count, first, last = string.gmatch(text, WORD), nil, nil, nil, 0, 0
+return function(place)
+while place > last do
+ms, from, count = word()
+first, last = last + 1, last + (count == '' and 1 or count)
+end
+return ms .. (count == '' and from or int(from + place - first))
+end
+end
+local function spreadRun(turns, done)
+local text, texts = runOf(turns)
+if not text then return end
+local isDone, nameAt, rest, names, fields = {}, namer(text), {}, {}, {}
+for _, lane in ipairs(done or {}) do isDone[lane] = true end
+for place, lane in ipairs(cjson.decode(texts)) do
+if not isDone[lane] then rest[#rest + 1], names[#names + 1] = lane, nameAt(place) end
+end
+for from = 1, #rest, PART do
+local values = c('HMGET', turns, unpack(rest, from, math.min(from + PART - 1, #rest)))
+for i = 1, #values do
+if not values[i] then
+fields[#fields + 1] = rest[from + i - 1]
+fields[#fields + 1] = names[from + i - 1]
+end
+end
+end
+each('HSET', turns, fields)
+dropRun(turns) -- at the end, so that the hash stays one that is quick to write to
 end
 local AT_EITHER_END = 20
 local seen = {}
+local inRun
+local function isTaken(lane)
+if not inRun then
+local _, texts = runOf(turns)
+inRun = {}
+for _, lane in ipairs(texts and cjson.decode(texts) or {}) do inRun[lane] = true end
+end
+return inRun[lane] or c('HEXISTS', turns, lane) == 1
+end
 local function mayBeOrdered(id)
 if c('EXISTS', turns, lanes) > 0 then return true end
 for _, command in ipairs({ { 'XRANGE', stream, '(' .. id, '+' }, { 'XREVRANGE', stream, '+', '(' .. id } }) do
@@ -517,7 +548,7 @@ for _, entry in ipairs(some) do
 local lane, over = ordering(entry[2])
 id = entry[1]
 if lane and not over then
-if seen[lane] or c('HEXISTS', turns, lane) == 1 then blocked = blocked + 1 else free[#free + 1] = lane end
+if seen[lane] or isTaken(lane) then blocked = blocked + 1 else free[#free + 1] = lane end
 seen[lane] = true
 end
 end
@@ -588,7 +619,8 @@ ready = ready + c('ZCOUNT', delayed, '-inf', int(now)) + c('ZCOUNT', again, '-in
 local waiting = c('ZCOUNT', delayed, '(' .. int(now), '+inf') + c('ZCOUNT', again, '(' .. int(now), '+inf')
 ready = ready - blocked
 blocked = blocked + c('ZCARD', lanes)
-return { ready, flying, waiting, c('XLEN', dead), blocked, further or '', free, unpack(open or {}) }`,
+return { ready, flying, waiting, c('XLEN', dead), blocked, further or '', free, unpack(open or {}) }
+end)()`,
 };
 
 /** Looks which groups of a stream nobody reads, and whether somebody has trimmed what is unsettled. */
@@ -597,10 +629,11 @@ export const DIAGNOSE: Script = {
   keys: ["stream"],
   repeatable: true,
   publishes: false,
-  sha: "378163d23d0c091bade693f79c846e6b98dd6207",
+  sha: "e04183827bc531d38f27163d7b5c026438cf2da7",
   source: `local stream = unpack(KEYS, 1, 1)
 local many = unpack(ARGV, 1, 1)
 local HOLD = 'given-back'
+return (function()
 local clock = redis.call('TIME')
 local found = { clock[1] .. string.format('%03d', math.floor(clock[2] / 1000)), '0', '' }
 if redis.call('TYPE', stream).ok ~= 'stream' then return found end
@@ -632,7 +665,8 @@ for _, text in ipairs({ group.name, waits and atOf(waits[1]) or '', tostring(idl
 found[#found + 1] = text
 end
 end
-return found`,
+return found
+end)()`,
 };
 
 /** Removes a queue with everything that belongs to it. */
@@ -652,7 +686,7 @@ export const EXTEND: Script = {
   keys: ["stream", "leases", "replay"],
   repeatable: true,
   publishes: false,
-  sha: "dc9381bfab644e088026cff501d41cee410d8860",
+  sha: "05767d8904fb130c27a65bffaf285e6f315bf0d3",
   source: `local stream, leases, replay = unpack(KEYS, 1, 3)
 local group, ms = unpack(ARGV, 1, 2)
 local taken = 2
@@ -676,15 +710,16 @@ local row = redis.pcall('XPENDING', key, group, id, id, 1)[1]
 local holder = row and row[2]
 return row and (holder == lease or otherLease ~= '' and holder == otherLease) and row[4]
 end
-local function keepLeases(ms)
-local left = math.ceil(ms * 2 + 10000)
-if c('PTTL', leases) < left then c('PEXPIRE', leases, int(left)) end
-end
 local function left() return taken < #ARGV end
 local function take(count)
 local first = taken + 1
 taken = taken + count
 return unpack(ARGV, first, taken)
+end
+return (function()
+local function keepLeases(ms)
+local left = math.ceil(ms * 2 + 10000)
+if c('PTTL', leases) < left then c('PEXPIRE', leases, int(left)) end
 end
 ms = tonumber(ms)
 local function entriesOf(consumer, count)
@@ -723,7 +758,8 @@ if any then c('ZADD', leases, int(from(ms)), alone and old or other) end
 answers[#answers + 1] = table.concat(answer)
 end
 keepLeases(ms)
-return answers`,
+return answers
+end)()`,
 };
 
 /** Tells whether a publish would be taken. */
@@ -785,7 +821,7 @@ export const INSPECT_PEEK: Script = {
   keys: ["stream", "delayed", "leases", "again", "replay", "next"],
   repeatable: true,
   publishes: false,
-  sha: "ca725f3a787bd122cbfeacf2716fe99ed5015b86",
+  sha: "41d38c70309c3a8e53f4c65304ae44fb83a7c92c",
   source: `local stream, delayed, leases, again, replay, next = unpack(KEYS, 1, 6)
 local group, limit, bytes = unpack(ARGV, 1, 3)
 local c = redis.call
@@ -806,6 +842,7 @@ local function isBefore(a, b)
 if #a == #b and string.find(a, '-', 1, true) == string.find(b, '-', 1, true) then return a < b end
 return sortable(a) < sortable(b)
 end
+return (function()
 local function pack(order, expires, id, headers, body, key)
 local lengths = #id .. '|' .. #headers .. (key == '' and '' or ':' .. #key)
 return order .. '|' .. int(now) .. '|' .. expires .. '|' .. lengths .. '|' .. id .. headers .. key .. body
@@ -893,7 +930,8 @@ local at, expires, id, headers, body, key = unpacked(waiting[i])
 local fields = { 'data', body, 'id', id, 'headers', headers, 'at', at, 'expires', expires, 'orderingKey', key or '' }
 if not isOver(fields) then show('', tonumber(waiting[i + 1]) > now and 'delayed' or 'new', 0, fields) end
 end
-return out`,
+return out
+end)()`,
 };
 
 /** Lists dead letters, the oldest first. */
@@ -902,7 +940,7 @@ export const LIST: Script = {
   keys: ["dead"],
   repeatable: true,
   publishes: false,
-  sha: "1a0f1bdc21613ed94c39bd3a37a279d59e184450",
+  sha: "17a43175d50970ba2cfcefac6d886aec3aa855fe",
   source: `local dead = unpack(KEYS, 1, 1)
 local first, count, bytes = unpack(ARGV, 1, 3)
 local spent, shown = 0, 0
@@ -911,6 +949,7 @@ for _, text in ipairs(entry[2]) do spent = spent + #text end
 shown = shown + 1
 return shown == 1 or spent <= tonumber(bytes)
 end
+return (function()
 local found, step = {}, 1
 count = tonumber(count)
 while true do
@@ -926,7 +965,8 @@ first = '(' .. entry[1]
 end
 if #some < step then return found end
 step = math.max(1, math.floor((tonumber(bytes) - spent) * shown / math.max(1, spent)))
-end`,
+end
+end)()`,
 };
 
 /** Lists chosen dead letters. */
@@ -935,7 +975,7 @@ export const PICK: Script = {
   keys: ["dead"],
   repeatable: true,
   publishes: false,
-  sha: "2554f4d473b488cbf1684874350439020082c05b",
+  sha: "c5dff84147c3eff3baecd8bb51237055de1227f1",
   source: `local dead = unpack(KEYS, 1, 1)
 local bytes = unpack(ARGV, 1, 1)
 local taken = 1
@@ -945,13 +985,15 @@ for _, text in ipairs(entry[2]) do spent = spent + #text end
 shown = shown + 1
 return shown == 1 or spent <= tonumber(bytes)
 end
+return (function()
 local found = {}
 for i = taken + 1, #ARGV do
 local entry = redis.call('XRANGE', dead, ARGV[i], ARGV[i])[1]
 if entry and not fits(entry) then return { i - taken - 1, unpack(found) } end
 found[#found + 1] = entry
 end
-return { #ARGV - taken, unpack(found) }`,
+return { #ARGV - taken, unpack(found) }
+end)()`,
 };
 
 /** Removes dead letters. */
@@ -982,22 +1024,36 @@ export const RECEIVE: Script = {
   keys: ["stream", "wake", "delayed", "expiring", "leases", "again", "replay", "settled", "lanes", "turns", "next"],
   repeatable: false,
   publishes: false,
-  sha: "82a732d806641b1d0ceea7eabd38365a62e7351d",
+  sha: "ea271e770adc4791481cbc7ae6c08544330f4c3e",
   source: `local stream, wake, delayed, expiring, leases, again, replay, settled,
 lanes, turns, next = unpack(KEYS, 1, 11)
 local group, mine, registered, room, leaseMs, sweeping, channel, bytes,
-step, together, patient = unpack(ARGV, 1, 11)
+step, together, patient, asRun = unpack(ARGV, 1, 12)
 local c = redis.call
 local clock = c('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local function from(ms) return now + 1 + ms end
 local function int(x) return string.format('%.0f', x) end
+local function tell(channel) redis.pcall('PUBLISH', channel, '') end
+local HOLD = 'given-back'
+local function sortable(id)
+local ms, seq = string.match(id, '^(%d+)-(%d+)$')
+return string.rep('0', 20 - #ms) .. ms .. '-' .. string.rep('0', 20 - #seq) .. seq
+end
+local function plain(text)
+local ms, seq = string.match(text, '^0*(%d+)-0*(%d+)$')
+return ms .. '-' .. seq
+end
+local function isBefore(a, b)
+if #a == #b and string.find(a, '-', 1, true) == string.find(b, '-', 1, true) then return a < b end
+return sortable(a) < sortable(b)
+end
+return (function()
 local function makeRoom(key) c('ZREM', key, '') end
 local function isFull(key)
 local refused = redis.pcall('ZADD', key, 'XX', 0, '')
 return type(refused) == 'table' and refused.err and string.find(refused.err, 'OOM', 1, true) ~= nil
 end
-local function tell(channel) redis.pcall('PUBLISH', channel, '') end
 local function wakeReaders(key, channel)
 c('XADD', key, 'MAXLEN', '1', '*', 'w', '')
 c('PEXPIRE', key, 120000)
@@ -1039,19 +1095,6 @@ local at, expires, id, headers, body, key = unpacked(packed)
 if expires == '' or tonumber(expires) > now then put(at, expires, id, headers, body, key) end
 c('ZREM', delayed, packed)
 end
-end
-local HOLD = 'given-back'
-local function sortable(id)
-local ms, seq = string.match(id, '^(%d+)-(%d+)$')
-return string.rep('0', 20 - #ms) .. ms .. '-' .. string.rep('0', 20 - #seq) .. seq
-end
-local function plain(text)
-local ms, seq = string.match(text, '^0*(%d+)-0*(%d+)$')
-return ms .. '-' .. seq
-end
-local function isBefore(a, b)
-if #a == #b and string.find(a, '-', 1, true) == string.find(b, '-', 1, true) then return a < b end
-return sortable(a) < sortable(b)
 end
 local function giveBack(key, id, due, attempts)
 c('XCLAIM', key, group, HOLD, 0, id, 'RETRYCOUNT', attempts, 'JUSTID')
@@ -1149,10 +1192,10 @@ local prefix = prefixOf(lane)
 return '[' .. prefix, '(' .. prefix .. 'Z'
 end
 local function groupOf(name, lanes, turns, again, next)
-return { name = name, lanes = lanes, turns = turns, again = again, next = next, gone = {}, idle = {} }
+return { name = name, lanes = lanes, turns = turns, again = again, next = next, gone = {}, idle = {}, left = false }
 end
 local ALONE, TOGETHER, WAITING = string.byte('|+>', 1, 3)
-local LOOK = string.rep('look', 16)
+local LOOK = 'looklooklooklooklooklooklooklooklooklooklooklooklooklooklooklook'
 local function namesOf(value)
 local mark = string.byte(value)
 return (mark == ALONE or mark == TOGETHER) and string.sub(value, 3) or value
@@ -1167,50 +1210,6 @@ end
 local function leave(g, lane, name)
 local gone = g.gone[lane]
 g.gone[lane] = gone and gone .. ' ' .. name or name
-end
-local FEW_WAITING = 64
-local function waitingLanes(g)
-local count = c('ZCARD', g.lanes)
-if count > FEW_WAITING then return end
-local found = {}
-for _, member in ipairs(count > 0 and c('ZRANGE', g.lanes, 0, -1) or {}) do
-found[string.sub(member, 2, 1 + string.byte(member))] = true
-end
-return found, count == 0
-end
-local function leaveAll(g, texts, names, alone)
-local lanes, idle, n = texts, g.idle, #g.idle
-for i = 1, #lanes do
-if #lanes[i] > LONGEST then lanes[i] = laneOf(lanes[i]) end
-end
-local wait, none = nil, false
-if alone and #lanes > 1 then wait, none = waitingLanes(g) end
-if none and n == 0 then
-g.idle = lanes
-elseif wait then
-for i = 1, #lanes do
-local lane = lanes[i]
-if wait[lane] then
-leave(g, lane, names[i])
-else
-n = n + 1
-idle[n] = lane
-end
-end
-else
-for from = 1, #lanes, PART do
-local values = c('HMGET', g.turns, unpack(lanes, from, math.min(from + PART - 1, #lanes)))
-for i = 1, #values do
-local lane, name = lanes[from + i - 1], names[from + i - 1]
-if values[i] == name then
-n = n + 1
-idle[n] = lane
-elseif values[i] then
-leave(g, lane, name)
-end
-end
-end
-end
 end
 local function without(names, gone)
 if names == gone then return '' end
@@ -1256,13 +1255,14 @@ for i = 1, #values do
 if values[i] then go(some[from + i - 1], values[i]) end
 end
 end
-g.gone, g.idle = {}, {}
+local left = g.left or #idle > 0
+g.gone, g.idle, g.left = {}, {}, false
 each('HDEL', g.turns, idle)
 each('HSET', g.turns, turns)
 each('ZREM', g.lanes, up)
 each('ZADD', g.again, due)
 each('ZADD', g.next, fresh)
-freed = freed or #up > 0 or #idle > 0 and c('HDEL', g.turns, LOOK) == 1
+freed = freed or #up > 0 or left and c('HDEL', g.turns, LOOK) == 1
 return #up
 end
 local function orderedGroups(groups)
@@ -1378,6 +1378,53 @@ local expiryFreed = freed
 local streams = { { stream, '' } }
 if c('EXISTS', replay) == 1 then streams[2] = { replay, 'r' } end
 local g = groupOf(group, lanes, turns, again, next)
+local RUN_NAMES = 'namenamenamenamenamenamenamenamenamenamenamenamenamenamenamename'
+local RUN_LANES = 'lanelanelanelanelanelanelanelanelanelanelanelanelanelanelanelane'
+local RUN_LEAST, RUN_WORDS = 32, 64
+local WORD = '(%d+%-)(%d+)%*?(%d*)'
+local function isInRun(text, name)
+local ms, seq = string.match(name, '^(%d+%-)(%d+)$')
+for first, from, count in string.gmatch(text, WORD) do
+if first == ms and (from == seq or count ~= '' and from + 0 <= seq + 0 and seq + 0 < from + count) then return true end
+end
+return false
+end
+local function hasRun(turns) return c('HEXISTS', turns, RUN_NAMES) == 1 end
+local function runOf(turns)
+local found = c('HMGET', turns, RUN_NAMES, RUN_LANES)
+return found[1], found[2]
+end
+local function dropRun(turns) c('HDEL', turns, RUN_NAMES, RUN_LANES) end
+local function namer(text)
+local word, ms, from, count, first, last = string.gmatch(text, WORD), nil, nil, nil, 0, 0
+return function(place)
+while place > last do
+ms, from, count = word()
+first, last = last + 1, last + (count == '' and 1 or count)
+end
+return ms .. (count == '' and from or int(from + place - first))
+end
+end
+local function spreadRun(turns, done)
+local text, texts = runOf(turns)
+if not text then return end
+local isDone, nameAt, rest, names, fields = {}, namer(text), {}, {}, {}
+for _, lane in ipairs(done or {}) do isDone[lane] = true end
+for place, lane in ipairs(cjson.decode(texts)) do
+if not isDone[lane] then rest[#rest + 1], names[#names + 1] = lane, nameAt(place) end
+end
+for from = 1, #rest, PART do
+local values = c('HMGET', turns, unpack(rest, from, math.min(from + PART - 1, #rest)))
+for i = 1, #values do
+if not values[i] then
+fields[#fields + 1] = rest[from + i - 1]
+fields[#fields + 1] = names[from + i - 1]
+end
+end
+end
+each('HSET', turns, fields)
+dropRun(turns) -- at the end, so that the hash stays one that is quick to write to
+end
 local function enter(g, lane, name, member)
 local value = c('HGET', g.turns, lane)
 if not value then c('HSET', g.turns, lane, name) end
@@ -1410,6 +1457,7 @@ end
 until #rows < 1000
 end
 local function findDone(g)
+spreadRun(g.turns)
 local many = c('HLEN', g.turns) > LOOKED_AT
 local found = many and c('HRANDFIELD', g.turns, LOOKED_AT, 'WITHVALUES') or c('HGETALL', g.turns)
 for i = 1, #found, 2 do
@@ -1447,8 +1495,37 @@ findDone(g)
 end
 if sweeping == '1' then sweep(g) end
 local ordered = c('EXISTS', turns, lanes) > 0
+local known = {}
+local changed, changes = {}, 0
+local function setTurn(lane, value)
+known[lane] = value
+changed[changes + 1], changed[changes + 2] = lane, value
+changes = changes + 2
+end
+local MANY, LONG = 32, '....................................................................................................'
+local isTable = false
+local function saveTurns()
+if changes > MANY and not isTable then
+isTable = true
+c('HSET', turns, LONG, '')
+each('HSET', turns, changed)
+c('HDEL', turns, LONG)
+else
+each('HSET', turns, changed)
+end
+changed, changes = {}, 0
+end
+local function noteRun(words, lanes, names, texts)
+if asRun == '1' and #lanes >= RUN_LEAST and words <= RUN_WORDS and not hasRun(turns) then
+c('HSET', turns, RUN_NAMES, names, RUN_LANES, texts)
+return true
+end
+for i = 1, #lanes do setTurn(lanes[i], known[lanes[i]]) end
+saveTurns()
+return false
+end
 local out, n, dropped, given, spent = { now }, 1, false, 0, 0
-local run, runs, runIds, runKeys = nil, 0, nil, nil
+local run, runs, runIds, runKeys, runAlone = nil, 0, nil, nil, nil
 local function detailsOf(fields)
 local count = #fields
 if count == 2 or count == 4 and fields[3] == 'id' then return end
@@ -1460,20 +1537,24 @@ local function blockedFor(free, id, attempts)
 local visible = free and attempts == 1 and tonumber(string.match(id, '^%d+'))
 return visible and visible <= free and visible > free - 31536000000 and int(free - visible) or nil
 end
-local function beginRun()
-if run then return end
-run, runs, runIds, runKeys, n = { 'k', '', '' }, 0, {}, {}, n + 1
+local function endRun()
+if run then
+run[2], run[3] = table.concat(runIds, ' '), cjson.encode(runKeys)
+if runAlone and noteRun(#runIds, runKeys, run[2], run[3]) then run[1] = 'run' end
+end
+run = nil
+end
+local function beginRun(alone)
+if run and runAlone == alone then return end
+endRun()
+run, runs, runIds, runKeys, runAlone, n = { 'k', '', '' }, 0, {}, {}, alone, n + 1
 out[n] = run
 end
 local function giveOrdered(id, body, text)
 room, given, spent = room - 1, given + 1, spent + #body
-beginRun()
+beginRun(false)
 runs = runs + 1
-run[runs + 3], runIds[runs], runKeys[runs] = body, id, text
-end
-local function endRun()
-if run then run[2], run[3] = table.concat(runIds, ' '), cjson.encode(runKeys) end
-run = nil
+run[runs + 3], runIds[#runIds + 1], runKeys[runs] = body, id, text
 end
 local function give(key, tag, entry, attempts, lane, blocked)
 local id, fields = entry[1], entry[2]
@@ -1576,6 +1657,7 @@ local value = lane and c('HGET', turns, lane)
 return value and isNamed(value, tag .. id) and lane
 end
 local ended = c('ZRANGEBYSCORE', leases, '-inf', int(now), 'LIMIT', 0, ENDED)
+if #ended > 0 then spreadRun(turns) end
 local unfinished = #ended == ENDED
 for _, old in ipairs(ended) do
 if not hasRoom() then break end
@@ -1699,37 +1781,35 @@ local returned, opened, cut, passed, passedBytes, pause = false, false, false, 0
 local FEW, FEWEST = 32, 2
 local ENOUGH, LOOK_MS = 16, 100
 local ALL = 64
-local known, knowsAll, lanesAtFirst, changed, changes = {}, nil, 0, {}, 0
-local function setTurn(lane, value)
-known[lane] = value
-changed[changes + 1], changed[changes + 2] = lane, value
-changes = changes + 2
-end
-local function learn(wanted)
-if knowsAll == nil then
-knowsAll = lanesAtFirst <= ALL
-local all = knowsAll and lanesAtFirst > 0 and c('HGETALL', turns) or {}
-for i = 1, #all, 2 do known[all[i]] = all[i + 1] end
-end
-if knowsAll then return end
+local fieldsAtFirst, allFields, knowsAll, runNames, runLanes = 0, false, nil, nil, nil
+local function learnFields(wanted)
 for from = 1, #wanted, PART do
 local values = c('HMGET', turns, unpack(wanted, from, math.min(from + PART - 1, #wanted)))
 for i = 1, #values do known[wanted[from + i - 1]] = values[i] end
 end
 end
-local MANY, LONG = 32, string.rep('.', 100)
-local isTable = false
-local function saveTurns()
-if changes > MANY and not isTable then
-isTable = true
-c('HSET', turns, LONG, '')
-each('HSET', turns, changed)
-c('HDEL', turns, LONG)
-else
-each('HSET', turns, changed)
+local function learnFromRun(wanted)
+local unknown, nameAt = {}, namer(runNames)
+for _, lane in ipairs(wanted) do unknown[lane] = not known[lane] or nil end
+for place, lane in ipairs(runLanes) do
+if unknown[lane] then known[lane] = nameAt(place) end
 end
-changed, changes = {}, 0
 end
+local function learn(wanted)
+if knowsAll == nil then
+allFields = fieldsAtFirst <= ALL
+local fields = allFields and fieldsAtFirst > 0 and c('HGETALL', turns) or {}
+for i = 1, #fields, 2 do known[fields[i]] = fields[i + 1] end
+if not allFields then learnFields({ RUN_NAMES, RUN_LANES }) end
+runNames = known[RUN_NAMES]
+runLanes = runNames and cjson.decode(known[RUN_LANES])
+knowsAll = allFields and not runNames
+end
+if knowsAll then return end
+if not allFields then learnFields(wanted) end
+if runNames then learnFromRun(wanted) end
+end
+local function hasEnough() return runs >= ENOUGH or c('HLEN', turns) >= ENOUGH or hasRun(turns) end
 local function hold(key, ids)
 if #ids == 0 then return end
 local claim = { 'XCLAIM', key, group, HOLD, 0, unpack(ids) }
@@ -1775,32 +1855,65 @@ if looks or not since then c('HSET', turns, LOOK, int(now)) end
 pause = not looks and left or nil
 return not looks
 end
+local function areNext(entries, from, to)
+local first, last = entries[from][1], entries[to][1]
+local dash = string.find(first, '-', 1, true)
+if #last - dash > 15 or string.sub(first, 1, dash) ~= string.sub(last, 1, dash) then return false end
+return string.sub(last, dash + 1) - string.sub(first, dash + 1) == to - from
+end
+local function addNames(words, entries, from, to)
+local middle = to
+if not areNext(entries, from, to) then
+local low, high = from, to - 1
+while low < high do
+local half = math.ceil((low + high) / 2)
+if areNext(entries, from, half) then low = half else high = half - 1 end
+end
+middle = low
+end
+local function add(first, count)
+words[#words + 1] = entries[first][1] .. (count > 1 and '*' .. count or '')
+end
+if middle == to or areNext(entries, middle + 1, to) then
+add(from, middle - from + 1)
+if middle < to then add(middle + 1, to - middle) end
+else
+for i = from, to do add(i, 1) end
+end
+end
 local function giveRun(entries, i)
-local known, changed, last, bytes, count = known, changed, changes, bytes, #entries
-local items, ids, keys, at, left, size = nil, nil, nil, 0, room, spent
+local known, bytes, count, from = known, bytes, #entries, i
+local items, keys, at, left, size = nil, nil, 0, room, spent
 while i <= count and left > 0 and size < bytes do
 local id, fields = entries[i][1], entries[i][2]
 local lane = fields[4]
 if #fields ~= 4 or fields[3] ~= 'orderingKey' or fields[1] ~= 'data' or lane == '' or #lane > LONGEST then break end
 if known[lane] then break end
 if not items then
-beginRun()
-items, ids, keys, at = run, runIds, runKeys, runs
+beginRun(true)
+items, keys, at = run, runKeys, runs
 end
 local body = fields[2]
 known[lane] = id
-changed[last + 1], changed[last + 2] = lane, id
 at = at + 1
-items[at + 3], ids[at], keys[at] = body, id, lane
-last, left, size, i = last + 2, left - 1, size + #body, i + 1
+items[at + 3], keys[at] = body, lane
+left, size, i = left - 1, size + #body, i + 1
 end
-if items then given, room, spent, changes, runs = given + room - left, left, size, last, at end
+if items then
+given, room, spent, runs = given + room - left, left, size, at
+addNames(runIds, entries, from, i - 1)
+end
 return i
 end
 local function read(key, tag)
-if ordered then lanesAtFirst = c('HLEN', turns) end
-local count = math.min(room, step, tag == '' and lanesAtFirst >= ENOUGH and FEWEST or FEW)
+if ordered then fieldsAtFirst = c('HLEN', turns) end
+local enough = tag == '' and ordered and (fieldsAtFirst >= ENOUGH or hasRun(turns))
+local count = math.min(room, step, enough and FEWEST or FEW)
 local gate = tag == '' and streams[2] and firstGate()
+if asRun == '1' and enough and given > 0 and patient ~= '0' and hasRun(turns) and putOff() then
+behind = true
+return
+end
 while hasRoom() and passed < PASSED and passedBytes < bytes do
 local new = redis.pcall('XREADGROUP', 'GROUP', group, mine, 'COUNT', count, 'STREAMS', key, '>')
 if new and new.err then
@@ -1808,6 +1921,7 @@ if key ~= stream then return end
 if not string.find(new.err, 'NOGROUP', 1, true) then return new end
 c('XGROUP', 'CREATE', stream, group, '0', 'MKSTREAM')
 c('DEL', settled, lanes, turns, next) -- whatever is kept, this group has not settled it, and has nothing in hand
+fieldsAtFirst = 0
 new = c('XREADGROUP', 'GROUP', group, mine, 'COUNT', count, 'STREAMS', key, '>')
 end
 local entries = new and new[1][2] or {}
@@ -1895,7 +2009,7 @@ if gate then openGates('(h') end
 saveTurns()
 return
 end
-if #held > 0 and c('HLEN', turns) >= ENOUGH and (given > 0 or putOff()) then break end
+if #held > 0 and hasEnough() and (given > 0 or putOff()) then break end
 if given == before then
 count = math.max(count, math.min(PASSED_AT_ONCE, count * 2))
 elseif unknown > 0 then
@@ -1903,7 +2017,7 @@ count = math.min(room, 2 * FEW)
 else
 count = room
 end
-if room == 0 and patient ~= '0' and detailsOf(entries[#entries][2]) and c('HLEN', turns) >= ENOUGH then
+if room == 0 and patient ~= '0' and detailsOf(entries[#entries][2]) and hasEnough() then
 local after = c('XRANGE', key, '(' .. entries[#entries][1], '+', 'COUNT', 1)[1]
 local lane = after and detailsOf(after[2])
 behind = lane and known[lane] and true or false
@@ -1943,7 +2057,8 @@ local function last(key)
 local entry = c('XREVRANGE', key, '+', '-', 'COUNT', 1)[1]
 return entry and entry[1] or '0-0'
 end
-return { now, wait, last(stream), last(wake) }`,
+return { now, wait, last(stream), last(wake) }
+end)()`,
 };
 
 /** Puts dead letters back, for this group alone. */
@@ -1952,7 +2067,7 @@ export const REPLAY: Script = {
   keys: ["stream", "dead", "replay", "wake", "delayed", "expiring"],
   repeatable: false,
   publishes: false,
-  sha: "30f5d714659182a2412f8415c73c879eb6cf9426",
+  sha: "6d874fa889994d4b7e8d7faf68b3383085de5967",
   source: `local stream, dead, replay, wake, delayed, expiring = unpack(KEYS, 1, 6)
 local group, channel, limit = unpack(ARGV, 1, 3)
 local taken = 3
@@ -1962,11 +2077,6 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local function from(ms) return now + 1 + ms end
 local function int(x) return string.format('%.0f', x) end
 local function tell(channel) redis.pcall('PUBLISH', channel, '') end
-local function wakeReaders(key, channel)
-c('XADD', key, 'MAXLEN', '1', '*', 'w', '')
-c('PEXPIRE', key, 120000)
-tell(channel)
-end
 local ids = { unpack(ARGV, taken + 1, math.min(#ARGV, taken + tonumber(limit))) }
 if #ARGV == taken then
 for _, entry in ipairs(c('XRANGE', dead, '-', '+', 'COUNT', limit)) do ids[#ids + 1] = entry[1] end
@@ -1981,6 +2091,12 @@ return command
 end
 for _, text in ipairs(fields) do command[#command + 1] = text end
 return command
+end
+return (function()
+local function wakeReaders(key, channel)
+c('XADD', key, 'MAXLEN', '1', '*', 'w', '')
+c('PEXPIRE', key, 120000)
+tell(channel)
 end
 local function pack(order, expires, id, headers, body, key)
 local lengths = #id .. '|' .. #headers .. (key == '' and '' or ':' .. #key)
@@ -2064,7 +2180,8 @@ end
 end
 forget(dead)
 if count > 0 then wakeReaders(wake, channel) end
-return count`,
+return count
+end)()`,
 };
 
 /** Publishes messages with ids, headers, delays, times to live, or a bound on the queue. */
@@ -2073,7 +2190,7 @@ export const SEND: Script = {
   keys: ["stream", "sent", "delayed", "ids", "expiring", "wake", "settled"],
   repeatable: false,
   publishes: true,
-  sha: "87f72d1ee31fcaee003f43951992f30831be73c3",
+  sha: "bd9ed1d7e9b1d40275f325cbcd2dd9ed1b31697a",
   source: `local stream, sent, delayed, ids, expiring, wake, settled = unpack(KEYS, 1, 7)
 local token, slot, channel, remember, limit, overflow, window, keep,
 trimming, ordered = unpack(ARGV, 1, 10)
@@ -2084,11 +2201,6 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local function from(ms) return now + 1 + ms end
 local function int(x) return string.format('%.0f', x) end
 local function tell(channel) redis.pcall('PUBLISH', channel, '') end
-local function wakeReaders(key, channel)
-c('XADD', key, 'MAXLEN', '1', '*', 'w', '')
-c('PEXPIRE', key, 120000)
-tell(channel)
-end
 local REPEATED = 'repeated'
 local function answered(value, token)
 local mark = token .. '|'
@@ -2101,6 +2213,31 @@ for first, last in string.gmatch(ids, '(%w+):?(%w*)') do
 if first == id or last ~= '' and tonumber(first, 36) <= n and n <= tonumber(last, 36) then return true end
 end
 return false
+end
+local function sortable(id)
+local ms, seq = string.match(id, '^(%d+)-(%d+)$')
+return string.rep('0', 20 - #ms) .. ms .. '-' .. string.rep('0', 20 - #seq) .. seq
+end
+local function plain(text)
+local ms, seq = string.match(text, '^0*(%d+)-0*(%d+)$')
+return ms .. '-' .. seq
+end
+local function isBefore(a, b)
+if #a == #b and string.find(a, '-', 1, true) == string.find(b, '-', 1, true) then return a < b end
+return sortable(a) < sortable(b)
+end
+local HOLD = 'given-back'
+local function left() return taken < #ARGV end
+local function take(count)
+local first = taken + 1
+taken = taken + count
+return unpack(ARGV, first, taken)
+end
+return (function()
+local function wakeReaders(key, channel)
+c('XADD', key, 'MAXLEN', '1', '*', 'w', '')
+c('PEXPIRE', key, 120000)
+tell(channel)
 end
 local function pack(order, expires, id, headers, body, key)
 local lengths = #id .. '|' .. #headers .. (key == '' and '' or ':' .. #key)
@@ -2138,18 +2275,6 @@ local at, expires, id, headers, body, key = unpacked(packed)
 if expires == '' or tonumber(expires) > now then put(at, expires, id, headers, body, key) end
 c('ZREM', delayed, packed)
 end
-end
-local function sortable(id)
-local ms, seq = string.match(id, '^(%d+)-(%d+)$')
-return string.rep('0', 20 - #ms) .. ms .. '-' .. string.rep('0', 20 - #seq) .. seq
-end
-local function plain(text)
-local ms, seq = string.match(text, '^0*(%d+)-0*(%d+)$')
-return ms .. '-' .. seq
-end
-local function isBefore(a, b)
-if #a == #b and string.find(a, '-', 1, true) == string.find(b, '-', 1, true) then return a < b end
-return sortable(a) < sortable(b)
 end
 local function groupsOf(stream)
 local groups = redis.pcall('XINFO', 'GROUPS', stream)
@@ -2248,7 +2373,6 @@ if front then c('XTRIM', stream, 'MINID', behind and after(front) or front) end
 removeEntries(rest)
 forgetExpiring(passed)
 end
-local HOLD = 'given-back'
 local LONGEST = 60
 local freed = false
 local function laneOf(text)
@@ -2298,10 +2422,10 @@ local prefix = prefixOf(lane)
 return '[' .. prefix, '(' .. prefix .. 'Z'
 end
 local function groupOf(name, lanes, turns, again, next)
-return { name = name, lanes = lanes, turns = turns, again = again, next = next, gone = {}, idle = {} }
+return { name = name, lanes = lanes, turns = turns, again = again, next = next, gone = {}, idle = {}, left = false }
 end
 local ALONE, TOGETHER, WAITING = string.byte('|+>', 1, 3)
-local LOOK = string.rep('look', 16)
+local LOOK = 'looklooklooklooklooklooklooklooklooklooklooklooklooklooklooklook'
 local function namesOf(value)
 local mark = string.byte(value)
 return (mark == ALONE or mark == TOGETHER) and string.sub(value, 3) or value
@@ -2316,50 +2440,6 @@ end
 local function leave(g, lane, name)
 local gone = g.gone[lane]
 g.gone[lane] = gone and gone .. ' ' .. name or name
-end
-local FEW_WAITING = 64
-local function waitingLanes(g)
-local count = c('ZCARD', g.lanes)
-if count > FEW_WAITING then return end
-local found = {}
-for _, member in ipairs(count > 0 and c('ZRANGE', g.lanes, 0, -1) or {}) do
-found[string.sub(member, 2, 1 + string.byte(member))] = true
-end
-return found, count == 0
-end
-local function leaveAll(g, texts, names, alone)
-local lanes, idle, n = texts, g.idle, #g.idle
-for i = 1, #lanes do
-if #lanes[i] > LONGEST then lanes[i] = laneOf(lanes[i]) end
-end
-local wait, none = nil, false
-if alone and #lanes > 1 then wait, none = waitingLanes(g) end
-if none and n == 0 then
-g.idle = lanes
-elseif wait then
-for i = 1, #lanes do
-local lane = lanes[i]
-if wait[lane] then
-leave(g, lane, names[i])
-else
-n = n + 1
-idle[n] = lane
-end
-end
-else
-for from = 1, #lanes, PART do
-local values = c('HMGET', g.turns, unpack(lanes, from, math.min(from + PART - 1, #lanes)))
-for i = 1, #values do
-local lane, name = lanes[from + i - 1], names[from + i - 1]
-if values[i] == name then
-n = n + 1
-idle[n] = lane
-elseif values[i] then
-leave(g, lane, name)
-end
-end
-end
-end
 end
 local function without(names, gone)
 if names == gone then return '' end
@@ -2405,13 +2485,14 @@ for i = 1, #values do
 if values[i] then go(some[from + i - 1], values[i]) end
 end
 end
-g.gone, g.idle = {}, {}
+local left = g.left or #idle > 0
+g.gone, g.idle, g.left = {}, {}, false
 each('HDEL', g.turns, idle)
 each('HSET', g.turns, turns)
 each('ZREM', g.lanes, up)
 each('ZADD', g.again, due)
 each('ZADD', g.next, fresh)
-freed = freed or #up > 0 or #idle > 0 and c('HDEL', g.turns, LOOK) == 1
+freed = freed or #up > 0 or left and c('HDEL', g.turns, LOOK) == 1
 return #up
 end
 local function orderedGroups(groups)
@@ -2484,12 +2565,6 @@ end
 advanceAll(ordered)
 removeEntries(gone)
 if #gone > 0 and c('EXISTS', settled) == 1 then c('ZREM', settled, unpack(gone)) end
-end
-local function left() return taken < #ARGV end
-local function take(count)
-local first = taken + 1
-taken = taken + count
-return unpack(ARGV, first, taken)
 end
 local MOVED = 500
 local before = answered(c('HGET', sent, slot), token)
@@ -2615,7 +2690,8 @@ local answer = table.concat(words, ' ')
 c('HSET', sent, slot, token .. '|' .. answer .. '|' .. table.concat(added, ' '))
 if remember ~= '' then c('PEXPIRE', sent, remember) end
 if later or freed then wakeReaders(wake, channel) else tell(channel) end
-return answer`,
+return answer
+end)()`,
 };
 
 /** Publishes messages that have a body, and some of them an ordering key, and nothing else. */
@@ -2624,7 +2700,7 @@ export const SEND_ORDERED: Script = {
   keys: ["stream", "sent", "delayed"],
   repeatable: false,
   publishes: true,
-  sha: "0ed8bb518e9265cc55058936c2c2f4fa779a3984",
+  sha: "3355b03ae30bf2095be0433048b56e6032874b6b",
   source: `local stream, sent, delayed = unpack(KEYS, 1, 3)
 local token, slot, channel, made, remember, keys = unpack(ARGV, 1, 6)
 local taken = 6
@@ -2647,6 +2723,7 @@ end
 return false
 end
 local function tell(channel) redis.pcall('PUBLISH', channel, '') end
+return (function()
 local call = redis.call
 local function earlier()
 local known = call('HMGET', sent, slot, REPEATED)
@@ -2685,7 +2762,8 @@ for n = 1, #texts do
 local body, key = args[taken + n], texts[n]
 ids[n] = key == '' and c('XADD', stream, '*', 'data', body) or c('XADD', stream, '*', 'data', body, 'orderingKey', key)
 end
-return finish(ids)`,
+return finish(ids)
+end)()`,
 };
 
 /** Publishes messages that have a body and nothing else. */
@@ -2694,7 +2772,7 @@ export const SEND_PLAIN: Script = {
   keys: ["stream", "sent"],
   repeatable: false,
   publishes: true,
-  sha: "3c1e1f79549d3935623ecec83b37ca962b09a4fd",
+  sha: "0044b57d0d0e3f94a9b9541e5d83f909c38a0fc3",
   source: `local stream, sent = unpack(KEYS, 1, 2)
 local token, slot, channel, made, remember = unpack(ARGV, 1, 5)
 local taken = 5
@@ -2712,6 +2790,7 @@ end
 return false
 end
 local function tell(channel) redis.pcall('PUBLISH', channel, '') end
+return (function()
 local call = redis.call
 local function earlier()
 local known = call('HMGET', sent, slot, REPEATED)
@@ -2746,7 +2825,8 @@ local before = earlier()
 if before then return before end
 local ids = {}
 for n = 1, #ARGV - taken do ids[n] = call('XADD', stream, '*', 'data', ARGV[taken + n]) end
-return finish(ids)`,
+return finish(ids)
+end)()`,
 };
 
 /** Settles deliveries. */
@@ -2755,7 +2835,7 @@ export const SETTLE: Script = {
   keys: ["stream", "wake", "leases", "again", "replay", "dead", "expiring", "settled", "lanes", "turns", "next"],
   repeatable: false,
   publishes: false,
-  sha: "03a2e5d2c3b4908d5e53d3e95a580a8af834f7fb",
+  sha: "5fd3739aba5aa3b34b44d9132a4f821fd269e258",
   source: `local stream, wake, leases, again, replay, dead, expiring, settled,
 lanes, turns, next = unpack(KEYS, 1, 11)
 local group, channel, keep = unpack(ARGV, 1, 3)
@@ -2765,17 +2845,7 @@ local clock = c('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local function from(ms) return now + 1 + ms end
 local function int(x) return string.format('%.0f', x) end
-local function makeRoom(key) c('ZREM', key, '') end
-local function isFull(key)
-local refused = redis.pcall('ZADD', key, 'XX', 0, '')
-return type(refused) == 'table' and refused.err and string.find(refused.err, 'OOM', 1, true) ~= nil
-end
 local function tell(channel) redis.pcall('PUBLISH', channel, '') end
-local function wakeReaders(key, channel)
-c('XADD', key, 'MAXLEN', '1', '*', 'w', '')
-c('PEXPIRE', key, 120000)
-tell(channel)
-end
 local HOLD = 'given-back'
 local function sortable(id)
 local ms, seq = string.match(id, '^(%d+)-(%d+)$')
@@ -2788,6 +2858,48 @@ end
 local function isBefore(a, b)
 if #a == #b and string.find(a, '-', 1, true) == string.find(b, '-', 1, true) then return a < b end
 return sortable(a) < sortable(b)
+end
+local lease, otherLease, valid
+local function under(name, other)
+lease, otherLease = name, other
+local ends = c('ZSCORE', leases, name)
+valid = ends and tonumber(ends) > now
+end
+local function place(member)
+if string.sub(member, 1, 1) == 'r' then return replay, string.sub(member, 2) end
+return stream, member
+end
+local function owned(key, id)
+local row = redis.pcall('XPENDING', key, group, id, id, 1)[1]
+local holder = row and row[2]
+return row and (holder == lease or otherLease ~= '' and holder == otherLease) and row[4]
+end
+local FIELDS = 2000
+local function withFields(command, fields)
+if #fields > FIELDS then
+command[#command + 1] = 'fields'
+command[#command + 1] = cjson.encode(fields)
+return command
+end
+for _, text in ipairs(fields) do command[#command + 1] = text end
+return command
+end
+local function left() return taken < #ARGV end
+local function take(count)
+local first = taken + 1
+taken = taken + count
+return unpack(ARGV, first, taken)
+end
+return (function()
+local function makeRoom(key) c('ZREM', key, '') end
+local function isFull(key)
+local refused = redis.pcall('ZADD', key, 'XX', 0, '')
+return type(refused) == 'table' and refused.err and string.find(refused.err, 'OOM', 1, true) ~= nil
+end
+local function wakeReaders(key, channel)
+c('XADD', key, 'MAXLEN', '1', '*', 'w', '')
+c('PEXPIRE', key, 120000)
+tell(channel)
 end
 local function giveBack(key, id, due, attempts)
 c('XCLAIM', key, group, HOLD, 0, id, 'RETRYCOUNT', attempts, 'JUSTID')
@@ -2890,31 +3002,6 @@ if front then c('XTRIM', stream, 'MINID', behind and after(front) or front) end
 removeEntries(rest)
 forgetExpiring(passed)
 end
-local lease, otherLease, valid
-local function under(name, other)
-lease, otherLease = name, other
-local ends = c('ZSCORE', leases, name)
-valid = ends and tonumber(ends) > now
-end
-local function place(member)
-if string.sub(member, 1, 1) == 'r' then return replay, string.sub(member, 2) end
-return stream, member
-end
-local function owned(key, id)
-local row = redis.pcall('XPENDING', key, group, id, id, 1)[1]
-local holder = row and row[2]
-return row and (holder == lease or otherLease ~= '' and holder == otherLease) and row[4]
-end
-local FIELDS = 2000
-local function withFields(command, fields)
-if #fields > FIELDS then
-command[#command + 1] = 'fields'
-command[#command + 1] = cjson.encode(fields)
-return command
-end
-for _, text in ipairs(fields) do command[#command + 1] = text end
-return command
-end
 local LONGEST = 60
 local freed = false
 local function laneOf(text)
@@ -2964,10 +3051,10 @@ local prefix = prefixOf(lane)
 return '[' .. prefix, '(' .. prefix .. 'Z'
 end
 local function groupOf(name, lanes, turns, again, next)
-return { name = name, lanes = lanes, turns = turns, again = again, next = next, gone = {}, idle = {} }
+return { name = name, lanes = lanes, turns = turns, again = again, next = next, gone = {}, idle = {}, left = false }
 end
 local ALONE, TOGETHER, WAITING = string.byte('|+>', 1, 3)
-local LOOK = string.rep('look', 16)
+local LOOK = 'looklooklooklooklooklooklooklooklooklooklooklooklooklooklooklook'
 local function namesOf(value)
 local mark = string.byte(value)
 return (mark == ALONE or mark == TOGETHER) and string.sub(value, 3) or value
@@ -2982,50 +3069,6 @@ end
 local function leave(g, lane, name)
 local gone = g.gone[lane]
 g.gone[lane] = gone and gone .. ' ' .. name or name
-end
-local FEW_WAITING = 64
-local function waitingLanes(g)
-local count = c('ZCARD', g.lanes)
-if count > FEW_WAITING then return end
-local found = {}
-for _, member in ipairs(count > 0 and c('ZRANGE', g.lanes, 0, -1) or {}) do
-found[string.sub(member, 2, 1 + string.byte(member))] = true
-end
-return found, count == 0
-end
-local function leaveAll(g, texts, names, alone)
-local lanes, idle, n = texts, g.idle, #g.idle
-for i = 1, #lanes do
-if #lanes[i] > LONGEST then lanes[i] = laneOf(lanes[i]) end
-end
-local wait, none = nil, false
-if alone and #lanes > 1 then wait, none = waitingLanes(g) end
-if none and n == 0 then
-g.idle = lanes
-elseif wait then
-for i = 1, #lanes do
-local lane = lanes[i]
-if wait[lane] then
-leave(g, lane, names[i])
-else
-n = n + 1
-idle[n] = lane
-end
-end
-else
-for from = 1, #lanes, PART do
-local values = c('HMGET', g.turns, unpack(lanes, from, math.min(from + PART - 1, #lanes)))
-for i = 1, #values do
-local lane, name = lanes[from + i - 1], names[from + i - 1]
-if values[i] == name then
-n = n + 1
-idle[n] = lane
-elseif values[i] then
-leave(g, lane, name)
-end
-end
-end
-end
 end
 local function without(names, gone)
 if names == gone then return '' end
@@ -3071,13 +3114,14 @@ for i = 1, #values do
 if values[i] then go(some[from + i - 1], values[i]) end
 end
 end
-g.gone, g.idle = {}, {}
+local left = g.left or #idle > 0
+g.gone, g.idle, g.left = {}, {}, false
 each('HDEL', g.turns, idle)
 each('HSET', g.turns, turns)
 each('ZREM', g.lanes, up)
 each('ZADD', g.again, due)
 each('ZADD', g.next, fresh)
-freed = freed or #up > 0 or #idle > 0 and c('HDEL', g.turns, LOOK) == 1
+freed = freed or #up > 0 or left and c('HDEL', g.turns, LOOK) == 1
 return #up
 end
 local function backInTurn(g, key, id, due, attempts, name, lane)
@@ -3096,11 +3140,116 @@ c('HSET', g.turns, lane, waiting(value))
 leave(g, lane, name)
 return true
 end
-local function left() return taken < #ARGV end
-local function take(count)
-local first = taken + 1
-taken = taken + count
-return unpack(ARGV, first, taken)
+local RUN_NAMES = 'namenamenamenamenamenamenamenamenamenamenamenamenamenamenamename'
+local RUN_LANES = 'lanelanelanelanelanelanelanelanelanelanelanelanelanelanelanelane'
+local RUN_LEAST, RUN_WORDS = 32, 64
+local WORD = '(%d+%-)(%d+)%*?(%d*)'
+local function isInRun(text, name)
+local ms, seq = string.match(name, '^(%d+%-)(%d+)$')
+for first, from, count in string.gmatch(text, WORD) do
+if first == ms and (from == seq or count ~= '' and from + 0 <= seq + 0 and seq + 0 < from + count) then return true end
+end
+return false
+end
+local function hasRun(turns) return c('HEXISTS', turns, RUN_NAMES) == 1 end
+local function runOf(turns)
+local found = c('HMGET', turns, RUN_NAMES, RUN_LANES)
+return found[1], found[2]
+end
+local function dropRun(turns) c('HDEL', turns, RUN_NAMES, RUN_LANES) end
+local function namer(text)
+local word, ms, from, count, first, last = string.gmatch(text, WORD), nil, nil, nil, 0, 0
+return function(place)
+while place > last do
+ms, from, count = word()
+first, last = last + 1, last + (count == '' and 1 or count)
+end
+return ms .. (count == '' and from or int(from + place - first))
+end
+end
+local function spreadRun(turns, done)
+local text, texts = runOf(turns)
+if not text then return end
+local isDone, nameAt, rest, names, fields = {}, namer(text), {}, {}, {}
+for _, lane in ipairs(done or {}) do isDone[lane] = true end
+for place, lane in ipairs(cjson.decode(texts)) do
+if not isDone[lane] then rest[#rest + 1], names[#names + 1] = lane, nameAt(place) end
+end
+for from = 1, #rest, PART do
+local values = c('HMGET', turns, unpack(rest, from, math.min(from + PART - 1, #rest)))
+for i = 1, #values do
+if not values[i] then
+fields[#fields + 1] = rest[from + i - 1]
+fields[#fields + 1] = names[from + i - 1]
+end
+end
+end
+each('HSET', turns, fields)
+dropRun(turns) -- at the end, so that the hash stays one that is quick to write to
+end
+local FEW_WAITING = 64
+local function waitingLanes(g)
+local count = c('ZCARD', g.lanes)
+if count > FEW_WAITING then return end
+local found = {}
+for _, member in ipairs(count > 0 and c('ZRANGE', g.lanes, 0, -1) or {}) do
+found[string.sub(member, 2, 1 + string.byte(member))] = true
+end
+return found, count == 0
+end
+local function leaveAll(g, texts, names, alone)
+local lanes, idle, n = texts, g.idle, #g.idle
+for i = 1, #lanes do
+if #lanes[i] > LONGEST then lanes[i] = laneOf(lanes[i]) end
+end
+local wait, none = nil, false
+if alone and #lanes > 1 then wait, none = waitingLanes(g) end
+if none and n == 0 then
+g.idle = lanes
+elseif wait then
+for i = 1, #lanes do
+local lane = lanes[i]
+if wait[lane] then
+leave(g, lane, names[i])
+else
+n = n + 1
+idle[n] = lane
+end
+end
+else
+for from = 1, #lanes, PART do
+local values = c('HMGET', g.turns, unpack(lanes, from, math.min(from + PART - 1, #lanes)))
+for i = 1, #values do
+local lane, name = lanes[from + i - 1], names[from + i - 1]
+if values[i] == name then
+n = n + 1
+idle[n] = lane
+elseif values[i] then
+leave(g, lane, name)
+end
+end
+end
+end
+end
+local function leaveRun(g, names)
+if c('HGET', g.turns, RUN_NAMES) ~= names then return false end
+g.left = true
+if c('HLEN', g.turns) > FEW_WAITING then
+local _, texts = runOf(g.turns)
+local lanes, all, nameAt = cjson.decode(texts), {}, namer(names)
+for place = 1, #lanes do all[place] = nameAt(place) end
+dropRun(g.turns)
+leaveAll(g, lanes, all, true)
+return true
+end
+dropRun(g.turns)
+local fields = c('HGETALL', g.turns)
+for i = 1, #fields, 2 do
+for name in string.gmatch(fields[i] == LOOK and '' or namesOf(fields[i + 1]), '%S+') do
+if isInRun(names, name) then leave(g, fields[i], name) end
+end
+end
+return true
 end
 keep = tonumber(keep)
 makeRoom(leases)
@@ -3166,19 +3315,42 @@ local ok, refusal = pcall(act[what], key, id, attempts, member, lane, ...)
 say(ok and '1' or 'x')
 if not ok then reasons[#reasons + 1] = type(refusal) == 'table' and refusal.err or tostring(refusal) end
 end
-local function acknowledge(members, texts, alone)
+local function textsOf(members)
+local texts = {}
+for i, member in ipairs(members) do
+local entry = c('XRANGE', stream, member, member)[1]
+texts[i] = entry and ordering(entry[2]) or ''
+end
+return texts
+end
+local function acknowledge(members, texts, alone, run, part)
 if valid and otherLease == '' and string.sub(members[1], 1, 1) ~= 'r' and not strange() then
 local count = c('XACK', stream, group, unpack(members))
 say(string.rep('1', #members))
-leaveAll(g, texts, members, alone and count == #members)
+alone = alone and count == #members
+if not (run and leaveRun(g, run)) then
+texts = texts or textsOf(members)
+if run or part then
+spreadRun(turns, alone and texts)
+g.left = g.left or alone
+end
+leaveAll(g, texts, members, alone)
+end
 if #acked == 0 then acked = members else for _, member in ipairs(members) do acked[#acked + 1] = member end end
 else
+texts = texts or textsOf(members)
+if run or part then spreadRun(turns) end
 for i, member in ipairs(members) do settle('one', member, texts[i]) end
 end
 end
 local details = { one = 0, retry = 1, release = 0, dead = 2 }
 while left() do
-local what, first = take(2)
+local what = take(1)
+if what == 'spread' then
+spreadRun(turns)
+what = take(1)
+end
+local first = take(1)
 if what == 'lease' then
 local other, repeated = take(2)
 under(first, other)
@@ -3186,6 +3358,12 @@ repeatedly = repeated == '1'
 elseif what == 'ack' or what == 'next' or what == 'turn' then
 local members = { take(tonumber(first)) }
 acknowledge(members, what == 'ack' and {} or cjson.decode((take(1))), what == 'next')
+elseif what == 'run' then
+local members = { take(tonumber(first)) }
+acknowledge(members, nil, true, (take(1)))
+elseif what == 'part' then
+local members = { take(tonumber(first)) }
+acknowledge(members, cjson.decode((take(1))), true, nil, true)
 else
 settle(what, first, take(1 + details[what]))
 end
@@ -3196,7 +3374,8 @@ if replayed and c('XLEN', replay) == 0 then c('DEL', replay) end
 if given or freed then wakeReaders(wake, channel) end
 local text = table.concat(said)
 if #reasons > 0 then return { text, unpack(reasons) } end
-return text`,
+return text
+end)()`,
 };
 
 /** Writes something that replicas get and that leaves nothing behind, so that a WAIT has a write to wait for. */

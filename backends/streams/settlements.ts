@@ -5,19 +5,23 @@
  */
 import type { Settlement, SettleResult } from "../../core/driver.ts";
 import { QueueError } from "../../core/errors.ts";
-import { type Lease, type LeaseGroup, type LeasePart, partsOfLeases } from "./lease_groups.ts";
+import { type Lease, type LeaseGroup, type LeasePart, partsOfLeases, type Run } from "./lease_groups.ts";
 import { classifyReply } from "./transport.ts";
 
 /** Arguments of the settle script, and the settlement that each character of its answer is for. */
 export interface SettleArguments {
   readonly args: string[];
   readonly order: number[];
+  /** For each run of which it settles messages: whether it settles all of them. */
+  readonly wholes: readonly boolean[];
 }
 
 /** Acknowledgements that the server can treat alike, by their places in a list. */
 interface Acknowledged {
   /** As `lua/settle.lua` has it. */
-  readonly word: "ack" | "next" | "turn";
+  readonly word: "ack" | "next" | "turn" | "part";
+  /** The run that the server keeps as one of which they are the whole, or a part. */
+  readonly run: Run | undefined;
   readonly some: number[];
 }
 
@@ -29,18 +33,25 @@ function isAlike({ kind }: Settlement, { orderingKey }: Lease): boolean {
   return kind === "ack" && !orderingKey?.includes(LOST);
 }
 
-/** Sorts acknowledgements: entries of the stream, those with ordering keys by themselves, and replayed ones. */
+/** Sorts acknowledgements: entries of the stream, those with ordering keys by themselves and by run, and replayed ones. */
 function acknowledged(places: readonly number[], leases: readonly Lease[]): Iterable<Acknowledged> {
-  const known = new Map<string, Acknowledged>();
+  const known = new Map<string | Run, Acknowledged>();
   for (const place of places) {
-    const { member, orderingKey, together } = leases[place]!;
-    const word = orderingKey === undefined ? "ack" : together ? "turn" : "next";
-    const kind = member.startsWith("r") ? `${word} replayed` : word;
+    const { member, orderingKey, together, run } = leases[place]!;
+    const kept = run?.kept ? run : undefined;
+    const word = orderingKey === undefined ? "ack" : together ? "turn" : kept ? "part" : "next";
+    const kind = kept ?? (member.startsWith("r") ? `${word} replayed` : word);
     let part = known.get(kind);
-    if (part === undefined) known.set(kind, part = { word, some: [] });
+    if (part === undefined) known.set(kind, part = { word, run: kept, some: [] });
     part.some.push(place);
   }
   return known.values();
+}
+
+function wholesOf(leases: readonly Lease[]): boolean[] {
+  const counts = new Map<Run, number>();
+  for (const { run } of leases) if (run) counts.set(run, (counts.get(run) ?? 0) + 1);
+  return [...counts].map(([run, count]) => run.count === count);
 }
 
 /** The arguments for settlements, each lease's together and its acknowledgements in one. */
@@ -52,14 +63,17 @@ export function settleArguments(settlements: readonly Settlement[]): SettleArgum
     args.push("lease", group.name, other?.name ?? "", unanswered ? "1" : "0");
     const [alike, single]: [number[], number[]] = [[], []];
     for (const place of places) (isAlike(settlements[place]!, leases[place]!) ? alike : single).push(place);
-    for (const { word, some } of acknowledged(alike, leases)) {
-      args.push(word, String(some.length));
+    for (const { word, run, some } of acknowledged(alike, leases)) {
+      const whole = run?.count === some.length;
+      args.push(whole ? "run" : word, String(some.length));
       for (const place of some) {
         args.push(leases[place]!.member);
         order.push(place);
       }
-      if (word !== "ack") args.push(JSON.stringify(some.map((place) => leases[place]!.orderingKey)));
+      if (whole) args.push(run.names);
+      else if (word !== "ack") args.push(JSON.stringify(some.map((place) => leases[place]!.orderingKey)));
     }
+    if (single.some((place) => leases[place]!.run?.kept)) args.push("spread");
     for (const place of single) {
       const settlement = settlements[place]!;
       const { member, orderingKey = "" } = leases[place]!;
@@ -69,7 +83,7 @@ export function settleArguments(settlements: readonly Settlement[]): SettleArgum
       order.push(place);
     }
   }
-  return { args, order };
+  return { args, order, wholes: wholesOf(leases) };
 }
 
 /** Reads the settle script's answer. */

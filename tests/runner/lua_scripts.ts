@@ -49,18 +49,37 @@ function locals(names: readonly string[], table: string): string {
   return `local ${list} = unpack(${table}, 1, ${names.length})\n`;
 }
 
+function piece(name: string, folder: string): string {
+  return readFileSync(join(folder, "shared", `${name}.lua`), "utf8");
+}
+
 /** Puts the shared pieces in, each where it is first asked for. */
 function withIncludes(text: string, folder: string, seen: Set<string>): string {
   return text.replace(/^-- include: (\w+)$/gm, (_, name: string) => {
     if (seen.has(name)) return "";
     seen.add(name);
-    return withIncludes(readFileSync(join(folder, "shared", `${name}.lua`), "utf8"), folder, seen);
+    return withIncludes(piece(name, folder), folder, seen);
   });
 }
 
 /** Without comments, indentation and empty lines: what the server is sent and keeps. */
 function compact(source: string): string {
   return source.replace(/^[ \t]*(--.*)?\n/gm, "").replace(/^[ \t]+/gm, "").trim();
+}
+
+/**
+ * The text of a script, with its pieces. Those that ask for no other come first, and the rest is a function of its own: to
+ * make a function that uses a variable of the one around it, Lua looks for that among all that are so used, but takes what
+ * is further outside at once. A script makes some eighty functions at each call.
+ */
+function wholeScript(text: string, names: string, header: string, folder: string): string {
+  const asked = new Set<string>();
+  withIncludes(header, folder, asked);
+  const seen = new Set<string>();
+  const front = [...asked].filter((name) => !piece(name, folder).includes("-- include: "))
+    .map((name) => withIncludes(`-- include: ${name}`, folder, seen)).join("");
+  const rest = withIncludes(text, folder, seen);
+  return compact(names + front + (front === "" ? rest : `return (function()\n${rest}\nend)()`));
 }
 
 /** Reads one script. */
@@ -77,7 +96,7 @@ function readScript(folder: string, file: string): LuaScript {
   const names = locals(keys.names, "KEYS") + locals(args.names, "ARGV") +
     (args.open ? `local taken = ${args.names.length}\n` : "");
   const summary = /^-- ([^]*?\.)(?=\s)/.exec(header)?.[1]?.replaceAll("\n-- ", " ") ?? "";
-  const source = compact(names + withIncludes(text, folder, new Set()));
+  const source = wholeScript(text, names, header, folder);
   return { name: file.replace(/\.lua$/, ""), summary, keys: keys.names, traits, source };
 }
 

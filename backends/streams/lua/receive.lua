@@ -5,22 +5,23 @@
 -- entry at a time and atomically, so that an entry never has two owners.
 --
 -- KEYS: stream, wake, delayed, expiring, leases, again, replay, settled, lanes, turns, next
--- ARGV: group, mine, registered, room, leaseMs, sweeping, channel, bytes, step, together, patient
+-- ARGV: group, mine, registered, room, leaseMs, sweeping, channel, bytes, step, together, patient, asRun
 --   mine: the lease's name; registered: `1` if the server has it already; room: the most messages; sweeping: `1` to look
 --   for entries without a lease; bytes: the most, but for one message that is larger; step: how many to read at first;
 --   together: the most messages of one ordering key; patient: `1` where the caller waits when it gets nothing, `2` where
---   it wants to be told too that there is no more, `0` where it does not wait
+--   it wants to be told too that there is no more, `0` where it does not wait; asRun: `1` to keep a run as one
 -- Returns: an array. The first item is the server's time, or -1 where the lease's name is spent. Then, where there is
 --   anything, the deliveries: an entry with a body alone is two texts, id and body; those with an ordering key too that
---   follow one another are an array of `k`, their ids with spaces between them, an array of JSON of their ordering keys, and
---   their bodies; one with the publisher's id is an array of three, id, publisher's id, body; one with an ordering key and
---   either that or blocked is an array of five, id, body, ordering key, publisher's id or nothing, and blocked or nothing;
---   any other is an array of id, attempts, and all its fields and values. blocked: the milliseconds behind others of the
---   ordering key; where there are any, and no five, they follow the attempts, after a space. The id of a replayed entry
---   starts with `r`. Behind the deliveries, where there was no more and the caller wants to know: the milliseconds until
---   something becomes due (-1: nothing will). Or -3, where they took all the room and the next message waits behind another
---   of its ordering key. Where there is nothing: the milliseconds until something becomes due (-1: nothing will; -2: there
---   is more to look at, at once), and the ids of the last entries of the stream and of the wake stream
+--   follow one another are an array of `k`, or `run` where they are kept as one, their ids in the form of the names of a
+--   run, an array of JSON of their ordering keys, and their bodies; one with the publisher's id is an array of three, id,
+--   publisher's id, body; one with an ordering key and either that or blocked is an array of five, id, body, ordering key,
+--   publisher's id or nothing, and blocked or nothing; any other is an array of id, attempts, and all its fields and values.
+--   blocked: the milliseconds behind others of the ordering key; where there are any, and no five, they follow the attempts,
+--   after a space. The id of a replayed entry starts with `r`. Behind the deliveries, where there was no more and the caller
+--   wants to know: the milliseconds until something becomes due (-1: nothing will). Or -3, where they took all the room and
+--   the next message waits behind another of its ordering key, or where nothing was read since a run is in hand. Where there
+--   is nothing: the milliseconds until something becomes due (-1: nothing will; -2: there is more to look at, at once), and
+--   the ids of the last entries of the stream and of the wake stream
 -- include: time
 -- include: full
 -- include: wake
@@ -111,6 +112,7 @@ local function laneUp(key, tag, id)
 end
 
 local ended = c('ZRANGEBYSCORE', leases, '-inf', int(now), 'LIMIT', 0, ENDED)
+if #ended > 0 then spreadRun(turns) end
 -- Whether there is more to take over: messages of one turn are given back first, all of them.
 local unfinished = #ended == ENDED
 for _, old in ipairs(ended) do

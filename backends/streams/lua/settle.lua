@@ -15,6 +15,8 @@
 --   that its entries may have moved to, or nothing; REPEATED: `1` where the answer of a first run was lost),
 --   `ack N id...`, `next N id... KEYS` (an acknowledgement of messages with ordering keys, which are an array of JSON),
 --   `turn N id... KEYS` (the same where others of an ordering key may have been leased together with it),
+--   `run N id... NAMES` (an acknowledgement of a whole run, with its names as the receive returned them),
+--   `part N id... KEYS` (of a part of a run), `spread` (some of what follows is of a run),
 --   `one id key` (an acknowledgement by itself), `retry id key MS`, `release id key`, `dead id key NAME MESSAGE`; key: the
 --   ordering key, or nothing
 -- Returns: a text of a `1`, a `0` or, where the server refused it, an `x` for each settlement, in the order of ARGV; where
@@ -28,6 +30,7 @@
 -- include: owned
 -- include: fields
 -- include: turns
+-- include: left
 -- include: arguments
 keep = tonumber(keep)
 makeRoom(leases)
@@ -99,21 +102,46 @@ local function settle(what, member, text, ...)
   say(ok and '1' or 'x')
   if not ok then reasons[#reasons + 1] = type(refusal) == 'table' and refusal.err or tostring(refusal) end
 end
-local function acknowledge(members, texts, alone)
+-- The ordering keys of the entries of a run, which are lanes.
+local function textsOf(members)
+  local texts = {}
+  for i, member in ipairs(members) do
+    local entry = c('XRANGE', stream, member, member)[1]
+    texts[i] = entry and ordering(entry[2]) or ''
+  end
+  return texts
+end
+-- run: the names of the run that they are, in place of their ordering keys; part: they are a part of one.
+local function acknowledge(members, texts, alone, run, part)
   if valid and otherLease == '' and string.sub(members[1], 1, 1) ~= 'r' and not strange() then
     local count = c('XACK', stream, group, unpack(members))
     say(string.rep('1', #members))
     -- Where some were not pending any more, the next of their ordering keys may be up already.
-    leaveAll(g, texts, members, alone and count == #members)
+    alone = alone and count == #members
+    if not (run and leaveRun(g, run)) then
+      texts = texts or textsOf(members)
+      if run or part then
+        spreadRun(turns, alone and texts)
+        g.left = g.left or alone
+      end
+      leaveAll(g, texts, members, alone)
+    end
     if #acked == 0 then acked = members else for _, member in ipairs(members) do acked[#acked + 1] = member end end
   else
+    texts = texts or textsOf(members)
+    if run or part then spreadRun(turns) end
     for i, member in ipairs(members) do settle('one', member, texts[i]) end
   end
 end
 
 local details = { one = 0, retry = 1, release = 0, dead = 2 }
 while left() do
-  local what, first = take(2)
+  local what = take(1)
+  if what == 'spread' then
+    spreadRun(turns)
+    what = take(1)
+  end
+  local first = take(1)
   if what == 'lease' then
     local other, repeated = take(2)
     under(first, other)
@@ -121,6 +149,12 @@ while left() do
   elseif what == 'ack' or what == 'next' or what == 'turn' then
     local members = { take(tonumber(first)) }
     acknowledge(members, what == 'ack' and {} or cjson.decode((take(1))), what == 'next')
+  elseif what == 'run' then
+    local members = { take(tonumber(first)) }
+    acknowledge(members, nil, true, (take(1)))
+  elseif what == 'part' then
+    local members = { take(tonumber(first)) }
+    acknowledge(members, cjson.decode((take(1))), true, nil, true)
   else
     settle(what, first, take(1 + details[what]))
   end

@@ -4,8 +4,18 @@
 -- and the lanes of messages that nothing holds up. In one script, a lane is named once.
 -- mayBeOrdered(id): whether it is worth a look: the group has such messages in hand, or there are some at either end.
 -- include: lanes
+-- include: runs
 local AT_EITHER_END = 20
 local seen = {}
+local inRun
+local function isTaken(lane)
+  if not inRun then
+    local _, texts = runOf(turns)
+    inRun = {}
+    for _, lane in ipairs(texts and cjson.decode(texts) or {}) do inRun[lane] = true end
+  end
+  return inRun[lane] or c('HEXISTS', turns, lane) == 1
+end
 local function mayBeOrdered(id)
   if c('EXISTS', turns, lanes) > 0 then return true end
   for _, command in ipairs({ { 'XRANGE', stream, '(' .. id, '+' }, { 'XREVRANGE', stream, '+', '(' .. id } }) do
@@ -24,7 +34,7 @@ local function blockedAfter(key, id, most)
       local lane, over = ordering(entry[2])
       id = entry[1]
       if lane and not over then
-        if seen[lane] or c('HEXISTS', turns, lane) == 1 then blocked = blocked + 1 else free[#free + 1] = lane end
+        if seen[lane] or isTaken(lane) then blocked = blocked + 1 else free[#free + 1] = lane end
         seen[lane] = true
       end
     end

@@ -1,13 +1,14 @@
 -- What a receive has given so far. give(key, tag, entry, attempts, lane, blocked): adds a delivery to the answer.
--- giveOrdered(id, body, text): a first delivery that has an ordering key and nothing else. beginRun(): such may follow.
--- endRun(): no more follow at once.
+-- giveOrdered(id, body, text): a first delivery that has an ordering key and nothing else. beginRun(alone): such may follow;
+-- alone: `turns` says nothing of their lanes yet. endRun(): no more follow at once.
 -- detailsOf(fields): what `ordering` says, of an entry that may have an ordering key or a time to live.
 -- blockedFor(free, id, attempts): milliseconds that a message waited behind others, which were done at that time.
 -- include: lanes
+-- include: noted
 local out, n, dropped, given, spent = { now }, 1, false, 0, 0
--- The item that ordered deliveries are added to, for as long as no other comes between; how many they are, their ids and
--- ordering keys.
-local run, runs, runIds, runKeys = nil, 0, nil, nil
+-- The item that ordered deliveries are added to, for as long as no other comes between; how many they are, their ids, of
+-- which several may be one word, their ordering keys, and whether `turns` says nothing of their lanes yet.
+local run, runs, runIds, runKeys, runAlone = nil, 0, nil, nil, nil
 local function detailsOf(fields)
   local count = #fields
   if count == 2 or count == 4 and fields[3] == 'id' then return end
@@ -20,20 +21,24 @@ local function blockedFor(free, id, attempts)
   -- An id may come from any publisher, and be no time.
   return visible and visible <= free and visible > free - 31536000000 and int(free - visible) or nil
 end
-local function beginRun()
-  if run then return end
-  run, runs, runIds, runKeys, n = { 'k', '', '' }, 0, {}, {}, n + 1
+local function endRun()
+  if run then
+    run[2], run[3] = table.concat(runIds, ' '), cjson.encode(runKeys)
+    if runAlone and noteRun(#runIds, runKeys, run[2], run[3]) then run[1] = 'run' end
+  end
+  run = nil
+end
+local function beginRun(alone)
+  if run and runAlone == alone then return end
+  endRun()
+  run, runs, runIds, runKeys, runAlone, n = { 'k', '', '' }, 0, {}, {}, alone, n + 1
   out[n] = run
 end
 local function giveOrdered(id, body, text)
   room, given, spent = room - 1, given + 1, spent + #body
-  beginRun()
+  beginRun(false)
   runs = runs + 1
-  run[runs + 3], runIds[runs], runKeys[runs] = body, id, text
-end
-local function endRun()
-  if run then run[2], run[3] = table.concat(runIds, ' '), cjson.encode(runKeys) end
-  run = nil
+  run[runs + 3], runIds[#runIds + 1], runKeys[runs] = body, id, text
 end
 local function give(key, tag, entry, attempts, lane, blocked)
   local id, fields = entry[1], entry[2]

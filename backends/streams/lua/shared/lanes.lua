@@ -13,9 +13,8 @@
 -- ordering(fields): of an entry that has more than a body and an id: the lane, whether its time to live is over, and where
 -- the stream ended when it was replayed. memberOf(lane, tag, id, after), partsOf(member, lane), rangeOf(lane).
 -- namesOf(value): of a value of `turns`. isNamed(value, name): whether it has that name. waiting(value): the value where
--- others wait. leave(g, lane, name): notes that a message is done. leaveAll(g, texts, names, alone): the same of many, by
--- their ordering keys; alone: it is certain that each was the only one of its lane that was up. advance(g): takes all of
--- those out of what is up; where nobody is up any more, the next is; returns how many came up.
+-- others wait. leave(g, lane, name): notes that a message is done. advance(g): takes all of those out of what is up; where
+-- nobody is up any more, the next is; returns how many came up.
 -- freed: whether readers have something to come for: a message is up that was not, or a lane is idle for which they waited.
 -- include: time
 -- include: ids
@@ -78,14 +77,14 @@ local function rangeOf(lane)
   return '[' .. prefix, '(' .. prefix .. 'Z'
 end
 
--- gone: names that are done, by lane. idle: lanes that have nobody any more.
+-- gone: names that are done, by lane. idle: lanes that have nobody any more. left: whether others have none, either.
 local function groupOf(name, lanes, turns, again, next)
-  return { name = name, lanes = lanes, turns = turns, again = again, next = next, gone = {}, idle = {} }
+  return { name = name, lanes = lanes, turns = turns, again = again, next = next, gone = {}, idle = {}, left = false }
 end
 local ALONE, TOGETHER, WAITING = string.byte('|+>', 1, 3)
 -- A field of `turns` that is there while a reader waits for a lane to become idle, before the group looks further: longer
 -- than any lane.
-local LOOK = string.rep('look', 16)
+local LOOK = 'looklooklooklooklooklooklooklooklooklooklooklooklooklooklooklook'
 local function namesOf(value)
   local mark = string.byte(value)
   return (mark == ALONE or mark == TOGETHER) and string.sub(value, 3) or value
@@ -100,53 +99,6 @@ end
 local function leave(g, lane, name)
   local gone = g.gone[lane]
   g.gone[lane] = gone and gone .. ' ' .. name or name
-end
--- So few members of `lanes` are read rather than the values of all lanes that are left.
-local FEW_WAITING = 64
--- The lanes in which messages wait, where those are few; and whether there are none.
-local function waitingLanes(g)
-  local count = c('ZCARD', g.lanes)
-  if count > FEW_WAITING then return end
-  local found = {}
-  for _, member in ipairs(count > 0 and c('ZRANGE', g.lanes, 0, -1) or {}) do
-    found[string.sub(member, 2, 1 + string.byte(member))] = true
-  end
-  return found, count == 0
-end
-local function leaveAll(g, texts, names, alone)
-  local lanes, idle, n = texts, g.idle, #g.idle
-  for i = 1, #lanes do
-    if #lanes[i] > LONGEST then lanes[i] = laneOf(lanes[i]) end
-  end
-  local wait, none = nil, false
-  if alone and #lanes > 1 then wait, none = waitingLanes(g) end
-  if none and n == 0 then
-    g.idle = lanes
-  elseif wait then
-    for i = 1, #lanes do
-      local lane = lanes[i]
-      if wait[lane] then
-        leave(g, lane, names[i])
-      else
-        n = n + 1
-        idle[n] = lane
-      end
-    end
-  else
-    for from = 1, #lanes, PART do
-      local values = c('HMGET', g.turns, unpack(lanes, from, math.min(from + PART - 1, #lanes)))
-      for i = 1, #values do
-        local lane, name = lanes[from + i - 1], names[from + i - 1]
-        -- Where nobody waits, the value is the name.
-        if values[i] == name then
-          n = n + 1
-          idle[n] = lane
-        elseif values[i] then
-          leave(g, lane, name)
-        end
-      end
-    end
-  end
 end
 local function without(names, gone)
   if names == gone then return '' end
@@ -192,12 +144,13 @@ local function advance(g)
       if values[i] then go(some[from + i - 1], values[i]) end
     end
   end
-  g.gone, g.idle = {}, {}
+  local left = g.left or #idle > 0
+  g.gone, g.idle, g.left = {}, {}, false
   each('HDEL', g.turns, idle)
   each('HSET', g.turns, turns)
   each('ZREM', g.lanes, up)
   each('ZADD', g.again, due)
   each('ZADD', g.next, fresh)
-  freed = freed or #up > 0 or #idle > 0 and c('HDEL', g.turns, LOOK) == 1
+  freed = freed or #up > 0 or left and c('HDEL', g.turns, LOOK) == 1
   return #up
 end

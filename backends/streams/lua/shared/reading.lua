@@ -3,7 +3,8 @@
 --
 -- A replayed message with an ordering key has its place behind what the stream held at that time: until the group has read
 -- so far, it waits at a gate, a member of `lanes` of its own kind, `g`, place, lane. opened: whether one came up. behind:
--- whether what was given took all the room, and the next message waits behind another.
+-- whether what was given took all the room and the next message waits behind another, or nothing was read since a run is
+-- in hand.
 local behind = false
 local returned, opened, cut, passed, passedBytes, pause = false, false, false, 0, 0, nil
 -- Entries that are read at once while it is not known whether more can be given, and where the first are likely to wait.
@@ -12,41 +13,38 @@ local FEW, FEWEST = 32, 2
 local ENOUGH, LOOK_MS = 16, 100
 -- The most lanes of which a call asks for all, rather than for those that it meets.
 local ALL = 64
--- What `turns` says of lanes, as far as this call knows: false for one without messages; and what has changed: a lane and
--- its value by turns, of which the last counts.
-local known, knowsAll, lanesAtFirst, changed, changes = {}, nil, 0, {}, 0
-local function setTurn(lane, value)
-  known[lane] = value
-  changed[changes + 1], changed[changes + 2] = lane, value
-  changes = changes + 2
-end
-local function learn(wanted)
-  if knowsAll == nil then
-    knowsAll = lanesAtFirst <= ALL
-    local all = knowsAll and lanesAtFirst > 0 and c('HGETALL', turns) or {}
-    for i = 1, #all, 2 do known[all[i]] = all[i + 1] end
-  end
-  if knowsAll then return end
+-- How many fields `turns` had at first, and whether all of them are known. runNames, runLanes: the run that was there; false
+-- where there was none.
+local fieldsAtFirst, allFields, knowsAll, runNames, runLanes = 0, false, nil, nil, nil
+local function learnFields(wanted)
   for from = 1, #wanted, PART do
     local values = c('HMGET', turns, unpack(wanted, from, math.min(from + PART - 1, #wanted)))
     for i = 1, #values do known[wanted[from + i - 1]] = values[i] end
   end
 end
--- A small hash is a list to the server, which it goes through from the front, until it has held a long name: no lane has
--- this one.
-local MANY, LONG = 32, string.rep('.', 100)
-local isTable = false
-local function saveTurns()
-  if changes > MANY and not isTable then
-    isTable = true
-    c('HSET', turns, LONG, '')
-    each('HSET', turns, changed)
-    c('HDEL', turns, LONG)
-  else
-    each('HSET', turns, changed)
+local function learnFromRun(wanted)
+  local unknown, nameAt = {}, namer(runNames)
+  for _, lane in ipairs(wanted) do unknown[lane] = not known[lane] or nil end
+  for place, lane in ipairs(runLanes) do
+    if unknown[lane] then known[lane] = nameAt(place) end
   end
-  changed, changes = {}, 0
 end
+local function learn(wanted)
+  if knowsAll == nil then
+    allFields = fieldsAtFirst <= ALL
+    local fields = allFields and fieldsAtFirst > 0 and c('HGETALL', turns) or {}
+    for i = 1, #fields, 2 do known[fields[i]] = fields[i + 1] end
+    if not allFields then learnFields({ RUN_NAMES, RUN_LANES }) end
+    runNames = known[RUN_NAMES]
+    runLanes = runNames and cjson.decode(known[RUN_LANES])
+    knowsAll = allFields and not runNames
+  end
+  if knowsAll then return end
+  if not allFields then learnFields(wanted) end
+  if runNames then learnFromRun(wanted) end
+end
+-- Whether the group has lanes enough in hand: a run has more.
+local function hasEnough() return runs >= ENOUGH or c('HLEN', turns) >= ENOUGH or hasRun(turns) end
 local function hold(key, ids)
   if #ids == 0 then return end
   local claim = { 'XCLAIM', key, group, HOLD, 0, unpack(ids) }
@@ -96,35 +94,72 @@ local function putOff()
   return not looks
 end
 
+-- Whether entries follow one another in one millisecond: no other id fits between theirs. Of numbers that Lua holds.
+local function areNext(entries, from, to)
+  local first, last = entries[from][1], entries[to][1]
+  local dash = string.find(first, '-', 1, true)
+  if #last - dash > 15 or string.sub(first, 1, dash) ~= string.sub(last, 1, dash) then return false end
+  return string.sub(last, dash + 1) - string.sub(first, dash + 1) == to - from
+end
+-- Adds the names of entries: as one word, or as two where a millisecond ends between them; else one by one.
+local function addNames(words, entries, from, to)
+  local middle = to
+  if not areNext(entries, from, to) then
+    local low, high = from, to - 1
+    while low < high do
+      local half = math.ceil((low + high) / 2)
+      if areNext(entries, from, half) then low = half else high = half - 1 end
+    end
+    middle = low
+  end
+  local function add(first, count)
+    words[#words + 1] = entries[first][1] .. (count > 1 and '*' .. count or '')
+  end
+  if middle == to or areNext(entries, middle + 1, to) then
+    add(from, middle - from + 1)
+    if middle < to then add(middle + 1, to - middle) end
+  else
+    for i = from, to do add(i, 1) end
+  end
+end
+
 -- Gives entries that have an ordering key and nothing else and whose lanes are known to be idle, the most frequent case by
 -- far, from one on, without further calls. Returns the place of the first that is another.
 local function giveRun(entries, i)
-  local known, changed, last, bytes, count = known, changed, changes, bytes, #entries
-  local items, ids, keys, at, left, size = nil, nil, nil, 0, room, spent
+  local known, bytes, count, from = known, bytes, #entries, i
+  local items, keys, at, left, size = nil, nil, 0, room, spent
   while i <= count and left > 0 and size < bytes do
     local id, fields = entries[i][1], entries[i][2]
     local lane = fields[4]
     if #fields ~= 4 or fields[3] ~= 'orderingKey' or fields[1] ~= 'data' or lane == '' or #lane > LONGEST then break end
     if known[lane] then break end
     if not items then
-      beginRun()
-      items, ids, keys, at = run, runIds, runKeys, runs
+      beginRun(true)
+      items, keys, at = run, runKeys, runs
     end
     local body = fields[2]
     known[lane] = id
-    changed[last + 1], changed[last + 2] = lane, id
     at = at + 1
-    items[at + 3], ids[at], keys[at] = body, id, lane
-    last, left, size, i = last + 2, left - 1, size + #body, i + 1
+    items[at + 3], keys[at] = body, lane
+    left, size, i = left - 1, size + #body, i + 1
   end
-  if items then given, room, spent, changes, runs = given + room - left, left, size, last, at end
+  if items then
+    given, room, spent, runs = given + room - left, left, size, at
+    addNames(runIds, entries, from, i - 1)
+  end
   return i
 end
 
 local function read(key, tag)
-  if ordered then lanesAtFirst = c('HLEN', turns) end
-  local count = math.min(room, step, tag == '' and lanesAtFirst >= ENOUGH and FEWEST or FEW)
+  if ordered then fieldsAtFirst = c('HLEN', turns) end
+  local enough = tag == '' and ordered and (fieldsAtFirst >= ENOUGH or hasRun(turns))
+  local count = math.min(room, step, enough and FEWEST or FEW)
   local gate = tag == '' and streams[2] and firstGate()
+  -- A fast consumer will soon acknowledge the run, and most of what comes next waits behind it.
+  if asRun == '1' and enough and given > 0 and patient ~= '0' and hasRun(turns) and putOff() then
+    behind = true
+    return
+  end
   while hasRoom() and passed < PASSED and passedBytes < bytes do
     local new = redis.pcall('XREADGROUP', 'GROUP', group, mine, 'COUNT', count, 'STREAMS', key, '>')
     if new and new.err then
@@ -132,6 +167,7 @@ local function read(key, tag)
       if not string.find(new.err, 'NOGROUP', 1, true) then return new end
       c('XGROUP', 'CREATE', stream, group, '0', 'MKSTREAM')
       c('DEL', settled, lanes, turns, next) -- whatever is kept, this group has not settled it, and has nothing in hand
+      fieldsAtFirst = 0
       new = c('XREADGROUP', 'GROUP', group, mine, 'COUNT', count, 'STREAMS', key, '>')
     end
     local entries = new and new[1][2] or {}
@@ -219,7 +255,7 @@ local function read(key, tag)
       saveTurns()
       return
     end
-    if #held > 0 and c('HLEN', turns) >= ENOUGH and (given > 0 or putOff()) then break end
+    if #held > 0 and hasEnough() and (given > 0 or putOff()) then break end
     if given == before then
       count = math.max(count, math.min(PASSED_AT_ONCE, count * 2))
     elseif unknown > 0 then
@@ -227,7 +263,7 @@ local function read(key, tag)
     else
       count = room
     end
-    if room == 0 and patient ~= '0' and detailsOf(entries[#entries][2]) and c('HLEN', turns) >= ENOUGH then
+    if room == 0 and patient ~= '0' and detailsOf(entries[#entries][2]) and hasEnough() then
       local after = c('XRANGE', key, '(' .. entries[#entries][1], '+', 'COUNT', 1)[1]
       local lane = after and detailsOf(after[2])
       behind = lane and known[lane] and true or false

@@ -5,6 +5,7 @@
 -- or waits where the lists of it are gone, and what was leased where the list of leases is gone; and what findDone finds.
 -- include: hold
 -- include: turns
+-- include: runs
 -- include: enter
 local LOOKED_AT = 500
 
@@ -29,6 +30,7 @@ local function findHeld(g, s)
   until #rows < 1000
 end
 local function findDone(g)
+  spreadRun(g.turns)
   local many = c('HLEN', g.turns) > LOOKED_AT
   local found = many and c('HRANDFIELD', g.turns, LOOKED_AT, 'WITHVALUES') or c('HGETALL', g.turns)
   for i = 1, #found, 2 do

@@ -71,14 +71,17 @@ test("GroupReceiver waits before it looks where the last look took all there was
 test("GroupReceiver waits for a settlement, not for long, where what comes next waits", async () => {
   const clock = new HandClock();
   let looks = 0;
-  const transport = {
-    run: () => Promise.resolve(++looks % 2 ? [...ONE, -3] : ONE),
-  } as unknown as StreamsTransport;
+  let during = () => {};
+  const run = () => {
+    during();
+    return Promise.resolve(++looks % 2 ? [...ONE, -3] : ONE);
+  };
+  const transport = { run } as unknown as StreamsTransport;
   const receiver = new GroupReceiver(transport, groupKeys("k", "g"), { clock, onAnswer: () => {} });
   const called = new AbortController();
   const options = { group: "g", max: 10, leaseMs: 60_000, waitMs: 60_000, signal: called.signal };
   const ends: [string, () => unknown][] = [
-    ["a settlement", () => receiver.settling()],
+    ["a settlement", () => receiver.settling([])],
     ["time", () => clock.advance(1)],
   ];
   for (const [name, end] of ends) {
@@ -91,8 +94,12 @@ test("GroupReceiver waits for a settlement, not for long, where what comes next 
     assert.equal((await next).length, 1, name);
   }
   await receiver.receive(options);
-  receiver.settling(); // before anybody waits
+  receiver.settling([]); // before anybody waits
   assert.equal((await receiver.receive(options)).length, 1);
+  during = () => receiver.settling([]);
+  await receiver.receive(options);
+  during = () => {};
+  assert.equal((await receiver.receive(options)).length, 1, "the look did not see what was settled meanwhile");
   await receiver.receive(options);
   assert.equal((await receiver.receive({ ...options, waitMs: 0 })).length, 1, "the caller does not wait");
   await receiver.receive(options);
