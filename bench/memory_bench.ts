@@ -11,7 +11,7 @@ import { MemoryBackend } from "@slack-mcp/queue/memory";
 import { figure, Report } from "./report.ts";
 
 const BATCH = 1_000;
-const ROUNDS = 7;
+const ROUNDS = 15;
 const payload = { type: "event_callback", event_id: "Ev0PV52K21", team_id: "T061EG9R6" };
 const messages: readonly OutgoingMessage[] = Array.from({ length: BATCH }, () => ({ payload }));
 const keyed = messages.map((message, n) => ({ ...message, orderingKey: `T061EG9R6:C061EG9SL:${n % 500}` }));

@@ -260,7 +260,7 @@ async function heapWhileDraining(count: number): Promise<number> {
   return most / first;
 }
 
-const report = new Report(60);
+const report = new Report(60, 12);
 await report.compare("publishBatch / 1,000 XADD at once", [batched, 50_000], [plainAtOnce, 50_000], 2);
 await report.compare("concurrent publish / 1,000 XADD at once", [concurrent, 50_000], [plainAtOnce, 50_000], 1.7);
 await report.compare("publishBatch / redis.pipeline() of XADD", [batched, 50_000], [plainPipelined, 50_000], 1.2);
