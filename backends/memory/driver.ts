@@ -139,6 +139,8 @@ type DeadLetterPage = { readonly letters: readonly DeadLetter[]; readonly cursor
 /** Returns one page. The cursor names the last letter before it, which may have been removed. */
 function page(all: Iterable<Dead>, cursor: string | undefined): DeadLetterPage {
   const rest = [...all].filter(({ n }) => n > Number(cursor ?? 0));
-  const letters = rest.slice(0, PAGE).map(({ letter }) => letter);
-  return { letters, cursor: rest[PAGE] && String(rest[PAGE - 1]!.n) };
+  return {
+    letters: rest.slice(0, PAGE).map(({ letter }) => letter),
+    cursor: rest[PAGE] && String(rest[PAGE - 1]!.n),
+  };
 }

@@ -99,7 +99,10 @@ export class Group {
       if (!turn) continue;
       let node: KeyedNode | undefined = conversations.lease(turn);
       for (let n = 1; node; n++) {
-        taken.push(this.#lease(node, turn.attempts + 1, turn.freedAt - node.details.visibleAt, leaseMs, now));
+        // Whole milliseconds: a number with a fraction would be one more object to the collector.
+        taken.push(
+          this.#lease(node, turn.attempts + 1, Math.floor(turn.freedAt - node.details.visibleAt), leaseMs, now),
+        );
         node = n < maxPerOrderingKey && taken.length < max ? conversations.join(turn) : undefined;
       }
     }

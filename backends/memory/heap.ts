@@ -53,7 +53,7 @@ export class TimeHeap<T> {
   popDue(now: number): T | undefined {
     const items = this.#items;
     const first = items[0];
-    if (first === undefined || first.at > now) return undefined;
+    if (!first || first.at > now) return undefined;
     const last = items.pop()!;
     if (items.length > 0) {
       let i = 0;
