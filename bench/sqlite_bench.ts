@@ -234,7 +234,7 @@ async function longestHold(forMs: number): Promise<{ idle: number; hold: number;
   return { idle, hold, failed, published };
 }
 
-const report = new Report(58, 3);
+const report = new Report(58, 8);
 try {
   await report.compare("publishBatch of 100, synced / raw inserts", [publish, 20_000], [raw, 20_000], 0.25);
   await report.compare("consume + ack, synced / a plainjob worker", [consume, 20_000], [plainjobConsume, 5_000], 3);
