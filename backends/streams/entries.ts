@@ -189,10 +189,10 @@ export function readDeliveries(
       const body = answer[++i] as string;
       const at = publishedAt(undefined, item, now);
       deliveries.push({ id: item, lease: new Lease(item, group), body, attempts: 1, publishedAt: at, leasedForMs });
-    } else if ((item as readonly unknown[])[0] === MANY || (item as readonly unknown[])[0] === RUN) {
-      readMany(item as readonly unknown[], group, answered, deliveries);
     } else {
-      deliveries.push(readWhole(item as readonly unknown[], group, answered));
+      const whole = item as readonly unknown[];
+      if (whole[0] === MANY || whole[0] === RUN) readMany(whole, group, answered, deliveries);
+      else deliveries.push(readWhole(whole, group, answered));
     }
   }
   return deliveries;

@@ -32,7 +32,7 @@ const BEHIND = -3;
 /** The most milliseconds that a look waits for a settlement in that case: without one it would find nothing. */
 const BEHIND_MS = 20;
 
-/** A consumer that settles so many runs as a whole is taken to settle the next ones so, too. */
+/** After this many runs that were each settled at once, the server is asked to keep the next ones as one. */
 const WHOLE_RUNS = 2;
 
 /**
